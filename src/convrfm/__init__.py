@@ -1,0 +1,1 @@
+"""Feature learning in convolutional networks: measured, and learned without back-propagation."""

@@ -1,0 +1,17 @@
+"""The one family of exceptions: each says what was expected, what came, and the remedy."""
+
+
+class ConvRFMError(Exception):
+    """Base of every error that convrfm raises on purpose."""
+
+
+class InputError(ConvRFMError, ValueError):
+    """An argument, an array or a file of the user's does not have the form that is needed."""
+
+
+class ModelFileError(ConvRFMError, ValueError):
+    """A saved model is damaged, foreign, or of a format that this version does not read."""
+
+
+class MissingDependencyError(ConvRFMError, ImportError):
+    """An optional library is needed for what was asked; the message says how to install it."""

@@ -1,0 +1,71 @@
+"""Imports run downward only, so that the folder list reads like the theory."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import convrfm
+
+SOURCE = Path(convrfm.__file__).parent
+FLOORS = [
+    {"cli"},
+    {"experiments"},
+    {"report"},
+    {"estimators", "cnfa"},
+    {"plots"},
+    {"networks", "datasets", "solvers", "storage"},
+    {"kernels"},
+    {"maths"},
+    {"errors"},
+]
+HEIGHT = {room: len(FLOORS) - depth for depth, floor in enumerate(FLOORS) for room in floor}
+MODULES = sorted(p for p in SOURCE.rglob("*.py") if p != SOURCE / "__init__.py")
+BANNED_NAMES = ("utils", "helpers", "misc", "common", "manager")
+FOREIGN_TO_MATHS = {"rich", "tqdm", "typer", "pathlib", "io", "json", "safetensors", "matplotlib", "sklearn"}
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    package = ["convrfm", *path.relative_to(SOURCE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            if node.module == "convrfm":
+                yield from (f"convrfm.{alias.name}" for alias in node.names)
+            else:
+                yield node.module or ""
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1]
+            yield ".".join([*base, node.module] if node.module else base)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_run_downward_only(path: Path) -> None:
+    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    assert room in HEIGHT, f"{room} has no floor in the house"
+    for module in imported_modules(path):
+        if module.split(".")[0] == "convrfm" and module.count("."):
+            other = room_of(module)
+            assert other == room or HEIGHT[other] < HEIGHT[room], f"{room} may not import {module}"
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "maths").rglob("*.py")), ids=lambda p: p.name)
+def test_maths_knows_no_module_hook_file_or_progress_bar(path: Path) -> None:
+    modules = set(imported_modules(path))
+    assert not {m.split(".")[0] for m in modules} & FOREIGN_TO_MATHS
+    assert "torch.nn" not in modules
+    assert "nn.Module" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_names_say_what_is_inside(path: Path) -> None:
+    assert path.stem not in BANNED_NAMES
+    functions = [n.name for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+    scikit_learn_protocol = {"get_feature_names_out", "get_params"}
+    assert not [f for f in functions if f.startswith("get_") and f not in scikit_learn_protocol]
