@@ -12,6 +12,8 @@ from torch import Tensor
 from ..errors import InputError
 from ..maths.agop import random_sign_outputs, sum_of_outer_products
 from ..maths.psd import check_psd, psd_factor
+from ..maths.windows import Window
+from .arrays import accepts_numpy
 from .architecture import Architecture, vanilla
 from .engines.choice import choose_engine
 from .recursion import Embedding, Recursion, embed, own_kernel, patch_entries, pull_back_variances
@@ -54,6 +56,7 @@ class InfiniteWidthKernel(ABC):
         if self.memory_budget is not None and self.memory_budget < 1:
             raise InputError(f"memory_budget must be a positive number of bytes or None; got {self.memory_budget!r}.")
 
+    @accepts_numpy
     def __call__(
         self,
         x: Images,
@@ -68,7 +71,7 @@ class InfiniteWidthKernel(ABC):
             x: images `(n, c, h, w)`, float32 or float64.
             z: images `(m, c, h, w)`; None for x itself, which takes half the time.
             feature_matrix: the metric M on patches, `(d, d)`, symmetric and positive semidefinite; None for the identity.
-            progress: called with the number of pairs done and of all pairs.
+            progress: called with the number of tiles done and of all tiles.
 
         Returns:
             `(n, m)`, normalised as Neural Tangents.
@@ -81,30 +84,28 @@ class InfiniteWidthKernel(ABC):
         engine = choose_engine(self.engine, x.device)
         left = self._embedded(x, feature_matrix, with_patches=False)
         right = left if z is None else self._embedded(z, feature_matrix, with_patches=False)
-        total = sum(_size(a) * _size(b) for a in left.blocks for b in right.blocks if z is not None or b.stop > a.start)
-        done = 0
-        for rows in left.blocks:
-            for cols in right.blocks:
-                if z is None and cols.stop <= rows.start:
-                    continue
-                a = left[rows]
-                b = a if z is None and rows == cols else right[cols]
-                out[rows, cols] = engine.kernel(self.recursion, a, b, self._budget)
-                if z is None and rows != cols:
-                    out[cols, rows] = out[rows, cols].T
-                done += _size(rows) * _size(cols)
-                if progress:
-                    progress(done, total)
+        pairs = [(a, b) for a in left.blocks for b in right.blocks if z is not None or b.start >= a.start]
+        for done, (rows, cols) in enumerate(pairs, 1):
+            a = left[rows]
+            b = a if z is None and rows == cols else right[cols]
+            tile = engine.kernel(self.recursion, a, b, self._budget)
+            out[rows, cols] = tile
+            if z is None:
+                out[cols, rows] = tile.T
+            if progress:
+                progress(done, len(pairs))
         if z is None:
             out.diagonal().copy_(torch.cat([own_kernel(self.recursion, left[rows]) for rows in left.blocks]))
         return out
 
+    @accepts_numpy
     def diagonal(self, x: Images, *, feature_matrix: Metric | None = None) -> Float[Tensor, " n"]:
         """K(x, x) of every image, `(n,)`, at the cost of n pairs."""
         self._check(x, None, feature_matrix)
         embedded = self._embedded(x, feature_matrix, with_patches=False)
         return torch.cat([own_kernel(self.recursion, embedded[rows]) for rows in embedded.blocks])
 
+    @accepts_numpy
     def patch_gradients(
         self,
         x: Images,
@@ -131,6 +132,7 @@ class InfiniteWidthKernel(ABC):
         ]
         return torch.cat(gradients)
 
+    @accepts_numpy
     def agop(
         self,
         x: Images,
@@ -152,7 +154,7 @@ class InfiniteWidthKernel(ABC):
             probes: None for the exact sum over outputs, or how many random-sign mixtures of outputs estimate it without
                 bias; worthwhile where k is large.
             generator: draws the signs; required with `probes`.
-            progress: called with the number of pairs done and of all pairs.
+            progress: called with the number of tiles done and of all tiles.
 
         Returns:
             `(d, d)`: the mean over images, the sum over positions and outputs, of gradient times its transpose.
@@ -179,6 +181,11 @@ class InfiniteWidthKernel(ABC):
         return self.architecture.patch_size
 
     @property
+    def window(self) -> Window:
+        """The window that cuts an image into those patches."""
+        return self.architecture.first.window
+
+    @property
     def _budget(self) -> int:
         return DEFAULT_BUDGET if self.memory_budget is None else self.memory_budget
 
@@ -201,9 +208,9 @@ class InfiniteWidthKernel(ABC):
                 else:
                     total += bars
                     variance_bars = [v + share for v, share in zip(variance_bars, shares, strict=True)]
-                done += _size(rows) * _size(cols)
+                done += 1
                 if progress:
-                    progress(done, len(x) * len(z))
+                    progress(done, len(left.blocks) * len(right.blocks))
             assert total is not None
             yield scale * (total + pull_back_variances(recursion, a, variance_bars))
 
@@ -284,10 +291,6 @@ class _EmbeddedBlocks:
 
 def _factor(feature_matrix: Metric | None) -> Float[Tensor, "r d"] | None:
     return None if feature_matrix is None else psd_factor(feature_matrix)
-
-
-def _size(block: slice) -> int:
-    return block.stop - block.start
 
 
 def _check_images(name: str, images: Tensor, like: Tensor) -> None:
