@@ -37,9 +37,7 @@ def test_sub_folders_are_classes_and_every_image_keeps_its_name(pets: Path) -> N
     assert data.classes == ("cats", "dogs")
     assert [name.split("/")[0] for name in data.names_train] == data.y_train.tolist()
     for name, x in zip(data.names_test, data.x_test, strict=True):
-        np.testing.assert_allclose(
-            x, np.moveaxis(np.asarray(Image.open(pets / name)), -1, 0) / 255, atol=1e-6
-        )
+        np.testing.assert_allclose(x, np.moveaxis(np.asarray(Image.open(pets / name)), -1, 0) / 255, atol=1e-6)
     assert all_names(data) == sorted(path.relative_to(pets).as_posix() for path in pets.rglob("*.png"))
 
 

@@ -81,9 +81,7 @@ def _picture_files(folder: Path) -> tuple[list[Path], list[str]]:
     files = [path for path in visible if _is_picture(path)]
     others = [path for path in visible if not _is_picture(path)]
     if not files:
-        raise InputError(
-            f"{folder} must hold pictures ({', '.join(sorted(SUFFIXES))}); got none. Look at the path."
-        )
+        raise InputError(f"{folder} must hold pictures ({', '.join(sorted(SUFFIXES))}); got none. Look at the path.")
     return files, _note("not a picture", folder, others)
 
 

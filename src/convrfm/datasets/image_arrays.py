@@ -76,9 +76,7 @@ def _array(values: Any, name: str) -> np.ndarray:
     try:
         return np.asarray(values)
     except ValueError as error:
-        raise InputError(
-            f"{name} must be one array; got parts of different shapes. Give all one shape."
-        ) from error
+        raise InputError(f"{name} must be one array; got parts of different shapes. Give all one shape.") from error
 
 
 def _float_array(x: Any) -> np.ndarray:

@@ -121,9 +121,7 @@ def load(
         preprocessing = replace(preprocessing, centre=tuple(means.tolist()))
         x_train -= means.astype(np.float32)[:, None, None]
     x_test = preprocessing.apply(test.raw)
-    return ImageData(
-        x_train, y_train, x_test, y_test, classes, train.names, test.names, preprocessing, tuple(notes)
-    )
+    return ImageData(x_train, y_train, x_test, y_test, classes, train.names, test.names, preprocessing, tuple(notes))
 
 
 def _drawn(

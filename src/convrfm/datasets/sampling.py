@@ -8,9 +8,7 @@ from convrfm.errors import InputError
 TEST_SHARE = 5
 
 
-def stratified_order(
-    labels: Shaped[np.ndarray, " n"], generator: np.random.Generator
-) -> Int64[np.ndarray, " n"]:
+def stratified_order(labels: Shaped[np.ndarray, " n"], generator: np.random.Generator) -> Int64[np.ndarray, " n"]:
     """A random order in which every leading part holds the classes in their proportions, to within one image.
 
     The members of a class of size m take the quantiles (i + 1/2)/m; the order is that of the quantiles. So a

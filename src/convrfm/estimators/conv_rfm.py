@@ -21,15 +21,17 @@ class ConvRFMClassifier(ClassifierMixin, RecursiveFeatureMachine):
     """Kernel ridge regression of one-hot labels with a convolutional kernel whose patch metric M is learned.
 
     Round 0 is the fixed kernel. Every update replaces M by the average gradient outer product, over patches, of the
-    fitted predictor (Algorithm 1 of the paper), and fits again. Ridge and round are chosen by closed-form leave-one-out on
-    the training images, never on test data.
+    fitted predictor (Algorithm 1 of the paper), and fits again. Ridge and round are chosen by closed-form
+    leave-one-out on the training images, never on test data.
 
     Args:
         kernel: a kernel of `convrfm.kernels`.
         n_iterations: updates of M; `history_` has one record more.
-        ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1. K is divided by its largest entry
+        ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1. K is divided by its largest
+            entry
             first, so that a ridge means the same in every round.
-        agop_samples: training images at which gradients are taken: None for all, a number (drawn with `random_state`), or a
+        agop_samples: training images at which gradients are taken: None for all, a number (drawn with
+            `random_state`), or a
             slice or index array.
         keep: the round that is kept: "best", or "last".
         choose_on: ridge and round are chosen by "loo", or on the "selection" set given to `fit`.
@@ -48,8 +50,8 @@ class ConvRFMClassifier(ClassifierMixin, RecursiveFeatureMachine):
         best_iteration_: the kept round.
         classes_: the labels, sorted.
         history_: one record for each round: iteration, ridge, accuracy and mean squared error by leave-one-out, on the
-            training images and on the selection set if given, and seconds. Leave-one-out is exact given M; after round 0
-            it is optimistic, because M has seen every label.
+            training images and on the selection set if given, and seconds. Leave-one-out is exact given M; after
+            round 0 it is optimistic, because M has seen every label.
 
     Example:
         >>> from convrfm import datasets, kernels
@@ -60,7 +62,7 @@ class ConvRFMClassifier(ClassifierMixin, RecursiveFeatureMachine):
     """
 
     def decision_function(self, x: Array) -> Array:
-        """The regression's outputs, `(n, k)`; for two classes `(n,)`: that of `classes_[1]` minus that of `classes_[0]`."""
+        """The outputs, `(n, k)`; for two classes `(n,)`: that of `classes_[1]` minus that of `classes_[0]`."""
         outputs = self._outputs(self._check_fitted_images(x), self._kept)
         return self._like(outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs, x)
 
@@ -128,5 +130,5 @@ def load(path: str | Path) -> ConvRFMClassifier | ConvRFMRegressor:
     Raises:
         ModelFileError: if the file is missing, damaged, not a convrfm model, or of a newer format.
     """
-    estimators = {t.__name__: t for t in (ConvRFMClassifier, ConvRFMRegressor)}
-    return load_model(Path(path), estimators)
+    estimators: tuple[type, ...] = (ConvRFMClassifier, ConvRFMRegressor)
+    return load_model(Path(path), {t.__name__: t for t in estimators})

@@ -25,8 +25,8 @@ def forecast(
 ) -> Forecast:
     """Measure a few pairs of images and extrapolate.
 
-    Kernels grow as n^2 / 2, AGOPs as n times the images at which gradients are taken, the eigendecomposition as n^3; memory
-    is four matrices of n^2 numbers in double precision.
+    Kernels grow as n^2 / 2, AGOPs as n times the images at which gradients are taken, the eigendecomposition as n^3;
+    memory is four matrices of n^2 numbers in double precision.
     """
     n = len(x)
     few = x[: min(sample, n)]
@@ -40,7 +40,7 @@ def forecast(
     return Forecast(kernels + gradients + eigendecompositions, 4 * n * n * 8)
 
 
-def _fastest(call, repeats: int = 2) -> float:  # type: ignore[no-untyped-def]  # noqa: ANN
+def _fastest(call, repeats: int = 2) -> float:  # type: ignore[no-untyped-def]
     """The shorter of a few runs: the first one may compile."""
     times = []
     for _ in range(repeats):

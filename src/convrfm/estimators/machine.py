@@ -180,11 +180,21 @@ class RecursiveFeatureMachine(BaseEstimator):
         images, metric, dual_coef = (
             self._to_device(tensors[name]) for name in ("x_fit", "feature_matrix", "dual_coef")
         )
-        measured = {
-            name: Quality(record.get(f"{name}_accuracy"), record[f"{name}_error"]) if f"{name}_error" in record else None
-            for name in ("train", "loo", "selection")
-        }
-        kept = Round(iteration, metric, dual_coef, dual_coef, float(learned["ridge"]), **measured, seconds=record["seconds"])
+
+        def measured(name: str) -> Quality:
+            return Quality(record.get(f"{name}_accuracy"), record[f"{name}_error"])
+
+        kept = Round(
+            iteration=iteration,
+            feature_matrix=metric,
+            dual_coef=dual_coef,
+            agop_coef=dual_coef,
+            ridge=float(learned["ridge"]),
+            train=measured("train"),
+            loo=measured("loo"),
+            selection=measured("selection") if "selection_error" in record else None,
+            seconds=record["seconds"],
+        )
         self._remember(np.empty(0), images, [kept], kept)
         self.history_ = learned["history"]
 
@@ -236,7 +246,8 @@ class RecursiveFeatureMachine(BaseEstimator):
         expected = forecast(problem.kernel, problem.x, problem.y.shape[1], self.n_iterations, len(problem.agop_images))
         if self.verbose or expected.seconds > LONG_FIT_SECONDS:
             print(
-                f"fitting {self.n_iterations + 1} rounds on {len(problem.x)} images: {expected} (estimated)", file=sys.stderr
+                f"fitting {self.n_iterations + 1} rounds on {len(problem.x)} images: {expected} (estimated)",
+                file=sys.stderr,
             )
 
     def _check_parameters(self, selection: object) -> None:
@@ -264,7 +275,9 @@ class RecursiveFeatureMachine(BaseEstimator):
         try:
             return (images if isinstance(images, Tensor) else torch.tensor(images)).to(name)
         except RuntimeError as error:
-            raise InputError(f'device must be "auto" or a torch device of this machine; got {self.device!r}. {error}') from error
+            raise InputError(
+                f'device must be "auto" or a torch device of this machine; got {self.device!r}. {error}'
+            ) from error
 
     def _check_fitted_images(self, x: Array) -> Float[Tensor, "n c h w"]:
         self._check_is_fitted()
@@ -281,7 +294,8 @@ class RecursiveFeatureMachine(BaseEstimator):
         if images.shape[1:] != fitted.shape[1:]:
             expected, got = (" x ".join(map(str, shape[1:])) for shape in (fitted.shape, images.shape))
             raise InputError(
-                f"the model was fitted to images of {expected} (channels x height x width); got {got}. Resize them, or fit "
+                f"the model was fitted to images of {expected} (channels x height x width); got {got}. Resize them, "
+                f"or fit "
                 "a model to this size."
             )
 

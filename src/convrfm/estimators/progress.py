@@ -11,7 +11,8 @@ from .rounds import Watch
 
 @contextmanager
 def shown_progress(n_rounds: int, *, shown: bool) -> Iterator[Callable[[int], Watch]]:
-    """Within it, `watch(iteration)(stage)` gives the callback that a kernel tells its tiles to; None where not shown."""
+    """Within it, `watch(iteration)(stage)` gives the callback that a kernel tells its tiles to; None where not
+    shown."""
     if not shown:
         yield lambda iteration: lambda stage: None
         return

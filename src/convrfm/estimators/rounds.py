@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -17,6 +17,7 @@ from .targets import Quality, quality
 Images = Float[Tensor, "n c h w"]
 
 
+@runtime_checkable
 class PatchKernel(Protocol):
     """A kernel on images with a metric on their patches."""
 
@@ -24,10 +25,10 @@ class PatchKernel(Protocol):
     def window(self) -> Window:
         """The window that cuts an image into patches."""
 
-    def __call__(self, x, z=None, *, feature_matrix=None, progress=None):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def __call__(self, x, z=None, *, feature_matrix=None, progress=None):  # type: ignore[no-untyped-def]
         """The kernel matrix `(n, m)`."""
 
-    def agop(self, x, z, dual_coef, *, feature_matrix=None, progress=None):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def agop(self, x, z, dual_coef, *, feature_matrix=None, progress=None):  # type: ignore[no-untyped-def]
         """The average gradient outer product over patches `(d, d)`."""
 
 
@@ -134,4 +135,4 @@ def _learned_metric(problem: Problem, previous: Round, watch: Watch) -> Float[Te
 
 
 def _patch_entries(problem: Problem) -> int:
-    return problem.x.shape[1] * problem.kernel.window.size ** 2
+    return problem.x.shape[1] * problem.kernel.window.size**2

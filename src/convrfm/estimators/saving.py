@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from ..storage.models import FORMAT, FORMAT_VERSION, ModelHeader, read_model, wr
 Tensors = dict[str, Float[Tensor, "..."]]
 
 
+@runtime_checkable
 class Savable(Protocol):
     """An estimator that can put what it learned into JSON and tensors, and take it back."""
 

@@ -35,8 +35,8 @@ def check_selection(choose_on: str, selection: object) -> None:
     """Raise `InputError` where a selection set is missing, or given and not asked for."""
     if (choose_on == "selection") != (selection is not None):
         raise InputError(
-            'with choose_on="selection" (presets "paper" and "code-2023") ridge and round are chosen on images of their own: '
-            'fit(x, y, selection=(x_s, y_s)); with choose_on="loo" no selection set may be given. Got '
+            'with choose_on="selection" (presets "paper" and "code-2023") ridge and round are chosen on images '
+            'of their own: fit(x, y, selection=(x_s, y_s)); with choose_on="loo" none may be given. Got '
             f"choose_on={choose_on!r} and {'no' if selection is None else 'a'} selection set."
         )
 

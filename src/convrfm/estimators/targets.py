@@ -47,7 +47,8 @@ def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"a classifier needs images of at least two classes; all labels are {classes[0]!r}.")
     if len(y) <= len(classes):
         raise InputError(
-            f"a classifier needs more images than classes; got {len(y)} images of {len(classes)} classes. If the targets are "
+            f"a classifier needs more images than classes; got {len(y)} images of {len(classes)} classes. If the "
+            f"targets are "
             "numbers to be predicted, use ConvRFMRegressor."
         )
     return classes, codes

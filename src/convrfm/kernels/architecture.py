@@ -1,10 +1,10 @@
 """Architectures: a tuple of layers from images to one output, and the usual families of them."""
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import cast, get_args
 
 from ..errors import InputError
-from .layers import Activation, AvgPool, Conv, Flatten, GlobalAvgPool, Layer, Readout, ReLU
+from .layers import Activation, AvgPool, Conv, Flatten, GlobalAvgPool, HiddenLayer, Layer, Readout, ReLU
 
 
 @dataclass(frozen=True, init=False)
@@ -43,21 +43,17 @@ class Architecture:
     @property
     def first(self) -> Conv:
         """The convolution whose patches carry the metric M."""
-        layer = self.layers[0]
-        assert isinstance(layer, Conv)
-        return layer
+        return cast(Conv, self.layers[0])
 
     @property
-    def hidden(self) -> tuple[Layer, ...]:
+    def hidden(self) -> tuple[HiddenLayer, ...]:
         """The layers between the first convolution and the readout."""
-        return self.layers[1:-1]
+        return cast(tuple[HiddenLayer, ...], self.layers[1:-1])
 
     @property
-    def readout(self) -> Flatten | GlobalAvgPool:
+    def readout(self) -> Readout:
         """The last layer."""
-        layer = self.layers[-1]
-        assert isinstance(layer, Flatten | GlobalAvgPool)
-        return layer
+        return cast(Readout, self.layers[-1])
 
     @property
     def patch_size(self) -> int:
@@ -66,8 +62,9 @@ class Architecture:
 
     @property
     def couples_positions(self) -> bool:
-        """Whether different positions of the two images meet, as pooling makes them: then pairs of positions are kept."""
-        return isinstance(self.readout, GlobalAvgPool) or any(isinstance(layer, AvgPool) for layer in self.hidden)
+        """Whether different positions of two images meet, as pooling makes them."""
+        pools = any(isinstance(layer, AvgPool) for layer in self.hidden)
+        return pools or isinstance(self.readout, GlobalAvgPool)
 
     def grids(self, height: int, width: int) -> list[tuple[int, int]]:
         """The grid of positions after each layer but the readout.
@@ -115,7 +112,9 @@ def myrtle(depth: int) -> Architecture:
         raise InputError(f"myrtle comes in depths {sorted(stages)}; got {depth!r}.")
     layers: list[Layer] = []
     for count, pools in zip(stages[depth], (1, 1, 3), strict=True):
-        layers += [Conv(3, padding="same"), ReLU()] * count + [AvgPool(2)] * pools
+        for _ in range(count):
+            layers += [Conv(3, padding="same"), ReLU()]
+        layers += [AvgPool(2)] * pools
     return Architecture(*layers, Flatten())
 
 

@@ -16,7 +16,8 @@ def describe(kernel: object) -> dict[str, Any]:
     """A JSON-safe description from which `from_description` makes an equal kernel."""
     if not isinstance(kernel, InfiniteWidthKernel):
         raise InputError(
-            f"only kernels of convrfm.kernels can be saved; got {type(kernel).__name__}. A file that could rebuild any class "
+            f"only kernels of convrfm.kernels can be saved; got {type(kernel).__name__}. A file that could rebuild "
+            f"any class "
             "would have to run code when it is read."
         )
     layers = [{"layer": type(layer).__name__, **dataclasses.asdict(layer)} for layer in kernel.architecture.layers]

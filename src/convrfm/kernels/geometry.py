@@ -3,11 +3,11 @@
 Without pooling and with a `Flatten` readout only equal positions (u, u) of two images ever meet, so the covariance of a
 pair of images is one small picture. Pooling and global readouts couple positions: then all pairs (u, v) are kept.
 
-A *field* is `(..., rows, cols)` in the first case and `(..., rows, cols, rows', cols')` in the second; leading axes count
-images. The *own* field of an image is its covariance with itself.
+A *field* is `(..., rows, cols)` in the first case and `(..., rows, cols, rows', cols')` in the second; leading axes
+count images. The *own* field of an image is its covariance with itself.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,7 @@ Field = Float[Tensor, "..."]
 Channels = Float[Tensor, "n r rows cols"]
 
 
+@runtime_checkable
 class Geometry(Protocol):
     """The operations on fields that depend on which pairs of positions are kept."""
 

@@ -13,8 +13,8 @@ from ..errors import InputError
 from ..maths.agop import random_sign_outputs, sum_of_outer_products
 from ..maths.psd import check_psd, psd_factor
 from ..maths.windows import Window
-from .arrays import accepts_numpy
 from .architecture import Architecture, vanilla
+from .arrays import accepts_numpy
 from .engines.choice import choose_engine
 from .recursion import Embedding, Recursion, embed, own_kernel, patch_entries, pull_back_variances
 from .tiling import DEFAULT_BUDGET, blocks
@@ -36,9 +36,9 @@ class InfiniteWidthKernel(ABC):
         engine: "auto", or the name of one engine; `convrfm doctor` lists them.
         memory_budget: bytes that temporaries may take beyond the result; None for 512 MiB.
 
-    Cost: n m pairs times the positions of all layers (times positions again where pooling couples them), and n m times the
-    first layer's patch products (d numbers per position). A gradient costs about three times the kernel, plus n m k d per
-    position for k outputs.
+    Cost: n m pairs times the positions of all layers (times positions again where pooling couples them), and n m
+    times the first layer's patch products (d numbers per position). A gradient costs about three times the kernel,
+    plus n m k d per position for k outputs.
     """
 
     architecture: Architecture
@@ -70,7 +70,8 @@ class InfiniteWidthKernel(ABC):
         Args:
             x: images `(n, c, h, w)`, float32 or float64.
             z: images `(m, c, h, w)`; None for x itself, which takes half the time.
-            feature_matrix: the metric M on patches, `(d, d)`, symmetric and positive semidefinite; None for the identity.
+            feature_matrix: the metric M on patches, `(d, d)`, symmetric and positive semidefinite; None for the
+                identity.
             progress: called with the number of tiles done and of all tiles.
 
         Returns:
@@ -116,8 +117,8 @@ class InfiniteWidthKernel(ABC):
     ) -> Float[Tensor, "n k positions d"]:
         """The gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) with respect to every patch of x.
 
-        Every patch counts as a variable of its own and M as constant. Where a patch of x coincides with the one it meets,
-        the NTK of a ReLU network has a kink; the gradient there is the midpoint of the one-sided ones.
+        Every patch counts as a variable of its own and M as constant. Where a patch of x coincides with the one it
+        meets, the NTK of a ReLU network has a kink; the gradient there is the midpoint of the one-sided ones.
 
         For small inputs, teaching and tests: `agop` never forms this array.
 
@@ -162,7 +163,9 @@ class InfiniteWidthKernel(ABC):
         self._check(x, z, feature_matrix, dual_coef)
         if probes is not None:
             if generator is None or probes < 1:
-                raise InputError("probes must be at least 1 and needs a generator: generator=torch.Generator().manual_seed(0).")
+                raise InputError(
+                    "probes must be at least 1 and needs a generator: generator=torch.Generator().manual_seed(0)."
+                )
             dual_coef = random_sign_outputs(dual_coef, probes, generator)
         factor = _factor(feature_matrix)
         inner = sum(map(sum_of_outer_products, self._patch_bars(x, z, dual_coef, feature_matrix, progress)))
@@ -230,12 +233,15 @@ class InfiniteWidthKernel(ABC):
         if feature_matrix is not None:
             if feature_matrix.shape != (d, d):
                 raise InputError(
-                    f"feature_matrix must be ({d}, {d}) for patches of {x.shape[1]} x {self.patch_size} x {self.patch_size}; "
+                    f"feature_matrix must be ({d}, {d}) for patches of {x.shape[1]} x {self.patch_size} x "
+                    f"{self.patch_size}; "
                     f"got {tuple(feature_matrix.shape)}."
                 )
             check_psd(feature_matrix, "feature_matrix")
         if z is not None and dual_coef is not None and (dual_coef.ndim != 2 or len(dual_coef) != len(z)):
-            raise InputError(f"dual_coef must be ({len(z)}, k), one row for each image of z; got {tuple(dual_coef.shape)}.")
+            raise InputError(
+                f"dual_coef must be ({len(z)}, k), one row for each image of z; got {tuple(dual_coef.shape)}."
+            )
 
 
 class NNGP(InfiniteWidthKernel):
@@ -296,7 +302,8 @@ def _factor(feature_matrix: Metric | None) -> Float[Tensor, "r d"] | None:
 def _check_images(name: str, images: Tensor, like: Tensor) -> None:
     if images.ndim != 4:
         raise InputError(
-            f"{name} must be (n, channels, height, width); got {tuple(images.shape)}. Images of one channel need an axis for it: "
+            f"{name} must be (n, channels, height, width); got {tuple(images.shape)}. Images of one channel need an "
+            f"axis for it: "
             f"{name}[:, None]."
         )
     if images.dtype not in (torch.float32, torch.float64):

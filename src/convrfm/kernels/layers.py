@@ -14,8 +14,8 @@ __all__ = ["GELU", "ABReLU", "AvgPool", "Conv", "Erf", "Flatten", "GlobalAvgPool
 class Conv:
     """A convolution with infinitely many Gaussian filters, normalised as Neural Tangents.
 
-    The covariance after it is `weight_std^2 * mean over the window (first layer: and over input channels) + bias_std^2`;
-    zeros outside the image count.
+    The covariance after it is `weight_std^2 * mean over the window (first layer: and over input channels) +
+    bias_std^2`; zeros outside the image count.
 
     Args:
         size: side q of the square filters.
@@ -61,7 +61,7 @@ class AvgPool:
 
 @dataclass(frozen=True)
 class Flatten:
-    """Readout: a dense layer on all positions, each with weights of its own (the paper's fully connected last layer)."""
+    """Readout: a dense layer on all positions, the paper's fully connected last layer."""
 
     weight_std: float = 1.0
     bias_std: float = 0.0
@@ -83,7 +83,8 @@ class GlobalAvgPool:
 
 Activation = ReLU | ABReLU | LeakyReLU | Erf | GELU
 Readout = Flatten | GlobalAvgPool
-Layer = Conv | AvgPool | Activation | Readout
+HiddenLayer = Conv | AvgPool | Activation
+Layer = HiddenLayer | Readout
 
 
 def _check_positive_integer(name: str, value: int) -> None:
@@ -94,5 +95,6 @@ def _check_positive_integer(name: str, value: int) -> None:
 def _check_scales(weight_std: float, bias_std: float) -> None:
     if not weight_std > 0 or not bias_std >= 0:
         raise InputError(
-            f"weight_std must be positive and bias_std not negative; got weight_std={weight_std!r}, bias_std={bias_std!r}."
+            f"weight_std must be positive and bias_std not negative; got weight_std={weight_std!r}, "
+            f"bias_std={bias_std!r}."
         )

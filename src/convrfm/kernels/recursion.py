@@ -1,14 +1,13 @@
 """The recursion of a convolutional kernel, and what of it belongs to one image alone.
 
 Every pair of images passes through the same layers; only the variances of each image with itself enter from outside.
-`embed` prepares a batch of images for meeting others; `pull_back_variances` takes adjoints of those variances back to the
-image's own patches (design: the norms' recursion does not depend on the partner, so it runs once per image).
+`embed` prepares a batch of images for meeting others; `pull_back_variances` takes adjoints of those variances back to
+the image's own patches (design: the norms' recursion does not depend on the partner, so it runs once per image).
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 

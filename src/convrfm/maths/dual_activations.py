@@ -10,7 +10,7 @@ ReLU family: Cho and Saul, "Kernel methods for deep learning" (2009). Erf: Willi
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,7 @@ from torch import Tensor
 Values = Float[Tensor, "..."]
 
 
+@runtime_checkable
 class DualActivation(Protocol):
     """What a kernel's recursion needs of an activation."""
 

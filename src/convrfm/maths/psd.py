@@ -15,7 +15,8 @@ def check_psd(matrix: Float[Tensor, "d d"], name: str) -> None:
     asymmetry = float((matrix - matrix.T).abs().max())
     if asymmetry > tolerance:
         raise InputError(
-            f"{name} must be symmetric; it differs from its transpose by {asymmetry:.2g}. Pass (m + m.T) / 2 if that is meant."
+            f"{name} must be symmetric; it differs from its transpose by {asymmetry:.2g}. Pass (m + m.T) / 2 if "
+            f"that is meant."
         )
     lowest = float(torch.linalg.eigvalsh(matrix).min())
     if lowest < -tolerance:
@@ -45,7 +46,8 @@ def scale_to_trace(matrix: Float[Tensor, "d d"], trace: float) -> Float[Tensor, 
     total = float(matrix.trace())
     if not total > 0:
         raise InputError(
-            "the average gradient outer product is zero: the fitted predictor does not depend on the images, so there is "
+            "the average gradient outer product is zero: the fitted predictor does not depend on the images, so "
+            "there is "
             "no feature to learn. Check that the images differ and that the labels are not all alike."
         )
     return matrix * (trace / total)

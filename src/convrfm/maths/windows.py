@@ -125,4 +125,3 @@ def _unpad(field: Tensor, window: Window, axes: Sequence[int], length: int) -> T
         else:
             field = field.narrow(axis, before, length)
     return field if window.padding == "circular" else field.clone()
-

@@ -12,8 +12,8 @@ class RidgePath:
 
     With K / scale = Q L Q^T, alpha(ridge) = Q (L + ridge)^-1 Q^T y, and the leave-one-out residual of image i is
     alpha_i / [(K / scale + ridge I)^-1]_ii. Exact given K; a metric in K that was learned from the same labels makes
-    leave-one-out optimistic. The decomposition is in float64: n^3 time once, n^2 k for each ridge, three matrices of n^2
-    doubles.
+    leave-one-out optimistic. The decomposition is in float64: n^3 time once, n^2 k for each ridge, three matrices of
+    n^2 doubles.
 
     Args:
         kernel_matrix: `(n, n)`, symmetric.
@@ -24,7 +24,8 @@ class RidgePath:
         self.scale = float(kernel_matrix.max())
         if not 0 < self.scale < float("inf"):
             raise InputError(
-                f"the kernel matrix must have a positive, finite largest entry; it is {self.scale}. Images that are zero, or "
+                f"the kernel matrix must have a positive, finite largest entry; it is {self.scale}. Images that are "
+                f"zero, or "
                 "a feature matrix that ignores them, make it zero."
             )
         values, self._vectors = torch.linalg.eigh(kernel_matrix.double() / self.scale)

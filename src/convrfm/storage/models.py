@@ -57,7 +57,9 @@ def read_model(path: Path) -> tuple[ModelHeader, dict[str, Float[Tensor, "..."]]
         ModelFileError: if it is missing, damaged, not a convrfm model, or of a format from the future.
     """
     if not path.is_file():
-        raise ModelFileError(f"there is no model file {path}. Pass the file that save() wrote, or a run folder's model.")
+        raise ModelFileError(
+            f"there is no model file {path}. Pass the file that save() wrote, or a run folder's model."
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -67,14 +69,17 @@ def read_model(path: Path) -> tuple[ModelHeader, dict[str, Float[Tensor, "..."]]
             f"{path} is damaged or is not a convrfm model ({error}). Save the model again, or copy the file again."
         ) from error
     if _KEY not in metadata:
-        raise ModelFileError(f"{path} is a safetensors file, but not a convrfm model: it was written by something else.")
+        raise ModelFileError(
+            f"{path} is a safetensors file, but not a convrfm model: it was written by something else."
+        )
     try:
         header = ModelHeader.model_validate_json(metadata[_KEY])
     except ValidationError as error:
         raise ModelFileError(f"the header of {path} is damaged: {error}") from error
     if header.format != FORMAT or header.format_version > FORMAT_VERSION:
         raise ModelFileError(
-            f"{path} has format {header.format!r} version {header.format_version}; this convrfm reads {FORMAT!r} up to version "
+            f"{path} has format {header.format!r} version {header.format_version}; this convrfm reads {FORMAT!r} up "
+            f"to version "
             f"{FORMAT_VERSION}. Upgrade convrfm."
         )
     return header, tensors
