@@ -44,6 +44,8 @@ Array = Any  # a NumPy array or a torch tensor
 class RecursiveFeatureMachine(BaseEstimator):
     """What classifier and regressor share; see `ConvRFMClassifier` for the parameters."""
 
+    preprocessing_: Preprocessing | None = None
+
     def __init__(
         self,
         kernel: PatchKernel = DEFAULT_KERNEL,
@@ -139,7 +141,7 @@ class RecursiveFeatureMachine(BaseEstimator):
             `(n, rows, cols)`.
         """
         self._check_is_fitted()
-        images = self._to_device(check_images(x, image_shape=self.image_shape))
+        images = self._to_device(check_images(x)).to(self.x_fit_)
         channels = self.x_fit_.shape[1]
         if images.shape[1] != channels:
             raise InputError(f"the model was fitted to images of {channels} channels; got {images.shape[1]}.")
@@ -156,7 +158,7 @@ class RecursiveFeatureMachine(BaseEstimator):
                 model.
         """
         self._check_is_fitted()
-        save_model(self, Path(path), preprocessing or getattr(self, "preprocessing_", None))
+        save_model(self, Path(path), preprocessing or self.preprocessing_)
 
     @abstractmethod
     def _encode(self, y: Array, n: int) -> Float[Tensor, "n k"]:
