@@ -1,0 +1,1 @@
+"""The mathematics: arrays and tensors in, arrays and tensors out."""
