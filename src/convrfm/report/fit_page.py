@@ -49,7 +49,7 @@ def summary_section(record: FitRecord) -> Section:
 
 def _subtitle(record: FitRecord) -> str:
     channels, size, _ = record.patch_shape
-    images = f"{record.n_train} training and {record.n_test} test images"
+    images = f"{record.n_train} training and {record.n_test or 'no'} test images"
     pixels = " by ".join(map(str, record.sample_images.shape[:1:-1]))
     colours = f"{channels} channel{'s' if channels > 1 else ''}"
     return f"{images} of {pixels} pixels, {colours}; patches of {size} by {size}"

@@ -58,7 +58,7 @@ def choice(best_iteration: int, selected_on: Literal["leave-one-out", "the selec
     if selected_on is None:
         return f"The model keeps the last round, {best_iteration}; nothing was chosen."
     criterion = "leave-one-out score" if selected_on == "leave-one-out" else f"score on {selected_on}"
-    return f"Round {best_iteration} was chosen by its {criterion}; test images chose nothing."
+    return f"Round {best_iteration} was chosen by its {criterion}; test scores never choose."
 
 
 def _change(updates: int, measure: str, fixed: float, chosen: float, task: Task, precision: str) -> str:
