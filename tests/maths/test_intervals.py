@@ -17,9 +17,7 @@ def test_stays_inside_zero_and_one() -> None:
     assert wilson_interval(20, 20)[1] == 1.0
 
 
-@pytest.mark.parametrize(
-    ("successes", "n", "confidence"), [(1, 0, 0.95), (-1, 5, 0.95), (6, 5, 0.95), (1, 5, 1.0)]
-)
+@pytest.mark.parametrize(("successes", "n", "confidence"), [(1, 0, 0.95), (-1, 5, 0.95), (6, 5, 0.95), (1, 5, 1.0)])
 def test_impossible_counts_are_refused(successes: int, n: int, confidence: float) -> None:
     with pytest.raises(InputError, match="must be"):
         wilson_interval(successes, n, confidence)

@@ -72,9 +72,7 @@ def test_every_part_of_the_run_has_its_picture(channels: int, size: int, picture
 
 def test_regression_without_test_images_has_a_page() -> None:
     rounds = [replace(r, test_score=None, test_interval=None) for r in a_record().rounds]
-    record = replace(
-        a_record(), task="regression", rounds=rounds, y_true=None, y_pred=None, classes=[], n_test=0
-    )
+    record = replace(a_record(), task="regression", rounds=rounds, y_true=None, y_pred=None, classes=[], n_test=0)
     html = fit_page(record).render()
     assert "leave-one-out R² rose from 0.700 (fixed kernel) to 0.850" in html
     assert "Mistakes" not in html

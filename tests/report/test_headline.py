@@ -23,9 +23,7 @@ def test_a_rise_within_the_interval_may_be_chance() -> None:
     assert "may be chance" in headline(rounds, 1, "classification", 100)
 
 
-@pytest.mark.parametrize(
-    ("after", "words"), [(0.79, "did not rise but fell from 81.2%"), (0.8121, "is what it was")]
-)
+@pytest.mark.parametrize(("after", "words"), [(0.79, "did not rise but fell from 81.2%"), (0.8121, "is what it was")])
 def test_no_rise_is_told_as_such(after: float, words: str) -> None:
     text = headline([a_round(0, 0.8, 0.812), a_round(1, 0.9, after)], 1, "classification", 100)
     assert words in text

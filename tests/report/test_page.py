@@ -91,9 +91,7 @@ def test_page_speaks_to_assistive_technology() -> None:
 
 def test_columns_of_numbers_are_aligned_as_numbers() -> None:
     page = Page("Table")
-    page.section("One").table(
-        ["name", "n", "range"], [["a", "1,000", "0.1 to 0.2"], ["b", "—", "3e-05"]], "c"
-    )
+    page.section("One").table(["name", "n", "range"], [["a", "1,000", "0.1 to 0.2"], ["b", "—", "3e-05"]], "c")
     classes = [a.get("class") for tag, a in Elements(page.render()).found if tag in {"td", "th"}]
     assert classes == [None, "number", "number"] * 3
 

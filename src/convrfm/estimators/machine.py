@@ -271,12 +271,12 @@ class RecursiveFeatureMachine(BaseEstimator):
         self._check_same_size(moved, data)
         return moved, targets.to(data.device)
 
-    def _to_device(self, images: Array) -> Float[Tensor, "n c h w"]:
+    def _to_device(self, values: Array) -> Tensor:
         name = self.device
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            return (images if isinstance(images, Tensor) else torch.tensor(images)).to(name)
+            return (values if isinstance(values, Tensor) else torch.tensor(values)).to(name)
         except RuntimeError as error:
             raise InputError(
                 f'device must be "auto" or a torch device of this machine; got {self.device!r}. {error}'

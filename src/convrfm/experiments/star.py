@@ -24,14 +24,14 @@ def published_star(seed: int, n_train: int, n_test: int) -> Split:
     A pool of n_train + n_test images of each class is shuffled; the first n_train are for training, all others for testing.
     So the classes of a small training set are not of equal size, which is what makes single draws vary.
     """
-    offsets, noise = random.Random(seed), np.random.RandomState(seed)  # noqa: NPY002 (the published stream)
+    offsets, noise = random.Random(seed), np.random.RandomState(seed)
     n = n_train + n_test
     x = np.empty((2 * n, 3, 32, 32), np.float32)
     for i in range(2 * n):
         row, column = (offsets.randint(0, STAR_OFFSETS - 1) for _ in range(2)) if i < n else (0, 0)
         x[i] = noise.normal(size=(3, 32, 32)) * 3e-1
         if i < n:
-            rows, columns = (STAR_PIXELS + [row, column]).T
+            rows, columns = (STAR_PIXELS + np.array([row, column])).T
             x[i, :2, rows, columns] = 1
     y = np.repeat([1, 0], n)
     order = torch.randperm(2 * n, generator=torch.Generator().manual_seed(seed)).numpy()

@@ -37,8 +37,7 @@ def confusion_counts(
             counts[position[true], position[predicted]] += 1
     except KeyError as missing:
         raise InputError(
-            f"every label must be one of the {len(position)} classes; got {missing}. "
-            "Pass the classes_ of the model."
+            f"every label must be one of the {len(position)} classes; got {missing}. Pass the classes_ of the model."
         ) from missing
     return counts
 

@@ -44,9 +44,7 @@ def leading_eigenvectors(
         )
     trace = np.trace(feature_matrix)
     if not trace > 0:
-        raise InputError(
-            f"feature_matrix must have a positive trace; got {trace}. Is it a metric on patches?"
-        )
+        raise InputError(f"feature_matrix must have a positive trace; got {trace}. Is it a metric on patches?")
     eigenvalues, columns = np.linalg.eigh(feature_matrix)
     leading = columns.T[::-1][:count]
     largest = np.take_along_axis(leading, np.abs(leading).argmax(axis=1, keepdims=True), axis=1)
@@ -82,9 +80,7 @@ def plot_eigenvectors(
     colours = colormaps[DIVERGING].with_extremes(bad="white")
     for ax in panels:
         bare(ax)
-    for number, (ax, picture, share) in enumerate(
-        zip(panels, pictures, vectors.shares, strict=False), start=1
-    ):
+    for number, (ax, picture, share) in enumerate(zip(panels, pictures, vectors.shares, strict=False), start=1):
         ax.imshow(picture, cmap=colours, vmin=-1, vmax=1)
         ax.set_title(f"{number}: {_percent(share)} of trace", fontsize=9)
         for spine in ax.spines.values():

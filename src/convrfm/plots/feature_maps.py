@@ -28,17 +28,13 @@ def plot_feature_maps(
     height, width = images.shape[2:]
     panel_width = 1.95 if width <= height else 2.25
     panel_height = panel_width * height / width
-    figure = Figure(
-        figsize=(3 * panel_width + 0.3, len(images) * (panel_height + 0.27) + 0.3), layout="constrained"
-    )
+    figure = Figure(figsize=(3 * panel_width + 0.3, len(images) * (panel_height + 0.27) + 0.3), layout="constrained")
     panels = figure.subplots(len(images), 3, squeeze=False)
     for row, image, first, second in zip(panels, images, before, after, strict=True):
         row[0].imshow(image_picture(image), cmap="gray", vmin=0, vmax=1)
         for ax, feature_map in ((row[1], first), (row[2], second)):
             ax.imshow(feature_map, cmap=MAGNITUDE)
-            ax.set_xlabel(
-                f"{feature_map.min():.4g} to {feature_map.max():.4g}", fontsize=8, color=MUTED, labelpad=3
-            )
+            ax.set_xlabel(f"{feature_map.min():.4g} to {feature_map.max():.4g}", fontsize=8, color=MUTED, labelpad=3)
         for ax in row:
             bare(ax)
             ax.set_anchor("N")

@@ -43,9 +43,7 @@ def plot_rounds(
         ax.plot(rounds, test, color=BLUE, marker="o", linewidth=2.4, label="test", zorder=3, clip_on=False)
     if test is not None and test_interval is not None:
         reach = np.abs(test_interval.T - test)
-        ax.errorbar(
-            rounds, test, yerr=reach, fmt="none", ecolor=BLUE, elinewidth=1.3, capsize=4, label="95% interval"
-        )
+        ax.errorbar(rounds, test, yerr=reach, fmt="none", ecolor=BLUE, elinewidth=1.3, capsize=4, label="95% interval")
     ax.plot(rounds, leave_one_out, color=VERMILION, marker="s", label="leave-one-out", clip_on=False)
     ax.plot(rounds, train, color=MUTED, marker="^", linestyle=":", label="training images", clip_on=False)
     if np.isfinite(reference):

@@ -22,9 +22,7 @@ def effective_rank(feature_matrix: Float[np.ndarray, "d d"]) -> float:
     """
     trace = np.trace(feature_matrix)
     if not trace > 0:
-        raise InputError(
-            f"feature_matrix must have a positive trace; got {trace}. Is it a metric on patches?"
-        )
+        raise InputError(f"feature_matrix must have a positive trace; got {trace}. Is it a metric on patches?")
     return float(trace**2 / np.square(feature_matrix).sum())
 
 

@@ -67,9 +67,7 @@ class Table:
     @property
     def numeric(self) -> tuple[bool, ...]:
         """For each column, whether it holds numbers only (aligned on the right), up to units and gaps."""
-        return tuple(
-            all(_NUMBER.fullmatch(cell) for cell in column) for column in zip(*self.rows, strict=True)
-        )
+        return tuple(all(_NUMBER.fullmatch(cell) for cell in column) for column in zip(*self.rows, strict=True))
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,7 @@ def headline(rounds: Sequence[RoundRecord], best_iteration: int, task: Task, n_t
         measure = f"leave-one-out {measure_name(task)}"
         found = _change(best_iteration, measure, fixed.loo_score, chosen.loo_score, task, "")
         remedy = "There are no test scores to confirm it: keep some images aside."
-        return (
-            f"{found} Leave-one-out is optimistic after round 0. {remedy}"
-            if best_iteration
-            else f"{found} {remedy}"
-        )
+        return f"{found} Leave-one-out is optimistic after round 0. {remedy}" if best_iteration else f"{found} {remedy}"
     interval = chosen.test_interval
     precision = f"95% interval {interval_text(interval, task)}; n = {n_test}" if interval else f"n = {n_test}"
     measure = f"test {measure_name(task)}"
