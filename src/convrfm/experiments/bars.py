@@ -1,7 +1,7 @@
 """Bars by noise level, as Sec. 3.2 of the paper: `python -m convrfm.experiments.bars`.
 
-ConvRFM against its own fixed kernel (round 0): n = 500 training images, depth 2, up to three updates; ridge and round are
-chosen by leave-one-out on the training images. Means over seeds with Student's 95% intervals.
+ConvRFM against its own fixed kernel (round 0): n = 500 training images, depth 2, up to three updates; ridge and round
+are chosen by leave-one-out on the training images. Means over seeds with Student's 95% intervals.
 """
 
 import numpy as np
