@@ -108,7 +108,7 @@ def own_kernel(recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:
 
 def pull_back_variances(
     recursion: Recursion, x: Embedding, variance_bars: list[Float[Tensor, "n k rows cols"]]
-) -> Float[Tensor, "n k r rows cols"]:
+) -> Float[Tensor, "positions n k r"]:
     """Gradients with respect to the embedded patches that flow through each image's own variances.
 
     Args:
@@ -117,7 +117,7 @@ def pull_back_variances(
         variance_bars: the adjoint of every entry of `x.variances`, for each of k outputs.
 
     Returns:
-        `(n, k, r, rows, cols)`, without the first layer's factor weight_std^2 / d.
+        `(positions, n, k, r)`, without the first layer's factor weight_std^2 / d.
     """
     geometry, hidden = recursion.geometry, recursion.architecture.hidden
     inputs = _own_inputs(recursion, x)
@@ -137,8 +137,8 @@ def pull_back_variances(
             bar = geometry.own_pullback(layer, own, bar)
         geometry.variances(bar).add_(seed)
     if bar is None:
-        shape = (len(x.images), 1, *x.patches.shape[1:])
-        return x.patches.new_zeros(shape)
+        n, r, rows, cols = x.patches.shape
+        return x.patches.new_zeros(rows * cols, n, 1, r)
     return 2 * geometry.own_contract(bar, x.patches)
 
 
