@@ -22,7 +22,7 @@ from .errors import ConvRFMError
 from .estimators import ConvRFMClassifier, load
 from .experiments.demo import run_demo
 from .experiments.doctor import findings
-from .experiments.fit_run import prepare_folder, write_run
+from .experiments.fit_run import check_folder, write_run
 from .report import RoundRecord
 from .storage.atomic import written_whole
 
@@ -65,8 +65,14 @@ def worded(command: Callable[..., None]) -> Callable[..., None]:
             complaints.print("error:", style="bold red", end=" ")
             complaints.print(str(error), markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2) from error
+        except OSError as error:
+            complaints.print("error:", style="bold red", end=" ")
+            complaints.print(
+                f"{error}. Look at the path and its rights.", markup=False, highlight=False, soft_wrap=True
+            )
+            raise typer.Exit(2) from error
         except KeyboardInterrupt as interrupt:
-            complaints.print("interrupted before the first round was finished: nothing is kept.")
+            complaints.print("interrupted.")
             raise typer.Exit(130) from interrupt
 
     return wrapped
@@ -78,7 +84,7 @@ Data = Annotated[
         help="A folder with a sub-folder per class, a .npz, bars, noisy-digits, star, sklearn:digits, torchvision:NAME."
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Decides every draw.")]
+Seed = Annotated[int, typer.Option(help="Decides every draw.", min=0)]
 Device = Annotated[str, typer.Option(help='"auto" takes a GPU where there is one.')]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 ImageSize = Annotated[int | None, typer.Option(help="Bring pictures to this height and width.", min=1)]
@@ -87,6 +93,7 @@ ImageSize = Annotated[int | None, typer.Option(help="Bring pictures to this heig
 @app.command()
 @worded
 def fit(
+    context: typer.Context,
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/fit"),
     kernel: Annotated[KernelName, typer.Option(help="Kernel of the infinitely wide network.")] = KernelName.NTK,
@@ -110,7 +117,7 @@ def fit(
     quiet: Quiet = False,
 ) -> None:
     """Learn from images: a model, its metrics, predictions, plots and a report in one folder."""
-    settings = {name: value for name, value in locals().items() if name not in ("out", "quiet", "overwrite")}
+    settings = {name: value for name, value in context.params.items() if name not in ("out", "quiet", "overwrite")}
     architecture = kernels.vanilla(depth, patch_size)
     images = datasets.load(
         data,
@@ -123,7 +130,7 @@ def fit(
         sigma=sigma,
         download=download,
     )
-    folder = prepare_folder(out, overwrite=overwrite)
+    check_folder(out, overwrite=overwrite)
     for note in images.notes:
         complaints.print(note, style="dim", markup=False, soft_wrap=True)
     model = ConvRFMClassifier(
@@ -135,9 +142,9 @@ def fit(
         random_state=seed,
         verbose=not quiet,
     ).fit(images.x_train, images.y_train)
-    rounds = write_run(folder, model, images, settings, shlex.join(["convrfm", *sys.argv[1:]]))
+    rounds = write_run(out, model, images, settings, shlex.join(["convrfm", *sys.argv[1:]]))
     console.print(rounds_table(rounds, model.best_iteration_))
-    console.print(f"report: {folder / 'report.html'}", markup=False, soft_wrap=True)
+    console.print(f"report: {out / 'report.html'}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -147,23 +154,25 @@ def predict(
     data: Annotated[str, typer.Argument(help="A picture, a folder of pictures with or without classes, or a .npz.")],
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("predictions.csv"),
     unreadable: Annotated[Unreadable, typer.Option(help="Stop at a broken picture, or skip it.")] = Unreadable.ERROR,
+    seed: Annotated[int, typer.Option(help="Decides the draw of generated data.", min=0)] = 0,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Label images with a fitted model."""
-    model = load(run / "model.safetensors" if run.is_dir() else run)
+    model = load(run / "model.safetensors" if run.is_dir() else run, device)
     channels, height, width = model.x_fit_.shape[1:]
     preprocessing = model.preprocessing_ or Preprocessing((height, width), channels)
-    x, names, labels, notes = datasets.load_for_prediction(data, preprocessing, unreadable=unreadable.value)
+    x, names, labels, notes = datasets.load_for_prediction(data, preprocessing, unreadable=unreadable.value, seed=seed)
     predicted = model.predict(x)
     with written_whole(out) as partial, partial.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["name", "predicted"] if labels is None else ["name", "true", "predicted"])
         truths = [[]] * len(names) if labels is None else [[label] for label in labels]
         table.writerows([name, *truth, label] for name, truth, label in zip(names, truths, predicted, strict=True))
-    for note in () if quiet else notes:
+    for note in notes:
         complaints.print(note, style="dim", markup=False, soft_wrap=True)
-    if labels is not None:
-        console.print(f"accuracy: {np.mean(predicted == labels):.2%} of {len(labels)} images")
+    if labels is not None and isinstance(model, ConvRFMClassifier):
+        console.print(accuracy_sentence(predicted, labels, model.classes_), markup=False)
     elif len(names) == 1:
         console.print(f"{names[0]}: {predicted[0]}", markup=False, highlight=False)
     console.print(f"predictions: {out}", markup=False, soft_wrap=True)
@@ -188,12 +197,20 @@ def demo(
 
 @app.command()
 @worded
-def doctor() -> None:
+def doctor(device: Device = "auto") -> None:
     """Engines, threads, GPU and versions of this machine."""
     table = Table(show_header=False)
-    for name, finding in findings():
+    for name, finding in findings(device):
         table.add_row(name, escape(finding))
     console.print(table)
+
+
+def accuracy_sentence(predicted: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> str:
+    """How many labels were predicted; labels of another type than the model's are compared as text."""
+    texts, known = labels.astype(str), np.isin(labels.astype(str), classes.astype(str))
+    if not known.any():
+        return f"no accuracy: the model knows none of these labels; its classes are {', '.join(map(str, classes[:10]))}"
+    return f"accuracy: {np.mean(predicted.astype(str) == texts):.2%} of {len(labels)} images"
 
 
 def rounds_table(rounds: list[RoundRecord], best_iteration: int) -> Table:

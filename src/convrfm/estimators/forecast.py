@@ -1,7 +1,10 @@
 """How long a fit will take and how much memory, before it starts."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from .rounds import Images, PatchKernel
 
@@ -33,18 +36,18 @@ def forecast(
     coef = few.new_ones(len(few), outputs)
     pairs = len(few) ** 2
     per_kernel_pair = _fastest(lambda: kernel(few, few)) / pairs
-    per_gradient_pair = _fastest(lambda: kernel.agop(few, few, coef)) / pairs
+    per_gradient_pair = _fastest(lambda: kernel.agop(few, few, coef)) / pairs if n_iterations else 0.0
     kernels = (n_iterations + 1) * per_kernel_pair * n * n / 2
     gradients = n_iterations * per_gradient_pair * n * agop_images
     eigendecompositions = (n_iterations + 1) * 3e-10 * n**3
     return Forecast(kernels + gradients + eigendecompositions, 4 * n * n * 8)
 
 
-def _fastest(call, repeats: int = 2) -> float:  # type: ignore[no-untyped-def]
+def _fastest(call: Callable[[], Tensor], repeats: int = 2) -> float:
     """The shorter of a few runs: the first one may compile."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        call()
+        call().cpu()  # waits for a GPU
         times.append(time.perf_counter() - start)
     return min(times)

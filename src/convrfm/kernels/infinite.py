@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..maths.agop import random_sign_outputs, sum_of_outer_products
-from ..maths.psd import check_psd, psd_factor
+from ..maths.psd import psd_factor
 from ..maths.windows import Window
 from .architecture import Architecture, vanilla
-from .arrays import accepts_numpy
+from .arrays import accepts_numpy, check_images
 from .engines.choice import choose_engine
 from .engines.protocol import Engine, Gradient
 from .engines.reference import ReferenceEngine
@@ -53,8 +53,9 @@ class InfiniteWidthKernel(ABC):
                 f"{type(self).__name__} takes an Architecture, such as kernels.vanilla(depth=3); got "
                 f"{type(self.architecture).__name__}."
             )
-        if self.memory_budget is not None and self.memory_budget < 1:
-            raise InputError(f"memory_budget must be a positive number of bytes or None; got {self.memory_budget!r}.")
+        budget = self.memory_budget
+        if budget is not None and (not isinstance(budget, int) or budget < 1):
+            raise InputError(f"memory_budget must be a positive number of bytes or None; got {budget!r}.")
 
     @accepts_numpy
     def __call__(
@@ -80,11 +81,11 @@ class InfiniteWidthKernel(ABC):
         Raises:
             InputError: on images of other shapes, types or sizes than the architecture takes, or a wrong metric.
         """
-        self._check(x, z, feature_matrix)
+        factor = self._check(x, z, feature_matrix)
         out = x.new_empty(len(x), len(x) if z is None else len(z))
         engine = choose_engine(self.engine, self.recursion, x.device, x.dtype)
-        left = self._embedded(x, feature_matrix, engine, with_patches=False)
-        right = self._embedded(x if z is None else z, feature_matrix, engine, with_patches=False)
+        left = self._embedded(x, factor, engine, with_patches=False)
+        right = self._embedded(x if z is None else z, factor, engine, with_patches=False)
         pairs = [(a, b) for a in left.blocks for b in right.blocks if z is not None or b.start >= a.start]
         done = 0
         for rows in left.blocks:
@@ -105,8 +106,8 @@ class InfiniteWidthKernel(ABC):
     @accepts_numpy
     def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
         """K(x, x) of every image, `(n,)`, at the cost of n pairs."""
-        self._check(x, None, feature_matrix)
-        images = self._embedded(x, feature_matrix, ReferenceEngine(), with_patches=False)
+        factor = self._check(x, None, feature_matrix)
+        images = self._embedded(x, factor, ReferenceEngine(), with_patches=False)
         return torch.cat([own_kernel(self.recursion, images.embed(rows)) for rows in images.blocks])
 
     @accepts_numpy
@@ -128,9 +129,8 @@ class InfiniteWidthKernel(ABC):
         Returns:
             `(n, k, positions, d)`, positions row by row.
         """
-        self._check(x, z, feature_matrix, dual_coef)
-        factor = _factor(feature_matrix)
-        bars = torch.cat(list(self._patch_bars(x, z, dual_coef, feature_matrix, None)), 1).permute(1, 2, 0, 3)
+        factor = self._check(x, z, feature_matrix, dual_coef)
+        bars = torch.cat(list(self._patch_bars(x, z, dual_coef, factor, None)), 1).permute(1, 2, 0, 3)
         return bars.contiguous() if factor is None else bars @ factor
 
     @accepts_numpy
@@ -160,15 +160,14 @@ class InfiniteWidthKernel(ABC):
         Returns:
             `(d, d)`: the mean over images, the sum over positions and outputs, of gradient times its transpose.
         """
-        self._check(x, z, feature_matrix, dual_coef)
+        factor = self._check(x, z, feature_matrix, dual_coef)
         if probes is not None:
-            if generator is None or probes < 1:
+            if generator is None or not isinstance(probes, int) or probes < 1:
                 raise InputError(
                     "probes must be at least 1 and needs a generator: generator=torch.Generator().manual_seed(0)."
                 )
             dual_coef = random_sign_outputs(dual_coef, probes, generator)
-        factor = _factor(feature_matrix)
-        inner = sum(map(sum_of_outer_products, self._patch_bars(x, z, dual_coef, feature_matrix, progress)))
+        inner = sum(map(sum_of_outer_products, self._patch_bars(x, z, dual_coef, factor, progress)))
         assert isinstance(inner, Tensor)
         inner = inner / len(x)
         return inner if factor is None else factor.T @ inner @ factor
@@ -193,14 +192,14 @@ class InfiniteWidthKernel(ABC):
         return DEFAULT_BUDGET if self.memory_budget is None else self.memory_budget
 
     def _patch_bars(
-        self, x: Tensor, z: Tensor, dual_coef: Tensor, feature_matrix: Tensor | None, progress: Progress | None
+        self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Tensor | None, progress: Progress | None
     ) -> Iterator[Float[Tensor, "positions n k r"]]:
         """Block by block of x, the gradient with respect to the embedded patches L x[u]."""
         recursion = self.recursion
         engine = choose_engine(self.engine, recursion, x.device, x.dtype)
         scale = self.architecture.first.weight_std**2 / patch_entries(recursion, x)
-        left = self._embedded(x, feature_matrix, engine, with_patches=True, outputs=dual_coef.shape[1])
-        right = self._embedded(z, feature_matrix, engine, with_patches=True)
+        left = self._embedded(x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
+        right = self._embedded(z, factor, engine, with_patches=True)
         done = 0
         for rows in left.blocks:
             a = left.embed(rows)
@@ -213,30 +212,33 @@ class InfiniteWidthKernel(ABC):
             yield total.patches.add_(pull_back_variances(recursion, a, total.variances)).mul_(scale)
 
     def _embedded(
-        self, x: Tensor, feature_matrix: Tensor | None, engine: Engine, *, with_patches: bool, outputs: int = 0
+        self, x: Tensor, factor: Tensor | None, engine: Engine, *, with_patches: bool, outputs: int = 0
     ) -> "_EmbeddedBlocks":
-        return _EmbeddedBlocks(self, x, _factor(feature_matrix), engine, with_patches, outputs)
+        return _EmbeddedBlocks(self, x, factor, engine, with_patches, outputs)
 
     def _check(
         self, x: Tensor, z: Tensor | None, feature_matrix: Tensor | None, dual_coef: Tensor | None = None
-    ) -> None:
-        for name, images in {"x": x, "z": z}.items():
-            if images is not None:
-                _check_images(name, images, like=x)
+    ) -> Float[Tensor, "r d"] | None:
+        """Refuse what does not fit together; the factor of the metric, None for the identity."""
+        check_images("x", x, like=x)
+        if z is not None:
+            check_images("z", z, like=x)
+        if dual_coef is not None and z is None:
+            raise InputError("z, the training images, is needed: got None. Pass x again if they are the same.")
         self.architecture.grids(*x.shape[-2:])
-        d = patch_entries(self.recursion, x)
-        if feature_matrix is not None:
-            if feature_matrix.shape != (d, d):
-                raise InputError(
-                    f"feature_matrix must be ({d}, {d}) for patches of {x.shape[1]} x {self.patch_size} x "
-                    f"{self.patch_size}; "
-                    f"got {tuple(feature_matrix.shape)}."
-                )
-            check_psd(feature_matrix, "feature_matrix")
         if z is not None and dual_coef is not None and (dual_coef.ndim != 2 or len(dual_coef) != len(z)):
             raise InputError(
                 f"dual_coef must be ({len(z)}, k), one row for each image of z; got {tuple(dual_coef.shape)}."
             )
+        if feature_matrix is None:
+            return None
+        d, q = patch_entries(self.recursion, x), self.patch_size
+        if feature_matrix.shape != (d, d):
+            raise InputError(
+                f"feature_matrix must be ({d}, {d}) for patches of {x.shape[1]} x {q} x {q}; got "
+                f"{tuple(feature_matrix.shape)}."
+            )
+        return psd_factor(feature_matrix, "feature_matrix")
 
 
 class NNGP(InfiniteWidthKernel):
@@ -297,25 +299,3 @@ class _EmbeddedBlocks:
         if rows.start not in self._kept:
             self._kept[rows.start] = self.embed(rows)
         return self._kept[rows.start]
-
-
-def _factor(feature_matrix: Tensor | None) -> Float[Tensor, "r d"] | None:
-    return None if feature_matrix is None else psd_factor(feature_matrix)
-
-
-def _check_images(name: str, images: Tensor, like: Tensor) -> None:
-    if images.ndim != 4:
-        raise InputError(
-            f"{name} must be (n, channels, height, width); got {tuple(images.shape)}. Images of one channel need an "
-            f"axis for it: "
-            f"{name}[:, None]."
-        )
-    if images.dtype not in (torch.float32, torch.float64):
-        raise InputError(f"{name} must be float32 or float64; got {images.dtype}. Convert it with {name}.float().")
-    for what, got, expected in (
-        ("channels, height and width", tuple(images.shape[1:]), tuple(like.shape[1:])),
-        ("dtype", images.dtype, like.dtype),
-        ("device", images.device, like.device),
-    ):
-        if got != expected:
-            raise InputError(f"{name} must have the {what} of x, {expected}; got {got}.")
