@@ -87,6 +87,7 @@ def run_demo(out: Path, *, seed: int, device: str, verbose: bool) -> tuple[list[
 def task_sections(task: Task, data: ImageData, model: ConvRFMClassifier, rounds: list[RoundRecord]) -> list[Section]:
     """The story of one task: its scores, its metric, and where the model looks."""
     samples = data.x_test[sample_indices(data.y_test)]
+    metric = np.asarray(model.feature_matrix_, dtype=np.float64)
     sections = [
         Section(f"The task: {task.name}").prose(task.story).note(*data.notes),
         rounds_section(rounds, model.best_iteration_, "classification"),
