@@ -25,7 +25,7 @@ bench: $(BIN)/.installed
 	$(BIN)/python -m benchmarks
 
 docs: $(BIN)/.installed
-	$(BIN)/python docs/build.py
+	$(BIN)/python -m pdoc --docformat google --output-directory docs/_build convrfm
 
 clean:
 	rm -rf .venv build dist runs

@@ -93,7 +93,6 @@ ImageSize = Annotated[int | None, typer.Option(help="Bring pictures to this heig
 @app.command()
 @worded
 def fit(
-    context: typer.Context,
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/fit"),
     kernel: Annotated[KernelName, typer.Option(help="Kernel of the infinitely wide network.")] = KernelName.NTK,
@@ -117,7 +116,8 @@ def fit(
     quiet: Quiet = False,
 ) -> None:
     """Learn from images: a model, its metrics, predictions, plots and a report in one folder."""
-    settings = {name: value for name, value in context.params.items() if name not in ("out", "quiet", "overwrite")}
+    parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
+    settings = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
     architecture = kernels.vanilla(depth, patch_size)
     images = datasets.load(
         data,

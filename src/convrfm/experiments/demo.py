@@ -91,9 +91,7 @@ def task_sections(task: Task, data: ImageData, model: ConvRFMClassifier, rounds:
     sections = [
         Section(f"The task: {task.name}").prose(task.story).note(*data.notes),
         rounds_section(rounds, model.best_iteration_, "classification"),
-        metric_section(
-            np.asarray(model.feature_matrix_, dtype=np.float64), (samples.shape[1], task.patch_size, task.patch_size)
-        ),
+        metric_section(metric, (samples.shape[1], task.patch_size, task.patch_size)),
         feature_maps_section(samples, patch_norms(samples, model), model.feature_maps(samples)),
     ]
     for section in sections[1:]:

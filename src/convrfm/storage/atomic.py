@@ -16,14 +16,14 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         InputError: if `path` cannot be written: it is a folder, or its own folder does not exist or refuses.
     """
-    if path.is_dir():
-        raise InputError(f"cannot write {path}: it is a folder. Give the name of a file in it.")
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist. Create it first.")
     try:
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder. Give the name of a file in it.")
+        if not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: the folder {path.parent} does not exist. Create it first.")
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}. Choose a folder that may be written to.") from error
+        raise InputError(f"cannot write {path}: {error}. Choose another name or folder.") from error
     os.close(handle)
     partial = Path(name)
     umask = os.umask(0)
@@ -34,6 +34,6 @@ def written_whole(path: Path) -> Iterator[Path]:
         try:
             partial.replace(path)
         except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror}. Choose another name.") from error
+            raise InputError(f"cannot write {path}: {error}. Choose another name.") from error
     finally:
         partial.unlink(missing_ok=True)
