@@ -9,9 +9,7 @@ P and Q minimise the largest relative error on [0, 1] (Remez exchange): 3e-9 in 
 
 from typing import Any
 
-from numba import njit
-
-from .lanes import magnitude, polynomial, square_root, where_less, zero
+from .lanes import inlined, magnitude, polynomial, square_root, where_less, zero
 
 PI = 3.141592653589793
 
@@ -86,7 +84,7 @@ arccos_over_root = polynomial(ARCCOS_SINGLE, ARCCOS_DOUBLE)
 root_of_one_plus = polynomial(ROOT_SINGLE, ROOT_DOUBLE)
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def angle_and_sine(r: Any) -> Any:
     """The angle in [0, pi] with cosine r, and its sine; r that rounding took past 1 counts as 1."""
     a = magnitude(r)

@@ -17,6 +17,7 @@ from ..recursion import (
     affine_window_mean,
     embed,
     first_covariance,
+    own_kernel,
     patch_entries,
     transposed_layer,
 )
@@ -51,6 +52,9 @@ class ReferenceEngine:
         self, recursion: Recursion, images: Channels, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
     ) -> Embedding:
         return embed(recursion, images, factor, with_patches=with_patches)
+
+    def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
+        return own_kernel(recursion, x)
 
     def kernel(  # noqa: D102
         self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
