@@ -117,7 +117,7 @@ def test_more_outputs_than_lanes() -> None:
 def test_coincident_images_have_the_midpoint_gradient(dtype: torch.dtype) -> None:
     x, coef = images(6, 1, dtype), coefficients(6, 2, dtype)
     fast, slow = both(CASES["vanilla-3-NTK"])
-    tolerance = 1e-9 if dtype == torch.float64 else 2e-3
+    tolerance = 1e-7 if dtype == torch.float64 else 2e-3
     expected = slow.patch_gradients(x.double(), x.double(), coef.double())
     found = fast.patch_gradients(x, x, coef).double()
     assert float((found - expected).abs().max()) < tolerance * float(expected.abs().max())
@@ -130,8 +130,9 @@ def test_zero_patches_have_no_direction(name: str) -> None:
     x[1, :, :6] = 0
     z[2] = 0
     fast, slow = both(CASES[name])
-    assert_agree(fast(x, z), slow(x, z))
-    assert_agree(fast.agop(x, z, coef), slow.agop(x, z, coef))
+    # Where zero patches meet and carry a bias they coincide, and the angle is as good as the root of a rounding.
+    torch.testing.assert_close(fast(x, z), slow(x, z), rtol=1e-8, atol=0)
+    torch.testing.assert_close(fast.agop(x, z, coef), slow.agop(x, z, coef), rtol=1e-6, atol=1e-12)
     assert torch.isfinite(fast(x, z)).all()
 
 
@@ -190,9 +191,19 @@ def test_other_processes_find_the_compiled_code() -> None:
         assert pool.map(_kernel_of_two, [0]) == [expected]
 
 
+def test_autograd_takes_the_reference_engine() -> None:
+    x = images(2, 1).requires_grad_()
+    assert kernels.NTK(kernels.vanilla(1))(x, images(2, 2)).requires_grad
+    with pytest.raises(InputError, match="cannot be differentiated"):
+        kernels.NTK(kernels.vanilla(1), engine="cpu")(x)
+
+
 def test_auto_takes_the_first_engine_that_serves() -> None:
     cpu = torch.device("cpu")
-    assert choose_engine("auto", kernels.NTK(kernels.vanilla(1)).recursion, cpu).name == "cpu"
-    assert choose_engine("auto", kernels.NTK(kernels.vanilla(1)).recursion, torch.device("meta")).name == "reference"
+    assert choose_engine("auto", kernels.NTK(kernels.vanilla(1)).recursion, cpu, torch.float32).name == "cpu"
+    assert (
+        choose_engine("auto", kernels.NTK(kernels.vanilla(1)).recursion, torch.device("meta"), torch.float32).name
+        == "reference"
+    )
     with pytest.raises(InputError, match="runs on the CPU"):
-        choose_engine("cpu", kernels.NTK(kernels.vanilla(1)).recursion, torch.device("meta"))
+        choose_engine("cpu", kernels.NTK(kernels.vanilla(1)).recursion, torch.device("meta"), torch.float32)

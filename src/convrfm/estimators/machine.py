@@ -5,7 +5,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -37,11 +37,14 @@ from .targets import Quality
 DEFAULT_KERNEL = NTK(vanilla(depth=3))
 LONG_FIT_SECONDS = 30.0
 
+Machine = TypeVar("Machine", bound="RecursiveFeatureMachine")
 Array = Any  # a NumPy array or a torch tensor
 
 
 class RecursiveFeatureMachine(BaseEstimator):
     """What classifier and regressor share; see `ConvRFMClassifier` for the parameters."""
+
+    preprocessing_: Preprocessing | None = None
 
     def __init__(
         self,
@@ -75,14 +78,14 @@ class RecursiveFeatureMachine(BaseEstimator):
         self.verbose = verbose
 
     @classmethod
-    def from_preset(cls, name: str, **keywords: Any) -> Self:
+    def from_preset(cls: type[Machine], name: str, **keywords: Any) -> Machine:
         """The settings of the paper or of one of its published codes: "paper", "code-2023" or "science-2024".
 
         Keywords win over the preset. See `convrfm.estimators.presets` for the table.
         """
         return cls(**(preset(name) | keywords))
 
-    def fit(self, x: Array, y: Array, selection: tuple[Array, Array] | None = None) -> Self:
+    def fit(self: Machine, x: Array, y: Array, selection: tuple[Array, Array] | None = None) -> Machine:
         """Fit `n_iterations` + 1 rounds and keep one.
 
         Args:
@@ -138,7 +141,7 @@ class RecursiveFeatureMachine(BaseEstimator):
             `(n, rows, cols)`.
         """
         self._check_is_fitted()
-        images = self._to_device(check_images(x, image_shape=self.image_shape))
+        images = self._to_device(check_images(x)).to(self.x_fit_)
         channels = self.x_fit_.shape[1]
         if images.shape[1] != channels:
             raise InputError(f"the model was fitted to images of {channels} channels; got {images.shape[1]}.")
@@ -155,7 +158,7 @@ class RecursiveFeatureMachine(BaseEstimator):
                 model.
         """
         self._check_is_fitted()
-        save_model(self, Path(path), preprocessing or getattr(self, "preprocessing_", None))
+        save_model(self, Path(path), preprocessing or self.preprocessing_)
 
     @abstractmethod
     def _encode(self, y: Array, n: int) -> Float[Tensor, "n k"]:
@@ -268,12 +271,12 @@ class RecursiveFeatureMachine(BaseEstimator):
         self._check_same_size(moved, data)
         return moved, targets.to(data.device)
 
-    def _to_device(self, images: Array) -> Float[Tensor, "n c h w"]:
+    def _to_device(self, values: Array) -> Tensor:
         name = self.device
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            return (images if isinstance(images, Tensor) else torch.tensor(images)).to(name)
+            return (values if isinstance(values, Tensor) else torch.tensor(values)).to(name)
         except RuntimeError as error:
             raise InputError(
                 f'device must be "auto" or a torch device of this machine; got {self.device!r}. {error}'

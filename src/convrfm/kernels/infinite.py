@@ -20,10 +20,8 @@ from .engines.protocol import Engine, Gradient
 from .recursion import Embedding, Recursion, patch_entries, pull_back_variances
 from .tiling import DEFAULT_BUDGET, blocks
 
-EngineName = Literal["auto", "reference", "cpu"]
+EngineName = Literal["auto", "cuda", "cpu", "reference"]
 Progress = Callable[[int, int], None]
-Images = Float[Tensor, "n c h w"]
-Metric = Float[Tensor, "d d"]
 
 LARGEST_BLOCK = 128  # images; small enough that progress is seen, large enough that embedding them costs nothing
 LARGEST_GRADIENT = 64  # images; their gradients are the largest temporary
@@ -61,10 +59,10 @@ class InfiniteWidthKernel(ABC):
     @accepts_numpy
     def __call__(
         self,
-        x: Images,
-        z: Images | None = None,
+        x: Tensor,
+        z: Tensor | None = None,
         *,
-        feature_matrix: Metric | None = None,
+        feature_matrix: Tensor | None = None,
         progress: Progress | None = None,
     ) -> Float[Tensor, "n m"]:
         """The kernel matrix.
@@ -84,7 +82,7 @@ class InfiniteWidthKernel(ABC):
         """
         self._check(x, z, feature_matrix)
         out = x.new_empty(len(x), len(x) if z is None else len(z))
-        engine = choose_engine(self.engine, self.recursion, x.device)
+        engine = self._chosen_engine(x, z, feature_matrix)
         left = self._embedded(x, feature_matrix, engine, with_patches=False)
         right = self._embedded(x if z is None else z, feature_matrix, engine, with_patches=False)
         pairs = [(a, b) for a in left.blocks for b in right.blocks if z is not None or b.start >= a.start]
@@ -92,10 +90,11 @@ class InfiniteWidthKernel(ABC):
         for rows in left.blocks:
             a = right[rows] if z is None else left.embed(rows)
             for cols in [b for r, b in pairs if r == rows]:
-                tile = engine.kernel(self.recursion, a, a if z is None and cols == rows else right[cols], self._budget)
-                out[rows, cols] = tile
+                b = a if z is None and rows == cols else right[cols]
+                tile = engine.kernel(self.recursion, a, b, self._budget)
                 if z is None:
                     out[cols, rows] = tile.T
+                out[rows, cols] = tile if a is not b else tile.triu() + tile.triu(1).T
                 done += 1
                 if progress:
                     progress(done, len(pairs))
@@ -104,21 +103,21 @@ class InfiniteWidthKernel(ABC):
         return out
 
     @accepts_numpy
-    def diagonal(self, x: Images, *, feature_matrix: Metric | None = None) -> Float[Tensor, " n"]:
+    def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
         """K(x, x) of every image, `(n,)`, at the cost of n pairs."""
         self._check(x, None, feature_matrix)
-        engine = choose_engine(self.engine, self.recursion, x.device)
+        engine = self._chosen_engine(x, feature_matrix)
         images = self._embedded(x, feature_matrix, engine, with_patches=False)
         return torch.cat([engine.diagonal(self.recursion, images.embed(rows)) for rows in images.blocks])
 
     @accepts_numpy
     def patch_gradients(
         self,
-        x: Images,
-        z: Images,
-        dual_coef: Float[Tensor, "m k"],
+        x: Tensor,
+        z: Tensor,
+        dual_coef: Tensor,
         *,
-        feature_matrix: Metric | None = None,
+        feature_matrix: Tensor | None = None,
     ) -> Float[Tensor, "n k positions d"]:
         """The gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) with respect to every patch of x.
 
@@ -139,15 +138,15 @@ class InfiniteWidthKernel(ABC):
     @accepts_numpy
     def agop(
         self,
-        x: Images,
-        z: Images,
-        dual_coef: Float[Tensor, "m k"],
+        x: Tensor,
+        z: Tensor,
+        dual_coef: Tensor,
         *,
-        feature_matrix: Metric | None = None,
+        feature_matrix: Tensor | None = None,
         probes: int | None = None,
         generator: torch.Generator | None = None,
         progress: Progress | None = None,
-    ) -> Metric:
+    ) -> Float[Tensor, "d d"]:
         """The average gradient outer product over patches of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) (Eq. 2).
 
         Args:
@@ -195,16 +194,28 @@ class InfiniteWidthKernel(ABC):
     def _budget(self) -> int:
         return DEFAULT_BUDGET if self.memory_budget is None else self.memory_budget
 
-    def _scale(self, x: Images) -> float:
+    def _chosen_engine(self, x: Tensor, *others: Tensor | None) -> Engine:
+        """The engine that was asked for; only the reference engine can be differentiated by torch."""
+        name: str = self.engine
+        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *others)):
+            if name not in ("auto", "reference"):
+                raise InputError(
+                    f'engine="{name}" cannot be differentiated by torch. Pass engine="auto" or "reference", or detach '
+                    "the inputs."
+                )
+            name = "reference"
+        return choose_engine(name, self.recursion, x.device, x.dtype)
+
+    def _scale(self, x: Tensor) -> float:
         """The first layer's factor on inner products of embedded patches."""
         return self.architecture.first.weight_std**2 / patch_entries(self.recursion, x)
 
     def _patch_bars(
-        self, x: Images, z: Images, dual_coef: Tensor, feature_matrix: Metric | None, progress: Progress | None
+        self, x: Tensor, z: Tensor, dual_coef: Tensor, feature_matrix: Tensor | None, progress: Progress | None
     ) -> Iterator[Float[Tensor, "positions n k r"]]:
         """Block by block of x, the gradient with respect to the patches L x[u], but for `_scale`; memory is reused."""
         recursion = self.recursion
-        engine = choose_engine(self.engine, recursion, x.device)
+        engine = self._chosen_engine(x, z, dual_coef, feature_matrix)
         left = self._embedded(x, feature_matrix, engine, with_patches=True, outputs=dual_coef.shape[1])
         right = self._embedded(z, feature_matrix, engine, with_patches=True)
         done = 0
@@ -224,12 +235,12 @@ class InfiniteWidthKernel(ABC):
             yield total.patches
 
     def _embedded(
-        self, x: Images, feature_matrix: Metric | None, engine: Engine, *, with_patches: bool, outputs: int = 0
+        self, x: Tensor, feature_matrix: Tensor | None, engine: Engine, *, with_patches: bool, outputs: int = 0
     ) -> "_EmbeddedBlocks":
         return _EmbeddedBlocks(self, x, _factor(feature_matrix), engine, with_patches, outputs)
 
     def _check(
-        self, x: Images, z: Images | None, feature_matrix: Metric | None, dual_coef: Tensor | None = None
+        self, x: Tensor, z: Tensor | None, feature_matrix: Tensor | None, dual_coef: Tensor | None = None
     ) -> None:
         for name, images in {"x": x, "z": z}.items():
             if images is not None:
@@ -279,7 +290,7 @@ class _EmbeddedBlocks:
     def __init__(
         self,
         kernel: InfiniteWidthKernel,
-        x: Images,
+        x: Tensor,
         factor: Tensor | None,
         engine: Engine,
         with_patches: bool,
@@ -311,7 +322,7 @@ class _EmbeddedBlocks:
         return self._kept[rows.start]
 
 
-def _factor(feature_matrix: Metric | None) -> Float[Tensor, "r d"] | None:
+def _factor(feature_matrix: Tensor | None) -> Float[Tensor, "r d"] | None:
     return None if feature_matrix is None else psd_factor(feature_matrix)
 
 

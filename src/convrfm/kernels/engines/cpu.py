@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ..recursion import Channels, Embedding, Recursion, embed, own_kernel
+from ..recursion import Embedding, Images, Recursion, embed, own_kernel
 from ..tiling import blocks
 from .fused_backward import gradient_blocks
 from .fused_forward import kernel_blocks
@@ -32,7 +32,7 @@ class CpuEngine:
     def __init__(self) -> None:
         self._left: tuple[LaneEmbedding, list[Any]] | None = None
 
-    def obstacle(self, recursion: Recursion, device: torch.device) -> str | None:  # noqa: D102
+    def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:  # noqa: D102
         if device.type != "cpu":
             return f"it runs on the CPU, and the images are on {device}."
         if recursion.architecture.couples_positions:
@@ -40,7 +40,7 @@ class CpuEngine:
         return None
 
     def embed(  # noqa: D102
-        self, recursion: Recursion, images: Channels, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
+        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
     ) -> LaneEmbedding:
         plain = embed(recursion, images, factor, with_patches=with_patches)
         patches = plain.patches if with_patches else None
@@ -83,8 +83,7 @@ class CpuEngine:
                 if z is not x or images.start < (block + 2) * LANES
             ],
         )
-        out = out[: len(x.images), : len(z.images)]
-        return out.triu() + out.triu(1).T if z is x else out
+        return out[: len(x.images), : len(z.images)]
 
     def add_gradient(  # noqa: D102
         self,
@@ -109,12 +108,11 @@ class CpuEngine:
         def work(items: Iterator[tuple[int, Tensor, slice]]) -> None:
             room = _Room(program, len(places), x.images)
             for start, S_bars, images in items:
-                part = slice(images.start - start, images.stop - start)
                 gradient_blocks(
                     program, places, offsets, number(taps.scale), number(taps.bias), number(8 * np.finfo(number).eps),
-                    *left, images.start, images.stop, *right, taps.stored, _positions(x), coefficients.numpy(),
+                    *left, start, images.start, images.stop, *right, taps.stored, _positions(x), coefficients.numpy(),
                     room.S1, room.rows, room.summed, room.slots, room.made, room.met, room.fields,
-                    S_bars.numpy()[:, part], variance_bars.numpy(),
+                    S_bars.numpy(), variance_bars.numpy(),
                 )  # fmt: skip
 
         rows_at_once = max(TOGETHER, budget // (4 * len(places) * len(coefficients) * dual_coef.element_size()))

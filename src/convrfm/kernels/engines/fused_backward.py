@@ -141,14 +141,14 @@ def backward(
 @entry
 def gradient_blocks(
     program: Any, places: Any, taps: Any, scale: Any, bias: Any, tiny: Any,
-    x: Any, xn: Any, xv: Any, first: Any, last: Any,
+    x: Any, xn: Any, xv: Any, start: Any, first: Any, last: Any,
     z: Any, zn: Any, zv: Any, stored: Any, positions: Any, dual_coef: Any,
     S1: Any, rows: Any, summed: Any, slots: Any, made: Any, met: Any, fields: Any,
     S_bars: Any, variance_bars: Any,
 ) -> None:  # fmt: skip
     """The adjoints of the images first..last of x, a multiple of four of them, with all images z.
 
-    `S_bars` `(positions, images x, images z)` counts x from `first`; `variance_bars` `(images x, positions, outputs)`
+    `S_bars` `(positions, images x, images z)` counts x from `start`; `variance_bars` `(images x, positions, outputs)`
     counts all of x, and is added to.
     """
     steps, numbers, bounds, sources, tangent, mean, _ = program
@@ -182,7 +182,7 @@ def gradient_blocks(
                     ahead(address(dual_coef), column * outputs), outputs,
                     ahead(address(variance_bars), at_x * outputs),
                 )  # fmt: skip
-                target = ahead(address(S_bars), (i + g - first) * images_z + column)
+                target = ahead(address(S_bars), (i + g - start) * images_z + column)
                 for u in range(len(places)):
                     a = load(address(fields), u * LANES) + load(address(fields), fields.shape[1] + u * LANES)
                     store(target, u * images_x * images_z, a)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..recursion import Channels, Embedding, Recursion
+from ..recursion import Embedding, Images, Recursion
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Gradient:
     """
 
     patches: Float[Tensor, "positions n k r"]
-    variances: list[Float[Tensor, "n k rows cols"]]
+    variances: list[Float[Tensor, "n k _ _"]]
 
     @classmethod
     def zeros(cls, x: Embedding, outputs: int) -> "Gradient":
@@ -43,11 +43,11 @@ class Engine(Protocol):
 
     name: str
 
-    def obstacle(self, recursion: Recursion, device: torch.device) -> str | None:
-        """Why this engine cannot serve an architecture on a device; None where it can."""
+    def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:
+        """Why this engine cannot serve an architecture for images of this type on a device; None where it can."""
 
     def embed(
-        self, recursion: Recursion, images: Channels, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
+        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
     ) -> Embedding:
         """Images as this engine reads them; `factor` is L with L^T L = M, None for the identity."""
 
@@ -55,7 +55,8 @@ class Engine(Protocol):
         """K(x, x) of every image."""
 
     def kernel(self, recursion: Recursion, x: Embedding, z: Embedding, budget: int) -> Float[Tensor, "n_x n_z"]:
-        """The kernel of every image of x with every image of z; where `z is x`, half of it is computed and mirrored."""
+        """The kernel of every image of x with every image of z; where `z is x`, only the upper half
+        need be right."""
 
     def add_gradient(
         self,

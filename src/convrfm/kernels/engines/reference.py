@@ -11,8 +11,8 @@ from ...maths.windows import window_mean
 from ..geometry import Field
 from ..layers import AvgPool, Conv
 from ..recursion import (
-    Channels,
     Embedding,
+    Images,
     Recursion,
     affine_window_mean,
     embed,
@@ -45,11 +45,11 @@ class ReferenceEngine:
 
     name = "reference"
 
-    def obstacle(self, recursion: Recursion, device: torch.device) -> str | None:  # noqa: D102
+    def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:  # noqa: D102
         return None
 
     def embed(  # noqa: D102
-        self, recursion: Recursion, images: Channels, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
+        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
     ) -> Embedding:
         return embed(recursion, images, factor, with_patches=with_patches)
 
@@ -62,10 +62,7 @@ class ReferenceEngine:
         out = x.images.new_empty(len(x.images), len(z.images))
         pairs = _pairs_at_once(recursion, x.images, ARRAYS_FORWARD, budget)
         for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=z is x):
-            tile = _forward(recursion, _part(x, rows), _part(z, cols), None)
-            out[rows, cols] = tile
-            if z is x:
-                out[cols, rows] = tile.T
+            out[rows, cols] = _forward(recursion, x.part(rows), z.part(cols), None)
         return out
 
     def add_gradient(  # noqa: D102
@@ -80,10 +77,12 @@ class ReferenceEngine:
         depth = 3 * len(x.variances)
         pairs = _pairs_at_once(recursion, x.images, ARRAYS_BACKWARD + depth, budget)
         for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=False):
-            part = _part(z, cols)
+            part = z.part(cols)
             met: list[_Met] = []
-            _forward(recursion, _part(x, rows), part, met)
+            _forward(recursion, x.part(rows), part, met)
             S_bar, q_bars = _backward(recursion, met, x.images)
+            if not met:  # a linear network's adjoint is the same for all pairs
+                S_bar = S_bar.expand(rows.stop - rows.start, cols.stop - cols.start, *S_bar.shape)
             assert part.patches is not None
             total.patches[:, rows] += recursion.geometry.contract(S_bar, part.patches, dual_coef[cols])
             for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):
@@ -141,11 +140,6 @@ def _backward(recursion: Recursion, met: Sequence[_Met], images: Tensor) -> tupl
             T_bar = None if T_bar is None else T_bar * at.k0
     S_bar = K_bar if T_bar is None else K_bar + T_bar
     return S_bar, q_bars[::-1]
-
-
-def _part(x: Embedding, rows: slice) -> Embedding:
-    patches = None if x.patches is None else x.patches[rows]
-    return Embedding(x.images[rows], patches, [q[rows] for q in x.variances])
 
 
 def _pairs_at_once(recursion: Recursion, images: Tensor, arrays: int, budget: int) -> int:

@@ -1,0 +1,1 @@
+"""The paper's experiments, and the tour: each from one command."""
