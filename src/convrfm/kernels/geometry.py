@@ -62,8 +62,8 @@ class Geometry(Protocol):
     ) -> Float[Tensor, "positions m k r"]:
         """The sum over images i of the second batch, and their positions, of dual_coef[i] weights[:, i] patches[i]."""
 
-    def own_contract(self, weights: Field, patches: Channels) -> Float[Tensor, "positions n k r"]:
-        """The same for weights `(n, k, *positions)` of every image with itself."""
+    def add_own_contraction(self, weights: Field, patches: Channels, total: Float[Tensor, "positions n k r"]) -> None:
+        """Add the same for weights `(n, k, *positions)` of every image with itself."""
 
 
 class EqualPositions:
@@ -111,8 +111,11 @@ class EqualPositions:
         sums = [torch.bmm(by_position, flat * coef[:, None]) for coef in dual_coef.T]
         return torch.stack(sums, 2)
 
-    def own_contract(self, weights: Field, patches: Channels) -> Float[Tensor, "positions n k r"]:  # noqa: D102
-        return torch.einsum("nku,nru->unkr", weights.flatten(2), patches.flatten(2))
+    def add_own_contraction(  # noqa: D102
+        self, weights: Field, patches: Channels, total: Float[Tensor, "positions n k r"]
+    ) -> None:
+        by_position, flat = weights.flatten(2).permute(2, 0, 1), patches.flatten(2).permute(2, 0, 1)
+        total.addcmul_(by_position[..., None], flat[:, :, None])
 
 
 class PositionPairs:
@@ -173,8 +176,10 @@ class PositionPairs:
         met = torch.einsum("xiuv,irv->xiru", weights.flatten(-2).flatten(2, 3), patches.flatten(2))
         return torch.einsum("xiru,ik->uxkr", met, dual_coef)
 
-    def own_contract(self, weights: Field, patches: Channels) -> Float[Tensor, "positions n k r"]:  # noqa: D102
-        return torch.einsum("nkuv,nrv->unkr", weights.flatten(-2).flatten(2, 3), patches.flatten(2))
+    def add_own_contraction(  # noqa: D102
+        self, weights: Field, patches: Channels, total: Float[Tensor, "positions n k r"]
+    ) -> None:
+        total += torch.einsum("nkuv,nrv->unkr", weights.flatten(-2).flatten(2, 3), patches.flatten(2))
 
 
 def geometry_of(architecture: Architecture) -> Geometry:

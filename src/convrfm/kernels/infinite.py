@@ -17,14 +17,14 @@ from .architecture import Architecture, vanilla
 from .arrays import accepts_numpy, check_images
 from .engines.choice import choose_engine
 from .engines.protocol import Engine, Gradient
-from .engines.reference import ReferenceEngine
-from .recursion import Embedding, Recursion, own_kernel, patch_entries, pull_back_variances
+from .recursion import Embedding, Recursion, patch_entries, pull_back_variances
 from .tiling import DEFAULT_BUDGET, blocks
 
 EngineName = Literal["auto", "cuda", "cpu", "reference"]
 Progress = Callable[[int, int], None]
 
 LARGEST_BLOCK = 128  # images; small enough that progress is seen, large enough that embedding them costs nothing
+LARGEST_GRADIENT = 64  # images; their gradients are the largest temporary
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,13 @@ class InfiniteWidthKernel(ABC):
         """
         factor = self._check(x, z, feature_matrix)
         out = x.new_empty(len(x), len(x) if z is None else len(z))
-        engine = choose_engine(self.engine, self.recursion, x.device, x.dtype)
+        engine = self._chosen_engine(x, z, factor)
         left = self._embedded(x, factor, engine, with_patches=False)
         right = self._embedded(x if z is None else z, factor, engine, with_patches=False)
         pairs = [(a, b) for a in left.blocks for b in right.blocks if z is not None or b.start >= a.start]
         done = 0
         for rows in left.blocks:
-            a = left.embed(rows)
+            a = right[rows] if z is None else left.embed(rows)
             for cols in [b for r, b in pairs if r == rows]:
                 b = a if z is None and rows == cols else right[cols]
                 tile = engine.kernel(self.recursion, a, b, self._budget)
@@ -100,15 +100,16 @@ class InfiniteWidthKernel(ABC):
                 if progress:
                     progress(done, len(pairs))
             if z is None:
-                out.diagonal()[rows] = own_kernel(self.recursion, a)
+                out.diagonal()[rows] = engine.diagonal(self.recursion, a)
         return out
 
     @accepts_numpy
     def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
         """K(x, x) of every image, `(n,)`, at the cost of n pairs."""
         factor = self._check(x, None, feature_matrix)
-        images = self._embedded(x, factor, ReferenceEngine(), with_patches=False)
-        return torch.cat([own_kernel(self.recursion, images.embed(rows)) for rows in images.blocks])
+        engine = self._chosen_engine(x, factor)
+        images = self._embedded(x, factor, engine, with_patches=False)
+        return torch.cat([engine.diagonal(self.recursion, images.embed(rows)) for rows in images.blocks])
 
     @accepts_numpy
     def patch_gradients(
@@ -130,8 +131,9 @@ class InfiniteWidthKernel(ABC):
             `(n, k, positions, d)`, positions row by row.
         """
         factor = self._check(x, z, feature_matrix, dual_coef)
-        bars = torch.cat(list(self._patch_bars(x, z, dual_coef, factor, None)), 1).permute(1, 2, 0, 3)
-        return bars.contiguous() if factor is None else bars @ factor
+        blocks_of_x = [bars.clone() for bars in self._patch_bars(x, z, dual_coef, factor, None)]
+        bars = torch.cat(blocks_of_x, 1).permute(1, 2, 0, 3)
+        return self._scale(x) * (bars if factor is None else bars @ factor)
 
     @accepts_numpy
     def agop(
@@ -169,7 +171,7 @@ class InfiniteWidthKernel(ABC):
             dual_coef = random_sign_outputs(dual_coef, probes, generator)
         inner = sum(map(sum_of_outer_products, self._patch_bars(x, z, dual_coef, factor, progress)))
         assert isinstance(inner, Tensor)
-        inner = inner / len(x)
+        inner = inner * (self._scale(x) ** 2 / len(x))
         return inner if factor is None else factor.T @ inner @ factor
 
     @property
@@ -191,25 +193,45 @@ class InfiniteWidthKernel(ABC):
     def _budget(self) -> int:
         return DEFAULT_BUDGET if self.memory_budget is None else self.memory_budget
 
+    def _chosen_engine(self, x: Tensor, *others: Tensor | None) -> Engine:
+        """The engine that was asked for; only the reference engine can be differentiated by torch."""
+        name: str = self.engine
+        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *others)):
+            if name not in ("auto", "reference"):
+                raise InputError(
+                    f'engine="{name}" cannot be differentiated by torch. Pass engine="auto" or "reference", or detach '
+                    "the inputs."
+                )
+            name = "reference"
+        return choose_engine(name, self.recursion, x.device, x.dtype)
+
+    def _scale(self, x: Tensor) -> float:
+        """The first layer's factor on inner products of embedded patches."""
+        return self.architecture.first.weight_std**2 / patch_entries(self.recursion, x)
+
     def _patch_bars(
         self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Tensor | None, progress: Progress | None
     ) -> Iterator[Float[Tensor, "positions n k r"]]:
-        """Block by block of x, the gradient with respect to the embedded patches L x[u]."""
+        """Block by block of x, the gradient with respect to the patches L x[u], but for `_scale`; memory is reused."""
         recursion = self.recursion
-        engine = choose_engine(self.engine, recursion, x.device, x.dtype)
-        scale = self.architecture.first.weight_std**2 / patch_entries(recursion, x)
+        engine = self._chosen_engine(x, z, dual_coef, factor)
         left = self._embedded(x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
         right = self._embedded(z, factor, engine, with_patches=True)
         done = 0
+        total: Gradient | None = None
         for rows in left.blocks:
             a = left.embed(rows)
-            total = Gradient.zeros(a, dual_coef.shape[1])
+            if total is None or total.patches.shape[1] != len(a.images):
+                total = Gradient.zeros(a, dual_coef.shape[1])
+            else:
+                total.clear()
             for cols in right.blocks:
                 engine.add_gradient(recursion, a, right[cols], dual_coef[cols], self._budget, total)
                 done += 1
                 if progress:
                     progress(done, len(left.blocks) * len(right.blocks))
-            yield total.patches.add_(pull_back_variances(recursion, a, total.variances)).mul_(scale)
+            pull_back_variances(recursion, a, total.variances, total.patches)
+            yield total.patches
 
     def _embedded(
         self, x: Tensor, factor: Tensor | None, engine: Engine, *, with_patches: bool, outputs: int = 0
@@ -282,13 +304,14 @@ class _EmbeddedBlocks:
         grids = architecture.grids(*x.shape[-2:])
         positions = sum(rows * cols for rows, cols in grids)
         d = patch_entries(kernel.recursion, x) if with_patches or factor is not None else 1
-        entries = 4 * positions + d * grids[0][0] * grids[0][1] * (2 + 3 * outputs)
+        kept = 4 * positions + 2 * x[0].numel() + (d * grids[0][0] * grids[0][1] if with_patches else 0)
+        entries = kept + d * grids[0][0] * grids[0][1] * (2 + 3 * outputs)
         if architecture.couples_positions:
             entries += 4 * max(1, outputs) * max(rows * cols for rows, cols in [*grids, x.shape[-2:]]) ** 2
-        image_bytes = entries * x.element_size()
-        half = kernel._budget // 2
-        self.blocks = blocks(len(x), min(LARGEST_BLOCK, half // image_bytes))
-        self._kept: dict[int, Embedding] | None = {} if image_bytes * len(x) <= half else None
+        half = kernel._budget // 2 // x.element_size()
+        largest = LARGEST_GRADIENT if outputs else LARGEST_BLOCK
+        self.blocks = blocks(len(x), min(largest, half // entries))
+        self._kept: dict[int, Embedding] | None = {} if kept * len(x) <= half else None
 
     def embed(self, rows: slice) -> Embedding:
         return self._engine.embed(self._kernel.recursion, self._x[rows], self._factor, with_patches=self._with_patches)

@@ -114,17 +114,18 @@ def own_kernel(recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:
 
 
 def pull_back_variances(
-    recursion: Recursion, x: Embedding, variance_bars: list[Float[Tensor, "n k _ _"]]
-) -> Float[Tensor, "positions n k r"]:
-    """Gradients with respect to the embedded patches that flow through each image's own variances.
+    recursion: Recursion,
+    x: Embedding,
+    variance_bars: list[Float[Tensor, "n k _ _"]],
+    total: Float[Tensor, "positions n k r"],
+) -> None:
+    """Add the gradients with respect to the embedded patches that flow through each image's own variances.
 
     Args:
         recursion: the kernel's recursion.
         x: the embedded images, with patches.
         variance_bars: the adjoint of every entry of `x.variances`, for each of k outputs.
-
-    Returns:
-        `(positions, n, k, r)`, without the first layer's factor weight_std^2 / d.
+        total: what is added to, without the first layer's factor weight_std^2 / d.
     """
     geometry, hidden = recursion.geometry, recursion.architecture.hidden
     inputs = _own_inputs(recursion, x)
@@ -143,10 +144,8 @@ def pull_back_variances(
         else:
             bar = geometry.own_pullback(layer, own, bar)
         geometry.variances(bar).add_(seed)
-    if bar is None:
-        n, r, rows, cols = x.patches.shape
-        return x.patches.new_zeros(rows * cols, n, 1, r)
-    return 2 * geometry.own_contract(bar, x.patches)
+    if bar is not None:
+        geometry.add_own_contraction(2 * bar, x.patches, total)
 
 
 def affine_window_mean(field: Field, conv: Conv, geometry: Geometry) -> Field:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ..recursion import Embedding, Recursion, embed
+from ..recursion import Embedding, Images, Recursion, embed, own_kernel
 from ..tiling import blocks
 from .fused_backward import gradient_blocks
 from .fused_forward import kernel_blocks
@@ -29,6 +29,9 @@ class CpuEngine:
 
     name = "cpu"
 
+    def __init__(self) -> None:
+        self._left: tuple[LaneEmbedding, list[Any]] | None = None
+
     def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:  # noqa: D102
         if device.type != "cpu":
             return f"it runs on the CPU, and the images are on {device}."
@@ -37,13 +40,19 @@ class CpuEngine:
         return None
 
     def embed(  # noqa: D102
-        self, recursion: Recursion, images: Tensor, factor: Tensor | None, *, with_patches: bool
+        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
     ) -> LaneEmbedding:
         plain = embed(recursion, images, factor, with_patches=with_patches)
-        patches = plain.patches
-        if with_patches and patches is not None:
+        patches = plain.patches if with_patches else None
+        if patches is not None:
             patches = patches.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)  # positions first in memory
-        return LaneEmbedding(plain.images, patches, plain.variances, recursion, factor)
+        from_pixels = plain.patches is None
+        own = own_kernel(recursion, plain)
+        return LaneEmbedding(images, patches, plain.variances, recursion, factor, from_pixels, own)
+
+    def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
+        assert isinstance(x, LaneEmbedding)
+        return x.own_kernel
 
     def kernel(  # noqa: D102
         self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
@@ -53,7 +62,7 @@ class CpuEngine:
         program, taps = _program(x), x.taps
         out = x.images.new_empty(len(x.images) + -len(x.images) % TOGETHER, len(z.images) + -len(z.images) % LANES)
         places, offsets = taps.places.numpy(), taps.offsets.numpy()
-        left, right = _arrays(x.left), _arrays(z.right)
+        left, right = self._left_of(x), _arrays(z.right)
         number = program.numbers.dtype.type
 
         def work(items: Iterator[tuple[int, slice]]) -> None:
@@ -61,8 +70,8 @@ class CpuEngine:
             for block, images in items:
                 kernel_blocks(
                     program, places, offsets, number(taps.scale), number(taps.bias), *left, images.start, images.stop,
-                    *right, block, taps.stored, _positions(x), z is x, room.S1, room.rows, room.summed, room.slots, room.made,
-                    out.numpy(),
+                    *right, block, taps.stored, _positions(x), z is x,
+                    room.S1, room.rows, room.summed, room.slots, room.made, out.numpy(),
                 )  # fmt: skip
 
         _share(
@@ -74,8 +83,7 @@ class CpuEngine:
                 if z is not x or images.start < (block + 2) * LANES
             ],
         )
-        out = out[: len(x.images), : len(z.images)]
-        return out.triu() + out.triu(1).T if z is x else out
+        return out[: len(x.images), : len(z.images)]
 
     def add_gradient(  # noqa: D102
         self,
@@ -91,7 +99,7 @@ class CpuEngine:
         assert z.patches is not None
         program, taps = _program(x), x.taps
         places, offsets = taps.places.numpy(), taps.offsets.numpy()
-        left, right = _arrays(x.left), _arrays(z.right)
+        left, right = self._left_of(x), _arrays(z.right)
         number = program.numbers.dtype.type
         n_x, n_z, outputs = len(x.images), len(z.images), dual_coef.shape[1]
         coefficients = pad(dual_coef, (0, -outputs % LANES, 0, -n_z % LANES)).contiguous()
@@ -100,12 +108,11 @@ class CpuEngine:
         def work(items: Iterator[tuple[int, Tensor, slice]]) -> None:
             room = _Room(program, len(places), x.images)
             for start, S_bars, images in items:
-                part = slice(images.start - start, images.stop - start)
                 gradient_blocks(
                     program, places, offsets, number(taps.scale), number(taps.bias), number(8 * np.finfo(number).eps),
-                    *left, images.start, images.stop, *right, taps.stored, _positions(x), coefficients.numpy(),
+                    *left, start, images.start, images.stop, *right, taps.stored, _positions(x), coefficients.numpy(),
                     room.S1, room.rows, room.summed, room.slots, room.made, room.met, room.fields,
-                    S_bars.numpy()[:, part], variance_bars.numpy(),
+                    S_bars.numpy(), variance_bars.numpy(),
                 )  # fmt: skip
 
         rows_at_once = max(TOGETHER, budget // (4 * len(places) * len(coefficients) * dual_coef.element_size()))
@@ -122,6 +129,12 @@ class CpuEngine:
             sum_of_bars += bars.reshape(sum_of_bars.shape)
             at += q[0].numel()
 
+    def _left_of(self, x: LaneEmbedding) -> list[Any]:
+        """The left side of the images last used: it is large, and serves all their tiles before others come."""
+        if self._left is None or self._left[0] is not x:
+            self._left = x, _arrays(x.left())
+        return self._left[1]
+
 
 def _contract(
     S_bars: Float[Tensor, "positions n_x n_z"],
@@ -129,12 +142,12 @@ def _contract(
     dual_coef: Float[Tensor, "n_z k"],
     total: Float[Tensor, "positions n_x k r"],
 ) -> None:
-    """Add the sum over images i of S_bars[u, x, i] dual_coef[i, o] patches[u, i] to `total`, for all outputs o at once."""
+    """Add the sum over images i of S_bars[u, x, i] dual_coef[i, o] patches[u, i] to `total`, all outputs o at once."""
     _, n_z, r = patches.shape
     k = dual_coef.shape[1]
     for part in blocks(len(patches), CHUNK_BYTES // (n_z * k * r * patches.element_size())):
         weighted = (patches[part, :, None] * dual_coef[:, :, None]).flatten(2)
-        total[part] += torch.bmm(S_bars[part], weighted).unflatten(2, (k, r))
+        total[part].view(-1, total.shape[1], k * r).baddbmm_(S_bars[part], weighted)
 
 
 class _Room:
@@ -156,8 +169,7 @@ class _Room:
 
 def _program(x: LaneEmbedding) -> Program:
     height, width = x.images.shape[-2:]
-    dtype = x.images.numpy().dtype
-    return compiled_program(x.recursion, (height, width), dtype, from_pixels=x.from_pixels)
+    return compiled_program(x.recursion, (height, width), x.images.numpy().dtype, from_pixels=x.from_pixels)
 
 
 def _positions(x: LaneEmbedding) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...maths.dual_activations import PiecewiseLinear
 from ...maths.windows import Window
 from ..layers import Conv
-from ..recursion import Embedding, Recursion, embed, first_covariance, patch_entries
+from ..recursion import Embedding, Recursion, embed, first_covariance, own_kernel, patch_entries
 from ..tiling import tiles
 from .protocol import Gradient
 from .taps import transposed_taps, window_taps
@@ -44,6 +44,9 @@ class CudaEngine:
         self, recursion: Recursion, images: Tensor, factor: Tensor | None, *, with_patches: bool
     ) -> Embedding:
         return embed(recursion, images, factor, with_patches=with_patches)
+
+    def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
+        return own_kernel(recursion, x)
 
     def kernel(  # noqa: D102
         self, recursion: Recursion, x: Embedding, z: Embedding, budget: int

@@ -1,4 +1,4 @@
-"""Dual activations on `Lanes`: the formulas of `maths.dual_activations`, with each image's share of them made beforehand.
+"""Dual activations on `Lanes`: the formulas of `maths.dual_activations`, with each image's share made beforehand.
 
 What an activation needs of one image's variance q is two numbers per position, its *norm* and its *inverse root*, so
 that no pair divides by anything on the way forward:
@@ -16,11 +16,10 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from numba import njit
 from torch import Tensor
 
 from ...maths.dual_activations import GELU, ABReLU, Erf, LeakyReLU, ReLU
-from .lanes import broadcast, where_less, zero
+from .lanes import broadcast, inlined, where_less, zero
 from .polynomials import PI, angle_and_sine
 
 Activation = ReLU | ABReLU | LeakyReLU | Erf | GELU
@@ -52,7 +51,7 @@ def norm_and_inverse_root(
     return norm, torch.where(norm > 0, 1 / norm, 0)
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def piecewise_linear(s: Any, n: Any, v: Any, mean_square: Any, jump: Any) -> Any:
     """K and k0."""
     angle, sine = angle_and_sine(s * v)
@@ -60,7 +59,7 @@ def piecewise_linear(s: Any, n: Any, v: Any, mean_square: Any, jump: Any) -> Any
     return jump * sine * n + k0 * s, k0
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def piecewise_linear_pullback(
     s: Any, n: Any, v: Any, vx: Any, mean_square: Any, jump: Any, K_bar: Any, k0_bar: Any, tiny: Any
 ) -> Any:
@@ -72,7 +71,7 @@ def piecewise_linear_pullback(
     return k0, K_bar * k0 + jump * v * by_angle, (K_bar * n * sine - by_angle * r) * (vx * vx * (0.5 * jump))
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def erf(s: Any, v: Any) -> Any:
     """K and k0."""
     r = 2.0 * s * v
@@ -80,7 +79,7 @@ def erf(s: Any, v: Any) -> Any:
     return (2.0 / PI) * (0.5 * PI - angle), (4.0 / PI) * v / cosine
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def erf_pullback(s: Any, nz: Any, v: Any, vx: Any, K_bar: Any, k0_bar: Any) -> Any:
     """k0, and the adjoints of s and qx."""
     _, cosine = angle_and_sine(2.0 * s * v)
@@ -91,7 +90,7 @@ def erf_pullback(s: Any, nz: Any, v: Any, vx: Any, K_bar: Any, k0_bar: Any) -> A
     return k0, smooth + 4.0 * steep * s, 0.0 - smooth * s * vx * vx - steep * nz
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def gelu(s: Any, qx: Any, qz: Any, v: Any, g: Any) -> Any:
     """K and k0, with g = 1 / (1 + qx) + 1 / (1 + qz) - 1."""
     angle, cosine = angle_and_sine(s * v)
@@ -102,7 +101,7 @@ def gelu(s: Any, qx: Any, qz: Any, v: Any, g: Any) -> Any:
     return s * P + E * N, P + E * s * (1.0 + 2.0 * g + N * root * root)
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def gelu_pullback(s: Any, qx: Any, qz: Any, v: Any, vx: Any, g: Any, K_bar: Any, k0_bar: Any) -> Any:
     """k0, and the adjoints of s and qx."""
     angle, cosine = angle_and_sine(s * v)

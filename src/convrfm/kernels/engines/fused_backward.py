@@ -6,12 +6,10 @@ of x's variances, which are summed over i with the coefficients at once.
 
 from typing import Any
 
-from numba import njit
-
 from .duals import ERF, NONE, PIECEWISE_LINEAR, erf_pullback, gelu_pullback, piecewise_linear_pullback
 from .fused_forward import forward, products, sum_along_row, sum_of_slots
 from .lane_embedding import TOGETHER
-from .lanes import LANES, address, ahead, broadcast, item, load, load_broadcast, store, zero
+from .lanes import LANES, address, ahead, broadcast, compiled, entry, inlined, item, load, load_broadcast, store, zero
 from .program import (
     FAMILY,
     GAIN,
@@ -30,7 +28,7 @@ from .program import (
 )
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def pull_back(
     step: Any, number: Any, tangent: Any, tiny: Any, count: Any,
     S: Any, T: Any, xn: Any, xv: Any, zn: Any, zv: Any,
@@ -62,7 +60,7 @@ def pull_back(
         store(q_bar, p, qx_bar)
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def spread_row(
     step: Any, number: Any, bounds: Any, sources: Any, S_bar: Any, T_bar: Any, row: Any,
     K_sum: Any, kT_sum: Any, K_bar: Any, kT_bar: Any,
@@ -81,7 +79,7 @@ def spread_row(
     sum_along_row(table, item(step, IN_COLS), threes, after, kT_sum, bounds, sources, kT_bar)
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def add_by_output(q_bar: Any, count: Any, dual_coef: Any, outputs: Any, total: Any) -> None:
     """total[u, o] += sum over the sixteen images i of q_bar[u, i] dual_coef[i, o]."""
     for c in range(count):
@@ -93,7 +91,7 @@ def add_by_output(q_bar: Any, count: Any, dual_coef: Any, outputs: Any, total: A
             store(total, c * outputs + o, even + odd)
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def backward(
     steps: Any, numbers: Any, depth: Any, tangent: Any, bounds: Any, sources: Any, mean: Any, tiny: Any,
     S_met: Any, T_met: Any, xn: Any, xv: Any, zn: Any, zv: Any,
@@ -140,17 +138,17 @@ def backward(
             store(fields, p, load(fields, 2 * largest + p))
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@entry
 def gradient_blocks(
     program: Any, places: Any, taps: Any, scale: Any, bias: Any, tiny: Any,
-    x: Any, xn: Any, xv: Any, first: Any, last: Any,
+    x: Any, xn: Any, xv: Any, start: Any, first: Any, last: Any,
     z: Any, zn: Any, zv: Any, stored: Any, positions: Any, dual_coef: Any,
     S1: Any, rows: Any, summed: Any, slots: Any, made: Any, met: Any, fields: Any,
     S_bars: Any, variance_bars: Any,
 ) -> None:  # fmt: skip
     """The adjoints of the images first..last of x, a multiple of four of them, with all images z.
 
-    `S_bars` `(positions, images x, images z)` counts x from `first`; `variance_bars` `(images x, positions, outputs)`
+    `S_bars` `(positions, images x, images z)` counts x from `start`; `variance_bars` `(images x, positions, outputs)`
     counts all of x, and is added to.
     """
     steps, numbers, bounds, sources, tangent, mean, _ = program
@@ -184,7 +182,7 @@ def gradient_blocks(
                     ahead(address(dual_coef), column * outputs), outputs,
                     ahead(address(variance_bars), at_x * outputs),
                 )  # fmt: skip
-                target = ahead(address(S_bars), (i + g - first) * images_z + column)
+                target = ahead(address(S_bars), (i + g - start) * images_z + column)
                 for u in range(len(places)):
                     a = load(address(fields), u * LANES) + load(address(fields), fields.shape[1] + u * LANES)
                     store(target, u * images_x * images_z, a)

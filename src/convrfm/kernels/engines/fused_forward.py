@@ -7,11 +7,9 @@ kept, so that everything but the first covariance and the norms of z stays in th
 
 from typing import Any
 
-from numba import njit
-
 from .duals import ERF, NONE, PIECEWISE_LINEAR, START, erf, gelu, piecewise_linear
 from .lane_embedding import TOGETHER
-from .lanes import LANES, address, ahead, item, load, load_broadcast, put, store, zero
+from .lanes import LANES, address, ahead, compiled, entry, inlined, item, load, load_broadcast, put, store, zero
 from .program import (
     BIAS,
     BY_COL,
@@ -32,7 +30,7 @@ from .program import (
 )
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def products(
     x: Any, z: Any, block: Any, places: Any, count: Any, taps: Any, depth: Any, scale: Any, bias: Any, S: Any
 ) -> None:
@@ -63,7 +61,7 @@ def products(
         store(S, p + 7 * field, b3 * scale + bias)
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def activate(
     step: Any,
     number: Any,
@@ -101,7 +99,7 @@ def activate(
             store(kT, p, load(T, p) * k0)
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def sum_along_row(
     table: Any, count: Any, threes: Any, after_threes: Any, row: Any, bounds: Any, sources: Any, out: Any
 ) -> None:
@@ -121,7 +119,7 @@ def sum_along_row(
             a, b = b, ahead
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def sum_of_slots(field: Any, at: Any, sources: Any, first: Any, stop: Any, stride: Any) -> Any:
     """The sum at place `at` of the slots that the table names, `stride` numbers apart."""
     total = zero(field)
@@ -130,7 +128,7 @@ def sum_of_slots(field: Any, at: Any, sources: Any, first: Any, stop: Any, strid
     return total
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+@inlined
 def window_row(
     step: Any, number: Any, tangent: Any, bounds: Any, sources: Any, S_sum: Any, T_sum: Any, row: Any,
     S: Any, T: Any,
@@ -157,7 +155,7 @@ def window_row(
             store(T, p, sum_of_slots(T_sum, p, sources, first, stop, stride) * weight + s * gain)
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@compiled
 def forward(
     steps: Any, numbers: Any, depth: Any, tangent: Any, bounds: Any, sources: Any,
     S1: Any, xn: Any, xv: Any, zn: Any, zv: Any,
@@ -233,7 +231,7 @@ def forward(
     return total
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@entry
 def kernel_blocks(
     program: Any, places: Any, taps: Any, scale: Any, bias: Any,
     x: Any, xn: Any, xv: Any, first: Any, last: Any,

@@ -1,4 +1,4 @@
-"""A batch of images as compiled code reads it: one at a time on the left of a pair, sixteen side by side on the right."""
+"""A batch of images as compiled code reads it: one by one on the left of a pair, sixteen side by side on the right."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...maths.patches import filter_patches
+from ...maths.patches import filter_patches, unfold_patches
 from ...maths.windows import pad
 from ..recursion import Embedding, Recursion, patch_entries
 from .duals import norm_and_inverse_root
@@ -44,17 +44,15 @@ class LaneEmbedding(Embedding):
     Attributes:
         recursion: what the images were embedded for.
         factor: the metric's factor L; None for the identity.
+        from_pixels: whether the first covariance is a window mean of products of pixels, not products of patches.
+        own_kernel: K(x, x) of every image.
     """
 
     recursion: Recursion
     factor: Float[Tensor, "r d"] | None
+    from_pixels: bool
+    own_kernel: Float[Tensor, " n"]
 
-    @property
-    def from_pixels(self) -> bool:
-        """Whether the first covariance is a window mean of products of pixels, instead of products of patches."""
-        return self.patches is None
-
-    @cached_property
     def left(self) -> Side:
         """Coefficients `(n / 4, positions, taps, 4)`, norms and inverse roots `(n, positions)`, flat."""
         coefficients = _padded(self._coefficients().flatten(2), TOGETHER)
@@ -70,19 +68,18 @@ class LaneEmbedding(Embedding):
     @cached_property
     def taps(self) -> Taps:
         """Where `left` finds the entries of `right`."""
-        conv, channels = self.recursion.architecture.first, self.images.shape[1]
-        height, width = self._planes().shape[-2:]
-        rows, cols = self._coefficients().shape[-2:]
+        conv, grid = self.recursion.architecture.first, self.images.shape[-2:]
+        rows, cols = grid if self.from_pixels else self.recursion.architecture.grids(*grid)[0]
+        planes, height, width = self._planes().shape[1:]
         stride, size = (1, 1) if self._by_plane else (conv.stride, conv.size)
         down, across, within = torch.arange(rows) * stride, torch.arange(cols) * stride, torch.arange(size)
         places = down[:, None] * width + across
-        planes = torch.arange(self._planes().shape[1]) * (height * width)
-        offsets = planes[:, None, None] + within[:, None] * width + within
-        weight = 1.0 if self.from_pixels else conv.weight_std**2
-        entries = channels if self.from_pixels else patch_entries(self.recursion, self.images)
-        bias = 0.0 if self.from_pixels else conv.bias_std**2
-        stored = self._planes()[0].numel()
-        return Taps(places.flatten(), offsets.flatten(), stored, weight / entries, bias)
+        offsets = (torch.arange(planes) * (height * width))[:, None, None] + within[:, None] * width + within
+        if self.from_pixels:
+            scale, bias = 1 / planes, 0.0
+        else:
+            scale, bias = conv.weight_std**2 / patch_entries(self.recursion, self.images), conv.bias_std**2
+        return Taps(places.flatten(), offsets.flatten(), planes * height * width, scale, bias)
 
     @property
     def _by_plane(self) -> bool:
@@ -90,11 +87,13 @@ class LaneEmbedding(Embedding):
         return self.from_pixels or (self.factor is not None and 2 * len(self.factor) <= self.factor.shape[1])
 
     def _coefficients(self) -> Float[Tensor, "n taps rows cols"]:
-        if self.patches is None:
-            return self.images
-        if self._by_plane or self.factor is None:
-            return self.patches
         window = self.recursion.architecture.first.window
+        if self.from_pixels:
+            return self.images
+        if self.factor is None:
+            return unfold_patches(self.images, window)
+        if self._by_plane:
+            return filter_patches(self.images, self.factor, window)
         return filter_patches(self.images, self.factor.T @ self.factor, window)
 
     def _planes(self) -> Float[Tensor, "n channels height width"]:

@@ -5,17 +5,42 @@ so that compiled code is packed by construction and not by the luck of an auto-v
 `a * b + c` into one rounding, nothing else.
 """
 
+import inspect
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import intrinsic as numba_intrinsic
+from numba.extending import lower_builtin, models, register_model
 
 LANES = 16
+
+
+def intrinsic(typing: Callable[..., Any]) -> Any:
+    """An operation that emits its own instructions; `typing` may wear run-time checks, which are for Python."""
+    return numba_intrinsic(inspect.unwrap(typing))
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a function into each of its callers."""
+    return njit(nogil=True, forceinline=True)(inspect.unwrap(function))
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function that compiled functions call."""
+    return njit(nogil=True)(inspect.unwrap(function))
+
+
+def entry(function: Callable[..., None]) -> Any:
+    """Compile a function that Python calls: without the interpreter lock, kept on disk where that can be written."""
+    try:
+        return njit(nogil=True, cache=True)(inspect.unwrap(function))
+    except RuntimeError:
+        return compiled(function)
 
 
 class Lanes(types.Type):
@@ -32,12 +57,12 @@ class _LanesModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, ir.VectorType(dmm.lookup(fe_type.element).get_value_type(), LANES))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def address(typingctx: Any, array: Any) -> Any:
     """Where a contiguous array's numbers begin.
 
-    Compiled functions hand addresses to each other instead of arrays: numba counts references to an array at every call,
-    which costs more than a row of pairs.
+    Compiled functions hand addresses to each other instead of arrays: numba counts references to an array at every
+    call, which costs more than a row of pairs.
     """
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -46,7 +71,7 @@ def address(typingctx: Any, array: Any) -> Any:
     return types.CPointer(array.dtype)(array), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def ahead(typingctx: Any, start: Any, count: Any) -> Any:
     """The address `count` numbers after another."""
 
@@ -56,7 +81,7 @@ def ahead(typingctx: Any, start: Any, count: Any) -> Any:
     return start(start, types.intp), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def item(typingctx: Any, start: Any, place: Any) -> Any:
     """The number at a place after an address."""
 
@@ -66,7 +91,7 @@ def item(typingctx: Any, start: Any, place: Any) -> Any:
     return start.dtype(start, types.intp), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def put(typingctx: Any, start: Any, place: Any, number: Any) -> Any:
     """Write one number at a place after an address."""
 
@@ -77,7 +102,7 @@ def put(typingctx: Any, start: Any, place: Any, number: Any) -> Any:
     return types.void(start, types.intp, start.dtype), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load(typingctx: Any, start: Any, place: Any) -> Any:
     """Sixteen consecutive numbers."""
     lanes = Lanes(start.dtype)
@@ -91,7 +116,7 @@ def load(typingctx: Any, start: Any, place: Any) -> Any:
     return lanes(start, types.intp), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load_broadcast(typingctx: Any, start: Any, place: Any) -> Any:
     """One number in every lane."""
     lanes = Lanes(start.dtype)
@@ -102,7 +127,7 @@ def load_broadcast(typingctx: Any, start: Any, place: Any) -> Any:
     return lanes(start, types.intp), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store(typingctx: Any, start: Any, place: Any, value: Any) -> Any:
     """Write sixteen consecutive numbers."""
 
@@ -114,7 +139,7 @@ def store(typingctx: Any, start: Any, place: Any, value: Any) -> Any:
     return types.void(start, types.intp, value), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def broadcast(typingctx: Any, scalar: Any) -> Any:
     """The same number in every lane."""
     lanes = Lanes(scalar)
@@ -125,7 +150,7 @@ def broadcast(typingctx: Any, scalar: Any) -> Any:
     return lanes(scalar), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def zero(typingctx: Any, like: Any) -> Any:
     """Zero in every lane, in the precision of other lanes or of the numbers at an address."""
     lanes = like if isinstance(like, Lanes) else Lanes(like.dtype)
@@ -136,7 +161,7 @@ def zero(typingctx: Any, like: Any) -> Any:
     return lanes(like), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def where_less(typingctx: Any, a: Any, b: Any, then: Any, otherwise: Any) -> Any:
     """Lane by lane, `then` where a < b, else `otherwise`."""
 
@@ -150,7 +175,7 @@ def polynomial(single: Sequence[float], double: Sequence[float]) -> Any:
     """A compiled polynomial of `Lanes`, lowest coefficient first, one set for each precision."""
     by_width = {32: single, 64: double}
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def horner(typingctx: Any, a: Any) -> Any:
         coefficients = by_width[a.element.bitwidth]
 
@@ -168,7 +193,7 @@ def polynomial(single: Sequence[float], double: Sequence[float]) -> Any:
 
 
 def _llvm_function(name: str) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def function(typingctx: Any, a: Any) -> Any:
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             vector = args[0].type
@@ -194,7 +219,7 @@ def _broadcast(builder: Any, vector: Any, scalar: Any) -> Any:
 def _arithmetic(op: Callable[[Any, Any], Any], emit: Callable[[Any, Any, Any], Any]) -> None:
     """Teach numba `op` of two `Lanes`, or of one and a number, which takes the element's type."""
 
-    @infer_global(op)  # type: ignore[untyped-decorator]
+    @infer_global(op)
     class _Typing(AbstractTemplate):
         def generic(self, args: Any, kws: Any) -> Any:
             vectors = [a for a in args if isinstance(a, Lanes)]

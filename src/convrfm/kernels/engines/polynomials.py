@@ -9,9 +9,7 @@ P and Q minimise the largest relative error on [0, 1] (Remez exchange): 3e-9 in 
 
 from typing import Any
 
-from numba import njit
-
-from .lanes import magnitude, polynomial, square_root, where_less, zero
+from .lanes import inlined, magnitude, polynomial, square_root, where_less, zero
 
 PI = 3.141592653589793
 
@@ -86,11 +84,14 @@ arccos_over_root = polynomial(ARCCOS_SINGLE, ARCCOS_DOUBLE)
 root_of_one_plus = polynomial(ROOT_SINGLE, ROOT_DOUBLE)
 
 
-@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+coincidence = polynomial((4.76e-7,), (8.8e-16,))  # a little less than 4 eps
+
+
+@inlined
 def angle_and_sine(r: Any) -> Any:
-    """The angle in [0, pi] with cosine r, and its sine; r that rounding took past 1 counts as 1."""
+    """The angle in [0, pi] with cosine r, and its sine; what differs from 1 by rounding alone counts as 1."""
     a = magnitude(r)
     gap = 1.0 - a
-    w = square_root(where_less(gap, zero(a), zero(a), gap))
+    w = square_root(where_less(gap, coincidence(a), zero(a), gap))
     acute = w * arccos_over_root(a)
     return where_less(r, zero(a), PI - acute, acute), w * root_of_one_plus(a)

@@ -6,7 +6,8 @@ gathers. The same tables serve every padding and stride, and their transposes se
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +65,8 @@ class _Tables:
         return start
 
 
-def compiled_program(recursion: Recursion, grid: Grid, dtype: npt.DTypeLike, *, from_pixels: bool) -> Program:
+@lru_cache
+def compiled_program(recursion: Recursion, grid: Grid, dtype: np.dtype[Any], *, from_pixels: bool) -> Program:
     """The program of an architecture on images of this many rows and columns.
 
     Args:
@@ -76,7 +78,9 @@ def compiled_program(recursion: Recursion, grid: Grid, dtype: npt.DTypeLike, *, 
     """
     architecture = recursion.architecture
     grids = architecture.grids(*grid)
-    tables, steps, numbers = _Tables(), [], []
+    tables = _Tables()
+    steps: list[tuple[int, ...]] = []
+    numbers: list[tuple[float, ...]] = []
     position = 0
     at = grid if from_pixels else grids[0]
     pairs = _steps(recursion, from_pixels=from_pixels)
@@ -99,15 +103,14 @@ def compiled_program(recursion: Recursion, grid: Grid, dtype: npt.DTypeLike, *, 
         position += 0 if activation is None else at[0] * at[1]
         at = after
     readout = architecture.readout
-    number = np.dtype(dtype).type
     return Program(
         np.array(steps, dtype=np.int64),
         np.array(numbers, dtype=dtype),
         np.array(tables.bounds, dtype=np.int64),
         np.array(tables.sources, dtype=np.int64),
         recursion.tangent,
-        number(readout.weight_std**2 / (at[0] * at[1])),
-        number(readout.bias_std**2),
+        dtype.type(readout.weight_std**2 / (at[0] * at[1])),
+        dtype.type(readout.bias_std**2),
     )
 
 

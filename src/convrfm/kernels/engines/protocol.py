@@ -31,6 +31,11 @@ class Gradient:
         variances = [q.new_zeros(n, outputs, *q.shape[1:]) for q in x.variances]
         return cls(x.patches.new_zeros(rows * cols, n, outputs, r), variances)
 
+    def clear(self) -> None:
+        """Back to zero, in the same memory: fresh pages cost more than the sums."""
+        for sums in [self.patches, *self.variances]:
+            sums.zero_()
+
 
 @runtime_checkable
 class Engine(Protocol):
@@ -45,6 +50,9 @@ class Engine(Protocol):
         self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
     ) -> Embedding:
         """Images as this engine reads them; `factor` is L with L^T L = M, None for the identity."""
+
+    def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:
+        """K(x, x) of every image."""
 
     def kernel(self, recursion: Recursion, x: Embedding, z: Embedding, budget: int) -> Float[Tensor, "n_x n_z"]:
         """The kernel of every image of x with every image of z; where `z is x`, only the upper half

@@ -17,6 +17,7 @@ from ..recursion import (
     affine_window_mean,
     embed,
     first_covariance,
+    own_kernel,
     patch_entries,
     transposed_layer,
 )
@@ -52,6 +53,9 @@ class ReferenceEngine:
     ) -> Embedding:
         return embed(recursion, images, factor, with_patches=with_patches)
 
+    def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
+        return own_kernel(recursion, x)
+
     def kernel(  # noqa: D102
         self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
     ) -> Float[Tensor, "n_x n_z"]:
@@ -77,6 +81,8 @@ class ReferenceEngine:
             met: list[_Met] = []
             _forward(recursion, x.part(rows), part, met)
             S_bar, q_bars = _backward(recursion, met, x.images)
+            if not met:  # a linear network's adjoint is the same for all pairs
+                S_bar = S_bar.expand(rows.stop - rows.start, cols.stop - cols.start, *S_bar.shape)
             assert part.patches is not None
             total.patches[:, rows] += recursion.geometry.contract(S_bar, part.patches, dual_coef[cols])
             for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):

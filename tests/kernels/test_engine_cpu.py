@@ -1,0 +1,209 @@
+"""The cpu engine agrees with the reference engine, on every architecture that it serves."""
+
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from convrfm import kernels
+from convrfm.errors import InputError
+from convrfm.kernels.engines.choice import choose_engine
+from convrfm.kernels.infinite import InfiniteWidthKernel
+
+Architecture, Conv, ReLU, Flatten = kernels.Architecture, kernels.Conv, kernels.ReLU, kernels.Flatten
+ARCHITECTURES = {
+    "vanilla-1": kernels.vanilla(1),
+    "vanilla-3": kernels.vanilla(3),
+    "patch-5": kernels.vanilla(2, patch_size=5),
+    "same": Architecture(
+        Conv(3, 1.3, 0.2, "same"), ReLU(), Conv(5, 1.1, 0.3, "same"), kernels.LeakyReLU(0.1), Flatten(1.2, 0.4)
+    ),
+    "circular": Architecture(
+        Conv(3, 1.3, 0.2, "circular"), ReLU(), Conv(5, padding="circular"), kernels.ABReLU(0.3, -1.0), Flatten()
+    ),
+    "strided": Architecture(
+        Conv(2, 1.1, 0.1, "same", 2), ReLU(), Conv(3, padding="circular", stride=2), ReLU(), Conv(2), ReLU(), Flatten()
+    ),
+    "erf-gelu": Architecture(Conv(3, 1.5, 0.2), kernels.Erf(), Conv(3, 1.2, 0.1), kernels.GELU(), Flatten()),
+    "linear": Architecture(Conv(3), Conv(2, 1.4, 0.5), ReLU(), kernels.LeakyReLU(0.5), Conv(2), Flatten()),
+    "no-activation": Architecture(Conv(3, 1.2, 0.3), Flatten()),
+}
+CASES = {
+    f"{name}-{kind.__name__}": kind(architecture)
+    for name, architecture in ARCHITECTURES.items()
+    for kind in (kernels.NTK, kernels.NNGP)
+}
+every_kernel = pytest.mark.parametrize("kernel", CASES.values(), ids=CASES)
+every_dtype = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+with_and_without_metric = pytest.mark.parametrize("has_metric", [False, True], ids=["identity", "metric"])
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-4}
+
+
+def images(n: int, seed: int, dtype: torch.dtype = torch.float64, shape: tuple[int, int, int] = (2, 11, 10)) -> Tensor:
+    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def metric(kernel: InfiniteWidthKernel, rank: int | None = None, channels: int = 2) -> Tensor:
+    d = channels * kernel.patch_size**2
+    A = torch.randn(d, rank or d, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    return A @ A.T / d
+
+
+def coefficients(n: int, k: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(n, k, generator=torch.Generator().manual_seed(7), dtype=torch.float64).to(dtype)
+
+
+def both(kernel: InfiniteWidthKernel) -> tuple[InfiniteWidthKernel, InfiniteWidthKernel]:
+    return replace(kernel, engine="cpu"), replace(kernel, engine="reference")
+
+
+def assert_agree(fast: Tensor, slow: Tensor) -> None:
+    assert fast.dtype == slow.dtype
+    scale = float(slow.abs().max())
+    torch.testing.assert_close(fast, slow, rtol=TOLERANCE[slow.dtype], atol=TOLERANCE[slow.dtype] * scale)
+
+
+@every_dtype
+@with_and_without_metric
+@every_kernel
+def test_kernels_and_diagonals_agree(kernel: InfiniteWidthKernel, has_metric: bool, dtype: torch.dtype) -> None:
+    x, z = images(5, 1, dtype), images(19, 2, dtype)
+    M = metric(kernel).to(dtype) if has_metric else None
+    fast, slow = both(kernel)
+    assert_agree(fast(x, z, feature_matrix=M), slow(x, z, feature_matrix=M))
+    assert_agree(fast.diagonal(x, feature_matrix=M), slow.diagonal(x, feature_matrix=M))
+
+
+@every_dtype
+@with_and_without_metric
+@every_kernel
+def test_gradients_agree(kernel: InfiniteWidthKernel, has_metric: bool, dtype: torch.dtype) -> None:
+    x, z, coef = images(5, 1, dtype), images(19, 2, dtype), coefficients(19, 3, dtype)
+    M = metric(kernel).to(dtype) if has_metric else None
+    fast, slow = both(kernel)
+    assert_agree(fast.patch_gradients(x, z, coef, feature_matrix=M), slow.patch_gradients(x, z, coef, feature_matrix=M))
+    assert_agree(fast.agop(x, z, coef, feature_matrix=M), slow.agop(x, z, coef, feature_matrix=M))
+
+
+@pytest.mark.parametrize("kernel", [CASES["vanilla-3-NTK"], CASES["same-NTK"]], ids=["valid", "same"])
+@with_and_without_metric
+def test_the_symmetric_half_equals_the_whole(kernel: InfiniteWidthKernel, has_metric: bool) -> None:
+    x = images(37, 1)
+    M = metric(kernel) if has_metric else None
+    K = replace(kernel, engine="cpu")(x, feature_matrix=M)
+    torch.testing.assert_close(K, K.T, rtol=0, atol=0)
+    whole = replace(kernel, engine="cpu")(x, x.clone(), feature_matrix=M)
+    off = ~torch.eye(len(x), dtype=torch.bool)
+    torch.testing.assert_close(K[off], whole[off], rtol=1e-13, atol=0)
+
+
+def test_a_metric_of_low_rank_needs_no_other_arithmetic() -> None:
+    fast, slow = both(CASES["vanilla-3-NTK"])
+    M, x, z, coef = metric(fast, rank=3), images(5, 1), images(6, 2), coefficients(6, 2)
+    assert_agree(fast(x, z, feature_matrix=M), slow(x, z, feature_matrix=M))
+    assert_agree(fast.agop(x, z, coef, feature_matrix=M), slow.agop(x, z, coef, feature_matrix=M))
+
+
+def test_more_outputs_than_lanes() -> None:
+    fast, slow = both(CASES["vanilla-3-NTK"])
+    x, z, coef = images(4, 1), images(5, 2), coefficients(5, 21)
+    assert_agree(fast.agop(x, z, coef), slow.agop(x, z, coef))
+
+
+@every_dtype
+def test_coincident_images_have_the_midpoint_gradient(dtype: torch.dtype) -> None:
+    x, coef = images(6, 1, dtype), coefficients(6, 2, dtype)
+    fast, slow = both(CASES["vanilla-3-NTK"])
+    tolerance = 1e-7 if dtype == torch.float64 else 2e-3
+    expected = slow.patch_gradients(x.double(), x.double(), coef.double())
+    found = fast.patch_gradients(x, x, coef).double()
+    assert float((found - expected).abs().max()) < tolerance * float(expected.abs().max())
+
+
+@pytest.mark.parametrize("name", ["vanilla-3-NTK", "same-NTK", "erf-gelu-NTK"])
+def test_zero_patches_have_no_direction(name: str) -> None:
+    x, z, coef = images(3, 1), images(4, 2), coefficients(4, 2)
+    x[0] = 0
+    x[1, :, :6] = 0
+    z[2] = 0
+    fast, slow = both(CASES[name])
+    # Where zero patches meet and carry a bias they coincide, and the angle is as good as the root of a rounding.
+    torch.testing.assert_close(fast(x, z), slow(x, z), rtol=1e-8, atol=0)
+    torch.testing.assert_close(fast.agop(x, z, coef), slow.agop(x, z, coef), rtol=1e-6, atol=1e-12)
+    assert torch.isfinite(fast(x, z)).all()
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_one_position_is_enough(size: int) -> None:
+    """q = h, and a last grid of one pixel."""
+    architecture = Architecture(*kernels.vanilla(1, size).layers) if size == 4 else kernels.vanilla(2, 2)
+    fast, slow = both(kernels.NTK(architecture))
+    side = 4 if size == 4 else 3
+    x, z, coef = (images(3, 1, shape=(1, side, side)), images(2, 2, shape=(1, side, side)), coefficients(2, 2))
+    assert_agree(fast(x, z), slow(x, z))
+    assert_agree(fast.agop(x, z, coef), slow.agop(x, z, coef))
+
+
+def test_float32_stays_near_float64_at_depth_10() -> None:
+    kernel = kernels.NTK(kernels.vanilla(10), engine="cpu")
+    x, z = images(4, 1, shape=(1, 24, 24)), images(16, 2, shape=(1, 24, 24))
+    exact = kernel(x, z)
+    assert float(((kernel(x.float(), z.float()) - exact) / exact).abs().max()) < 1e-3
+
+
+@pytest.mark.parametrize("budget", [1 << 29, 1 << 20])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_results_do_not_depend_on_tiles_or_threads(budget: int, threads: int) -> None:
+    kernel = kernels.NTK(kernels.vanilla(2), engine="cpu")
+    x, z, coef = images(140, 1, torch.float32), images(40, 2, torch.float32), coefficients(40, 2, torch.float32)
+    K, A = kernel(x, z), kernel.agop(x, z, coef)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        bounded = replace(kernel, memory_budget=budget)
+        torch.testing.assert_close(bounded(x, z), K, rtol=0, atol=0)
+        torch.testing.assert_close(bounded(x), kernel(x), rtol=0, atol=0)
+        torch.testing.assert_close(bounded.agop(x, z, coef), A, rtol=1e-5, atol=1e-6)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_several_threads_may_call_at_once() -> None:
+    kernel = kernels.NTK(kernels.vanilla(2), engine="cpu")
+    x, z = images(9, 1, torch.float32), images(33, 2, torch.float32)
+    K = kernel(x, z)
+    with ThreadPoolExecutor(4) as pool:
+        for found in [pool.submit(kernel, x, z) for _ in range(12)]:
+            torch.testing.assert_close(found.result(), K, rtol=0, atol=0)
+
+
+def _kernel_of_two(_: int) -> float:
+    torch.set_num_threads(1)
+    return float(kernels.NTK(kernels.vanilla(1), engine="cpu")(images(2, 1, torch.float32))[0, 1])
+
+
+def test_other_processes_find_the_compiled_code() -> None:
+    expected = _kernel_of_two(0)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(_kernel_of_two, [0]) == [expected]
+
+
+def test_autograd_takes_the_reference_engine() -> None:
+    x = images(2, 1).requires_grad_()
+    assert kernels.NTK(kernels.vanilla(1))(x, images(2, 2)).requires_grad
+    with pytest.raises(InputError, match="cannot be differentiated"):
+        kernels.NTK(kernels.vanilla(1), engine="cpu")(x)
+
+
+def test_auto_takes_the_first_engine_that_serves() -> None:
+    cpu = torch.device("cpu")
+    assert choose_engine("auto", kernels.NTK(kernels.vanilla(1)).recursion, cpu, torch.float32).name == "cpu"
+    assert (
+        choose_engine("auto", kernels.NTK(kernels.vanilla(1)).recursion, torch.device("meta"), torch.float32).name
+        == "reference"
+    )
+    with pytest.raises(InputError, match="runs on the CPU"):
+        choose_engine("cpu", kernels.NTK(kernels.vanilla(1)).recursion, torch.device("meta"), torch.float32)
