@@ -1,0 +1,125 @@
+"""The report of a measurement: layers in forward order, as a table, as JSON, on disk."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, MissingDependencyError
+from .layer_report import LayerReport
+from .saving import load_folder, save_folder, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `cnfa.measure` found.
+
+    Attributes:
+        layers: In the order in which the network runs them.
+        network: Class of the network.
+        n_images: How many images were measured.
+        n_outputs: k.
+        probes: Number of random-sign probes; None if the sum over outputs is exact.
+    """
+
+    layers: tuple[LayerReport, ...]
+    network: str
+    n_images: int
+    n_outputs: int
+    probes: int | None
+
+    def __getitem__(self, name: str) -> LayerReport:
+        """The layer of this name."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise InputError(
+            f"the report has no layer {name!r}; it has {', '.join(layer.name for layer in self.layers)}."
+        )
+
+    def __iter__(self) -> Iterator[LayerReport]:
+        """Layers in forward order."""
+        return iter(self.layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the tensors, as plain data; a correlation that does not exist is None."""
+        return {
+            "format": FORMAT,
+            "network": self.network,
+            "n_images": self.n_images,
+            "n_outputs": self.n_outputs,
+            "probes": self.probes,
+            "layers": [layer.to_dict() for layer in self.layers],
+        }
+
+    def to_json(self, path: str | Path) -> None:
+        """Write `to_dict` as JSON."""
+        write_text(Path(path), json.dumps(_without_nan(self.to_dict()), indent=1) + "\n")
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per layer (indexed by name): `trained_cosine`, `rotated_pearson`, errors and interval ends beside them.
+
+        Raises:
+            MissingDependencyError: Without pandas.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingDependencyError("to_frame needs pandas: pip install pandas.") from error
+        return pd.DataFrame([_row(layer) for layer in self.layers]).set_index("name")
+
+    def save(self, folder: str | Path) -> None:
+        """Write `report.json` and `layers.safetensors` (W and G of every layer) into a folder."""
+        save_folder(Path(folder), _without_nan(self.to_dict()), self.layers)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Report":
+        """Read a report that `save` wrote.
+
+        Raises:
+            ModelFileError: If the folder does not hold one, or one of another format.
+        """
+        data, layers = load_folder(Path(folder), FORMAT)
+        return cls(layers, data["network"], data["n_images"], data["n_outputs"], data["probes"])
+
+
+def _row(layer: LayerReport) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": layer.name,
+        "kind": layer.kind,
+        "groups": layer.groups,
+        "patch_shape": layer.patch_shape,
+        "rows": layer.filters.shape[1],
+        "uses": layer.uses,
+        "final": layer.final,
+    }
+    row |= {f"effective_rank_{name}": rank for name, rank in layer.effective_ranks.items()}
+    for control, comparison in layer.correlations.to_dict().items():
+        for measure, estimate in (comparison or {}).items():
+            if estimate is None:
+                continue
+            column = f"{control}_{measure}"
+            row[column] = estimate["value"]
+            row |= {
+                f"{column}_{key}": estimate[key]
+                for key in ("bias", "standard_error")
+                if estimate[key] is not None
+            }
+            if estimate["interval"] is not None:
+                row[f"{column}_low"], row[f"{column}_high"] = estimate["interval"]
+    return row
+
+
+def _without_nan(data: Any) -> Any:
+    """JSON has no nan."""
+    if isinstance(data, dict):
+        return {key: _without_nan(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_without_nan(value) for value in data]
+    return None if isinstance(data, float) and data != data else data

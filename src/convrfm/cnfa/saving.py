@@ -1,0 +1,106 @@
+"""Reports on disk: JSON for the numbers, safetensors for W and G; no pickle, and no half-written file."""
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..errors import ModelFileError
+from .estimates import Comparison, Estimate
+from .layer_report import Correlations, LayerReport
+
+NUMBERS = "report.json"
+TENSORS = "layers.safetensors"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    _replace(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a safetensors file whole or not at all."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    _replace(path, lambda unfinished: save_file(contiguous, unfinished))
+
+
+def save_folder(folder: Path, data: dict[str, Any], layers: Iterable[LayerReport]) -> None:
+    """Write the tensors, then the numbers that refer to them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {}
+    for layer in layers:
+        for name in ("filters", "covariance", "initial_filters", "initial_covariance"):
+            if (tensor := getattr(layer, name)) is not None:
+                tensors[f"{layer.name}/{name}"] = tensor
+    write_tensors(folder / TENSORS, tensors)
+    write_text(folder / NUMBERS, json.dumps(data, indent=1) + "\n")
+
+
+def load_folder(folder: Path, file_format: int) -> tuple[dict[str, Any], tuple[LayerReport, ...]]:
+    """The numbers and the layers of a saved report.
+
+    Raises:
+        ModelFileError: If the files are missing, damaged, foreign or of another format.
+    """
+    try:
+        data = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+        tensors = load_file(folder / TENSORS)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelFileError(
+            f"{folder} does not hold a saved report ({NUMBERS} and {TENSORS}): {error}"
+        ) from error
+    found = data.get("format") if isinstance(data, dict) else None
+    if found != file_format:
+        raise ModelFileError(
+            f"{folder / NUMBERS} has format {found}; this version reads format {file_format}."
+        )
+    try:
+        return data, tuple(_layer(entry, tensors) for entry in data["layers"])
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(f"{folder} is damaged: {error} is missing.") from error
+
+
+def _layer(entry: dict[str, Any], tensors: dict[str, Tensor]) -> LayerReport:
+    name = entry["name"]
+    comparisons = {key: value and _comparison(value) for key, value in entry["correlations"].items()}
+    return LayerReport(
+        name=name,
+        kind=entry["kind"],
+        groups=entry["groups"],
+        patch_shape=tuple(entry["patch_shape"]),
+        filters=tensors[f"{name}/filters"],
+        covariance=tensors[f"{name}/covariance"],
+        initial_filters=tensors.get(f"{name}/initial_filters"),
+        initial_covariance=tensors.get(f"{name}/initial_covariance"),
+        uses=entry["uses"],
+        final=entry["final"],
+        correlations=Correlations(**comparisons),
+    )
+
+
+def _comparison(entry: dict[str, Any]) -> Comparison:
+    return Comparison(**{measure: value and _estimate(value) for measure, value in entry.items()})
+
+
+def _estimate(entry: dict[str, Any]) -> Estimate:
+    numbers = {key: math.nan if key == "value" and value is None else value for key, value in entry.items()}
+    ends = numbers["interval"]
+    numbers["interval"] = None if ends is None else tuple(math.nan if end is None else end for end in ends)
+    return Estimate(**numbers)
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        write(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
