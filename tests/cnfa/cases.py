@@ -24,9 +24,7 @@ class Case:
         return network.eval()
 
     def images(self, n: int = 3) -> Tensor:
-        return torch.randn(
-            n, *self.image_shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64
-        )
+        return torch.randn(n, *self.image_shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
 
 
 class ResidualBlock(nn.Module):
@@ -66,9 +64,7 @@ class Reused(nn.Module):
         return self.last(nn.functional.adaptive_avg_pool2d(torch.tanh(x), 2).flatten(1))
 
 
-def single(
-    name: str, kind: type[nn.Module], shape: tuple[int, ...], *arguments: int, **options: object
-) -> Case:
+def single(name: str, kind: type[nn.Module], shape: tuple[int, ...], *arguments: int, **options: object) -> Case:
     axes = len(shape) - 1
     pool = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)[axes - 1]
 
@@ -145,16 +141,12 @@ SINGLE_LAYERS = [
     single("conv2d depthwise", nn.Conv2d, (4, 5, 5), 4, 4, 3, groups=4),
     single("conv2d depthwise, multiplier 2", nn.Conv2d, (3, 5, 5), 3, 6, 3, groups=3, padding=1),
     single("conv3d", nn.Conv3d, (2, 4, 4, 5), 2, 3, 3, padding=1),
-    single(
-        "conv3d grouped, strided, dilated", nn.Conv3d, (2, 6, 5, 5), 2, 4, 2, groups=2, stride=2, dilation=2
-    ),
+    single("conv3d grouped, strided, dilated", nn.Conv3d, (2, 6, 5, 5), 2, 4, 2, groups=2, stride=2, dilation=2),
     single("conv3d same", nn.Conv3d, (1, 4, 4, 4), 1, 2, (2, 3, 1), padding="same"),
     single("transposed 1d", nn.ConvTranspose1d, (3, 5), 3, 4, 3, stride=2, padding=1, output_padding=1),
     single("transposed 2d", nn.ConvTranspose2d, (3, 4, 4), 3, 4, 3),
     single("transposed 2d cropped", nn.ConvTranspose2d, (3, 4, 5), 3, 4, (3, 4), stride=2, padding=(1, 2)),
-    single(
-        "transposed 2d beyond the window", nn.ConvTranspose2d, (2, 3, 3), 2, 3, 2, stride=3, output_padding=2
-    ),
+    single("transposed 2d beyond the window", nn.ConvTranspose2d, (2, 3, 3), 2, 3, 2, stride=3, output_padding=2),
     single(
         "transposed 2d dilated",
         nn.ConvTranspose2d,
@@ -166,9 +158,7 @@ SINGLE_LAYERS = [
         padding=1,
         output_padding=1,
     ),
-    single(
-        "transposed 2d grouped", nn.ConvTranspose2d, (4, 3, 3), 4, 6, 3, groups=2, stride=2, output_padding=1
-    ),
+    single("transposed 2d grouped", nn.ConvTranspose2d, (4, 3, 3), 4, 6, 3, groups=2, stride=2, output_padding=1),
     single("transposed 3d", nn.ConvTranspose3d, (2, 3, 2, 3), 2, 2, 2, stride=2),
 ]
 BLOCKS = [
@@ -184,17 +174,13 @@ BLOCKS = [
     Case("reused", Reused, (3, 6, 6), ("conv",)),
     Case(
         "linear on tokens",
-        lambda: nn.Sequential(
-            nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 3), nn.Flatten(), nn.Tanh(), nn.Linear(18, 2)
-        ),
+        lambda: nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 3), nn.Flatten(), nn.Tanh(), nn.Linear(18, 2)),
         (6, 4),
         ("0", "2"),
     ),
     Case(
         "more outputs than the last layer has inputs",
-        lambda: nn.Sequential(
-            nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 11)
-        ),
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 11)),
         (3, 5, 5),
         ("0", "4"),
     ),

@@ -1,7 +1,7 @@
 """The independent route: unfold every patch, let it be a variable of its own, differentiate each output by it.
 
-A layer is replaced by a plain loop over its window: patches are gathered by index, and the loop's result is what the rest of
-the network continues from. Nothing here knows that the AGOP has the form `W^T G W`.
+A layer is replaced by a plain loop over its window: patches are gathered by index, and the loop's result is what the
+rest of the network continues from. Nothing here knows that the AGOP has the form `W^T G W`.
 """
 
 import itertools
@@ -16,7 +16,7 @@ def padded(layer: nn.Module, x: Tensor) -> Tensor:
     if layer.padding == "same":
         widths = [
             ((d * (k - 1)) // 2, d * (k - 1) - (d * (k - 1)) // 2)
-            for k, d in zip(layer.kernel_size, layer.dilation)
+            for k, d in zip(layer.kernel_size, layer.dilation, strict=True)
         ]
     elif layer.padding == "valid":
         widths = [(0, 0)] * len(layer.kernel_size)
@@ -31,15 +31,15 @@ def convolution_patches(layer: nn.Module, x: Tensor) -> tuple[Tensor, list[int]]
     x = padded(layer, x)
     grid = [
         (size - d * (k - 1) - 1) // s + 1
-        for size, k, d, s in zip(x.shape[2:], layer.kernel_size, layer.dilation, layer.stride)
+        for size, k, d, s in zip(x.shape[2:], layer.kernel_size, layer.dilation, layer.stride, strict=True)
     ]
     patches = []
     for u in itertools.product(*map(range, grid)):
-        window = (slice(None), slice(None)) + tuple(
+        window = tuple(
             slice(i * s, i * s + d * (k - 1) + 1, d)
-            for i, s, k, d in zip(u, layer.stride, layer.kernel_size, layer.dilation)
+            for i, s, k, d in zip(u, layer.stride, layer.kernel_size, layer.dilation, strict=True)
         )
-        patches.append(x[window].flatten(1))
+        patches.append(x[(slice(None), slice(None), *window)].flatten(1))
     return torch.stack(patches, 1), grid
 
 
@@ -66,7 +66,7 @@ def convolve_transposed(layer: nn.Module, patches: Tensor, grid: list[int]) -> T
     full = [
         (size - 1) * s + d * (k - 1) + 1 + o
         for size, s, d, k, o in zip(
-            grid, layer.stride, layer.dilation, layer.kernel_size, layer.output_padding
+            grid, layer.stride, layer.dilation, layer.kernel_size, layer.output_padding, strict=True
         )
     ]
     z = patches.new_zeros(patches.shape[0], layer.out_channels, *full)
@@ -74,7 +74,7 @@ def convolve_transposed(layer: nn.Module, patches: Tensor, grid: list[int]) -> T
     for place, u in enumerate(itertools.product(*map(range, grid))):
         window = tuple(
             slice(i * s, i * s + d * (k - 1) + 1, d)
-            for i, s, k, d in zip(u, layer.stride, layer.kernel_size, layer.dilation)
+            for i, s, k, d in zip(u, layer.stride, layer.kernel_size, layer.dilation, strict=True)
         )
         for g in range(layer.groups):
             vector = patches[:, place, g * c_in : (g + 1) * c_in]
@@ -82,7 +82,7 @@ def convolve_transposed(layer: nn.Module, patches: Tensor, grid: list[int]) -> T
             rows = slice(g * c_out, (g + 1) * c_out)
             z = z.clone()
             z[(slice(None), rows, *window)] = z[(slice(None), rows, *window)] + added
-    crop = tuple(slice(p, size - p) for p, size in zip(layer.padding, full))
+    crop = tuple(slice(p, size - p) for p, size in zip(layer.padding, full, strict=True))
     z = z[(slice(None), slice(None), *crop)]
     return z if layer.bias is None else z + layer.bias.reshape(-1, *(1,) * len(grid))
 

@@ -30,9 +30,7 @@ def test_measured_agop_is_that_of_free_patches(case: Case) -> None:
     for name in case.layers:
         expected = oracle_agop(network, images, network.get_submodule(name))
         expected = diagonal_blocks(expected, report[name].groups)
-        torch.testing.assert_close(
-            report[name].agop, expected, rtol=1e-10, atol=1e-10 * float(expected.abs().max())
-        )
+        torch.testing.assert_close(report[name].agop, expected, rtol=1e-10, atol=1e-10 * float(expected.abs().max()))
 
 
 def test_whole_agop_keeps_the_blocks_between_groups(case: Case) -> None:
@@ -56,9 +54,7 @@ def test_cnfm_is_the_gram_matrix_of_flattened_filters(case: Case) -> None:
 def test_pieces_batches_and_vectorised_outputs_change_nothing(case: Case) -> None:
     network, images = case.network(), case.images(5)
     once = cnfa.measure(network, images, rotations=0, resamples=0)
-    streamed = cnfa.measure(
-        network, [images[:2], (images[2:], "labels")], rotations=0, resamples=0, memory_budget=1
-    )
+    streamed = cnfa.measure(network, [images[:2], (images[2:], "labels")], rotations=0, resamples=0, memory_budget=1)
     for layer in once.layers:
         torch.testing.assert_close(streamed[layer.name].covariance, layer.covariance)
 

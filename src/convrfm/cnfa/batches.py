@@ -21,9 +21,7 @@ def batches(images: Images, progress: bool) -> Iterator[Tensor]:
     """
     stream: Iterable[Any] = [images] if isinstance(images, Tensor | np.ndarray) else images
     if not isinstance(stream, Iterable):
-        raise InputError(
-            f"images must be a tensor, an array or an iterable of batches; got {type(images).__name__}."
-        )
+        raise InputError(f"images must be a tensor, an array or an iterable of batches; got {type(images).__name__}.")
     for batch in track(stream, "measuring", transient=True) if progress else stream:
         yield _images_of(batch)
 

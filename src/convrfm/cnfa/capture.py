@@ -109,15 +109,39 @@ def forward(network: nn.Module, layers: Mapping[str, Layer], images: Tensor, hea
     return Pass(outputs, uses, weights)
 
 
-def _outputs(network: nn.Module, images: Tensor, head: Head | None) -> Tensor:
+def inputs_of(network: nn.Module, name: str, layer: Layer, images: Tensor) -> Tensor:
+    """What a layer takes in, in its only use (or its first) on these images."""
+    seen: list[Tensor] = []
+    handle = layer.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().clone()))
     try:
-        raw = network(images)
+        run_network(network, images)
+    finally:
+        handle.remove()
+    if not seen:
+        raise InputError(f"layer {name!r} did not run on these images (in evaluation mode).")
+    return seen[0]
+
+
+def run_network(network: nn.Module, images: Tensor) -> Any:
+    """The network's own output; images go to where its first parameter is, floating ones to its precision.
+
+    Raises:
+        InputError: If the network cannot take the images.
+    """
+    like = next(network.parameters())
+    images = images.to(like.device, like.dtype) if images.is_floating_point() else images.to(like.device)
+    try:
+        return network(images)
     except (ConvRFMError, torch.OutOfMemoryError):
         raise
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise InputError(
             f"the network cannot take images of shape {tuple(images.shape)} and type {images.dtype}: {error}"
         ) from error
+
+
+def _outputs(network: nn.Module, images: Tensor, head: Head | None) -> Tensor:
+    raw = run_network(network, images)
     outputs = raw if head is None else head(raw)
     n = images.shape[0]
     if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[0] != n or outputs.shape[1] == 0:
@@ -129,8 +153,8 @@ def _outputs(network: nn.Module, images: Tensor, head: Head | None) -> Tensor:
         )
     if not outputs.is_floating_point() or not outputs.requires_grad:
         raise InputError(
-            "the outputs must require grad, through the measured layers; these do not. Look for torch.no_grad(), detach(), "
-            "argmax or a rounding in the network or the head."
+            "the outputs must require grad, through the measured layers; these do not. "
+            "Look for torch.no_grad(), detach(), argmax or a rounding in the network or the head."
         )
     return outputs
 

@@ -27,9 +27,7 @@ def rotated(moments: Moments, draws: int, generator: torch.Generator) -> Compari
     groups, rows, r = row_space.left.shape
     found = []
     for _ in range(draws):
-        gaussian = torch.randn(
-            groups, rows, r, generator=generator, dtype=torch.float64, device=generator.device
-        )
+        gaussian = torch.randn(groups, rows, r, generator=generator, dtype=torch.float64, device=generator.device)
         order = torch.randperm(groups, generator=generator, device=generator.device).cpu()
         core = row_space.between(moments.covariance[order], _haar_frame(gaussian.cpu()))
         found.append(torch.stack((*comparison.similarity(core), *comparison.similarity_half(core))))
@@ -53,8 +51,6 @@ def change(moments: Moments, initial_filters: Float[Tensor, "groups rows d"]) ->
     return Comparison(*(Estimate(float(value)) for value in (*whole, *half)))
 
 
-def between_cnfms(
-    first: Float[Tensor, "groups rows d"], second: Float[Tensor, "groups rows d"]
-) -> Comparison:
+def between_cnfms(first: Float[Tensor, "groups rows d"], second: Float[Tensor, "groups rows d"]) -> Comparison:
     """The CNFM at initialisation against the trained one: how far the filters have moved."""
     return Comparison(*(Estimate(float(value)) for value in gram_similarity(first, second)))

@@ -27,8 +27,8 @@ class Directions:
 def exact_directions(run: Pass) -> Directions:
     """As many directions as outputs; fewer where the last layer is linear with fewer inputs than outputs.
 
-    With `f = W h + b` the sum over outputs is `J^T W^T W J`, J the Jacobian of h. The triangular factor R of W = Q R has
-    `R^T R = W^T W` and only as many rows as h is wide.
+    With `f = W h + b` the sum over outputs is `J^T W^T W J`, J the Jacobian of h. The triangular factor R of W = Q R
+    has `R^T R = W^T W` and only as many rows as h is wide.
     """
     outputs = run.outputs
     name = run.final_linear
@@ -37,9 +37,7 @@ def exact_directions(run: Pass) -> Directions:
         if h is not None and h.requires_grad and h.ndim == 2 and weight.shape[1] < weight.shape[0]:
             factor = torch.linalg.qr(weight.to(torch.promote_types(weight.dtype, torch.float32)), mode="r").R
             return Directions(h, factor.to(h.dtype).unsqueeze(1))
-    return Directions(
-        outputs, torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device).unsqueeze(1)
-    )
+    return Directions(outputs, torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device).unsqueeze(1))
 
 
 def probe_directions(outputs: Tensor, probes: int, generator: torch.Generator) -> Directions:
@@ -54,8 +52,8 @@ def gradients(
 ) -> Iterator[list[Float[Tensor, "chunk ..."] | None]]:
     """Gradients with respect to every edge, `chunk` directions at a time; None where an edge does not matter.
 
-    A chunk of several is one vectorised backward pass; where an operation cannot be vectorised (a custom autograd function
-    without a rule), its directions are taken one by one instead.
+    A chunk of several is one vectorised backward pass; where an operation cannot be vectorised (a custom autograd
+    function without a rule), its directions are taken one by one instead.
     """
     source, rows = directions.source, directions.rows
     expanded = rows.expand(-1, source.shape[0], -1)

@@ -20,8 +20,10 @@ class Estimate:
     Attributes:
         value: Corrected for the bias of a few probes where there were probes.
         bias: What probing had added, by jackknife over probes; None if the outputs were summed exactly.
-        standard_error: Of probing, by jackknife over probes; for the rotation control the standard deviation of its draws.
-        interval: Bootstrap interval over images (basic, on Fisher's scale); it covers the error of probing too.
+        standard_error: Of probing, by jackknife over probes; for the rotation control the standard deviation of its
+            draws.
+        interval: Bootstrap interval over images, corrected for the bias of few images; it covers the error of probing
+            too.
     """
 
     value: float
@@ -97,9 +99,7 @@ class CoreComparison:
         square = torch.einsum("ap,pq,aq->a", weights, gram, weights)
         total = weights @ torch.einsum("gr,pgrs,gs->p", self.ones, parts.double(), self.ones)
         of_cnfm = torch.einsum("gr,grs,gs->", self.ones, self.cnfm, self.ones)
-        return similarity_from_sums(
-            inner, (self.cnfm.square().sum(), square), (of_cnfm, total), self.n_entries
-        )
+        return similarity_from_sums(inner, (self.cnfm.square().sum(), square), (of_cnfm, total), self.n_entries)
 
 
 def compare(moments: Moments, bootstrap: Bootstrap | None) -> Comparison:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,8 +11,6 @@ from torch import Tensor
 from ..errors import InputError
 from ..maths.spectra import RowSpace, effective_rank
 from .estimates import Comparison
-
-Matrix = Literal["cnfm", "agop"]
 
 
 @dataclass(frozen=True)
@@ -49,11 +47,13 @@ class LayerReport:
         groups: Number of groups; matrices of patches are `(d, d)` for one group, `(groups, d, d)` for several.
         patch_shape: `(channels, *window)` of one group's patch; d is its product.
         filters: W, `(groups, rows, d)`.
-        covariance: G, `(groups, rows, rows)`: mean over images, sum over outputs, positions and uses, of `delta delta^T`.
+        covariance: G, `(groups, rows, rows)`: mean over images, sum over outputs, positions and uses, of `delta
+            delta^T`.
         initial_filters: W of the initial network, or None.
         initial_covariance: G of the initial network, or None.
         uses: How often the layer runs in one forward pass.
-        final: True for the linear layer that makes the outputs: its AGOP is its CNFM by construction, so it does not count.
+        final: True for the linear layer that makes the outputs: its AGOP is its CNFM by construction, so it does not
+            count.
         correlations: CNFM against AGOP, with controls.
     """
 
@@ -93,7 +93,7 @@ class LayerReport:
         cores = {"cnfm": space.cnfm_core, "agop": space.core(self.covariance), "delta": self.covariance}
         return {name: effective_rank(core) for name, core in cores.items()}
 
-    def eigenvectors(self, matrix: Matrix, count: int) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."]]:
+    def eigenvectors(self, matrix: str, count: int) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."]]:
         """The leading eigenvalues, largest first, and their eigenvectors as patches.
 
         Args:
@@ -101,21 +101,18 @@ class LayerReport:
             count: How many; fewer come back if W has fewer rows or columns.
 
         Returns:
-            Eigenvalues `(count,)` and eigenvectors `(count, *patch_shape)`, with a leading axis of groups if there are several.
+            Eigenvalues `(count,)` and eigenvectors `(count, *patch_shape)`, with a leading axis of groups if there are
+            several.
         """
-        core = (
-            self._row_space.core(self.covariance)
-            if check_matrix(matrix) == "agop"
-            else self._row_space.cnfm_core
-        )
+        core = self._row_space.core(self.covariance) if check_matrix(matrix) == "agop" else self._row_space.cnfm_core
         values, vectors = torch.linalg.eigh(core)
         leading = vectors.flip(-1)[..., :count].mT @ self._row_space.right
         patches = leading.unflatten(-1, self.patch_shape)
         values = values.flip(-1)[..., :count]
         return (values, patches) if self.groups > 1 else (values[0], patches[0])
 
-    def factor(self, matrix: Matrix) -> Float[Tensor, "groups rows d"]:
-        """L with `L^T L` the matrix of each group: `|M^(1/2) h[u]| = |L h[u]|`, so L are filters that see what M sees."""
+    def factor(self, matrix: str) -> Float[Tensor, "groups rows d"]:
+        """L with `L^T L` the matrix of each group: `|M^(1/2) h[u]| = |L h[u]|`, so its rows are filters."""
         if check_matrix(matrix) == "cnfm":
             return self.filters
         values, vectors = torch.linalg.eigh(self._row_space.core(self.covariance))

@@ -39,7 +39,7 @@ def measurable_layers(network: nn.Module, names: Sequence[str] | None) -> dict[s
             found[".".join(part for part in name.split(".") if part != COMPILED)] = module
     if not found:
         raise InputError(
-            f"network must contain a convolution or a linear layer; {type(network).__name__} has none among its modules. "
+            f"network must contain a convolution or a linear layer; {type(network).__name__} has none. "
             "Functional calls (torch.nn.functional.conv2d) cannot be seen: use modules."
         )
     if names is None:

@@ -13,15 +13,7 @@ from torch import Tensor, nn
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 MEASURED = (*CONVOLUTIONS, *TRANSPOSED, nn.Linear)
-Layer = (
-    nn.Conv1d
-    | nn.Conv2d
-    | nn.Conv3d
-    | nn.ConvTranspose1d
-    | nn.ConvTranspose2d
-    | nn.ConvTranspose3d
-    | nn.Linear
-)
+Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d | nn.Linear
 
 
 def kind_of(layer: Layer) -> str:
@@ -30,7 +22,7 @@ def kind_of(layer: Layer) -> str:
 
 
 def patch_shape(layer: Layer) -> tuple[int, ...]:
-    """The shape that one group's patch has before flattening: `(channels, *window)`, channels alone without a window."""
+    """The shape that one group's patch has before flattening: `(channels, *window)`, or channels alone."""
     if isinstance(layer, nn.Linear):
         return (layer.in_features,)
     channels = layer.in_channels // layer.groups
@@ -38,7 +30,7 @@ def patch_shape(layer: Layer) -> tuple[int, ...]:
 
 
 def filter_blocks(layer: Layer, weight: Tensor) -> Float[Tensor, "groups rows d"]:
-    """W of each group: rows are output channels (transposed: output channel and place in the window), columns the patch."""
+    """W of each group: columns are the patch, rows output channels (transposed: with a place in the window)."""
     if isinstance(layer, nn.Linear):
         return weight.unsqueeze(0)
     if isinstance(layer, TRANSPOSED):
@@ -46,9 +38,7 @@ def filter_blocks(layer: Layer, weight: Tensor) -> Float[Tensor, "groups rows d"
     return weight.reshape(layer.groups, layer.out_channels // layer.groups, -1)
 
 
-def delta_blocks(
-    layer: Layer, delta: Tensor, input_shape: Sequence[int]
-) -> Float[Tensor, "n groups rows positions"]:
+def delta_blocks(layer: Layer, delta: Tensor, input_shape: Sequence[int]) -> Float[Tensor, "n groups rows positions"]:
     """The gradient with respect to the layer's output, as `filter_blocks` orders its rows.
 
     Args:
@@ -75,32 +65,28 @@ def output_windows(
     Input position u reaches outputs `stride u - padding + dilation k`, k in the window.
     """
     axes = len(layer.kernel_size)
-    reach = [
-        dilation * (size - 1) + 1 for size, dilation in zip(layer.kernel_size, layer.dilation, strict=True)
-    ]
-    positions = input_shape[-axes:]
     windows = delta
     for axis in range(axes):
         windows = _windows(
-            windows, 2 + axis, positions[axis], int(layer.padding[axis]), reach[axis], layer.stride[axis]
+            windows,
+            axis=2 + axis,
+            count=input_shape[axis - axes],
+            padding=int(layer.padding[axis]),
+            size=layer.kernel_size[axis],
+            stride=layer.stride[axis],
+            dilation=layer.dilation[axis],
         )
-    for axis in range(axes):
-        windows = windows[(..., slice(None, None, layer.dilation[axis]), *(slice(None),) * (axes - axis - 1))]
-    n, channels = delta.shape[:2]
     order = (0, 1, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes))
-    window = torch.Size(layer.kernel_size)
-    return windows.permute(order).reshape(n, channels * window.numel(), -1)
+    return windows.permute(order).flatten(2 + axes).flatten(1, 1 + axes)
 
 
-def _windows(values: Tensor, axis: int, count: int, before: int, reach: int, stride: int) -> Tensor:
-    """Windows along one axis, appended as the last one, of the values padded with zeros."""
-    length = stride * (count - 1) + reach
-    after = max(0, length - before - values.shape[axis])
-    zeros = [
-        values.new_zeros([size if a != axis else pad for a, size in enumerate(values.shape)])
-        for pad in (before, after)
-    ]
-    return torch.cat([zeros[0], values, zeros[1]], axis).unfold(axis, reach, stride).narrow(axis, 0, count)
+def _windows(values: Tensor, *, axis: int, count: int, padding: int, size: int, stride: int, dilation: int) -> Tensor:
+    """`count` windows along one axis of the values padded with zeros; the axis of windows comes last."""
+    reach = dilation * (size - 1) + 1
+    after = max(0, stride * (count - 1) + reach - padding - values.shape[axis])
+    zeros = [values.new_zeros(*values.shape[:axis], pad, *values.shape[axis + 1 :]) for pad in (padding, after)]
+    padded = torch.cat([zeros[0], values, zeros[1]], axis)
+    return padded.unfold(axis, reach, stride).narrow(axis, 0, count)[..., ::dilation]
 
 
 def merge_groups(filters: Float[Tensor, "groups rows d"]) -> Float[Tensor, "one all_rows whole_d"]:

@@ -44,17 +44,17 @@ def measure(
 ) -> Report:
     """Measure the patch-AGOP of every convolution and linear layer beside the covariance of its filters.
 
-    The network runs as it is, in evaluation mode, and is left exactly as it was found; a lazy network is materialised, as
-    its first forward pass always does. Images are independent of each other in evaluation mode, so batches are split as
-    the memory budget needs.
+    The network runs as it is, in evaluation mode, and is left exactly as it was found; a lazy network is materialised,
+    as its first forward pass always does. Images are independent of each other in evaluation mode, so batches are split
+    as the memory budget needs.
 
     Args:
         network: Any module that is made of `torch.nn` layers; compiled and data-parallel wrappers are looked through.
         images: A tensor or array `(n, ...)`, or an iterable of batches: `(n, ...)`, or `(images, labels)`.
         initial: The network at initialisation, or its state dict: adds the controls that need it.
         layers: Names of the layers to measure; None for all.
-        probes: None to sum over outputs exactly; s for s random-sign probes: an unbiased AGOP, and correlations corrected
-            for the bias of few probes, with standard errors (both by jackknife; they need s of at least 2).
+        probes: None to sum over outputs exactly; s for s random-sign probes: an unbiased AGOP, and correlations
+            corrected for the bias of few probes, with standard errors (both by jackknife; they need s of at least 2).
         generator: Where probes, rotations and resamples come from; None for a new one with seed 0.
         head: From the network's output to `(n, k)`; None if that is what the network gives.
         device: Where to measure (a copy of the network, if it lies elsewhere); None for where the network is.
@@ -78,9 +78,11 @@ def measure(
         >>> [(layer.name, layer.kind, tuple(layer.agop.shape), layer.final) for layer in report.layers]
         [('0', 'Conv2d', (9, 9), False), ('3', 'Linear', (16, 16), True)]
     """
-    _check_counts(
-        probes=probes, rotations=rotations, resamples=resamples, parts=parts, memory_budget=memory_budget
-    )
+    _check_counts(probes=probes, rotations=rotations, resamples=resamples, parts=parts, memory_budget=memory_budget)
+    if resamples == 1:
+        raise InputError("resamples must be 0 or at least 2: a spread needs two.")
+    if not 0 < level < 1:
+        raise InputError(f"level must be strictly between 0 and 1, such as 0.95; got {level}.")
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     networks = [_placed(unwrapped(network), device)]
     if initial is not None:
@@ -170,9 +172,7 @@ def _layer_report(
 ) -> LayerReport:
     correlations = Correlations(trained=compare(moments, bootstrap))
     if rotations and not moments.final:
-        correlations = replace(
-            correlations, rotated=controls.rotated(moments, rotations, bootstrap.generator)
-        )
+        correlations = replace(correlations, rotated=controls.rotated(moments, rotations, bootstrap.generator))
     if at_start is not None:
         correlations = replace(
             correlations,

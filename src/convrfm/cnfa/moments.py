@@ -41,9 +41,9 @@ class MomentSums:
         self.uses = 0
         self._row_space = RowSpace.of(filters) if n_parts or n_probes else None
         kept = (groups, min(rows, d), min(rows, d))
-        options = {"dtype": torch.promote_types(filters.dtype, torch.float32), "device": filters.device}
-        self._parts = torch.zeros(n_parts, *kept, **options) if n_parts else None
-        self._probes = torch.zeros(n_probes, *kept, **options) if n_probes else None
+        empty = filters.new_zeros(0, *kept, dtype=torch.promote_types(filters.dtype, torch.float32))
+        self._parts = empty.new_zeros(n_parts, *kept) if n_parts else None
+        self._probes = empty.new_zeros(n_probes, *kept) if n_probes else None
 
     def add(
         self,

@@ -39,9 +39,7 @@ class Report:
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        raise InputError(
-            f"the report has no layer {name!r}; it has {', '.join(layer.name for layer in self.layers)}."
-        )
+        raise InputError(f"the report has no layer {name!r}; it has {', '.join(layer.name for layer in self.layers)}.")
 
     def __iter__(self) -> Iterator[LayerReport]:
         """Layers in forward order."""
@@ -60,10 +58,10 @@ class Report:
 
     def to_json(self, path: str | Path) -> None:
         """Write `to_dict` as JSON."""
-        write_text(Path(path), json.dumps(_without_nan(self.to_dict()), indent=1) + "\n")
+        write_text(Path(path), json.dumps(without_nan(self.to_dict()), indent=1) + "\n")
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row per layer (indexed by name): `trained_cosine`, `rotated_pearson`, errors and interval ends beside them.
+        """One row per layer (indexed by name): `trained_cosine`, `rotated_pearson`, ..., with their errors.
 
         Raises:
             MissingDependencyError: Without pandas.
@@ -72,11 +70,11 @@ class Report:
             import pandas as pd
         except ImportError as error:
             raise MissingDependencyError("to_frame needs pandas: pip install pandas.") from error
-        return pd.DataFrame([_row(layer) for layer in self.layers]).set_index("name")
+        return pd.DataFrame([layer_row(layer) for layer in self.layers]).set_index("name")
 
     def save(self, folder: str | Path) -> None:
         """Write `report.json` and `layers.safetensors` (W and G of every layer) into a folder."""
-        save_folder(Path(folder), _without_nan(self.to_dict()), self.layers)
+        save_folder(Path(folder), without_nan(self.to_dict()), self.layers)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Report":
@@ -89,7 +87,8 @@ class Report:
         return cls(layers, data["network"], data["n_images"], data["n_outputs"], data["probes"])
 
 
-def _row(layer: LayerReport) -> dict[str, Any]:
+def layer_row(layer: LayerReport) -> dict[str, Any]:
+    """One flat row of a table."""
     row: dict[str, Any] = {
         "name": layer.name,
         "kind": layer.kind,
@@ -106,20 +105,16 @@ def _row(layer: LayerReport) -> dict[str, Any]:
                 continue
             column = f"{control}_{measure}"
             row[column] = estimate["value"]
-            row |= {
-                f"{column}_{key}": estimate[key]
-                for key in ("bias", "standard_error")
-                if estimate[key] is not None
-            }
+            row |= {f"{column}_{key}": estimate[key] for key in ("bias", "standard_error") if estimate[key] is not None}
             if estimate["interval"] is not None:
                 row[f"{column}_low"], row[f"{column}_high"] = estimate["interval"]
     return row
 
 
-def _without_nan(data: Any) -> Any:
-    """JSON has no nan."""
+def without_nan(data: Any) -> Any:
+    """The same data with None in the place of nan, which JSON does not have."""
     if isinstance(data, dict):
-        return {key: _without_nan(value) for key, value in data.items()}
+        return {key: without_nan(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
-        return [_without_nan(value) for value in data]
+        return [without_nan(value) for value in data]
     return None if isinstance(data, float) and data != data else data

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -53,14 +52,10 @@ def load_folder(folder: Path, file_format: int) -> tuple[dict[str, Any], tuple[L
         data = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
         tensors = load_file(folder / TENSORS)
     except (OSError, ValueError, SafetensorError) as error:
-        raise ModelFileError(
-            f"{folder} does not hold a saved report ({NUMBERS} and {TENSORS}): {error}"
-        ) from error
+        raise ModelFileError(f"{folder} does not hold a saved report ({NUMBERS} and {TENSORS}): {error}") from error
     found = data.get("format") if isinstance(data, dict) else None
     if found != file_format:
-        raise ModelFileError(
-            f"{folder / NUMBERS} has format {found}; this version reads format {file_format}."
-        )
+        raise ModelFileError(f"{folder / NUMBERS} has format {found}; this version reads format {file_format}.")
     try:
         return data, tuple(_layer(entry, tensors) for entry in data["layers"])
     except (KeyError, TypeError) as error:
@@ -90,10 +85,10 @@ def _comparison(entry: dict[str, Any]) -> Comparison:
 
 
 def _estimate(entry: dict[str, Any]) -> Estimate:
-    numbers = {key: math.nan if key == "value" and value is None else value for key, value in entry.items()}
-    ends = numbers["interval"]
-    numbers["interval"] = None if ends is None else tuple(math.nan if end is None else end for end in ends)
-    return Estimate(**numbers)
+    value = math.nan if entry["value"] is None else entry["value"]
+    low, high = (math.nan if end is None else end for end in entry["interval"] or (None, None))
+    interval = None if entry["interval"] is None else (low, high)
+    return Estimate(value, entry["bias"], entry["standard_error"], interval)
 
 
 def _replace(path: Path, write: Callable[[Path], Any]) -> None:
@@ -101,6 +96,6 @@ def _replace(path: Path, write: Callable[[Path], Any]) -> None:
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         write(unfinished)
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

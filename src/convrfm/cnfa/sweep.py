@@ -52,17 +52,10 @@ class Sweep:
 
     def add(self, images: Float[Tensor, "n ..."] | Tensor) -> None:
         """Measure one batch, in pieces that fit in the memory budget."""
-        images = self._placed(images)
         if self._plan is None:
             self._plan = plan(self.network, self.layers, images[:1], self.head, self.memory_budget)
         for piece in images.split(self._plan.images_at_a_time(images[:1].numel())):
             self._add_piece(piece)
-
-    def _placed(self, images: Tensor) -> Tensor:
-        like = next(self.network.parameters())
-        if images.is_floating_point():
-            return images.to(like.device, like.dtype)
-        return images.to(like.device)
 
     def _add_piece(self, images: Tensor) -> None:
         run = forward(self.network, self.layers, images, self.head)
@@ -94,13 +87,9 @@ class Sweep:
         assert self._plan is not None
         n = len(images)
         numel = images[:1].numel()
-        chunk = self._plan.directions_at_a_time(numel, n, images.device)
+        chunk = self._plan.directions_at_a_time(numel, n, run.outputs.device)
         exact = self.probes is None
-        directions = (
-            exact_directions(run)
-            if exact
-            else probe_directions(run.outputs, self.probes or 0, self.generator)
-        )
+        directions = exact_directions(run) if exact else probe_directions(run.outputs, self.probes or 0, self.generator)
         per_image: dict[str, Tensor] = {}
         per_probe: dict[str, list[Tensor]] = {name: [] for name, _ in places}
         for deltas in gradients(directions, [use.edge for _, use in places], chunk):
@@ -110,7 +99,7 @@ class Sweep:
                     products = self._products(name, use, delta, n)
                     found[name] = found[name] + products if name in found else products
             for name, products in found.items():
-                total = products.sum(0)
+                total = products.sum(0) / (self.probes or 1)
                 per_image[name] = per_image[name] + total if name in per_image else total
                 if not exact:
                     per_probe[name].append(products.sum(1) if products.ndim == 5 else products)
@@ -140,16 +129,12 @@ class Sweep:
     def _check_outputs(self, run: Pass) -> None:
         k = run.outputs.shape[1]
         if self.n_outputs not in (None, k):
-            raise InputError(
-                f"every batch must give the same number of outputs; got {self.n_outputs}, then {k}."
-            )
+            raise InputError(f"every batch must give the same number of outputs; got {self.n_outputs}, then {k}.")
         self.n_outputs = k
         if self.named and (idle := [name for name in self.layers if name not in run.uses]):
             raise InputError(f"layers: {', '.join(idle)} did not run on these images (in evaluation mode).")
         if not run.uses:
-            raise InputError(
-                "none of the network's convolutions and linear layers ran as modules on these images."
-            )
+            raise InputError("none of the network's convolutions and linear layers ran as modules on these images.")
 
     def finish(self) -> dict[str, Moments]:
         """Every layer that ran, in the order of the first forward pass.

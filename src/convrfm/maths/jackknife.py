@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -33,6 +32,7 @@ def jackknife(plain: Float[Tensor, "*shape"], left_out: Float[Tensor, "s *shape"
         plain: the statistic of all s parts.
         left_out: the statistic of all parts but one, for each part.
 
+    >>> import torch
     >>> x = torch.tensor([1.0, 2.0, 4.0])
     >>> estimate = jackknife(x.mean(), leave_one_out_means(x))
     >>> round(float(estimate.bias), 6), round(float(estimate.standard_error - x.std() / 3**0.5), 6)

@@ -54,9 +54,7 @@ def similarity(a: Tensor, b: Tensor) -> Similarity:
     (1.0, -1.0)
     """
     a, b = a.double(), b.double()
-    return similarity_from_sums(
-        (a * b).sum(), (a.square().sum(), b.square().sum()), (a.sum(), b.sum()), a.numel()
-    )
+    return similarity_from_sums((a * b).sum(), (a.square().sum(), b.square().sum()), (a.sum(), b.sum()), a.numel())
 
 
 def core_similarity(
@@ -82,9 +80,7 @@ def core_similarity(
     return similarity_from_sums((a * b).sum(blocks), squares, (total(a), total(b)), n_entries)
 
 
-def gram_similarity(
-    first: Float[Tensor, "groups rows d"], second: Float[Tensor, "groups other_rows d"]
-) -> Similarity:
+def gram_similarity(first: Float[Tensor, "groups rows d"], second: Float[Tensor, "groups other_rows d"]) -> Similarity:
     """Similarity of `A^T A` and `B^T B` without forming them: `<A^T A, B^T B> = |A B^T|^2`."""
     a, b = first.double(), second.double()
 

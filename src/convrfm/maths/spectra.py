@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def effective_rank(matrices: Float[Tensor, "*blocks d d"]) -> float:
-    """Participation ratio `(tr M)^2 / tr M^2` of a symmetric PSD matrix, or of a block-diagonal one given by its blocks.
+    """Participation ratio `(tr M)^2 / tr M^2` of a PSD matrix, or of a block-diagonal one given by its blocks.
 
     It is `d` for the identity, 1 for a rank-one matrix, and `nan` for zero.
 
@@ -53,9 +53,7 @@ class RowSpace:
         """The core of `W^T W`."""
         return torch.diag_embed(self.singular_values.square())
 
-    def core(
-        self, covariance: Float[Tensor, "*batch groups rows rows"]
-    ) -> Float[Tensor, "*batch groups r r"]:
+    def core(self, covariance: Float[Tensor, "*batch groups rows rows"]) -> Float[Tensor, "*batch groups r r"]:
         """The core of `W^T G W`."""
         return self.between(covariance, self.left)
 
@@ -64,4 +62,4 @@ class RowSpace:
     ) -> Float[Tensor, "*batch groups r r"]:
         """`core(G)` with another orthonormal frame in the place of U."""
         scaled = frame * self.singular_values.unsqueeze(-2)
-        return scaled.mT @ covariance @ scaled
+        return scaled.mT @ covariance.double() @ scaled
