@@ -1,0 +1,121 @@
+"""Data sets of other libraries and generated ones, in the form of every other source."""
+
+import functools
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+from convrfm.datasets.local_signal import bars, bundled_digits, paste_into_noise, star
+from convrfm.datasets.pictures import picture_array
+from convrfm.datasets.sampling import stratified_order
+from convrfm.datasets.sources import Pictures, Reading, Source, positions
+from convrfm.errors import InputError, MissingDependencyError
+
+GENERATED_TRAIN = GENERATED_TEST = 500
+DEFAULT_SIGMA = 1.0
+DEFAULT_ROOT = Path("~/.cache/convrfm/torchvision")
+
+Parts = tuple[dict[str, Any], dict[str, Any]]
+BY_TRAIN_FLAG: Parts = ({"train": True}, {"train": False})
+BY_SPLIT: Parts = ({"split": "train"}, {"split": "test"})
+TORCHVISION: Mapping[str, Parts] = {
+    **dict.fromkeys(("CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "USPS"), BY_TRAIN_FLAG),
+    **dict.fromkeys(("GTSRB", "STL10", "SVHN"), BY_SPLIT),
+}
+
+
+def read_bars(reading: Reading) -> Source:
+    """Bars, with `n_train` and `n_test` images from independent streams of `seed`."""
+    return _drawn_from(functools.partial(bars, sigma=_sigma(reading)), reading)
+
+
+def read_star(reading: Reading) -> Source:
+    """Star, with `n_train` and `n_test` images from independent streams of `seed`."""
+    return _drawn_from(star, reading)
+
+
+def read_noisy_digits(reading: Reading) -> Source:
+    """Noisy digits made of scikit-learn's: training digits from the front of one order, test from its end.
+
+    So no digit is in both parts, and neither part depends on the other's size. Names are positions among
+    scikit-learn's digits.
+    """
+    images, labels = bundled_digits()
+    order = stratified_order(labels, np.random.default_rng(reading.seed))
+    (n_train, train), (n_test, test) = _sizes_and_streams(reading)
+    if n_train + n_test > len(order):
+        raise InputError(
+            f"n_train + n_test must be at most {len(order)}, the number of bundled digits; "
+            f"got {n_train} + {n_test}. Lower one of them."
+        )
+
+    def part(drawn: np.ndarray, generator: np.random.Generator) -> Pictures:
+        x = paste_into_noise(images[drawn], sigma=_sigma(reading), generator=generator)
+        return Pictures(x, labels[drawn], tuple(map(str, drawn)))
+
+    return _generated(part(order[:n_train], train), part(order[::-1][:n_test], test), reading.seed)
+
+
+def read_sklearn_digits(reading: Reading) -> Source:
+    """scikit-learn's 1797 digits, 8x8, with values from 0 to 16."""
+    digits = load_digits()
+    x = digits.images[:, None].astype(np.float32)
+    return Source(Pictures(x, digits.target.astype(np.int64), positions(len(x)), white=16.0))
+
+
+def read_torchvision(name: str, reading: Reading) -> Source:
+    """The training and test pictures of one of torchvision's data sets.
+
+    Raises:
+        MissingDependencyError: If torchvision is not installed.
+        InputError: If the name is unknown, or the files are absent and `download` is False, or cannot be had.
+    """
+    if name not in TORCHVISION:
+        raise InputError(f"torchvision:NAME must be one of {', '.join(TORCHVISION)}; got {name}. Choose one.")
+    try:
+        dataset = getattr(importlib.import_module("torchvision.datasets"), name)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'torchvision:{name} needs torchvision. Run: pip install "convrfm[vision]".'
+        ) from error
+    root = Path(reading.root or DEFAULT_ROOT).expanduser()
+    try:
+        parts = [dataset(str(root), download=reading.download, **part) for part in TORCHVISION[name]]
+    except (RuntimeError, OSError) as error:
+        remedy = "Look at the connection." if reading.download else "Pass --download (download=True)."
+        raise InputError(f"torchvision:{name} must lie in {root}; got: {error} {remedy}") from error
+    return Source(*map(_torchvision_pictures, parts))
+
+
+def _drawn_from(task: Callable[..., tuple[np.ndarray, np.ndarray]], reading: Reading) -> Source:
+    parts = (task(n, generator=generator) for n, generator in _sizes_and_streams(reading))
+    train, test = (Pictures(x, y, positions(len(x))) for x, y in parts)
+    return _generated(train, test, reading.seed)
+
+
+def _generated(train: Pictures, test: Pictures, seed: int) -> Source:
+    note = f"{len(train)} train and {len(test)} test images were generated with seed {seed}."
+    return Source(replace(train, notes=(note,)), test)
+
+
+def _torchvision_pictures(dataset: Any) -> Pictures:
+    images, labels = zip(*(dataset[i] for i in range(len(dataset))), strict=True)
+    raw = [picture_array(image) for image in images]
+    return Pictures(raw, np.array(labels), positions(len(raw)), white=255.0)
+
+
+def _sizes_and_streams(reading: Reading) -> tuple[tuple[int, np.random.Generator], ...]:
+    train, test = np.random.SeedSequence(reading.seed).spawn(2)
+    return (
+        (GENERATED_TRAIN if reading.n_train is None else reading.n_train, np.random.default_rng(train)),
+        (GENERATED_TEST if reading.n_test is None else reading.n_test, np.random.default_rng(test)),
+    )
+
+
+def _sigma(reading: Reading) -> float:
+    return DEFAULT_SIGMA if reading.sigma is None else reading.sigma

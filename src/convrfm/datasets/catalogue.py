@@ -1,0 +1,57 @@
+"""Which reader reads what: by name, by prefix, by kind of file."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from convrfm.datasets.adapters import (
+    TORCHVISION,
+    read_bars,
+    read_noisy_digits,
+    read_sklearn_digits,
+    read_star,
+    read_torchvision,
+)
+from convrfm.datasets.arrays import read_npz
+from convrfm.datasets.folders import read_class_folders
+from convrfm.datasets.sources import Reading, Source
+from convrfm.errors import InputError
+
+BY_NAME: Mapping[str, Callable[[Reading], Source]] = {
+    "bars": read_bars,
+    "noisy-digits": read_noisy_digits,
+    "star": read_star,
+    "sklearn:digits": read_sklearn_digits,
+}
+BY_PREFIX: Mapping[str, Callable[[str, Reading], Source]] = {"torchvision": read_torchvision}
+BY_SUFFIX: Mapping[str, Callable[[Path, Reading], Source]] = {".npz": read_npz}
+
+
+def is_name(data: str | Path) -> bool:
+    """Whether `data` names a data set rather than a path; a `Path` never does."""
+    return isinstance(data, str) and (data in BY_NAME or data.partition(":")[0] in BY_PREFIX)
+
+
+def read_source(data: str | Path, reading: Reading) -> Source:
+    """Read a named data set, a folder of class folders, or a file.
+
+    Raises:
+        InputError: If there is nothing of that name, or its reader finds a fault.
+    """
+    if is_name(data):
+        name = str(data)
+        prefix, _, rest = name.partition(":")
+        return BY_NAME[name](reading) if name in BY_NAME else BY_PREFIX[prefix](rest, reading)
+    path = Path(data)
+    if path.is_dir():
+        return read_class_folders(path, reading)
+    if path.is_file() and path.suffix.lower() in BY_SUFFIX:
+        return BY_SUFFIX[path.suffix.lower()](path, reading)
+    known = [*BY_NAME, *(f"torchvision:{name}" for name in TORCHVISION)]
+    close = difflib.get_close_matches(str(data), known, n=1)
+    remedy = f"Did you mean {close[0]}?" if close else "Look at the path."
+    came = "a file of another kind" if path.is_file() else "nothing of that name"
+    raise InputError(
+        f"{data} must be a folder with one sub-folder per class, an .npz file, torchvision:NAME "
+        f"or one of {', '.join(BY_NAME)}; got {came}. {remedy}"
+    )

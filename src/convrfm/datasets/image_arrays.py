@@ -1,0 +1,142 @@
+"""What counts as a batch of images and as its labels, checked once at the door."""
+
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+
+from convrfm.errors import InputError
+
+Array = TypeVar("Array", np.ndarray, torch.Tensor)
+CHANNEL_COUNTS = (1, 3, 4)
+LAYOUT = "x must be (n, channels, height, width)"
+
+
+def check_images(x: Any, *, image_shape: tuple[int, int, int] | None = None) -> Any:
+    """Return a batch of images as `(n, c, h, w)` floats of the library it came in.
+
+    Args:
+        x: NumPy array, torch tensor or nested lists: `(n, c, h, w)`, `(n, h, w)` for one channel, or
+            `(n, c*h*w)` together with `image_shape`. float32 and float64 stay; other numbers become float32.
+        image_shape: `(c, h, w)` of every image.
+
+    Returns:
+        `(n, c, h, w)`, a view of `x` where no conversion was needed.
+
+    Raises:
+        InputError: If the layout, the type or a value is not that of a batch of images.
+
+    >>> check_images(np.zeros((5, 8, 8), np.uint8)).shape
+    (5, 1, 8, 8)
+    >>> check_images(np.zeros((100, 32, 32, 3)))
+    Traceback (most recent call last):
+    ...
+    convrfm.errors.InputError: x must be (n, channels, height, width); got (100, 32, 32, 3). \
+If the channels are last, pass np.moveaxis(x, -1, 1).
+    """
+    if isinstance(x, torch.Tensor):
+        return _check_finite(_as_batch(_float_tensor(x), image_shape))
+    return _check_finite(_as_batch(_float_array(x), image_shape))
+
+
+def check_labels(y: Any, n: int) -> Shaped[np.ndarray, " n"]:
+    """Return the classes of `n` images as a NumPy array `(n,)` of numbers or strings.
+
+    Args:
+        y: One label per image: numbers, booleans or strings, as an array, a tensor or a list.
+        n: Number of images.
+
+    Raises:
+        InputError: If the shape, the length or a value is not that of class labels.
+
+    >>> check_labels(["cat", "dog", "cat"], 3)
+    array(['cat', 'dog', 'cat'], dtype='<U3')
+    """
+    labels = _array(y.detach().cpu() if isinstance(y, torch.Tensor) else y, "y")
+    if labels.dtype == object and all(isinstance(label, str) for label in labels.flat):
+        labels = labels.astype(str)
+    if labels.ndim != 1:
+        remedy = "np.ravel(y)" if labels.size == n else "y.argmax(axis=1) if y is one-hot"
+        raise InputError(f"y must be (n,), one label per image; got {labels.shape}. Pass {remedy}.")
+    if len(labels) != n:
+        raise InputError(f"y must have one label per image; got {len(labels)} labels for {n} images.")
+    if labels.dtype.kind not in "biufU":
+        raise InputError(f"y must be all numbers or all strings; got {labels.dtype}. Pass y.astype(str).")
+    if labels.dtype.kind == "f" and not (whole := labels == np.round(labels)).all():
+        first = int(np.argmin(whole))
+        raise InputError(
+            f"y must hold class labels; got {labels[first]} at {first}. "
+            "Remove images without a label; fit continuous targets with a regressor."
+        )
+    return labels
+
+
+def _array(values: Any, name: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{name} must be one array; got parts of different shapes. Give all one shape.") from error
+
+
+def _float_array(x: Any) -> np.ndarray:
+    array = _array(x, "x")
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"x must hold real numbers; got {array.dtype}. Pass x.astype(np.float32).")
+    wide = array.dtype.kind == "f" and array.dtype.itemsize >= 8
+    return array.astype(np.float64 if wide else np.float32, copy=False)
+
+
+def _float_tensor(x: torch.Tensor) -> torch.Tensor:
+    if x.is_complex():
+        raise InputError(f"x must hold real numbers; got {x.dtype}. Pass x.real or x.abs().")
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def _as_batch(x: Array, image_shape: tuple[int, int, int] | None) -> Array:
+    shape = tuple(x.shape)
+    if x.ndim == 2:
+        return _unflatten(x, image_shape)
+    if x.ndim not in (3, 4):
+        raise InputError(f"{LAYOUT}; got {shape}. For a single image, pass x[None] with its channels first.")
+    if 0 in shape:
+        raise InputError(f"{LAYOUT} with at least one image and one pixel; got {shape}.")
+    if x.ndim == 3:
+        x = x[:, None]
+    elif _channels_last(shape):
+        remedy = "np.moveaxis(x, -1, 1)" if isinstance(x, np.ndarray) else "x.movedim(-1, 1)"
+        raise InputError(f"{LAYOUT}; got {shape}. If the channels are last, pass {remedy}.")
+    if image_shape is not None and tuple(x.shape[1:]) != tuple(image_shape):
+        raise InputError(f"x must hold images of shape {image_shape}; got {shape}. Correct image_shape.")
+    return x
+
+
+def _channels_last(shape: tuple[int, ...]) -> bool:
+    # Small feature maps such as (n, 64, 3, 3) are in order: a picture is larger than its channels are many.
+    _, channels, height, width = shape
+    return width in CHANNEL_COUNTS and channels not in CHANNEL_COUNTS and height > max(CHANNEL_COUNTS)
+
+
+def _unflatten(x: Array, image_shape: tuple[int, int, int] | None) -> Array:
+    n, length = x.shape
+    if image_shape is None:
+        raise InputError(f"{LAYOUT}; got {(n, length)}. Pass image_shape=(channels, height, width).")
+    if n == 0 or length != np.prod(image_shape):
+        needed = int(np.prod(image_shape))
+        raise InputError(
+            f"x must be (n, {needed}) with n > 0 for image_shape={tuple(image_shape)}; got {(n, length)}. "
+            "Correct image_shape."
+        )
+    return x.reshape(n, *image_shape)
+
+
+def _check_finite(x: Array) -> Array:
+    finite = np.isfinite(x) if isinstance(x, np.ndarray) else torch.isfinite(x)
+    if finite.all():
+        return x
+    wrong = np.argwhere(~(finite if isinstance(finite, np.ndarray) else finite.cpu().numpy()))
+    first = tuple(wrong[0].tolist())
+    raise InputError(
+        f"x must be finite; {len(wrong)} values are not, the first is {float(x[first])} at {first}. "
+        "Remove or repair these images."
+    )

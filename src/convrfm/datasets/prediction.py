@@ -1,0 +1,59 @@
+"""`load_for_prediction`: images for a model that exists already."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32, Shaped
+
+from convrfm.datasets.catalogue import is_name, read_source
+from convrfm.datasets.folders import holds_loose_pictures, read_unlabelled
+from convrfm.datasets.preprocessing import Preprocessing
+from convrfm.datasets.sources import Pictures, Reading
+from convrfm.errors import InputError
+
+Batch = Float32[np.ndarray, "n c h w"]
+Labels = Shaped[np.ndarray, " n"]
+
+
+def load_for_prediction(
+    data: str | Path, preprocessing: Preprocessing, *, unreadable: Literal["error", "skip"] = "error"
+) -> tuple[Batch, tuple[str, ...], Labels | None, tuple[str, ...]]:
+    """Read images and bring them to the form that a model was trained on.
+
+    Args:
+        data: A picture; a folder with pictures in it (no labels) or with one sub-folder per class; a `.npz`;
+            or a name that `load` knows. Where there is a test part, it is taken.
+        preprocessing: How the training images were made.
+        unreadable: What to do with a picture that cannot be read: stop, or skip it and say so in the notes.
+
+    Returns:
+        The images `(n, c, h, w)`, their names, their labels `(n,)` or None, and notes on what was done.
+
+    Raises:
+        InputError: If the data cannot be read, or their white is not the one that the model was trained with.
+
+    >>> x, names, labels, notes = load_for_prediction("star", Preprocessing((32, 32), 3))
+    >>> x.shape, names[:2], labels.shape
+    ((500, 3, 32, 32), ('0', '1'), (500,))
+    """
+    pictures = _read(data, Reading(image_size=preprocessing.image_size, unreadable=unreadable))
+    if pictures.white != preprocessing.divide_by:
+        raise InputError(
+            f"The value of white in {data} must be {preprocessing.divide_by:g}, as in training; "
+            f"got {pictures.white:g} (255 for pictures and uint8, 1 for floats). "
+            "Give the images in the type and scale of the training images."
+        )
+    notes = list(pictures.notes)
+    sizes = {picture.shape[1:] for picture in pictures.raw}
+    if preprocessing.image_size and sizes != {preprocessing.image_size}:
+        notes.append(f"Images of size {sorted(sizes)[0]} were brought to {preprocessing.image_size}.")
+    return preprocessing.apply(pictures.raw), pictures.names, pictures.labels, tuple(notes)
+
+
+def _read(data: str | Path, reading: Reading) -> Pictures:
+    path = Path(data)
+    if not is_name(data) and holds_loose_pictures(path):
+        return read_unlabelled(path, reading)
+    source = read_source(data, reading)
+    return source.train if source.test is None else source.test

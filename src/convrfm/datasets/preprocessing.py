@@ -1,0 +1,100 @@
+"""How raw pictures become the `x` of a model: stored with the model, applied again when it predicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from jaxtyping import Float32
+from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+
+from convrfm.datasets.pictures import PictureBatch, resize, with_channels
+from convrfm.errors import InputError
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The way from raw pictures to `x`: size, channels, scale, then centre.
+
+    Attributes:
+        image_size: `(height, width)` that pictures are brought to, by centre crop; None: as they come.
+        channels: Number of channels; grey pictures are repeated for 3, colour becomes its brightness for 1.
+        divide_by: Raw value that becomes 1: 255 for pictures and uint8 arrays.
+        centre: Value of each channel, after division, that is subtracted, or None.
+
+    >>> Preprocessing((2, 2), 1, 255.0).apply([np.full((1, 4, 4), 255, np.uint8)]).tolist()
+    [[[[1.0, 1.0], [1.0, 1.0]]]]
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    image_size: tuple[PositiveInt, PositiveInt] | None
+    channels: PositiveInt
+    divide_by: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    centre: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.centre is not None and len(self.centre) != self.channels:
+            raise InputError(
+                f"centre must hold one value for each of {self.channels} channels; got {len(self.centre)}. "
+                "Give as many."
+            )
+
+    def apply(self, raw: PictureBatch) -> Float32[np.ndarray, "n_pictures channels rows cols"]:
+        """Turn raw pictures, each `(c, h, w)`, or a batch `(n, c, h, w)` of them, into `x`.
+
+        Raises:
+            InputError: If there are none, their channels cannot be converted, or `image_size` is None and
+                their sizes differ.
+        """
+        size = self.image_size or one_size(raw)
+        pictures = [resize(with_channels(picture, self.channels), size) for picture in raw]
+        x = np.stack(pictures).astype(np.float32)
+        x /= self.divide_by
+        if self.centre is not None:
+            x -= np.array(self.centre, np.float32)[:, None, None]
+        return x
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as numbers, lists and None, for JSON."""
+        values = asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """The inverse of `to_dict`.
+
+        Raises:
+            InputError: If a value is missing, unknown, or of the wrong kind; all of them are named.
+        """
+        try:
+            return TypeAdapter(cls).validate_python(dict(values))
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise InputError(
+                "preprocessing must be image_size, channels, divide_by and centre, as to_dict writes them; "
+                f"got {dict(values)} ({faults}). Save the model again, or correct the file."
+            ) from error
+
+
+def one_size(raw: PictureBatch) -> tuple[int, int]:
+    """The size `(height, width)` of all pictures.
+
+    Raises:
+        InputError: If there are no pictures, or their sizes differ; the message proposes the median size.
+    """
+    sizes = Counter(picture.shape[1:] for picture in raw)
+    if len(sizes) == 1:
+        return next(iter(sizes))
+    if not sizes:
+        raise InputError("There must be at least one picture; got none. Look at the path.")
+    height, width = np.median(list(sizes.elements()), axis=0).astype(int).tolist()
+    most, count = sizes.most_common(1)[0]
+    raise InputError(
+        f"All pictures must have one size; got {len(sizes)} sizes from {min(sizes)} to {max(sizes)}, "
+        f"most often {most} ({count} of {sizes.total()}). "
+        f"Pass image_size=({height}, {width}), their median, or another."
+    )

@@ -1,0 +1,79 @@
+"""What a reader of images is asked for, and what it hands over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Shaped
+
+from convrfm.datasets.pictures import PictureBatch
+from convrfm.errors import InputError
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Raw pictures with their labels.
+
+    Attributes:
+        raw: One array `(c, h, w)` per picture, or a batch `(n, c, h, w)`.
+        labels: `(n,)` integers or strings; None where there are none.
+        names: File names, or positions in the array they came from.
+        white: Raw value that becomes 1.
+        notes: Sentences on what was left out.
+    """
+
+    raw: PictureBatch
+    labels: Shaped[np.ndarray, " n"] | None
+    names: tuple[str, ...]
+    white: float = 1.0
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, indices: Shaped[np.ndarray, " m"]) -> Pictures:
+        """The pictures at `indices`, in that order."""
+        return Pictures(
+            raw=[self.raw[i] for i in indices],
+            labels=None if self.labels is None else self.labels[indices],
+            names=tuple(self.names[i] for i in indices),
+            white=self.white,
+            notes=self.notes,
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as it is stored: training pictures, and test pictures where it sets some apart."""
+
+    train: Pictures
+    test: Pictures | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read a source; each reader looks at what concerns it. The meanings are those of `load`."""
+
+    n_train: int | None = None
+    n_test: int | None = None
+    seed: int = 0
+    image_size: tuple[int, int] | None = None
+    unreadable: Literal["error", "skip"] = "error"
+    sigma: float | None = None
+    root: str | Path | None = None
+    download: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("n_train", "n_test"):
+            if (n := getattr(self, name)) is not None and n < 1:
+                raise InputError(f"{name} must be at least 1; got {n}. Leave it out for all images.")
+        if self.image_size is not None and min(self.image_size) < 1:
+            raise InputError(f"image_size must be (height, width) of at least 1; got {self.image_size}.")
+
+
+def positions(n: int) -> tuple[str, ...]:
+    """Names for pictures that have none: "0", "1", ..."""
+    return tuple(map(str, range(n)))

@@ -1,0 +1,70 @@
+"""What the regression is fitted to, and how good a prediction of it is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good predictions are. `accuracy` is None for regression; `error` is the mean squared one over all outputs."""
+
+    accuracy: float | None
+    error: float
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Larger is better: accuracy, ties by squared error."""
+        return (0.0 if self.accuracy is None else self.accuracy, -self.error)
+
+
+def one_hot(codes: np.ndarray, n_classes: int) -> Float[Tensor, "n k"]:
+    """0/1 targets from class numbers."""
+    return torch.nn.functional.one_hot(torch.as_tensor(codes), n_classes).double()
+
+
+def quality(predictions: Float[Tensor, "n k"], targets: Float[Tensor, "n k"], *, classify: bool) -> Quality:
+    """Accuracy of the largest output where `classify`, and the mean squared error."""
+    error = float((predictions - targets).square().mean())
+    hits = (predictions.argmax(1) == targets.argmax(1)).double().mean()
+    return Quality(float(hits) if classify else None, error)
+
+
+def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sorted classes, and the number of every label's class.
+
+    Raises:
+        InputError: if there is one class, or no class has two images.
+    """
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise InputError(f"a classifier needs images of at least two classes; all labels are {classes[0]!r}.")
+    if len(y) <= len(classes):
+        raise InputError(
+            f"a classifier needs more images than classes; got {len(y)} images of {len(classes)} classes. If the "
+            f"targets are "
+            "numbers to be predicted, use ConvRFMRegressor."
+        )
+    return classes, codes
+
+
+def check_targets(y: Any, n: int) -> np.ndarray:
+    """Targets of a regression as float64, `(n,)` or `(n, k)`.
+
+    Raises:
+        InputError: on other shapes, on things that are no finite numbers, and where they are not as many as the images.
+    """
+    targets = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
+    if targets.ndim not in (1, 2) or targets.dtype.kind not in "biuf":
+        raise InputError(f"targets must be numbers, (n,) or (n, k); got {targets.dtype} of shape {targets.shape}.")
+    if len(targets) != n:
+        raise InputError(f"y must have one target for each image; got {len(targets)} targets for {n} images.")
+    if not np.isfinite(targets).all():
+        raise InputError("targets must be finite; got NaN or infinity. Remove images without a target.")
+    return targets.astype(np.float64)

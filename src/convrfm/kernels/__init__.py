@@ -1,0 +1,23 @@
+"""Convolutional kernels of infinitely wide networks, with a learned metric on patches."""
+
+from .architecture import Architecture, myrtle, vanilla
+from .infinite import NNGP, NTK, vanilla_ntk
+from .layers import GELU, ABReLU, AvgPool, Conv, Erf, Flatten, GlobalAvgPool, LeakyReLU, ReLU
+
+__all__ = [
+    "GELU",
+    "NNGP",
+    "NTK",
+    "ABReLU",
+    "Architecture",
+    "AvgPool",
+    "Conv",
+    "Erf",
+    "Flatten",
+    "GlobalAvgPool",
+    "LeakyReLU",
+    "ReLU",
+    "myrtle",
+    "vanilla",
+    "vanilla_ntk",
+]

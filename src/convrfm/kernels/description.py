@@ -1,0 +1,47 @@
+"""Kernels as plain data and back, for saved models and reports."""
+
+import dataclasses
+from typing import Any
+
+from ..errors import InputError, ModelFileError
+from .architecture import Architecture
+from .infinite import NNGP, NTK, InfiniteWidthKernel
+from .layers import GELU, ABReLU, AvgPool, Conv, Erf, Flatten, GlobalAvgPool, LeakyReLU, ReLU
+
+LAYERS = {t.__name__: t for t in (Conv, AvgPool, ReLU, ABReLU, LeakyReLU, Erf, GELU, Flatten, GlobalAvgPool)}
+KERNELS: dict[str, type[InfiniteWidthKernel]] = {t.__name__: t for t in (NNGP, NTK)}
+
+
+def describe(kernel: object) -> dict[str, Any]:
+    """A JSON-safe description from which `from_description` makes an equal kernel."""
+    if not isinstance(kernel, InfiniteWidthKernel):
+        raise InputError(
+            f"only kernels of convrfm.kernels can be saved; got {type(kernel).__name__}. A file that could rebuild "
+            f"any class "
+            "would have to run code when it is read."
+        )
+    layers = [{"layer": type(layer).__name__, **dataclasses.asdict(layer)} for layer in kernel.architecture.layers]
+    return {
+        "kernel": type(kernel).__name__,
+        "layers": layers,
+        "engine": kernel.engine,
+        "memory_budget": kernel.memory_budget,
+    }
+
+
+def from_description(description: dict[str, Any]) -> InfiniteWidthKernel:
+    """The kernel that `describe` described.
+
+    Raises:
+        ModelFileError: if it names kernels, layers or settings that do not exist.
+    """
+    try:
+        layers = [LAYERS[entry["layer"]](**_without(entry, "layer")) for entry in description["layers"]]
+        settings = _without(_without(description, "kernel"), "layers")
+        return KERNELS[description["kernel"]](Architecture(*layers), **settings)
+    except (KeyError, TypeError, InputError) as error:
+        raise ModelFileError(f"the description of a kernel cannot be read: {error}") from error
+
+
+def _without(entry: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name != key}

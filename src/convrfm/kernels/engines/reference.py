@@ -1,0 +1,144 @@
+"""The reference engine: the recursion in plain torch, any device, float32 or float64, for the whole family."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ...maths.windows import window_mean
+from ..geometry import Field
+from ..layers import AvgPool, Conv
+from ..recursion import (
+    Embedding,
+    Recursion,
+    affine_window_mean,
+    first_covariance,
+    patch_entries,
+    transposed_layer,
+)
+from ..tiling import tiles
+from .protocol import GradientTile
+
+CACHE_BYTES = 1 << 24  # tiles larger than this leave the processor's cache and slow down
+ARRAYS_FORWARD = 8  # temporaries of one field's size that are alive at once
+ARRAYS_BACKWARD = 16
+
+
+@dataclass(frozen=True)
+class _Met:
+    """What an activation met on the way forward, kept for the way back."""
+
+    S: Field
+    T: Field | None
+    qx: Field
+    qz: Field
+    k0: Field
+
+
+class ReferenceEngine:
+    """Plain torch: slow, general, and the oracle of the others."""
+
+    name = "reference"
+
+    def kernel(  # noqa: D102
+        self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
+    ) -> Float[Tensor, "n_x n_z"]:
+        out = x.images.new_empty(len(x.images), len(z.images))
+        pairs = _pairs_at_once(recursion, x.images, ARRAYS_FORWARD, budget)
+        for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=z is x):
+            tile = _forward(recursion, _part(x, rows), _part(z, cols), None)
+            out[rows, cols] = tile
+            if z is x:
+                out[cols, rows] = tile.T
+        return out
+
+    def gradient(  # noqa: D102
+        self, recursion: Recursion, x: Embedding, z: Embedding, dual_coef: Float[Tensor, "n_z k"], budget: int
+    ) -> GradientTile:
+        assert x.patches is not None
+        assert z.patches is not None
+        n, k = len(x.images), dual_coef.shape[1]
+        patch_bars = x.patches.new_zeros(n, k, *x.patches.shape[1:])
+        variance_bars = [q.new_zeros(n, k, *q.shape[1:]) for q in x.variances]
+        depth = 3 * len(x.variances)
+        pairs = _pairs_at_once(recursion, x.images, ARRAYS_BACKWARD + depth, budget)
+        for rows, cols in tiles(n, len(z.images), pairs, symmetric=False):
+            part = _part(z, cols)
+            met: list[_Met] = []
+            _forward(recursion, _part(x, rows), part, met)
+            S_bar, q_bars = _backward(recursion, met, x.images)
+            assert part.patches is not None
+            patch_bars[rows] += recursion.geometry.contract(S_bar, part.patches, dual_coef[cols])
+            for total, q_bar in zip(variance_bars, q_bars, strict=True):
+                total[rows] += torch.einsum("xipq,ik->xkpq", q_bar, dual_coef[cols])
+        return patch_bars, variance_bars
+
+
+def _forward(recursion: Recursion, x: Embedding, z: Embedding, met: list[_Met] | None) -> Tensor:
+    """The kernel of a tile; appends what each activation met to `met`."""
+    geometry, readout = recursion.geometry, recursion.architecture.readout
+    S = first_covariance(recursion, x, z, patch_entries(recursion, x.images))
+    T = S if recursion.tangent else None
+    variances = iter(zip(x.variances, z.variances, strict=True))
+    for layer in recursion.architecture.hidden:
+        if isinstance(layer, Conv):
+            S = affine_window_mean(S, layer, geometry)
+            if T is not None:
+                T = S + layer.weight_std**2 * window_mean(T, layer.window, geometry.windows)
+        elif isinstance(layer, AvgPool):
+            S = window_mean(S, layer.window, geometry.pools)
+            T = None if T is None else window_mean(T, layer.window, geometry.pools)
+        else:
+            of_x, of_z = next(variances)
+            qx, qz = geometry.facing(of_x[:, None], of_z[None])
+            K, k0 = layer.dual(S, qx, qz)
+            if met is not None:
+                met.append(_Met(S, T, qx, qz, k0))
+            S, T = K, None if T is None else T * k0
+    field = S if T is None else S + T
+    return geometry.mean(field, readout) * readout.weight_std**2 + readout.bias_std**2
+
+
+def _backward(recursion: Recursion, met: Sequence[_Met], images: Tensor) -> tuple[Field, list[Field]]:
+    """The adjoints of the first covariance and of each of x's variances, for every pair of a tile."""
+    geometry, architecture = recursion.geometry, recursion.architecture
+    grids = architecture.grids(*images.shape[-2:])
+    readout = architecture.readout
+    seed = geometry.mean_transpose(readout, *grids[-1], images) * readout.weight_std**2
+    K_bar: Field = seed
+    T_bar: Field | None = seed if recursion.tangent else None
+    q_bars: list[Field] = []
+    waiting = list(met)
+    for layer, grid in zip(reversed(architecture.hidden), reversed(grids[:-1]), strict=True):
+        if isinstance(layer, Conv):
+            total = K_bar if T_bar is None else K_bar + T_bar
+            K_bar = transposed_layer(total, layer, geometry, grid)
+            T_bar = None if T_bar is None else transposed_layer(T_bar, layer, geometry, grid)
+        elif isinstance(layer, AvgPool):
+            K_bar = transposed_layer(K_bar, layer, geometry, grid)
+            T_bar = None if T_bar is None else transposed_layer(T_bar, layer, geometry, grid)
+        else:
+            at = waiting.pop()
+            k0_bar = None if T_bar is None or at.T is None else T_bar * at.T
+            K_bar, q_bar = layer.pullback(at.S, at.qx, at.qz, K_bar, k0_bar)
+            q_bars.append(geometry.sum_over_partner(q_bar))
+            T_bar = None if T_bar is None else T_bar * at.k0
+    S_bar = K_bar if T_bar is None else K_bar + T_bar
+    return S_bar, q_bars[::-1]
+
+
+def _part(x: Embedding, rows: slice) -> Embedding:
+    patches = None if x.patches is None else x.patches[rows]
+    return Embedding(x.images[rows], patches, [q[rows] for q in x.variances])
+
+
+def _pairs_at_once(recursion: Recursion, images: Tensor, arrays: int, budget: int) -> int:
+    """How many pairs of images one tile may hold."""
+    rows, cols = images.shape[-2:]
+    grids = [(rows, cols), *recursion.architecture.grids(rows, cols)]
+    exponent = 2 if recursion.architecture.couples_positions else 1
+    pair_bytes = max((r * c) ** exponent for r, c in grids) * images.element_size() * arrays
+    limit = budget if images.is_cuda else min(budget, CACHE_BYTES)
+    return max(1, limit // pair_bytes)

@@ -1,0 +1,100 @@
+"""The layers of an architecture: what each one is, with no computation."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from ..errors import InputError
+from ..maths.dual_activations import GELU, ABReLU, Erf, LeakyReLU, ReLU
+from ..maths.windows import Padding, Window
+
+__all__ = ["GELU", "ABReLU", "AvgPool", "Conv", "Erf", "Flatten", "GlobalAvgPool", "LeakyReLU", "ReLU"]
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution with infinitely many Gaussian filters, normalised as Neural Tangents.
+
+    The covariance after it is `weight_std^2 * mean over the window (first layer: and over input channels) +
+    bias_std^2`; zeros outside the image count.
+
+    Args:
+        size: side q of the square filters.
+        weight_std: standard deviation of the weights, times the square root of the fan-in.
+        bias_std: standard deviation of the biases.
+        padding: "valid", "same" (zeros) or "circular".
+        stride: step between positions.
+    """
+
+    size: int
+    weight_std: float = 1.0
+    bias_std: float = 0.0
+    padding: Padding = "valid"
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        _check_positive_integer("Conv size", self.size)
+        _check_positive_integer("Conv stride", self.stride)
+        _check_scales(self.weight_std, self.bias_std)
+        if self.padding not in get_args(Padding):
+            raise InputError(f"padding must be one of {get_args(Padding)}; got {self.padding!r}.")
+
+    @property
+    def window(self) -> Window:
+        """The window of positions that one filter sees."""
+        return Window(self.size, self.stride, self.padding)
+
+
+@dataclass(frozen=True)
+class AvgPool:
+    """Average pooling over squares that do not overlap; a remainder at the border is dropped."""
+
+    size: int = 2
+
+    def __post_init__(self) -> None:
+        _check_positive_integer("AvgPool size", self.size)
+
+    @property
+    def window(self) -> Window:
+        """The window that is averaged."""
+        return Window(self.size, self.size)
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """Readout: a dense layer on all positions, the paper's fully connected last layer."""
+
+    weight_std: float = 1.0
+    bias_std: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_scales(self.weight_std, self.bias_std)
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool:
+    """Readout: a dense layer on the average over positions."""
+
+    weight_std: float = 1.0
+    bias_std: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_scales(self.weight_std, self.bias_std)
+
+
+Activation = ReLU | ABReLU | LeakyReLU | Erf | GELU
+Readout = Flatten | GlobalAvgPool
+HiddenLayer = Conv | AvgPool | Activation
+Layer = HiddenLayer | Readout
+
+
+def _check_positive_integer(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f"{name} must be a positive integer; got {value!r}.")
+
+
+def _check_scales(weight_std: float, bias_std: float) -> None:
+    if not weight_std > 0 or not bias_std >= 0:
+        raise InputError(
+            f"weight_std must be positive and bias_std not negative; got weight_std={weight_std!r}, "
+            f"bias_std={bias_std!r}."
+        )

@@ -1,0 +1,171 @@
+"""The recursion of a convolutional kernel, and what of it belongs to one image alone.
+
+Every pair of images passes through the same layers; only the variances of each image with itself enter from outside.
+`embed` prepares a batch of images for meeting others; `pull_back_variances` takes adjoints of those variances back to
+the image's own patches (design: the norms' recursion does not depend on the partner, so it runs once per image).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ..maths.patches import filter_patches, unfold_patches
+from ..maths.windows import window_mean, window_mean_transpose
+from .architecture import Architecture
+from .geometry import Channels, Field, Geometry, geometry_of
+from .layers import AvgPool, Conv
+
+
+@dataclass(frozen=True)
+class Recursion:
+    """An architecture and which of its two kernels is meant: `tangent` for the NTK, otherwise the NNGP."""
+
+    architecture: Architecture
+    tangent: bool
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """Which pairs of positions are kept."""
+        return geometry_of(self.architecture)
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """A batch of images, ready to meet another.
+
+    Attributes:
+        images: `(n, c, h, w)`.
+        patches: `(n, r, rows, cols)`, every patch times a factor L with L^T L = M; None where M is the identity and no
+            gradient is asked for (then window sums of pixel products replace it).
+        variances: for every activation, `(n, rows, cols)`: the covariance of each position with itself before it.
+    """
+
+    images: Channels
+    patches: Channels | None
+    variances: list[Float[Tensor, "n rows cols"]]
+
+
+def embed(
+    recursion: Recursion, images: Channels, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
+) -> Embedding:
+    """Meet the images with the metric's factor and run each one's recursion with itself."""
+    window = recursion.architecture.first.window
+    patches = None
+    if factor is not None:
+        patches = filter_patches(images, factor, window)
+    elif with_patches:
+        patches = unfold_patches(images, window)
+    bare = Embedding(images, patches, [])
+    geometry = recursion.geometry
+    inputs = [geometry.variances(own).clone() for own in _own_inputs(recursion, bare)]
+    return Embedding(images, patches, inputs)
+
+
+def first_covariance(
+    recursion: Recursion, x: Embedding, z: Embedding | None, patch_entries: int
+) -> Float[Tensor, "..."]:
+    """The covariance after the first convolution, of x with z or (None) of every image of x with itself."""
+    geometry, conv = recursion.geometry, recursion.architecture.first
+    by_patches = x.patches is not None
+    a = x.patches if x.patches is not None else x.images
+    if z is None:
+        field = geometry.own_products(a)
+    else:
+        b = z.patches if z.patches is not None else z.images
+        field = geometry.products(a, b)
+    if by_patches:
+        field *= conv.weight_std**2 / patch_entries
+    else:
+        field = window_mean(field, conv.window, geometry.windows)
+        field *= conv.weight_std**2 / x.images.shape[1]
+    return field.add_(conv.bias_std**2)
+
+
+def patch_entries(recursion: Recursion, images: Channels) -> int:
+    """d = c q q, the number of entries of a patch."""
+    return images.shape[1] * recursion.architecture.patch_size**2
+
+
+def own_kernel(recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:
+    """K(x, x) of every image, without the rounding of an arc cosine near 1."""
+    geometry, readout = recursion.geometry, recursion.architecture.readout
+    S = first_covariance(recursion, x, None, patch_entries(recursion, x.images))
+    T = S
+    for layer in recursion.architecture.hidden:
+        if isinstance(layer, Conv):
+            S = affine_window_mean(S, layer, geometry)
+            T = S + layer.weight_std**2 * window_mean(T, layer.window, geometry.windows)
+        elif isinstance(layer, AvgPool):
+            S, T = (window_mean(field, layer.window, geometry.pools) for field in (S, T))
+        else:
+            S, k0 = geometry.own_dual(layer, S)
+            T = T * k0
+    field = S + T if recursion.tangent else S
+    return geometry.mean(field, readout) * readout.weight_std**2 + readout.bias_std**2
+
+
+def pull_back_variances(
+    recursion: Recursion, x: Embedding, variance_bars: list[Float[Tensor, "n k rows cols"]]
+) -> Float[Tensor, "n k r rows cols"]:
+    """Gradients with respect to the embedded patches that flow through each image's own variances.
+
+    Args:
+        recursion: the kernel's recursion.
+        x: the embedded images, with patches.
+        variance_bars: the adjoint of every entry of `x.variances`, for each of k outputs.
+
+    Returns:
+        `(n, k, r, rows, cols)`, without the first layer's factor weight_std^2 / d.
+    """
+    geometry, hidden = recursion.geometry, recursion.architecture.hidden
+    inputs = _own_inputs(recursion, x)
+    grids = recursion.architecture.grids(*x.images.shape[-2:])
+    assert x.patches is not None
+    bar: Tensor | None = None
+    for layer, lengths in zip(reversed(hidden), reversed(grids[: len(hidden)]), strict=True):
+        if isinstance(layer, Conv | AvgPool):
+            if bar is not None:
+                bar = transposed_layer(bar, layer, geometry, lengths)
+            continue
+        own, seed = inputs[-1][:, None], variance_bars[-1]
+        inputs, variance_bars = inputs[:-1], variance_bars[:-1]
+        if bar is None:
+            bar = own.new_zeros((*seed.shape[:2], *own.shape[2:]))
+        else:
+            bar = geometry.own_pullback(layer, own, bar)
+        geometry.variances(bar).add_(seed)
+    if bar is None:
+        shape = (len(x.images), 1, *x.patches.shape[1:])
+        return x.patches.new_zeros(shape)
+    return 2 * geometry.own_contract(bar, x.patches)
+
+
+def affine_window_mean(field: Field, conv: Conv, geometry: Geometry) -> Field:
+    """A convolution's effect on a covariance: weight_std^2 times the window mean, plus bias_std^2."""
+    return window_mean(field, conv.window, geometry.windows).mul_(conv.weight_std**2).add_(conv.bias_std**2)
+
+
+def transposed_layer(bar: Field, layer: Conv | AvgPool, geometry: Geometry, grid: tuple[int, int]) -> Field:
+    """The adjoint of a field before a convolution or a pooling, from that after it; `grid` is the one before."""
+    groups = geometry.windows if isinstance(layer, Conv) else geometry.pools
+    lengths = [grid[(axis % 2)] for axis, *_ in groups]
+    spread = window_mean_transpose(bar, layer.window, groups, lengths)
+    return spread.mul_(layer.weight_std**2) if isinstance(layer, Conv) else spread
+
+
+def _own_inputs(recursion: Recursion, x: Embedding) -> list[Field]:
+    """Every image's own field in front of each activation."""
+    geometry = recursion.geometry
+    inputs: list[Field] = []
+    S = first_covariance(recursion, x, None, patch_entries(recursion, x.images))
+    for layer in recursion.architecture.hidden:
+        if isinstance(layer, Conv):
+            S = affine_window_mean(S, layer, geometry)
+        elif isinstance(layer, AvgPool):
+            S = window_mean(S, layer.window, geometry.pools)
+        else:
+            inputs.append(S)
+            S, _ = geometry.own_dual(layer, S)
+    return inputs

@@ -1,0 +1,21 @@
+"""Cutting a matrix of pairs into blocks and tiles that fit a memory budget."""
+
+import math
+from collections.abc import Iterator
+
+DEFAULT_BUDGET = 1 << 29  # bytes of temporaries beyond the result
+
+
+def blocks(n: int, size: int) -> list[slice]:
+    """0..n in consecutive slices of at most `size`."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, max(1, size))]
+
+
+def tiles(rows: int, cols: int, pairs: int, *, symmetric: bool) -> Iterator[tuple[slice, slice]]:
+    """A (rows, cols) matrix in tiles of at most `pairs` entries; symmetric: only those that reach the upper half."""
+    height = max(1, min(rows, math.isqrt(pairs)))
+    width = max(1, min(cols, pairs // height))
+    for down in blocks(rows, height):
+        for across in blocks(cols, width):
+            if not symmetric or across.stop > down.start:
+                yield down, across

@@ -1,0 +1,26 @@
+"""The average gradient outer product over patches (Eq. 2 of the paper), and its random-sign estimate."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def sum_of_outer_products(gradients: Float[Tensor, "n k r rows cols"]) -> Float[Tensor, "r r"]:
+    """The sum over images, outputs and positions of g g^T."""
+    flat = gradients.movedim(2, 0).flatten(1)
+    return flat @ flat.T
+
+
+def random_sign_outputs(
+    dual_coef: Float[Tensor, "n k"], probes: int, generator: torch.Generator
+) -> Float[Tensor, "n probes"]:
+    """Outputs mixed by random signs: the AGOP of the mixtures is an unbiased estimate of that of all k outputs.
+
+    For signs v, E[(J^T v)(J^T v)^T] = J^T J; the mixtures carry 1 / sqrt(probes), so that the sum over them is the mean
+    over probes.
+    """
+    shape = (dual_coef.shape[1], probes)
+    signs = torch.randint(2, shape, generator=generator, device=generator.device) * 2 - 1
+    return dual_coef @ signs.to(dual_coef) / math.sqrt(probes)

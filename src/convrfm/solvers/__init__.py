@@ -1,0 +1,1 @@
+"""Solving the kernel ridge regression."""

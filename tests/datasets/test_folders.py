@@ -1,0 +1,115 @@
+"""Folders of pictures become labelled images, and nothing disappears in silence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convrfm.datasets import load
+from convrfm.errors import InputError
+
+
+def picture(height: int = 6, width: int = 8, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(256, size=(height, width, 3), dtype=np.uint8))
+
+
+def save(image: Image.Image, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+    return path
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    for i in range(10):
+        save(picture(seed=i), tmp_path / "pets" / "dogs" / f"{i}.png")
+        save(picture(seed=10 + i), tmp_path / "pets" / "cats" / f"{i}.png")
+    return tmp_path / "pets"
+
+
+def all_names(data) -> list[str]:
+    return sorted([*data.names_train, *data.names_test])
+
+
+def test_sub_folders_are_classes_and_every_image_keeps_its_name(pets: Path) -> None:
+    data = load(pets)
+    assert data.classes == ("cats", "dogs")
+    assert [name.split("/")[0] for name in data.names_train] == data.y_train.tolist()
+    for name, x in zip(data.names_test, data.x_test, strict=True):
+        np.testing.assert_allclose(x, np.moveaxis(np.asarray(Image.open(pets / name)), -1, 0) / 255, atol=1e-6)
+    assert all_names(data) == sorted(path.relative_to(pets).as_posix() for path in pets.rglob("*.png"))
+
+
+def test_nested_pictures_belong_to_the_outer_folder_and_hidden_ones_to_nobody(pets: Path) -> None:
+    save(picture(), pets / "cats" / "2024" / "july" / "a.JPG")
+    save(picture(), pets / "cats" / ".thumbnails" / "b.png")
+    save(picture(), pets / ".trash" / "c.png")
+    (pets / ".DS_Store").touch()
+    data = load(pets)
+    assert len(all_names(data)) == 21
+    assert "cats/2024/july/a.JPG" in all_names(data)
+    assert len(data.notes) == 1
+
+
+def test_everything_left_out_is_named_in_the_notes(pets: Path) -> None:
+    (pets / "labels.csv").touch()
+    save(picture(), pets / "loose.png")
+    (pets / "birds").mkdir()
+    (pets / "cats" / "broken.png").write_bytes(b"no picture")
+    data = load(pets, unreadable="skip")
+    notes = " ".join(data.notes)
+    for left_out in ("not a picture: labels.csv", "in no class folder: loose.png", "without a picture: birds",
+                     "unreadable: cats/broken.png"):  # fmt: skip
+        assert left_out in notes
+    assert data.classes == ("cats", "dogs")
+    assert len(all_names(data)) == 20
+
+
+def test_an_unreadable_picture_stops_the_reading_unless_it_may_be_skipped(pets: Path) -> None:
+    (pets / "cats" / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r'broken\.png cannot be read.*unreadable="skip"'):
+        load(pets)
+
+
+def test_grey_folders_have_one_channel_and_mixed_ones_three(tmp_path: Path) -> None:
+    for i in range(4):
+        save(picture(seed=i).convert("L"), tmp_path / "ab"[i % 2] / f"{i}.png")
+    assert load(tmp_path).x_train.shape[1] == 1
+    save(picture(), tmp_path / "a" / "colour.png")
+    assert load(tmp_path).x_train.shape[1] == 3
+
+
+def test_mixed_sizes_need_an_image_size(pets: Path) -> None:
+    save(picture(20, 10), pets / "cats" / "tall.png")
+    with pytest.raises(InputError, match=r"one size; got 2 sizes.*image_size=\(6, 8\)"):
+        load(pets)
+    data = load(pets, image_size=(5, 5))
+    assert data.x_train.shape[1:] == (3, 5, 5)
+    assert data.preprocessing.image_size == (5, 5)
+
+
+def test_folders_named_train_and_test_are_the_two_parts(tmp_path: Path) -> None:
+    for part, n in (("train", 6), ("test", 2)):
+        for i in range(n):
+            save(picture(seed=i), tmp_path / part / "ab"[i % 2] / f"{i}.png")
+    data = load(tmp_path)
+    assert data.classes == ("a", "b")
+    assert data.names_test == ("a/0.png", "b/1.png")
+    assert len(data.names_train) == 6
+
+
+def test_folders_that_are_no_data_set_are_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must hold pictures.*got none"):
+        load(tmp_path)
+    save(picture(), tmp_path / "a.png")
+    with pytest.raises(InputError, match="one sub-folder of pictures per class; got 1 picture"):
+        load(tmp_path)
+    for i in range(5):
+        save(picture(), tmp_path / "cats" / f"{i}.png")
+    with pytest.raises(InputError, match="at least two classes; got only 'cats'"):
+        load(tmp_path)
+    for file in tmp_path.rglob("*.png"):
+        file.write_bytes(b"")
+    with pytest.raises(InputError, match="readable pictures; got 5 damaged"):
+        load(tmp_path, unreadable="skip")

@@ -1,0 +1,96 @@
+"""`check_images` and `check_labels`: one layout behind the door, a worded error before it."""
+
+import numpy as np
+import pytest
+import torch
+
+from convrfm.datasets import check_images, check_labels
+from convrfm.errors import InputError
+
+LAYOUTS = [((4, 2, 6, 5), None), ((4, 6, 5), None), ((4, 60), (2, 6, 5))]
+
+
+@pytest.mark.parametrize(("shape", "image_shape"), LAYOUTS)
+def test_every_layout_becomes_channel_first_without_a_change_of_values(shape, image_shape) -> None:
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    batch = check_images(x, image_shape=image_shape)
+    assert batch.ndim == 4
+    np.testing.assert_array_equal(batch.ravel(), x.ravel())
+    as_tensor = check_images(torch.from_numpy(x), image_shape=image_shape)
+    assert isinstance(as_tensor, torch.Tensor)
+    np.testing.assert_array_equal(as_tensor.numpy(), batch)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float32", ">f4"])
+def test_numbers_become_float32(dtype: str) -> None:
+    assert check_images(np.ones((2, 5, 5), dtype)).dtype == np.dtype(np.float32)
+
+
+def test_double_precision_stays() -> None:
+    assert check_images(np.ones((2, 5, 5))).dtype == np.float64
+    assert check_images(torch.ones(2, 5, 5, dtype=torch.float64)).dtype == torch.float64
+
+
+def test_small_feature_maps_are_not_taken_for_channels_last() -> None:
+    assert check_images(np.ones((2, 64, 3, 3))).shape == (2, 64, 3, 3)
+
+
+def with_value(value: float) -> np.ndarray:
+    x = np.zeros((3, 1, 8, 8))
+    x[2, 0, 5, 7] = x[2, 0, 6, 0] = value
+    return x
+
+
+FAULTS = [
+    (
+        np.zeros((100, 32, 32, 3)),
+        None,
+        r"got \(100, 32, 32, 3\)\. If the channels are last, pass np\.moveaxis",
+    ),
+    (torch.zeros(9, 32, 32, 1), None, r"pass x\.movedim\(-1, 1\)"),
+    (with_value(np.nan), None, r"2 values are not, the first is nan at \(2, 0, 5, 7\)"),
+    (torch.from_numpy(with_value(-np.inf)), None, r"the first is -inf at \(2, 0, 5, 7\)"),
+    (np.zeros((4, 60)), None, "Pass image_shape="),
+    (np.zeros((4, 60)), (1, 8, 8), r"must be \(n, 64\)"),
+    (np.zeros((4, 1, 6, 6)), (1, 8, 8), "Correct image_shape"),
+    (np.zeros(7), None, r"got \(7,\)"),
+    (np.zeros((1, 1, 1, 8, 8)), None, "channels first"),
+    (np.zeros((0, 1, 8, 8)), None, "at least one image"),
+    (np.zeros((0, 64)), (1, 8, 8), "n > 0"),
+    (np.zeros((2, 8, 8), complex), None, "complex128"),
+    (torch.zeros(2, 8, 8, dtype=torch.complex64), None, "complex64"),
+    (np.full((2, 8, 8), "a"), None, "real numbers"),
+    (np.full((2, 8, 8), None), None, "real numbers"),
+    ([[[1.0, 2.0]], [[1.0]]], None, "different shapes"),
+]
+
+
+@pytest.mark.parametrize(("x", "image_shape", "message"), FAULTS)
+def test_what_is_no_batch_of_images_is_refused_in_words(x, image_shape, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_images(x, image_shape=image_shape)
+
+
+@pytest.mark.parametrize("y", [[0, 1, 1], ["a", "b", "b"], [True, False, True], [1.0, 2.0, 1.0]])
+def test_labels_pass_unchanged_whatever_holds_them(y: list) -> None:
+    assert check_labels(y, 3).tolist() == y
+    assert check_labels(np.array(y, object if isinstance(y[0], str) else None), 3).tolist() == y
+    if not isinstance(y[0], str):
+        assert check_labels(torch.tensor(y), 3).tolist() == y
+
+
+LABEL_FAULTS = [
+    ([0, 1], "got 2 labels for 3 images"),
+    ([[0], [1], [1]], r"Pass np\.ravel\(y\)"),
+    (np.eye(3), "one-hot"),
+    ([0.0, np.nan, np.nan], "got nan at 1"),
+    ([0.0, 1.0, np.pi], "regressor"),
+    ([None, "a", "b"], "all numbers or all strings"),
+    ([0, [1, 2], 1], "different shapes"),
+]
+
+
+@pytest.mark.parametrize(("y", "message"), LABEL_FAULTS)
+def test_what_is_no_list_of_labels_is_refused_in_words(y, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_labels(y, 3)

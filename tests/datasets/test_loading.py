@@ -1,0 +1,141 @@
+"""`load`: fair, repeatable parts of any data."""
+
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convrfm.datasets import load
+from convrfm.errors import InputError, MissingDependencyError
+
+NAMES = ["bars", "noisy-digits", "star", "sklearn:digits"]
+every_name = pytest.mark.parametrize("name", NAMES)
+
+
+@every_name
+def test_the_seed_decides_everything(name: str) -> None:
+    first, again = (load(name, n_train=40, n_test=30, seed=5) for _ in range(2))
+    np.testing.assert_array_equal(first.x_train, again.x_train)
+    np.testing.assert_array_equal(first.x_test, again.x_test)
+    assert not np.array_equal(first.x_train, load(name, n_train=40, n_test=30, seed=6).x_train)
+
+
+@every_name
+def test_neither_part_depends_on_the_size_of_the_other(name: str) -> None:
+    first = load(name, n_train=40, n_test=30)
+    np.testing.assert_array_equal(first.x_train, load(name, n_train=40, n_test=10).x_train)
+    np.testing.assert_array_equal(first.x_test, load(name, n_train=20, n_test=30).x_test)
+
+
+@every_name
+def test_every_leading_part_of_the_training_images_is_a_fair_sample(name: str) -> None:
+    data = load(name, n_train=100, n_test=10)
+    shares = [np.mean(data.y_train == label) for label in data.classes]
+    for n in (20, 50):
+        counts = [np.sum(data.y_train[:n] == label) for label in data.classes]
+        assert np.abs(np.array(counts) - n * np.array(shares)).max() <= 1
+
+
+def test_a_smaller_draw_is_part_of_a_larger_one() -> None:
+    small, large = (load("sklearn:digits", n_train=n, n_test=10) for n in (30, 200))
+    assert small.names_train == large.names_train[:30]
+
+
+@pytest.mark.parametrize("name", ["noisy-digits", "sklearn:digits"])
+def test_no_digit_is_in_both_parts(name: str) -> None:
+    data = load(name)
+    assert not set(data.names_train) & set(data.names_test)
+    assert len(set(data.names_train)) == len(data.x_train)
+
+
+def test_the_digits_of_the_test_part_are_not_those_of_training_in_disguise() -> None:
+    data = load("noisy-digits", n_train=900, n_test=897, sigma=0.0)
+    drawn = {image.tobytes() for image in data.x_train} & {image.tobytes() for image in data.x_test}
+    assert not drawn
+
+
+def test_the_centre_comes_from_training_images_alone() -> None:
+    plain, centred = (load("sklearn:digits", n_train=50, centre=centre) for centre in (False, True))
+    mean = plain.x_train.mean()
+    np.testing.assert_allclose(centred.x_train, plain.x_train - mean, atol=1e-6)
+    np.testing.assert_allclose(centred.x_test, plain.x_test - mean, atol=1e-6)
+    assert centred.preprocessing.centre == pytest.approx((mean,))
+
+
+def test_what_was_drawn_is_said() -> None:
+    assert load("star", n_train=20, n_test=10, seed=3).notes == (
+        "20 train and 10 test images were generated with seed 3.",
+    )
+    assert load("sklearn:digits", n_train=100).notes == (
+        "A stratified fifth of the 1797 images was held out for testing.",
+        "100 of the 1438 train images were drawn, stratified by class, with seed 0.",
+    )
+
+
+def test_more_noise_is_more_noise() -> None:
+    weak, strong = (load("bars", sigma=sigma).x_train.std() for sigma in (0.25, 4.0))
+    assert strong > 3 * weak
+
+
+FAULTS = [
+    ("sklearn:digits", {"n_train": 1439}, "n_train must be at most 1438"),
+    ("sklearn:digits", {"n_test": 360}, "n_test must be at most 359"),
+    ("bars", {"n_train": 0}, "n_train must be at least 1; got 0"),
+    ("noisy-digits", {"n_train": 1700, "n_test": 98}, "n_train . n_test must be at most 1797"),
+    ("star", {"sigma": 1.0}, "sigma belongs to bars and noisy-digits; got it for star"),
+    ("bars", {"image_size": (0, 8)}, "image_size must be"),
+    ("noisy-digit", {}, "Did you mean noisy-digits"),
+    ("no/such/folder", {}, "nothing of that name. Look at the path"),
+    (__file__, {}, "a file of another kind"),
+    ("torchvision:Imagenette2", {}, "torchvision:NAME must be one of"),
+]
+
+
+@pytest.mark.parametrize(("data", "options", "message"), FAULTS)
+def test_what_cannot_be_had_is_refused_in_words(data: str, options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load(data, **options)
+
+
+def test_a_missing_torchvision_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
+    with pytest.raises(MissingDependencyError, match=r'pip install "convrfm\[vision\]"'):
+        load("torchvision:CIFAR10")
+
+
+class TwentyPictures:
+    """Follows torchvision's convention: files are there, or are fetched when `download` is true."""
+
+    def __init__(self, root: str, train: bool, download: bool) -> None:
+        if not download:
+            raise RuntimeError("Dataset not found.")
+
+    def __len__(self) -> int:
+        return 20
+
+    def __getitem__(self, i: int) -> tuple[Image.Image, int]:
+        return Image.new("RGB", (4, 4), (10 * i, 0, 0)), i % 2
+
+
+def test_torchvision_downloads_only_when_it_may(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    datasets = ModuleType("torchvision.datasets")
+    datasets.CIFAR10 = TwentyPictures  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", datasets)
+    with pytest.raises(InputError, match=r"Dataset not found\. Pass --download"):
+        load("torchvision:CIFAR10", root=tmp_path)
+    data = load("torchvision:CIFAR10", root=tmp_path, download=True)
+    np.testing.assert_allclose(data.x_test[:, 0, 0, 0], np.arange(20) * 10 / 255, atol=1e-6)
+    np.testing.assert_array_equal(data.y_test, np.arange(20) % 2)
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif("CONVRFM_DATA" not in os.environ, reason="CONVRFM_DATA is not set")
+def test_mnist_loads_from_its_file() -> None:
+    data = load(Path(os.environ["CONVRFM_DATA"]) / "mnist.npz", n_train=100, n_test=50)
+    assert data.x_train.shape == (100, 1, 28, 28)
+    assert np.bincount(data.y_train).tolist() == pytest.approx([10] * 10, abs=2)
+    assert 0 <= data.x_train.min() < data.x_train.max() <= 1

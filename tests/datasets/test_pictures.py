@@ -1,0 +1,108 @@
+"""Whatever a picture file holds becomes one upright array from black 0 to white 255."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convrfm.datasets.pictures import read_picture, resize, with_channels
+from convrfm.errors import InputError
+
+COLOURS = np.random.default_rng(0).integers(256, size=(6, 8, 3), dtype=np.uint8)
+
+
+def written(path: Path, image: Image.Image, **options: object) -> np.ndarray:
+    image.save(path, **options)
+    return read_picture(path)
+
+
+def test_colour_becomes_three_channels_and_grey_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    np.testing.assert_array_equal(written(path, Image.fromarray(COLOURS)), np.moveaxis(COLOURS, -1, 0))
+    grey = COLOURS[..., 0]
+    np.testing.assert_array_equal(written(path, Image.fromarray(grey)), grey[None])
+    np.testing.assert_array_equal(written(path, Image.fromarray(grey).convert("RGB")), grey[None])
+    np.testing.assert_array_equal(written(path, Image.fromarray(grey > 99)), (grey > 99)[None] * 255)
+
+
+def test_a_palette_is_looked_up(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([200, 10, 20, 30, 40, 250])
+    image.putpixel((1, 0), 1)
+    assert written(tmp_path / "a.png", image)[:, 0].T.tolist() == [[200, 10, 20], [30, 40, 250]]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_keep_their_steps_between_0_and_255(tmp_path: Path, suffix: str) -> None:
+    values = np.array([[0, 1, 32768, 65535]], np.uint16)
+    read = written(tmp_path / f"a.{suffix}", Image.fromarray(values))
+    np.testing.assert_allclose(read[0] * 257, values, atol=0.01)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparent_parts_are_white(tmp_path: Path, mode: str) -> None:
+    image = Image.new(mode, (3, 1), "black")
+    image.putalpha(Image.fromarray(np.array([[0, 51, 255]], np.uint8)))
+    assert written(tmp_path / "a.png", image).tolist() == [[[255, 204, 0]]]
+
+
+def test_a_transparent_palette_entry_is_white(tmp_path: Path) -> None:
+    image = Image.new("P", (1, 1))
+    image.putpalette([200, 10, 20])
+    assert written(tmp_path / "a.png", image, transparency=0).tolist() == [[[255]]]
+
+
+def test_exif_rotation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned clockwise by a quarter
+    read = written(tmp_path / "a.png", Image.fromarray(COLOURS), exif=exif)
+    np.testing.assert_array_equal(read, np.moveaxis(np.rot90(COLOURS, -1), -1, 0))
+
+
+def test_values_without_an_agreed_white_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no agreed white"):
+        written(tmp_path / "a.tif", Image.fromarray(np.ones((2, 2), np.float32)))
+
+
+def test_a_decompression_bomb_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
+    with pytest.raises(InputError, match=r"cannot be read as a picture.*bomb"):
+        written(tmp_path / "a.png", Image.fromarray(COLOURS))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"])
+def test_a_truncated_file_is_refused_in_words(tmp_path: Path, kind: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.tile(COLOURS, (8, 8, 1))).save(buffer, kind)
+    path = tmp_path / "a.png"
+    for length in (0, 5, buffer.tell() // 2):
+        path.write_bytes(buffer.getvalue()[:length])
+        with pytest.raises(InputError, match=r"a\.png cannot be read as a picture"):
+            read_picture(path)
+
+
+def test_resizing_keeps_the_centre_of_the_longer_side() -> None:
+    wide = np.repeat(np.arange(12.0, dtype=np.float32), 2)[None, None].repeat(8, axis=1)
+    half = resize(wide, (4, 4))
+    assert half.shape == (1, 4, 4)
+    np.testing.assert_allclose(half[0, 0], [4, 5, 6, 7], atol=0.3)
+
+
+def test_resizing_neither_overshoots_nor_touches_what_fits() -> None:
+    edge = np.zeros((1, 9, 9), np.uint8)
+    edge[..., 4:] = 255
+    assert resize(edge, (9, 9)) is edge
+    larger = resize(edge, (20, 20))
+    assert (larger.min(), larger.max()) == (0, 255)
+
+
+def test_grey_is_repeated_and_colour_becomes_brightness() -> None:
+    grey = np.full((1, 2, 2), 7, np.uint8)
+    np.testing.assert_array_equal(with_channels(grey, 3), np.full((3, 2, 2), 7))
+    colour = np.moveaxis(COLOURS, -1, 0)
+    luma = np.asarray(Image.fromarray(COLOURS).convert("L"))
+    np.testing.assert_allclose(with_channels(colour, 1)[0], luma, atol=1)
+    with pytest.raises(InputError, match="must have 3 channels; got 2"):
+        with_channels(np.zeros((2, 2, 2)), 3)

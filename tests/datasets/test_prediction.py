@@ -1,0 +1,70 @@
+"""Images to predict pass through what the training images passed through."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convrfm.datasets import Preprocessing, load, load_for_prediction
+from convrfm.errors import InputError
+
+RAW = np.random.default_rng(0).integers(256, size=(20, 6, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for i, raw in enumerate(RAW):
+        path = tmp_path / "classes" / "ab"[i % 2] / f"{i:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(raw).save(path)
+    return tmp_path / "classes"
+
+
+def test_training_images_come_back_as_they_were_trained_on(folder: Path) -> None:
+    data = load(folder, image_size=(5, 5), centre=True)
+    x, names, labels, _ = load_for_prediction(folder, data.preprocessing)
+    again = {name: (image, label) for name, image, label in zip(names, x, labels, strict=True)}
+    for name, image, label in zip(data.names_train, data.x_train, data.y_train, strict=True):
+        np.testing.assert_allclose(again[name][0], image, atol=1e-6)
+        assert again[name][1] == label
+
+
+def test_loose_pictures_and_a_single_one_have_no_labels(folder: Path) -> None:
+    preprocessing = load(folder).preprocessing
+    x, names, labels, notes = load_for_prediction(folder / "a", preprocessing)
+    assert (len(x), names[1], labels, notes) == (10, "02.png", None, ())
+    alone, names, labels, _ = load_for_prediction(folder / "a" / "02.png", preprocessing)
+    np.testing.assert_array_equal(alone[0], x[1])
+    assert (names, labels) == (("02.png",), None)
+
+
+def test_an_array_file_gives_its_test_part_or_all_of_it(tmp_path: Path) -> None:
+    x, y = np.moveaxis(RAW, -1, 1), np.arange(20)
+    np.savez(tmp_path / "one.npz", x=x)
+    np.savez(tmp_path / "two.npz", x_train=x[:15], y_train=y[:15], x_test=x[15:], y_test=y[15:])
+    preprocessing = Preprocessing((6, 8), 3, 255.0)
+    everything, _, labels, _ = load_for_prediction(tmp_path / "one.npz", preprocessing)
+    assert (len(everything), labels) == (20, None)
+    part, _, labels, _ = load_for_prediction(tmp_path / "two.npz", preprocessing)
+    np.testing.assert_array_equal(part, everything[15:])
+    np.testing.assert_array_equal(labels, y[15:])
+
+
+def test_a_change_of_size_is_said(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=RAW[..., 0])
+    x, _, _, notes = load_for_prediction(tmp_path / "a.npz", Preprocessing((4, 4), 1, 255.0))
+    assert x.shape == (20, 1, 4, 4)
+    assert notes == ("Images of size (6, 8) were brought to (4, 4).",)
+
+
+def test_values_on_another_scale_are_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"white in .* must be 16, as in training; got 255"):
+        load_for_prediction(folder, Preprocessing((8, 8), 1, 16.0))
+
+
+def test_skipped_pictures_are_named(folder: Path) -> None:
+    (folder / "a" / "broken.png").write_bytes(b"no picture")
+    _, names, _, notes = load_for_prediction(folder / "a", Preprocessing((6, 8), 3, 255.0), unreadable="skip")
+    assert len(names) == 10
+    assert "broken.png" in notes[0]

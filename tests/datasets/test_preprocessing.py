@@ -1,0 +1,60 @@
+"""Preprocessing is a value: it survives JSON and does the same again."""
+
+import json
+
+import numpy as np
+import pytest
+
+from convrfm.datasets import Preprocessing
+from convrfm.errors import InputError
+
+CASES = [
+    Preprocessing(None, 1),
+    Preprocessing((4, 5), 3, 255.0),
+    Preprocessing((6, 8), 3, 16.0, (0.1, 0.2, 0.3)),
+]
+RAW = np.random.default_rng(0).integers(256, size=(3, 1, 6, 8), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("preprocessing", CASES)
+def test_a_round_trip_through_json_changes_nothing(preprocessing: Preprocessing) -> None:
+    again = Preprocessing.from_dict(json.loads(json.dumps(preprocessing.to_dict())))
+    assert again == preprocessing
+    np.testing.assert_array_equal(again.apply(RAW), preprocessing.apply(RAW))
+
+
+def test_pictures_are_scaled_then_centred() -> None:
+    x = Preprocessing((6, 8), 3, 255.0, (0.5, 0.0, -0.5)).apply(RAW)
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x, RAW / 255 - np.array([0.5, 0.0, -0.5])[:, None, None], atol=1e-6)
+
+
+def test_a_batch_and_a_list_of_its_pictures_are_the_same() -> None:
+    preprocessing = Preprocessing((4, 4), 1, 255.0)
+    np.testing.assert_array_equal(preprocessing.apply(RAW), preprocessing.apply(list(RAW)))
+
+
+def test_mixed_sizes_need_an_image_size_and_one_is_proposed() -> None:
+    mixed = [np.zeros((1, size, 10), np.uint8) for size in (4, 6, 8)]
+    with pytest.raises(InputError, match=r"3 sizes.*Pass image_size=\(6, 10\)"):
+        Preprocessing(None, 1).apply(mixed)
+    assert Preprocessing((6, 10), 1).apply(mixed).shape == (3, 1, 6, 10)
+
+
+VALID = CASES[1].to_dict()
+FAULTS = [
+    ({}, "image_size: Field required"),
+    (VALID | {"divide_by": 0}, "divide_by"),
+    (VALID | {"divide_by": float("nan")}, "divide_by"),
+    (VALID | {"image_size": [4]}, "image_size"),
+    (VALID | {"image_size": [4, -4]}, "image_size"),
+    (VALID | {"channels": "three"}, "channels"),
+    (VALID | {"centre": [0.5]}, "one value for each of 3 channels"),
+    (VALID | {"flip": True}, "flip"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), FAULTS)
+def test_a_damaged_dictionary_is_refused_in_words(values: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Preprocessing.from_dict(values)
