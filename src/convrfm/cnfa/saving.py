@@ -2,16 +2,16 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..errors import ModelFileError
+from ..storage.atomic import written_whole
 from .estimates import Comparison, Estimate
 from .layer_report import Correlations, LayerReport
 
@@ -21,13 +21,17 @@ TENSORS = "layers.safetensors"
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    _replace(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write a safetensors file whole or not at all."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    _replace(path, lambda unfinished: save_file(contiguous, unfinished))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as unfinished:
+        save_file(contiguous, unfinished)
 
 
 def save_folder(folder: Path, data: dict[str, Any], layers: Iterable[LayerReport]) -> None:
@@ -89,13 +93,3 @@ def _estimate(entry: dict[str, Any]) -> Estimate:
     low, high = (math.nan if end is None else end for end in entry["interval"] or (None, None))
     interval = None if entry["interval"] is None else (low, high)
     return Estimate(value, entry["bias"], entry["standard_error"], interval)
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        write(unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
