@@ -1,10 +1,13 @@
-"""What the test suite needs before the first import of an optional library."""
+"""Fixtures for all tests, and what is needed before the first import of an optional library."""
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from jaxtyping import config
 
 OPERATOR_STUBS = []
 if importlib.util.find_spec("torchvision") and not torch.cuda.is_available():
@@ -16,8 +19,17 @@ if importlib.util.find_spec("torchvision") and not torch.cuda.is_available():
     OPERATOR_STUBS.append(library)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.fixture
+def as_a_user() -> Iterator[None]:
+    """Without the tests' runtime type checks: wrong input reaches the library as it does for its users."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real images and trained weights that CONVRFM_DATA names."""
     if "CONVRFM_DATA" not in os.environ:
-        for item in items:
-            if item.get_closest_marker("real_data"):
-                item.add_marker(pytest.mark.skip(reason="CONVRFM_DATA is not set"))
+        pytest.skip("CONVRFM_DATA names no folder of real data")
+    return Path(os.environ["CONVRFM_DATA"])

@@ -37,7 +37,7 @@ def test_the_step_is_that_of_the_proof() -> None:
     padded = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="circular")
     patches = torch.nn.functional.unfold(padded, 3).sum(2)
     expected = 0.3 * 2 / 5 * gain * (targets * patches).sum(0)
-    torch.testing.assert_close(network.convolutions[0].weight.flatten(1), expected.expand(4, -1))
+    torch.testing.assert_close(network.first.weight.flatten(1), expected.expand(4, -1))
 
 
 def test_the_command_writes_every_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

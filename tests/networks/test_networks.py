@@ -20,10 +20,9 @@ def test_residual_networks_have_the_published_number_of_parameters(build: type[n
     assert sum(p.numel() for p in build().parameters()) == parameters
 
 
-@pytest.mark.real_data
 @pytest.mark.parametrize(("name", "published"), [("resnet20", 0.936), ("resnet32", 0.928)])
-def test_published_weights_reach_their_accuracy(name: str, published: float) -> None:
-    data = Path(os.environ["CONVRFM_DATA"])
+def test_published_weights_reach_their_accuracy(name: str, published: float, real_data: Path) -> None:
+    data = real_data
     network = getattr(networks, name)().eval()
     network.load_state_dict(networks.load_weights(data / "weights" / f"cifar10_{name}.safetensors"))
     tiles = np.asarray(Image.open(data / "cifar10" / "test_00.png")).reshape(50, 32, 40, 32, 3).swapaxes(1, 2)

@@ -5,7 +5,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ from .targets import Quality
 DEFAULT_KERNEL = NTK(vanilla(depth=3))
 LONG_FIT_SECONDS = 30.0
 
+Machine = TypeVar("Machine", bound="RecursiveFeatureMachine")
 Array = Any  # a NumPy array or a torch tensor
 
 
@@ -75,14 +76,14 @@ class RecursiveFeatureMachine(BaseEstimator):
         self.verbose = verbose
 
     @classmethod
-    def from_preset(cls, name: str, **keywords: Any) -> Self:
+    def from_preset(cls: type[Machine], name: str, **keywords: Any) -> Machine:
         """The settings of the paper or of one of its published codes: "paper", "code-2023" or "science-2024".
 
         Keywords win over the preset. See `convrfm.estimators.presets` for the table.
         """
         return cls(**(preset(name) | keywords))
 
-    def fit(self, x: Array, y: Array, selection: tuple[Array, Array] | None = None) -> Self:
+    def fit(self: Machine, x: Array, y: Array, selection: tuple[Array, Array] | None = None) -> Machine:
         """Fit `n_iterations` + 1 rounds and keep one.
 
         Args:

@@ -2,8 +2,8 @@
 
 A first layer that starts at zero takes one full-batch step on the squared loss. If the derivative of the rest of the
 network at zero is the same at every patch, then `W^T W` is proportional to the AGOP at any images: their cosine is 1 to
-rounding. With random later layers the derivatives differ from patch to patch, the theorem's assumption fails, and so does its
-conclusion. What matters is their direction: where they differ in size alone, W still has rank one and the cosine is 1.
+rounding. With random later layers the derivatives differ from patch to patch: the theorem's assumption fails, and so does
+its conclusion. What matters is their direction: where they differ in size alone, W still has rank one, the cosine is 1.
 
     python -m convrfm.experiments.theorem1 --out runs/theorem1.json
 """
@@ -61,7 +61,7 @@ def images_and_targets(
 
 def one_step(network: TanhNetwork, images: Tensor, targets: Tensor, rate: float) -> None:
     """One step of full-batch gradient descent on the mean squared error, of the first layer alone."""
-    weight = network.convolutions[0].weight
+    weight = network.first.weight
     loss = (network(images) - targets).square().mean()
     with torch.no_grad():
         weight -= rate * torch.autograd.grad(loss, weight)[0]
@@ -86,7 +86,7 @@ def theorem1(n: int = 60, width: int = 16, rate: float = 0.1, seed: int = 0) -> 
                 images, targets = images_and_targets(data, 2 * n, generator)
                 network = TanhNetwork(depth, images.shape[1:], width, later, generator)
                 one_step(network, images[:n], targets[:n], rate)
-                report = measure(network, images[n:], layers=["convolutions.0"], rotations=0, resamples=0)
+                report = measure(network, images[n:], layers=["first"], rotations=0, resamples=0)
                 cosine = report.layers[0].correlations.trained.cosine.value
                 outcomes.append(Outcome(data, depth, later, cosine))
     return outcomes

@@ -20,6 +20,7 @@ from .layers import Flatten, GlobalAvgPool
 
 Field = Float[Tensor, "..."]
 Channels = Float[Tensor, "n r rows cols"]
+Others = Float[Tensor, "m r rows cols"]
 
 
 @runtime_checkable
@@ -29,7 +30,7 @@ class Geometry(Protocol):
     windows: AxisGroups
     pools: AxisGroups
 
-    def products(self, x: Channels, z: Channels) -> Field:
+    def products(self, x: Channels, z: Others) -> Field:
         """Inner products over channels, for every image of x with every image of z."""
 
     def own_products(self, x: Channels) -> Field:
@@ -71,7 +72,7 @@ class EqualPositions:
     windows = POSITIONS
     pools: AxisGroups = ()
 
-    def products(self, x: Channels, z: Channels) -> Field:  # noqa: D102
+    def products(self, x: Channels, z: Others) -> Field:  # noqa: D102
         rows, cols = x.shape[-2:]
         a, b = x.flatten(2).permute(2, 0, 1), z.flatten(2).permute(2, 1, 0)
         return torch.bmm(a, b).permute(1, 2, 0).reshape(len(x), len(z), rows, cols)
@@ -121,7 +122,7 @@ class PositionPairs:
     windows = POSITION_PAIRS
     pools = EACH_OF_A_PAIR
 
-    def products(self, x: Channels, z: Channels) -> Field:  # noqa: D102
+    def products(self, x: Channels, z: Others) -> Field:  # noqa: D102
         return torch.einsum("icpq,jcrs->ijpqrs", x, z)
 
     def own_products(self, x: Channels) -> Field:  # noqa: D102
@@ -138,10 +139,13 @@ class PositionPairs:
 
     def own_dual(self, activation: DualActivation, own: Field) -> tuple[Field, Field]:  # noqa: D102
         q = self.variances(own)
-        K, k0 = activation.dual(own, *self.facing(q, q))
-        for field, exact in zip((K, k0), activation.on_diagonal(q), strict=True):
+        # At equal positions the angle is 0, where its derivative is infinite: kept out of the way of autograd.
+        apart = own.clone()
+        self.variances(apart).zero_()
+        fields = [field.clone() for field in activation.dual(apart, *self.facing(q, q))]
+        for field, exact in zip(fields, activation.on_diagonal(q), strict=True):
             self.variances(field).copy_(exact)
-        return K, k0
+        return fields[0], fields[1]
 
     def own_pullback(self, activation: DualActivation, own: Field, K_bar: Field) -> Field:  # noqa: D102
         q = self.variances(own)

@@ -21,8 +21,6 @@ from .tiling import DEFAULT_BUDGET, blocks
 
 EngineName = Literal["auto", "reference"]
 Progress = Callable[[int, int], None]
-Images = Float[Tensor, "n c h w"]
-Metric = Float[Tensor, "d d"]
 
 LARGEST_BLOCK = 128  # images; small enough that progress is seen, large enough that embedding them costs nothing
 
@@ -59,10 +57,10 @@ class InfiniteWidthKernel(ABC):
     @accepts_numpy
     def __call__(
         self,
-        x: Images,
-        z: Images | None = None,
+        x: Tensor,
+        z: Tensor | None = None,
         *,
-        feature_matrix: Metric | None = None,
+        feature_matrix: Tensor | None = None,
         progress: Progress | None = None,
     ) -> Float[Tensor, "n m"]:
         """The kernel matrix.
@@ -90,9 +88,9 @@ class InfiniteWidthKernel(ABC):
             a = left[rows]
             b = a if z is None and rows == cols else right[cols]
             tile = engine.kernel(self.recursion, a, b, self._budget)
-            out[rows, cols] = tile
             if z is None:
                 out[cols, rows] = tile.T
+            out[rows, cols] = tile if a is not b else tile.triu() + tile.triu(1).T
             if progress:
                 progress(done, len(pairs))
         if z is None:
@@ -100,7 +98,7 @@ class InfiniteWidthKernel(ABC):
         return out
 
     @accepts_numpy
-    def diagonal(self, x: Images, *, feature_matrix: Metric | None = None) -> Float[Tensor, " n"]:
+    def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
         """K(x, x) of every image, `(n,)`, at the cost of n pairs."""
         self._check(x, None, feature_matrix)
         embedded = self._embedded(x, feature_matrix, with_patches=False)
@@ -109,11 +107,11 @@ class InfiniteWidthKernel(ABC):
     @accepts_numpy
     def patch_gradients(
         self,
-        x: Images,
-        z: Images,
-        dual_coef: Float[Tensor, "m k"],
+        x: Tensor,
+        z: Tensor,
+        dual_coef: Tensor,
         *,
-        feature_matrix: Metric | None = None,
+        feature_matrix: Tensor | None = None,
     ) -> Float[Tensor, "n k positions d"]:
         """The gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) with respect to every patch of x.
 
@@ -136,15 +134,15 @@ class InfiniteWidthKernel(ABC):
     @accepts_numpy
     def agop(
         self,
-        x: Images,
-        z: Images,
-        dual_coef: Float[Tensor, "m k"],
+        x: Tensor,
+        z: Tensor,
+        dual_coef: Tensor,
         *,
-        feature_matrix: Metric | None = None,
+        feature_matrix: Tensor | None = None,
         probes: int | None = None,
         generator: torch.Generator | None = None,
         progress: Progress | None = None,
-    ) -> Metric:
+    ) -> Float[Tensor, "d d"]:
         """The average gradient outer product over patches of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) (Eq. 2).
 
         Args:
@@ -193,7 +191,7 @@ class InfiniteWidthKernel(ABC):
         return DEFAULT_BUDGET if self.memory_budget is None else self.memory_budget
 
     def _patch_bars(
-        self, x: Images, z: Images, dual_coef: Tensor, feature_matrix: Metric | None, progress: Progress | None
+        self, x: Tensor, z: Tensor, dual_coef: Tensor, feature_matrix: Tensor | None, progress: Progress | None
     ) -> Iterator[Float[Tensor, "n k r rows cols"]]:
         """Block by block of x, the gradient with respect to the embedded patches L x[u]."""
         recursion, engine = self.recursion, choose_engine(self.engine, x.device)
@@ -218,12 +216,12 @@ class InfiniteWidthKernel(ABC):
             yield scale * (total + pull_back_variances(recursion, a, variance_bars))
 
     def _embedded(
-        self, x: Images, feature_matrix: Metric | None, *, with_patches: bool, outputs: int = 0
+        self, x: Tensor, feature_matrix: Tensor | None, *, with_patches: bool, outputs: int = 0
     ) -> "_EmbeddedBlocks":
         return _EmbeddedBlocks(self, x, _factor(feature_matrix), with_patches, outputs)
 
     def _check(
-        self, x: Images, z: Images | None, feature_matrix: Metric | None, dual_coef: Tensor | None = None
+        self, x: Tensor, z: Tensor | None, feature_matrix: Tensor | None, dual_coef: Tensor | None = None
     ) -> None:
         for name, images in {"x": x, "z": z}.items():
             if images is not None:
@@ -271,7 +269,7 @@ class _EmbeddedBlocks:
     """Images embedded block by block: kept while they fit half the budget, otherwise embedded when asked for."""
 
     def __init__(
-        self, kernel: InfiniteWidthKernel, x: Images, factor: Tensor | None, with_patches: bool, outputs: int
+        self, kernel: InfiniteWidthKernel, x: Tensor, factor: Tensor | None, with_patches: bool, outputs: int
     ) -> None:
         self._kernel, self._x, self._factor, self._with_patches = kernel, x, factor, with_patches
         architecture = kernel.architecture
@@ -295,7 +293,7 @@ class _EmbeddedBlocks:
         return embedding
 
 
-def _factor(feature_matrix: Metric | None) -> Float[Tensor, "r d"] | None:
+def _factor(feature_matrix: Tensor | None) -> Float[Tensor, "r d"] | None:
     return None if feature_matrix is None else psd_factor(feature_matrix)
 
 

@@ -17,6 +17,8 @@ from .architecture import Architecture
 from .geometry import Channels, Field, Geometry, geometry_of
 from .layers import AvgPool, Conv
 
+Images = Float[Tensor, "n c h w"]
+
 
 @dataclass(frozen=True)
 class Recursion:
@@ -42,13 +44,13 @@ class Embedding:
         variances: for every activation, `(n, rows, cols)`: the covariance of each position with itself before it.
     """
 
-    images: Channels
+    images: Images
     patches: Channels | None
-    variances: list[Float[Tensor, "n rows cols"]]
+    variances: list[Float[Tensor, "n _ _"]]
 
 
 def embed(
-    recursion: Recursion, images: Channels, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
+    recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
 ) -> Embedding:
     """Meet the images with the metric's factor and run each one's recursion with itself."""
     window = recursion.architecture.first.window
@@ -83,7 +85,7 @@ def first_covariance(
     return field.add_(conv.bias_std**2)
 
 
-def patch_entries(recursion: Recursion, images: Channels) -> int:
+def patch_entries(recursion: Recursion, images: Images) -> int:
     """d = c q q, the number of entries of a patch."""
     return images.shape[1] * recursion.architecture.patch_size**2
 
@@ -107,7 +109,7 @@ def own_kernel(recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:
 
 
 def pull_back_variances(
-    recursion: Recursion, x: Embedding, variance_bars: list[Float[Tensor, "n k rows cols"]]
+    recursion: Recursion, x: Embedding, variance_bars: list[Float[Tensor, "n k _ _"]]
 ) -> Float[Tensor, "n k r rows cols"]:
     """Gradients with respect to the embedded patches that flow through each image's own variances.
 

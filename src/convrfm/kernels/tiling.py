@@ -7,8 +7,9 @@ DEFAULT_BUDGET = 1 << 29  # bytes of temporaries beyond the result
 
 
 def blocks(n: int, size: int) -> list[slice]:
-    """0..n in consecutive slices of at most `size`."""
-    return [slice(start, min(start + size, n)) for start in range(0, n, max(1, size))]
+    """0..n in consecutive slices of at most `size`, and of at least one."""
+    step = max(1, size)
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def tiles(rows: int, cols: int, pairs: int, *, symmetric: bool) -> Iterator[tuple[slice, slice]]:

@@ -31,27 +31,24 @@ class TanhNetwork(nn.Module):
     ) -> None:
         super().__init__()
         channels, height, breadth = image_shape
-        inputs = [channels, *[width] * (depth - 1)]
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(c, width, 3, padding=1, padding_mode="circular", bias=False, dtype=torch.float64) for c in inputs
-        )
+        self.first = _convolution(channels, width)
+        self.later = nn.ModuleList(_convolution(width, width) for _ in range(depth - 1))
         self.readout = nn.Linear(width * height * breadth, 1, bias=False, dtype=torch.float64)
-        with torch.no_grad():
-            self.convolutions[0].weight.zero_()
-            for layer in (*self.convolutions[1:], self.readout):
-                scale = layer.weight[0].numel() ** -0.5
-                if later == "random":
-                    layer.weight.copy_(
-                        scale * torch.randn(layer.weight.shape, generator=generator, dtype=torch.float64)
-                    )
-                else:
-                    layer.weight.fill_(scale)
-            if later == "proportional":
-                positions = torch.randn(height * breadth, generator=generator, dtype=torch.float64)
-                self.readout.weight.mul_(positions.repeat(width))
+        nn.init.zeros_(self.first.weight)
+        for weight in (*self.later.parameters(), self.readout.weight):
+            scale = weight[0].numel() ** -0.5
+            noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+            weight.data = scale * (noise if later == "random" else torch.ones_like(noise))
+        if later == "proportional":
+            positions = torch.randn(height * breadth, generator=generator, dtype=torch.float64)
+            self.readout.weight.data *= positions.repeat(width)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1"]:
         """The scalar output of each image."""
-        for layer in self.convolutions:
+        for layer in (self.first, *self.later):
             x = torch.tanh(layer(x))
         return self.readout(x.flatten(1))
+
+
+def _convolution(in_channels: int, channels: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, channels, 3, padding=1, padding_mode="circular", bias=False, dtype=torch.float64)

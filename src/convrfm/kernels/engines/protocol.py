@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..recursion import Embedding, Recursion
 
-GradientTile = tuple[Float[Tensor, "n_x k r rows cols"], list[Float[Tensor, "n_x k rows_l cols_l"]]]
+GradientTile = tuple[Float[Tensor, "n_x k r rows cols"], list[Float[Tensor, "n_x k _ _"]]]
 
 
 @runtime_checkable
@@ -17,7 +17,8 @@ class Engine(Protocol):
     name: str
 
     def kernel(self, recursion: Recursion, x: Embedding, z: Embedding, budget: int) -> Float[Tensor, "n_x n_z"]:
-        """The kernel of every image of x with every image of z; where `z is x`, half of it is computed and mirrored."""
+        """The kernel of every image of x with every image of z; where `z is x`, only the upper half
+        need be right."""
 
     def gradient(
         self, recursion: Recursion, x: Embedding, z: Embedding, dual_coef: Float[Tensor, "n_z k"], budget: int

@@ -48,10 +48,7 @@ class ReferenceEngine:
         out = x.images.new_empty(len(x.images), len(z.images))
         pairs = _pairs_at_once(recursion, x.images, ARRAYS_FORWARD, budget)
         for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=z is x):
-            tile = _forward(recursion, _part(x, rows), _part(z, cols), None)
-            out[rows, cols] = tile
-            if z is x:
-                out[cols, rows] = tile.T
+            out[rows, cols] = _forward(recursion, _part(x, rows), _part(z, cols), None)
         return out
 
     def gradient(  # noqa: D102
