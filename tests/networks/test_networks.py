@@ -22,13 +22,12 @@ def test_residual_networks_have_the_published_number_of_parameters(build: type[n
 
 @pytest.mark.parametrize(("name", "published"), [("resnet20", 0.936), ("resnet32", 0.928)])
 def test_published_weights_reach_their_accuracy(name: str, published: float, real_data: Path) -> None:
-    data = real_data
     network = getattr(networks, name)().eval()
-    network.load_state_dict(networks.load_weights(data / "weights" / f"cifar10_{name}.safetensors"))
-    tiles = np.asarray(Image.open(data / "cifar10" / "test_00.png")).reshape(50, 32, 40, 32, 3).swapaxes(1, 2)
+    network.load_state_dict(networks.load_weights(real_data / "weights" / f"cifar10_{name}.safetensors"))
+    tiles = np.asarray(Image.open(real_data / "cifar10" / "test_00.png")).reshape(50, 32, 40, 32, 3).swapaxes(1, 2)
     images = torch.tensor(tiles.reshape(-1, 32, 32, 3)[:500]).permute(0, 3, 1, 2) / 255
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    labels = np.load(data / "cifar10" / "test_labels.npy")[:500]
+    labels = np.load(real_data / "cifar10" / "test_labels.npy")[:500]
     with torch.no_grad():
         predicted = network((images - mean.reshape(3, 1, 1)) / std.reshape(3, 1, 1)).argmax(1)
     assert (predicted.numpy() == labels).mean() == pytest.approx(published, abs=0.035)
@@ -76,6 +75,7 @@ class Unsafe:
         return (os.mkdir, ("this-folder-must-not-appear",))
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_unsafe_weights_are_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"weight": Unsafe()}, tmp_path / "unsafe.pt")

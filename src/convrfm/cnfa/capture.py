@@ -56,13 +56,18 @@ def as_found(network: nn.Module) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if any(_is_compiled(module) for module, _ in modes):  # else the import of the compiler alone takes seconds
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         try:
             network.eval()
             yield
         finally:
             for module, mode in modes:
                 module.training = mode
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
 
 
 def forward(network: nn.Module, layers: Mapping[str, Layer], images: Tensor, head: Head | None) -> Pass:

@@ -2,8 +2,8 @@
 
 A first layer that starts at zero takes one full-batch step on the squared loss. If the derivative of the rest of the
 network at zero is the same at every patch, then `W^T W` is proportional to the AGOP at any images: their cosine is 1 to
-rounding. With random later layers the derivatives differ from patch to patch: the theorem's assumption fails, and so does
-its conclusion. What matters is their direction: where they differ in size alone, W still has rank one, the cosine is 1.
+rounding. With random later layers the derivatives differ from patch to patch: the assumption fails, and so does the
+conclusion. What matters is their direction: where they differ in size alone, W still has rank one, the cosine is 1.
 
     python -m convrfm.experiments.theorem1 --out runs/theorem1.json
 """
