@@ -110,8 +110,7 @@ def test_numpy_in_numpy_out(kernel: InfiniteWidthKernel) -> None:
 def test_kernels_without_bias_are_homogeneous_of_degree_one_in_each_image(
     kernel: InfiniteWidthKernel, coincident: bool
 ) -> None:
-    # Euler: the gradient along the image is the kernel itself; where images coincide, the midpoint of the kink obeys
-    # it.
+    # Euler: the gradient along the image is the kernel itself; the midpoint of the kink at coincident images obeys it.
     x = images(2, 1)
     x[0, :, :4] = 0
     z = x.clone() if coincident else images(2, 2)

@@ -35,8 +35,14 @@ def read_bars(reading: Reading) -> Source:
 
 
 def read_star(reading: Reading) -> Source:
-    """Star, with `n_train` and `n_test` images from independent streams of `seed`."""
-    return _drawn_from(star, reading)
+    """Star: `n_train` images at random from one pool of equal classes, the other `n_test` for testing.
+
+    As the published run draws them, so that a small training part need not hold the classes in equal numbers.
+    """
+    (n_train, stream), (n_test, _) = _sizes_and_streams(reading)
+    x, y = star(n_train + n_test, generator=stream)
+    train = Pictures(x[:n_train], y[:n_train], positions(n_train))
+    return _generated(train, Pictures(x[n_train:], y[n_train:], positions(n_test)), reading.seed)
 
 
 def read_noisy_digits(reading: Reading) -> Source:

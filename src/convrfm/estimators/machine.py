@@ -44,6 +44,8 @@ Array = Any  # a NumPy array or a torch tensor
 class RecursiveFeatureMachine(BaseEstimator):
     """What classifier and regressor share; see `ConvRFMClassifier` for the parameters."""
 
+    preprocessing_: Preprocessing | None = None
+
     def __init__(
         self,
         kernel: PatchKernel = DEFAULT_KERNEL,
@@ -139,7 +141,7 @@ class RecursiveFeatureMachine(BaseEstimator):
             `(n, rows, cols)`.
         """
         self._check_is_fitted()
-        images = self._to_device(check_images(x, image_shape=self.image_shape))
+        images = self._to_device(check_images(x)).to(self.x_fit_)
         channels = self.x_fit_.shape[1]
         if images.shape[1] != channels:
             raise InputError(f"the model was fitted to images of {channels} channels; got {images.shape[1]}.")
@@ -156,7 +158,7 @@ class RecursiveFeatureMachine(BaseEstimator):
                 model.
         """
         self._check_is_fitted()
-        save_model(self, Path(path), preprocessing or getattr(self, "preprocessing_", None))
+        save_model(self, Path(path), preprocessing or self.preprocessing_)
 
     @abstractmethod
     def _encode(self, y: Array, n: int) -> Float[Tensor, "n k"]:
@@ -269,12 +271,12 @@ class RecursiveFeatureMachine(BaseEstimator):
         self._check_same_size(moved, data)
         return moved, targets.to(data.device)
 
-    def _to_device(self, images: Array) -> Float[Tensor, "n c h w"]:
+    def _to_device(self, values: Array) -> Tensor:
         name = self.device
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            return (images if isinstance(images, Tensor) else torch.tensor(images)).to(name)
+            return (values if isinstance(values, Tensor) else torch.tensor(values)).to(name)
         except RuntimeError as error:
             raise InputError(
                 f'device must be "auto" or a torch device of this machine; got {self.device!r}. {error}'

@@ -74,11 +74,11 @@ class Problem:
     y: Float[Tensor, "n k"]
     classify: bool
     ridges: Sequence[float]
-    agop_images: Images
+    agop_images: Float[Tensor, "m c h w"]
     agop_ridge: Literal["chosen", "last"]
     feature_power: float
     feature_trace: float | None
-    selection: tuple[Images, Float[Tensor, "m k"]] | None
+    selection: tuple[Float[Tensor, "s c h w"], Float[Tensor, "s k"]] | None
 
 
 Watch = Callable[[str], Callable[[int, int], None] | None]
@@ -130,7 +130,7 @@ def _learned_metric(problem: Problem, previous: Round, watch: Watch) -> Float[Te
     agop = problem.kernel.agop(
         problem.agop_images, problem.x, previous.agop_coef, feature_matrix=metric, progress=watch("AGOP")
     )
-    trace = _patch_entries(problem) if problem.feature_trace is None else problem.feature_trace
+    trace = float(_patch_entries(problem)) if problem.feature_trace is None else problem.feature_trace
     return scale_to_trace(psd_power(agop.double(), 2 * problem.feature_power), trace).to(problem.x)
 
 

@@ -1,1 +1,5 @@
+<<<<<<< HEAD
 """One experiment of the paper a file."""
+=======
+"""The paper's experiments, and the tour: each from one command."""
+>>>>>>> main

@@ -1,0 +1,55 @@
+"""Confidence intervals of a proportion, such as a test accuracy, and of a mean over repetitions."""
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from convrfm.errors import InputError
+
+
+def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    r"""Wilson's score interval of a proportion (E. B. Wilson, 1927).
+
+    With p = successes / n and z the two-sided normal quantile of the confidence, the two ends are
+
+        (p + z^2/2n -+ z sqrt(p (1-p)/n + z^2/4n^2)) / (1 + z^2/n).
+
+    Unlike p -+ z sqrt(p (1-p)/n) it stays inside [0, 1] and is sensible at p = 0 and p = 1.
+
+    Args:
+        successes: How many of the n trials succeeded, 0 to n.
+        n: How many trials there were, at least one.
+        confidence: Coverage of the interval, strictly between 0 and 1.
+
+    Returns:
+        The lower and the upper end, both in [0, 1].
+
+    Raises:
+        InputError: If the counts or the confidence are out of range.
+
+    Example:
+        >>> low, high = wilson_interval(874, 1000)
+        >>> f"{low:.3f} to {high:.3f}"
+        '0.852 to 0.893'
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise InputError(f"successes must be 0 to n and n at least 1; got successes={successes}, n={n}.")
+    if not 0.0 < confidence < 1.0:
+        raise InputError(f"confidence must be strictly between 0 and 1, such as 0.95; got {confidence}.")
+    z = NormalDist().inv_cdf((1.0 + confidence) / 2.0)
+    p = successes / n
+    centre = p + z**2 / (2 * n)
+    half_width = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    scale = 1 + z**2 / n
+    low = 0.0 if successes == 0 else (centre - half_width) / scale
+    high = 1.0 if successes == n else (centre + half_width) / scale
+    return low, high
+
+
+def mean_interval(values: Float[np.ndarray, " n"], confidence: float = 0.95) -> tuple[float, float]:
+    """Student's interval of a mean, such as that of accuracies over seeds."""
+    low, high = stats.t.interval(confidence, len(values) - 1, values.mean(), stats.sem(values))
+    return float(low), float(high)

@@ -1,0 +1,64 @@
+"""How well a ConvRFM does after each update of its patch metric."""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from convrfm.plots.style import BAND, BLUE, INK, MUTED, VERMILION, axes_or_new, house_style
+
+
+@house_style()
+def plot_rounds(
+    train: Float[np.ndarray, " rounds"],
+    leave_one_out: Float[np.ndarray, " rounds"],
+    test: Float[np.ndarray, " rounds"] | None = None,
+    test_interval: Float[np.ndarray, "rounds 2"] | None = None,
+    *,
+    chosen: int,
+    task: Literal["classification", "regression"] = "classification",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the scores of rounds 0 to T; round 0 is the fixed kernel and is continued as a dashed line.
+
+    The dashed line is at the test score of round 0, or at its leave-one-out score if that is missing. NaN is
+    a score that was not taken.
+
+    Args:
+        train: Accuracy (as a fraction) or R^2 on the training images.
+        leave_one_out: The same by leave-one-out.
+        test: The same on test images.
+        test_interval: Lower and upper end of the interval of each test score, drawn as error bars.
+        chosen: The round whose metric the model keeps.
+        task: Decides between accuracy in percent and R^2.
+        ax: Where to draw; a new figure if None.
+    """
+    ax = axes_or_new(ax, 6.4, 3.9)
+    rounds = np.arange(len(train))
+    reference = leave_one_out[0]
+    if test is not None and np.isfinite(test).any():
+        reference = test[0] if np.isfinite(test[0]) else reference
+        ax.plot(rounds, test, color=BLUE, marker="o", linewidth=2.4, label="test", zorder=3, clip_on=False)
+    if test is not None and test_interval is not None:
+        reach = np.abs(test_interval.T - test)
+        ax.errorbar(rounds, test, yerr=reach, fmt="none", ecolor=BLUE, elinewidth=1.3, capsize=4, label="95% interval")
+    ax.plot(rounds, leave_one_out, color=VERMILION, marker="s", label="leave-one-out", clip_on=False)
+    ax.plot(rounds, train, color=MUTED, marker="^", linestyle=":", label="training images", clip_on=False)
+    if np.isfinite(reference):
+        ax.axhline(reference, color=INK, linestyle=(0, (5, 3)), linewidth=1.1, label="fixed kernel", zorder=1)
+    ax.axvspan(chosen - 0.2, chosen + 0.2, color=BAND, linewidth=0, label="chosen round", zorder=0)
+    ax.set_xlim(-0.35, len(train) - 0.65)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.set_xlabel("updates of the patch metric M")
+    if task == "classification":
+        low, high = ax.get_ylim()
+        ax.set_ylim(max(low, 0.0), min(high, 1.0))
+        ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        ax.set_ylabel("accuracy")
+    else:
+        ax.set_ylabel("$R^2$")
+    ax.grid(axis="y")
+    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.01), ncols=3, columnspacing=1.6, handlelength=2.2)
+    return ax

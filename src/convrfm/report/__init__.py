@@ -1,0 +1,7 @@
+"""Reports: one self-contained HTML page that opens without a network."""
+
+from convrfm.report.fit_page import fit_page
+from convrfm.report.fit_record import FitRecord, RoundRecord
+from convrfm.report.page import Page, Section
+
+__all__ = ["FitRecord", "Page", "RoundRecord", "Section", "fit_page"]

@@ -1,0 +1,190 @@
+"""The sections of a fit's report, each from only what it shows."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, Integer, Shaped
+
+from convrfm.plots import (
+    confusion_counts,
+    effective_rank,
+    leading_eigenvectors,
+    plot_confusion,
+    plot_eigenvectors,
+    plot_feature_maps,
+    plot_rounds,
+    plot_spectrum,
+)
+from convrfm.report.fit_record import RoundRecord, Task
+from convrfm.report.headline import ABSENT, interval_text, measure_name, score_text
+from convrfm.report.page import Section
+
+_MOST_SAMPLES = 4
+_MOST_CONFUSIONS = 8
+
+
+def rounds_section(rounds: Sequence[RoundRecord], best_iteration: int, task: Task) -> Section:
+    """Scores by round, as a picture and as a table, and how to read the leave-one-out column."""
+    measure = measure_name(task)
+    tests = np.array([np.nan if r.test_score is None else r.test_score for r in rounds])
+    intervals = np.array([r.test_interval or (np.nan, np.nan) for r in rounds])
+    tested = bool(np.isfinite(tests).any())
+    first, last = (
+        score_text(r.test_score if tested else r.loo_score, task) for r in (rounds[0], rounds[best_iteration])
+    )
+    axes = plot_rounds(
+        np.array([r.train_score for r in rounds]),
+        np.array([r.loo_score for r in rounds]),
+        tests if tested else None,
+        intervals if np.isfinite(intervals).any() else None,
+        chosen=best_iteration,
+        task=task,
+    )
+    return (
+        Section(f"{measure[0].upper()}{measure[1:]} by round")
+        .prose(
+            "Round 0 is the fixed kernel, which weighs all directions of a patch alike. Each later round "
+            "fits again after one more update of the patch metric M by the average gradient outer product of "
+            "the fitted predictor."
+        )
+        .figure(
+            axes,
+            caption="Scores after each update. The dashed line continues the fixed kernel; the band marks "
+            "the chosen round.",
+            alt=f"Line chart of {measure} by round. {'Test' if tested else 'Leave-one-out'}: {first} with "
+            f"the fixed kernel, {last} at the chosen round {best_iteration}.",
+        )
+        .table(
+            ["Round", "Ridge", "Train", "Leave-one-out", "LOO error", "Test", "95% interval", "Seconds"],
+            [_cells(r, task) for r in rounds],
+            caption=f"Train, leave-one-out and test: {measure}. LOO error: mean squared error by "
+            "leave-one-out. The chosen round is marked.",
+            marked_row=best_iteration,
+        )
+        .note(
+            "Leave-one-out is exact for the fixed kernel (up to the choice of the ridge). From round 1 on it "
+            "is optimistic, because M has seen the labels of all training images, also of the one left out. "
+            "Judge by the test scores where there are any."
+        )
+    )
+
+
+def metric_section(feature_matrix: Float[np.ndarray, "d d"], patch_shape: tuple[int, int, int]) -> Section:
+    """What the patch metric responds to: its leading eigenvectors and its spectrum."""
+    c, q, _ = patch_shape
+    d = len(feature_matrix)
+    shares = leading_eigenvectors(feature_matrix, patch_shape).shares
+    tiled = "" if c == 1 else "; the channels lie beside each other"
+    colours = (
+        "Red, green and blue are the three channels; zero is mid-grey"
+        if c == 3
+        else f"Red is positive, blue is negative, white is zero{tiled}"
+    )
+    return (
+        Section("What the patch metric has learned")
+        .prose(
+            f"M compares patches of {q} by {q} pixels with {c} channel{'s' if c > 1 else ''}: it is a matrix "
+            f"of {d} by {d}. Its leading eigenvectors are the patterns in a patch that the prediction "
+            f"depends on most. The first {len(shares)} hold {shares.sum():.1%} of its trace."
+        )
+        .figure(
+            plot_eigenvectors(feature_matrix, patch_shape),
+            caption=f"Leading eigenvectors of M, each on its own scale. {colours}. The sign of an "
+            "eigenvector means nothing: here the largest entry is positive.",
+            alt=f"The {len(shares)} leading eigenvectors of M as images of {q} by {q} pixels; their shares "
+            f"of the trace are {', '.join(f'{share:.1%}' for share in shares)}.",
+        )
+        .figure(
+            plot_spectrum(feature_matrix),
+            caption="Eigenvalues of M; those that are zero up to rounding are left out. The dashed line is "
+            "the identity of the same trace, the metric of the fixed kernel: directions above it are "
+            "stretched, those below shrunk. The effective rank is (tr M)² / tr(M²).",
+            alt="Eigenvalues of M from large to small on a log scale; the effective rank is "
+            f"{effective_rank(feature_matrix):.1f} of {d}.",
+        )
+    )
+
+
+def feature_maps_section(
+    images: Float[np.ndarray, "m c h w"],
+    before: Float[np.ndarray, "m rows cols"],
+    after: Float[np.ndarray, "m rows cols"],
+) -> Section:
+    """Where the model looks in a few images; at most four are shown."""
+    shown = slice(_MOST_SAMPLES)
+    return (
+        Section("Where the model looks")
+        .prose(
+            "At every position the map shows the length of the patch there. Before learning all directions "
+            "count alike (M is the identity); after learning those count most that M stretches."
+        )
+        .figure(
+            plot_feature_maps(images[shown], before[shown], after[shown]),
+            caption="Sample images, and |M^(1/2) x[u]| at every position u before and after learning. Every "
+            "panel has its own colour scale, dark for its smallest and bright for its largest value; the "
+            "range is written below.",
+            alt=f"{len(images[shown])} sample images, each with its map before and after learning.",
+        )
+    )
+
+
+def confusion_section(
+    y_true: Shaped[np.ndarray, " n"], y_pred: Shaped[np.ndarray, " n"], classes: Sequence[object] | np.ndarray
+) -> Section:
+    """Which classes are taken for which on the test images; the most frequent mistakes by full name."""
+    counts = confusion_counts(y_true, y_pred, classes)
+    k, n, right = len(counts), len(y_true), int(np.trace(counts))
+    legend = ", numbers are counts." if k <= 20 else ". With this many classes the counts are left out."
+    section = Section("Mistakes").prose(
+        f"Of {n} test images in {k} classes, {right} were classified correctly and {n - right} were not."
+    )
+    section.figure(
+        plot_confusion(counts, classes),
+        caption=f"Confusion matrix on the test images. Colours are shares of the true class{legend}",
+        alt=f"Confusion matrix of {k} classes; {right} of {n} images are on the diagonal.",
+    )
+    if k > 2 and right < n:
+        section.table(
+            ["True class", "Taken for", "Images", "Share of the true class"],
+            _frequent_mistakes(counts, classes),
+            caption="The most frequent mistakes.",
+        )
+    return section
+
+
+def reproduction_section(
+    command: str, settings: Mapping[str, object], versions: Mapping[str, str], files: Mapping[str, str]
+) -> Section:
+    """The command and everything that it depends on, and what the run has left in its folder."""
+    section = Section("How to repeat this run").prose("The command:").code(command)
+    section.prose("All its settings:").settings(settings)
+    section.prose("The versions it ran with:").settings(versions)
+    if files:
+        section.prose("The files in its folder:").settings(files)
+    return section
+
+
+def _cells(record: RoundRecord, task: Task) -> list[object]:
+    return [
+        record.iteration,
+        f"{record.ridge:.3g}",
+        score_text(record.train_score, task),
+        score_text(record.loo_score, task),
+        ABSENT if np.isnan(record.loo_error) else f"{record.loo_error:.4g}",
+        score_text(record.test_score, task),
+        interval_text(record.test_interval, task),
+        f"{record.seconds:.1f}",
+    ]
+
+
+def _frequent_mistakes(
+    counts: Integer[np.ndarray, "k k"], classes: Sequence[object] | np.ndarray
+) -> list[list[object]]:
+    mistakes = counts - np.diag(np.diag(counts))
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:_MOST_CONFUSIONS]
+    pairs = [divmod(int(cell), len(counts)) for cell in order]
+    return [
+        [classes[i], classes[j], int(mistakes[i, j]), f"{mistakes[i, j] / counts[i].sum():.1%}"]
+        for i, j in pairs
+        if mistakes[i, j]
+    ]

@@ -1,0 +1,126 @@
+"""One HTML file that holds everything it shows."""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from convrfm.report.blocks import Block, Callout, Code, Highlights, Prose, Settings, Table, picture
+
+# Autoescape is on because class names, file names and notes come from users' data.
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("convrfm", "report"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+
+
+@dataclass
+class Section:
+    """A heading and what stands below it. Every method appends one block and gives the section back.
+
+    All texts are plain text: whatever they hold is shown letter by letter.
+    """
+
+    heading: str
+    blocks: list[Block] = field(default_factory=list)
+
+    def prose(self, text: str) -> "Section":
+        """A paragraph."""
+        return self._with(Prose(text))
+
+    def lead(self, text: str) -> "Section":
+        """A paragraph in larger type, for the sentence that matters most."""
+        return self._with(Prose(text, lead=True))
+
+    def note(self, *texts: str) -> "Section":
+        """Remarks that help to read what stands beside them."""
+        return self._with(Callout(texts, "note"))
+
+    def warning(self, *texts: str) -> "Section":
+        """Remarks that the reader must not miss."""
+        return self._with(Callout(texts, "warning"))
+
+    def highlights(self, items: Iterable[tuple[str, str]]) -> "Section":
+        """A row of large numbers: (value, what it is)."""
+        return self._with(Highlights(tuple(items)))
+
+    def figure(self, drawn: Figure | Axes, caption: str, alt: str) -> "Section":
+        """A picture with its caption, and `alt`: what it shows, for those who cannot see it."""
+        figure = drawn.get_figure(root=True) if isinstance(drawn, Axes) else drawn
+        assert figure is not None
+        return self._with(picture(figure, caption, alt))
+
+    def table(
+        self,
+        header: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        caption: str,
+        marked_row: int | None = None,
+    ) -> "Section":
+        """A table; `marked_row` is the index of a row to point out. Cells are shown by `str`."""
+        cells = tuple(tuple(str(cell) for cell in row) for row in rows)
+        return self._with(Table(tuple(header), cells, caption, marked_row))
+
+    def settings(self, items: Mapping[str, object]) -> "Section":
+        """Names and their values, shown by `str`."""
+        return self._with(Settings(tuple((name, str(value)) for name, value in items.items())))
+
+    def code(self, text: str) -> "Section":
+        """A command or a file, to be copied as it is."""
+        return self._with(Code(text))
+
+    def _with(self, block: Block) -> "Section":
+        self.blocks.append(block)
+        return self
+
+
+@dataclass
+class Page:
+    """A report: a title, a subtitle and sections.
+
+    Example:
+        >>> page = Page("Bars", "16 x 32 pixels")
+        >>> _ = page.section("Result").prose("Accuracy rose from 54% to 98%.")
+        >>> "<h1>Bars</h1>" in page.render()
+        True
+    """
+
+    title: str
+    subtitle: str = ""
+    sections: list[Section] = field(default_factory=list)
+
+    def section(self, heading: str) -> Section:
+        """Begin a new section at the end of the page."""
+        section = Section(heading)
+        self.sections.append(section)
+        return section
+
+    def render(self) -> str:
+        """The page as HTML. It refers to nothing outside itself and runs no scripts."""
+        return _TEMPLATES.get_template("page.html").render(page=self)
+
+    def write(self, path: str | Path) -> Path:
+        """Write the page in one step: a reader sees the old file or the new one, never half of one.
+
+        Missing folders on the way to `path` are made.
+
+        Returns:
+            The path that was written.
+        """
+        path = Path(path)
+        html = self.render()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            draft.write_text(html, encoding="utf-8")
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        return path

@@ -1,0 +1,23 @@
+import pytest
+from scipy.stats import binomtest
+
+from convrfm.errors import InputError
+from convrfm.maths.intervals import wilson_interval
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (1, 3), (874, 1000)])
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+def test_agrees_with_scipy(successes: int, n: int, confidence: float) -> None:
+    scipy_interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
+    assert wilson_interval(successes, n, confidence) == pytest.approx(tuple(scipy_interval), abs=1e-12)
+
+
+def test_stays_inside_zero_and_one() -> None:
+    assert wilson_interval(0, 20)[0] == 0.0
+    assert wilson_interval(20, 20)[1] == 1.0
+
+
+@pytest.mark.parametrize(("successes", "n", "confidence"), [(1, 0, 0.95), (-1, 5, 0.95), (6, 5, 0.95), (1, 5, 1.0)])
+def test_impossible_counts_are_refused(successes: int, n: int, confidence: float) -> None:
+    with pytest.raises(InputError, match="must be"):
+        wilson_interval(successes, n, confidence)

@@ -1,0 +1,43 @@
+"""Feature maps, matrices and correlations: what is drawn is what was given."""
+
+import numpy as np
+import pytest
+
+from convrfm.plots import plot_correlations, plot_feature_maps, plot_matrices
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_maps_are_drawn_each_on_its_own_scale(channels: int) -> None:
+    before, after = RNG.random((2, 2, 6, 10))
+    figure = plot_feature_maps(RNG.standard_normal((2, channels, 8, 12)), before, 1000 * after)
+    panels = np.array(figure.axes).reshape(2, 3)
+    for row, first, second in zip(panels, before, 1000 * after, strict=True):
+        for ax, feature_map in ((row[1], first), (row[2], second)):
+            np.testing.assert_array_equal(ax.images[0].get_array(), feature_map)
+            assert ax.images[0].get_clim() == (feature_map.min(), feature_map.max())
+
+
+def test_matrices_share_one_symmetric_scale() -> None:
+    matrices = {"a": np.array([[1.0, -3.0], [-3.0, 2.0]]), "b": np.eye(3)}
+    figure = plot_matrices(matrices)
+    drawn = [ax.images[0] for ax in figure.axes if ax.images]
+    for image, matrix in zip(drawn, matrices.values(), strict=False):
+        np.testing.assert_array_equal(image.get_array(), matrix)
+        assert image.get_clim() == (-3.0, 3.0)
+
+
+def test_zero_matrices_can_be_drawn() -> None:
+    plot_matrices({"zero": np.zeros((2, 2))}).draw_without_rendering()
+
+
+def test_bars_are_the_correlations_and_gaps_stay_gaps() -> None:
+    series = {"trained": np.array([0.9, np.nan]), "initial": np.array([0.1, -0.6])}
+    interval = np.array([[0.05, 0.2], [-0.7, -0.5]])
+    ax = plot_correlations(["conv1", "conv2"], series, {"initial": interval})
+    heights = {bars.get_label(): bars.datavalues for bars in ax.containers if hasattr(bars, "datavalues")}
+    np.testing.assert_array_equal(heights["trained"], series["trained"])
+    np.testing.assert_array_equal(heights["initial"], series["initial"])
+    assert ax.get_ylim()[0] < -0.6
+    ax.get_figure(root=True).draw_without_rendering()

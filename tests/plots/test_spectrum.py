@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+
+from convrfm.errors import InputError
+from convrfm.plots import effective_rank, plot_spectrum
+
+
+@pytest.mark.parametrize("k", [1, 3, 9])
+def test_effective_rank_of_a_projection_is_its_rank(k: int) -> None:
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((9, k)))[0]
+    assert effective_rank(5.0 * basis @ basis.T) == pytest.approx(k)
+
+
+def test_line_is_the_eigenvalues_without_those_that_are_zero() -> None:
+    ax = plot_spectrum(np.diag([4.0, 0.0, 1.0, 0.25]))
+    reference, line = ax.lines
+    np.testing.assert_array_equal(line.get_ydata(), [4.0, 1.0, 0.25, np.nan])
+    assert reference.get_ydata()[0] == pytest.approx(5.25 / 4)
+    assert ax.get_yscale() == "log"
+
+
+def test_identity_lies_on_its_reference() -> None:
+    ax = plot_spectrum(np.eye(9, dtype=np.float32))
+    ax.get_figure(root=True).draw_without_rendering()
+    assert ax.get_title(loc="left") == "effective rank 9.0 of 9"
+
+
+def test_a_matrix_without_trace_is_refused() -> None:
+    with pytest.raises(InputError, match="positive trace"):
+        effective_rank(np.zeros((4, 4)))

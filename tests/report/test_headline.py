@@ -1,0 +1,54 @@
+import pytest
+
+from convrfm.report.fit_record import RoundRecord
+from convrfm.report.headline import choice, headline, interval_text, score_text
+
+
+def a_round(
+    iteration: int, loo: float, test: float | None = None, interval: tuple[float, float] | None = None
+) -> RoundRecord:
+    return RoundRecord(iteration, 1e-3, 1.0, loo, 0.1, test, interval, 1.0)
+
+
+def test_a_rise_is_told_with_its_interval() -> None:
+    rounds = [a_round(0, 0.8, 0.812), a_round(1, 0.9, 0.874, (0.841, 0.902))]
+    assert headline(rounds, 1, "classification", 1000) == (
+        "After 1 update of the patch metric the test accuracy rose from 81.2% (fixed kernel) to 87.4% "
+        "(95% interval 84.1 to 90.2; n = 1000)."
+    )
+
+
+def test_a_rise_within_the_interval_may_be_chance() -> None:
+    rounds = [a_round(0, 0.8, 0.812), a_round(1, 0.9, 0.82, (0.79, 0.85))]
+    assert "may be chance" in headline(rounds, 1, "classification", 100)
+
+
+@pytest.mark.parametrize(("after", "words"), [(0.79, "did not rise but fell from 81.2%"), (0.8121, "is what it was")])
+def test_no_rise_is_told_as_such(after: float, words: str) -> None:
+    text = headline([a_round(0, 0.8, 0.812), a_round(1, 0.9, after)], 1, "classification", 100)
+    assert words in text
+    assert "rose" not in text
+
+
+def test_a_kept_fixed_kernel_is_told_as_such() -> None:
+    text = headline([a_round(0, 0.9, 0.812), a_round(1, 0.8, 0.9)], 0, "classification", 100)
+    assert text.startswith("No update of the patch metric was kept")
+    assert "90.0%" not in text
+
+
+def test_without_test_images_leave_one_out_is_called_optimistic() -> None:
+    text = headline([a_round(0, 0.8), a_round(1, 0.9)], 1, "regression", 0)
+    assert "leave-one-out R² rose from 0.800 (fixed kernel) to 0.900" in text
+    assert "optimistic" in text
+    assert "optimistic" not in headline([a_round(0, 0.8)], 0, "regression", 0)
+
+
+def test_the_criterion_is_named() -> None:
+    assert "leave-one-out score" in choice(3, "leave-one-out")
+    assert "score on the selection set" in choice(3, "the selection set")
+    assert "nothing was chosen" in choice(3, None)
+
+
+def test_absent_scores_are_dashes() -> None:
+    assert score_text(None, "classification") == score_text(float("nan"), "regression") == "—"
+    assert interval_text(None, "classification") == "—"
