@@ -3,8 +3,8 @@
     python benchmarks/cnfa_cost.py --out docs/cnfa_cost [--data DATA]
 
 Every case runs in a process of its own, so that its peak memory is its own. `training step` is a forward and backward
-pass of ResNet-20. `unfolded` is the procedure that the meter replaces: unfold the patches of one layer, rebuild the network
-as a function of them, and take `vmap(jacrev)` over images, one layer at a time.
+pass of ResNet-20. `unfolded` is the procedure that the meter replaces: unfold the patches of one layer, rebuild the
+network as a function of them, and take `vmap(jacrev)` over images, one layer at a time.
 """
 
 import argparse
@@ -24,7 +24,13 @@ from convrfm import cnfa
 from convrfm.networks import load_weights, resnet20
 
 UNFOLDED_OUTPUTS = 50
-"""On ResNet-18 the unfolded procedure is timed for this many of its 1000 outputs and scaled up; one layer is timed in full."""
+"""On ResNet-18 the unfolded procedure is timed for this many of its 1000 outputs and scaled; one layer is timed in full."""
+HEADING = """# What the meter costs
+
+Written by `python benchmarks/cnfa_cost.py --out docs/cnfa_cost --data DATA`. Each case runs in a process of its own, with one
+thread unless said otherwise. Times are processor seconds, memory is the peak beyond the imported libraries.
+
+"""
 
 
 def images(*shape: int) -> Tensor:
@@ -129,7 +135,8 @@ def four_layers_unfolded() -> dict[str, float]:
 def four_layers_agree() -> dict[str, float]:
     network, x = four_layers(), images(4, 3, 32, 32)
     expected = unfolded_agop(network, network[2], x)
-    return {"relative_difference": float((cnfa.patch_agop(network, x, "2") - expected).abs().max() / expected.abs().max())}
+    difference = cnfa.patch_agop(network, x, "2") - expected
+    return {"relative_difference": float(difference.abs().max() / expected.abs().max())}
 
 
 def resnet18_probed() -> dict[str, float]:
@@ -188,7 +195,8 @@ def peak_bytes() -> int:
 
 def in_a_process(case: str, threads: int, data: Path | None) -> dict[str, float]:
     command = [sys.executable, __file__, "--case", case, "--threads", str(threads)]
-    done = subprocess.run([*command, *(["--data", str(data)] if data else [])], capture_output=True, text=True, check=True)
+    command += [] if data is None else ["--data", str(data)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     print(case, found, flush=True)
     return found
@@ -200,8 +208,8 @@ def run_case(case: str, threads: int, data: Path | None) -> None:
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     torch.set_num_threads(threads)
-    cnfa.measure(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(8, 2)), images(2, 3, 4, 4))  # imports,
-    allocator before = peak_bytes()
+    cnfa.measure(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(8, 2)), images(2, 3, 4, 4))  # warm
+    before = peak_bytes()
     found = squeezenet(data) if case == "squeezenet" and data else ALONE[case]()
     print(json.dumps({**found, "peak_bytes": peak_bytes() - before}))
 
@@ -232,7 +240,7 @@ def rows(found: dict[str, dict[str, float]]) -> list[tuple[str, str, str]]:
             "at least 10",
         ),
         (
-            "ResNet-18, 224 x 224, all convolutions: unfolded (scaled from 50 outputs) / meter with 16 probes, time an image",
+            "ResNet-18, 224 x 224: unfolded (scaled from 50 outputs) / meter with 16 probes, time an image",
             f"{whole['seconds_per_image'] / probed['seconds_per_image']:.0f} "
             f"({whole['seconds_per_image']:.0f} s / {probed['seconds_per_image']:.2f} s)",
             "at least 300",
@@ -268,12 +276,13 @@ def main() -> None:
     if arguments.data:
         found["squeezenet"] = in_a_process("squeezenet", 2, arguments.data)
     lines = ["| what | measured | asked |", "| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in rows(found))]
-    text = "# What the meter costs\n\nWritten by `python benchmarks/cnfa_cost.py --out docs/cnfa_cost --data DATA`; one
-    thread " text += "unless said otherwise, each case in a process of its own.\n\n" + "\n".join(lines) + "\n"
+    text = HEADING + "\n".join(lines) + "\n"
     print(text)
     if arguments.out:
-        arguments.out.with_suffix(".json").write_text(json.dumps({"torch": torch.__version__, **found}, indent=1) +
-        "\n") arguments.out.with_suffix(".md").write_text(text)
+        arguments.out.with_suffix(".json").write_text(
+            json.dumps({"torch": torch.__version__, **found}, indent=1) + "\n"
+        )
+        arguments.out.with_suffix(".md").write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
 """The report of a measurement: layers in forward order, as a table, as JSON, on disk."""
 
+import csv
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.figure import Figure
+
 from ..errors import InputError, MissingDependencyError
 from .layer_report import LayerReport
+from .pictures import correlation_bars, matrix_panels
 from .saving import load_folder, save_folder, write_text
 
 if TYPE_CHECKING:
@@ -76,6 +81,19 @@ class Report:
         """Write `report.json` and `layers.safetensors` (W and G of every layer) into a folder."""
         save_folder(Path(folder), without_nan(self.to_dict()), self.layers)
 
+    def to_csv(self) -> str:
+        """The rows of `to_frame` as comma-separated values."""
+        return csv_text([layer_row(layer) for layer in self.layers])
+
+    def plot(self, layer: str | None = None, measure: str = "pearson") -> Figure:
+        """The bars of the paper's Figure 1A, or of one layer the matrices of Figure 1B.
+
+        Args:
+            layer: Name of a layer with one group and small patches; None for the bars of all layers.
+            measure: What the bars show, "pearson" or "cosine".
+        """
+        return correlation_bars(self.layers, measure) if layer is None else matrix_panels(self[layer])
+
     @classmethod
     def load(cls, folder: str | Path) -> "Report":
         """Read a report that `save` wrote.
@@ -109,6 +127,15 @@ def layer_row(layer: LayerReport) -> dict[str, Any]:
             if estimate["interval"] is not None:
                 row[f"{column}_low"], row[f"{column}_high"] = estimate["interval"]
     return row
+
+
+def csv_text(rows: Sequence[dict[str, Any]]) -> str:
+    """A table with a column for every key of any row."""
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, list(dict.fromkeys(column for row in rows for column in row)))
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
 
 
 def without_nan(data: Any) -> Any:

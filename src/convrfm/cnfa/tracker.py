@@ -1,7 +1,5 @@
 """The ansatz along training: measured every so many steps, kept on disk, resumable."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +14,7 @@ from ..errors import InputError, ModelFileError
 from .capture import Head
 from .layers import unwrapped
 from .measuring import DEFAULT_BUDGET, measure
-from .report import Report, layer_row, without_nan
+from .report import Report, csv_text, layer_row, without_nan
 from .saving import write_tensors, write_text
 
 RECORDS = "track.jsonl"
@@ -123,12 +121,7 @@ class Tracker:
     def to_csv(self, path: str | Path) -> None:
         """Write one line per step and layer."""
         rows = [{"step": record["step"], **row} for record in self.records for row in record["layers"]]
-        columns = list(dict.fromkeys(column for row in rows for column in row))
-        text = io.StringIO(newline="")
-        table = csv.DictWriter(text, columns)
-        table.writeheader()
-        table.writerows(rows)
-        write_text(Path(path), text.getvalue())
+        write_text(Path(path), csv_text(rows))
 
     def _record(self, step: int, report: Report) -> None:
         rows = [without_nan(layer_row(layer)) for layer in report.layers]

@@ -1,5 +1,1 @@
-<<<<<<< HEAD
-"""One experiment of the paper a file."""
-=======
 """The paper's experiments, and the tour: each from one command."""
->>>>>>> main

@@ -1,7 +1,7 @@
 """The star task of the published run, from its seeds: `python -m convrfm.experiments.star`.
 
-Radhakrishnan et al. 2024 publish one run: 50 training images, depth 1, patches of 11 x 11, ridge 1e-3, one update from the
-AGOP of the first 20 images; 77.95% becomes 94.83%. The same draw is made again here, number by number.
+Radhakrishnan et al. 2024 publish one run: 50 training images, depth 1, patches of 11 x 11, ridge 1e-3, one update from
+the AGOP of the first 20 images; 77.95% becomes 94.83%. The same draw is made again here, number by number.
 """
 
 import random
@@ -21,8 +21,8 @@ Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 def published_star(seed: int, n_train: int, n_test: int) -> Split:
     """Images and labels for training and testing as the published code draws them from a seed.
 
-    A pool of n_train + n_test images of each class is shuffled; the first n_train are for training, all others for testing.
-    So the classes of a small training set are not of equal size, which is what makes single draws vary.
+    A pool of n_train + n_test images of each class is shuffled; the first n_train are for training, all others for
+    testing. So the classes of a small training set are not of equal size, which is what makes single draws vary.
     """
     offsets, noise = random.Random(seed), np.random.RandomState(seed)
     n = n_train + n_test
