@@ -24,11 +24,11 @@ from convrfm import cnfa
 from convrfm.networks import load_weights, resnet20
 
 UNFOLDED_OUTPUTS = 50
-"""On ResNet-18 the unfolded procedure is timed for this many of its 1000 outputs and scaled; one layer is timed in full."""
+"""How many of ResNet-18's 1000 outputs the unfolded procedure is timed for; one layer is timed for all."""
 HEADING = """# What the meter costs
 
-Written by `python benchmarks/cnfa_cost.py --out docs/cnfa_cost --data DATA`. Each case runs in a process of its own, with one
-thread unless said otherwise. Times are processor seconds, memory is the peak beyond the imported libraries.
+Written by `python benchmarks/cnfa_cost.py --out docs/cnfa_cost --data DATA`. Each case runs in a process of its own,
+with one thread unless said otherwise. Times are processor seconds; memory is the peak beyond the imported libraries.
 
 """
 

@@ -43,16 +43,16 @@ def test_rotation_control_is_the_explicit_average_over_random_orthogonal_matrice
     filters, covariance = moments.filters[0], moments.covariance[0]
     generator = torch.Generator().manual_seed(5)
     cosines = []
-    for _ in range(2000):
+    for _ in range(800):
         q, r = torch.linalg.qr(torch.randn(4, 4, generator=generator, dtype=torch.float64))
         q = q * r.diagonal().sign()
         agop = filters.T @ q @ covariance @ q.T @ filters
         cnfm = filters.T @ filters
         cosines.append((agop * cnfm).sum() / (agop.norm() * cnfm.norm()))
     expected = torch.stack(cosines)
-    found = controls.rotated(moments, 2000, torch.Generator().manual_seed(6)).cosine
-    assert found.value == pytest.approx(float(expected.mean()), abs=4 * float(expected.std()) / 1000**0.5)
-    assert found.standard_error == pytest.approx(float(expected.std()), rel=0.05)
+    found = controls.rotated(moments, 800, torch.Generator().manual_seed(6)).cosine
+    assert found.value == pytest.approx(float(expected.mean()), abs=4 * float(expected.std()) / 400**0.5)
+    assert found.standard_error == pytest.approx(float(expected.std()), rel=0.1)
 
 
 def test_rotation_of_a_depthwise_layer_permutes_the_gains() -> None:
@@ -64,8 +64,8 @@ def test_rotation_of_a_depthwise_layer_permutes_the_gains() -> None:
         if len(order.unique()) == 3:
             agop = gains[order].reshape(3, 1, 1) * cnfm
             expected.append((agop * cnfm).sum() / (agop.norm() * cnfm.norm()))
-    found = controls.rotated(moments, 1000, torch.Generator().manual_seed(0)).cosine
-    assert found.value == pytest.approx(float(torch.stack(expected).mean()), abs=0.03)
+    found = controls.rotated(moments, 600, torch.Generator().manual_seed(0)).cosine
+    assert found.value == pytest.approx(float(torch.stack(expected).mean()), abs=0.04)
 
 
 def test_change_control_is_taken_with_the_change_on_both_sides() -> None:

@@ -26,7 +26,7 @@ def correlation_bars(layers: Sequence[LayerReport], measure: str = "pearson") ->
     layers = [layer for layer in layers if not layer.final]
     if not layers or measure not in ("pearson", "cosine"):
         raise InputError(f'bars need a layer beside the final one, and measure "pearson" or "cosine"; got {measure!r}.')
-    named = {
+    named: dict[str, list[Comparison | None]] = {
         "CNFM and AGOP": [layer.correlations.trained for layer in layers],
         "the same, G rotated": [layer.correlations.rotated for layer in layers],
         "the same, initial network": [layer.correlations.initial for layer in layers],

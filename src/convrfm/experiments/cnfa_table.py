@@ -121,6 +121,7 @@ COLUMNS = (
     "rotated",
     "excess",
     "Pearson, power 1/2",
+    "rotated, power 1/2",
     "fresh network",
     "fresh CNFM vs trained",
     "rank of G / rows",
@@ -128,12 +129,13 @@ COLUMNS = (
 
 
 def table(report: Report) -> str:
-    """One line per layer that counts; "excess" is what the rotation control leaves unexplained, in its standard deviations."""
+    """One line per layer that counts."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
     for layer in counted(report):
         trained, rotated = layer.correlations.trained, layer.correlations.rotated
         initial, moved = layer.correlations.initial, layer.correlations.initial_cnfm
         assert rotated is not None and initial is not None and moved is not None
+        assert trained.pearson_half is not None and rotated.pearson_half is not None
         low, high = trained.cosine.interval or (float("nan"), float("nan"))
         cells = (
             layer.name,
@@ -144,7 +146,8 @@ def table(report: Report) -> str:
             f"{trained.pearson.value:.3f}",
             f"{rotated.pearson.value:.3f} ± {rotated.pearson.standard_error:.3f}",
             f"{excess(layer):+.1f}",
-            f"{trained.pearson_half.value if trained.pearson_half else float('nan'):.3f}",
+            f"{trained.pearson_half.value:.3f}",
+            f"{rotated.pearson_half.value:.3f} ± {rotated.pearson_half.standard_error:.3f}",
             f"{initial.pearson.value:.3f}",
             f"{moved.pearson.value:.3f}",
             f"{layer.effective_ranks['delta'] / (layer.filters.shape[1] * layer.groups):.2f}",
@@ -171,12 +174,17 @@ def summary(report: Report) -> str:
     trained = median(layer.correlations.trained.pearson.value for layer in layers)
     rotated = median(layer.correlations.rotated.pearson.value for layer in layers if layer.correlations.rotated)
     fresh = median(layer.correlations.initial.pearson.value for layer in layers if layer.correlations.initial)
+    halves = [(layer.correlations.trained.pearson_half, layer.correlations.rotated) for layer in layers]
+    half = median(estimate.value for estimate, _ in halves if estimate)
+    rotated_half = median(control.pearson_half.value for _, control in halves if control and control.pearson_half)
     above = sum(excess(layer) > 2 for layer in layers)
+    below = sum(excess(layer) < -2 for layer in layers)
     high = sum(layer.correlations.trained.pearson.value > 0.9 for layer in layers)
     return (
-        f"{len(layers)} layers: median Pearson correlation {trained:.3f}, of the rotation control {rotated:.3f}, of a fresh "
-        f"network {fresh:.3f}. {high} layers are above 0.9; {above} exceed their control by more than two of its standard "
-        "deviations."
+        f"{len(layers)} layers: median Pearson correlation {trained:.3f}, of the rotation control {rotated:.3f}, of a "
+        f"fresh network {fresh:.3f}; with the AGOP to the power 1/2 {half:.3f}, of its control {rotated_half:.3f}. "
+        f"{high} layers are above 0.9. {above} exceed their control by more than two of its standard deviations, "
+        f"{below} fall below it by more than two."
     )
 
 

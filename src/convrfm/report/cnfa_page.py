@@ -36,9 +36,7 @@ def cnfa_page(
     if command is not None or settings:
         sections.append(_again(command, settings or {}))
     outputs = (
-        f"{report.n_outputs} outputs"
-        if report.probes is None
-        else f"{report.probes} probes of {report.n_outputs} outputs"
+        f"{report.n_outputs} outputs" if report.probes is None else f"{report.probes} probes of {report.n_outputs}"
     )
     return Page(title, f"{report.n_images} images, {outputs}, {len(report.layers)} layers", sections)
 
@@ -46,8 +44,8 @@ def cnfa_page(
 def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str]) -> Section:
     section = Section("In short")
     section.lead(
-        "The ansatz says that in each layer the covariance of the filters (CNFM) is proportional to the average gradient "
-        "outer product of patches (AGOP)."
+        "The ansatz says that in each layer the covariance of the filters (CNFM) is proportional to the average "
+        "gradient outer product of patches (AGOP)."
     )
     section.highlights(_medians(counted))
     section.prose(
@@ -55,16 +53,14 @@ def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str
         "spectrum of the gradients and turns them at random: only what exceeds it speaks for the ansatz."
     )
     final = [layer.name for layer in report.layers if layer.final]
-    remarks = [
-        f"Layer {name} makes the outputs: its AGOP is its CNFM by construction and is left out." for name in final
-    ]
+    remarks = [f"Layer {name} makes the outputs: its AGOP is its CNFM by construction." for name in final]
     if all(layer.correlations.initial is None for layer in report.layers):
         remarks.append("No initial network was given: correlations at initialisation could not be measured.")
     return section.note(*remarks, *notes) if remarks or notes else section
 
 
 def _medians(counted: Sequence[LayerReport]) -> list[tuple[str, str]]:
-    named = {
+    named: dict[str, list[Comparison | None]] = {
         "Pearson correlation of CNFM and AGOP": [layer.correlations.trained for layer in counted],
         "the same with gradients rotated": [layer.correlations.rotated for layer in counted],
         "the same in the initial network": [layer.correlations.initial for layer in counted],
@@ -92,7 +88,7 @@ def _table(counted: Sequence[LayerReport]) -> Section:
             " x ".join(map(str, layer.patch_shape)),
             _cell(layer.correlations.trained.cosine),
             _cell(layer.correlations.trained.pearson),
-            _pearson(layer.correlations.rotated, spread=True),
+            _cell(layer.correlations.rotated.pearson if layer.correlations.rotated else None),
             _cell(layer.correlations.trained.pearson_half),
             _pearson(layer.correlations.initial),
             _pearson(layer.correlations.initial_cnfm),
@@ -130,11 +126,8 @@ def _again(command: str | None, settings: Mapping[str, object]) -> Section:
     return section.settings(settings) if settings else section
 
 
-def _pearson(comparison: Comparison | None, spread: bool = False) -> str:
-    if comparison is None:
-        return ""
-    estimate = comparison.pearson
-    return f"{estimate.value:.3f} ± {estimate.standard_error or 0:.3f}" if spread else f"{estimate.value:.3f}"
+def _pearson(comparison: Comparison | None) -> str:
+    return "" if comparison is None else f"{comparison.pearson.value:.3f}"
 
 
 def _cell(estimate: Estimate | None) -> str:
@@ -142,8 +135,6 @@ def _cell(estimate: Estimate | None) -> str:
         return ""
     if estimate.interval is not None:
         return f"{estimate.value:.3f} [{estimate.interval[0]:.3f}, {estimate.interval[1]:.3f}]"
-    return (
-        f"{estimate.value:.3f}"
-        if estimate.standard_error is None
-        else f"{estimate.value:.3f} ± {estimate.standard_error:.3f}"
-    )
+    if estimate.standard_error is not None:
+        return f"{estimate.value:.3f} ± {estimate.standard_error:.3f}"
+    return f"{estimate.value:.3f}"
