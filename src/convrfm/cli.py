@@ -1,73 +1,265 @@
-"""The command line."""
+"""The command line: `convrfm demo | fit | predict | cnfa | doctor`."""
 
+import csv
+import functools
 import shlex
 import sys
+import warnings
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from convrfm.cnfa import Report
-from convrfm.errors import ConvRFMError
-from convrfm.experiments.cnfa_run import run_cnfa
+from . import datasets, kernels
+from .cnfa import Report
+from .datasets import Preprocessing
+from .errors import ConvRFMError
+from .estimators import ConvRFMClassifier, load
+from .experiments.cnfa_run import Scale, run_cnfa
+from .experiments.demo import run_demo
+from .experiments.doctor import findings
+from .experiments.fit_run import prepare_folder, write_run
+from .report import RoundRecord
+from .storage.atomic import written_whole
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Feature learning in convolutional networks.")
+app = typer.Typer(
+    help="Feature learning in convolutional networks: measured, and learned without back-propagation.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+console = Console()
+complaints = Console(stderr=True)
 
 
-@app.callback()
-def convrfm() -> None:
-    """Feature learning in convolutional networks: measured, and learned without back-propagation."""
+class KernelName(StrEnum):
+    """Which kernel of the infinitely wide network."""
+
+    NTK = "ntk"
+    NNGP = "nngp"
 
 
-@app.command("cnfa")
-def cnfa_command(
-    network: Annotated[str, typer.Argument(help="torchvision:NAME[@WEIGHTS], timm:NAME or package.module:factory")],
-    data: Annotated[str, typer.Argument(help="folder of pictures, .npz, or the name of a data set")],
-    out: Annotated[Path, typer.Option(help="folder for report.html, report.json, layers.safetensors, layers.csv")],
-    weights: Annotated[Path | None, typer.Option(help="trained weights: .safetensors, .pt or .pth")] = None,
-    initial: Annotated[Path | None, typer.Option(help="initial weights of the same network")] = None,
-    layers: Annotated[str | None, typer.Option(help="names of layers, separated by commas; all by default")] = None,
-    probes: Annotated[int | None, typer.Option(help="random-sign probes; all outputs exactly by default")] = None,
-    n_images: Annotated[int, typer.Option(help="how many images")] = 100,
-    image_size: Annotated[int | None, typer.Option(help="side that pictures are brought to")] = None,
-    scale: Annotated[str, typer.Option(help="imagenet (mean and deviation) or none (0 to 1)")] = "imagenet",
-    device: Annotated[str | None, typer.Option(help="such as cuda; the CPU by default")] = None,
-    seed: Annotated[int, typer.Option(help="of every draw")] = 0,
+class Unreadable(StrEnum):
+    """What happens to a picture that cannot be read."""
+
+    ERROR = "error"
+    SKIP = "skip"
+
+
+def worded(command: Callable[..., None]) -> Callable[..., None]:
+    """Show the library's own errors as sentences, not as tracebacks; leave with 2, or 130 after Ctrl-C."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **keywords: Any) -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = lambda message, *_: complaints.print(f"[yellow]{message}[/]")
+                command(*args, **keywords)
+        except ConvRFMError as error:
+            complaints.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as interrupt:
+            complaints.print("interrupted before the first round was finished: nothing is kept.")
+            raise typer.Exit(130) from interrupt
+
+    return wrapped
+
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        help="A folder with one sub-folder per class, a .npz, bars, noisy-digits, star, sklearn:digits or torchvision:NAME."
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Decides every draw.")]
+Device = Annotated[str, typer.Option(help='"auto" takes a GPU where there is one.')]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+ImageSize = Annotated[int | None, typer.Option(help="Bring pictures to this height and width.", min=1)]
+
+
+@app.command()
+@worded
+def fit(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/fit"),
+    kernel: Annotated[KernelName, typer.Option(help="Kernel of the infinitely wide network.")] = KernelName.NTK,
+    depth: Annotated[int, typer.Option(help="Convolutions of the network.")] = 3,
+    patch_size: Annotated[int, typer.Option(help="Side of the patches.")] = 3,
+    iterations: Annotated[int, typer.Option(help="Updates of the patch metric M.")] = 3,
+    ridge: Annotated[float | None, typer.Option(help="Regularisation; by default the best by leave-one-out.")] = None,
+    agop_samples: Annotated[int | None, typer.Option(help="Images at which gradients are taken; default all.")] = None,
+    n_train: Annotated[int | None, typer.Option(help="Training images, drawn by class; default all.")] = None,
+    n_test: Annotated[int | None, typer.Option(help="Test images, drawn by class; default all.")] = None,
+    image_size: ImageSize = None,
+    centre: Annotated[
+        bool, typer.Option("--centre", help="Subtract each channel's mean over training images.")
+    ] = False,
+    sigma: Annotated[float | None, typer.Option(help="Noise level of bars and noisy-digits.")] = None,
+    unreadable: Annotated[Unreadable, typer.Option(help="Stop at a broken picture, or skip it.")] = Unreadable.ERROR,
+    download: Annotated[bool, typer.Option("--download", help="Let torchvision fetch data.")] = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in --out.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn from images: a model, its metrics, predictions, plots and a report in one folder."""
+    settings = {name: value for name, value in locals().items() if name not in ("out", "quiet", "overwrite")}
+    architecture = kernels.vanilla(depth, patch_size)
+    images = datasets.load(
+        data,
+        n_train=n_train,
+        n_test=n_test,
+        seed=seed,
+        image_size=None if image_size is None else (image_size, image_size),
+        centre=centre,
+        unreadable=unreadable.value,
+        sigma=sigma,
+        download=download,
+    )
+    folder = prepare_folder(out, overwrite=overwrite)
+    for note in images.notes:
+        complaints.print(f"[dim]{note}[/]")
+    model = ConvRFMClassifier(
+        kernels.NTK(architecture) if kernel is KernelName.NTK else kernels.NNGP(architecture),
+        n_iterations=iterations,
+        ridge="loo" if ridge is None else ridge,
+        agop_samples=agop_samples,
+        device=device,
+        random_state=seed,
+        verbose=not quiet,
+    ).fit(images.x_train, images.y_train)
+    rounds = write_run(folder, model, images, settings, shlex.join(["convrfm", *sys.argv[1:]]))
+    console.print(rounds_table(rounds, model.best_iteration_))
+    console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+
+
+@app.command()
+@worded
+def predict(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or a saved model.")],
+    data: Annotated[str, typer.Argument(help="A picture, a folder of pictures with or without classes, or a .npz.")],
+    out: Annotated[Path, typer.Option(help="Table to write.")] = Path("predictions.csv"),
+    unreadable: Annotated[Unreadable, typer.Option(help="Stop at a broken picture, or skip it.")] = Unreadable.ERROR,
+    quiet: Quiet = False,
+) -> None:
+    """Label images with a fitted model."""
+    model = load(run / "model.safetensors" if run.is_dir() else run)
+    channels, height, width = model.x_fit_.shape[1:]
+    preprocessing = model.preprocessing_ or Preprocessing((height, width), channels)
+    x, names, labels, notes = datasets.load_for_prediction(data, preprocessing, unreadable=unreadable.value)
+    predicted = model.predict(x)
+    with written_whole(out) as partial, partial.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["name", "predicted"] if labels is None else ["name", "true", "predicted"])
+        truths = [[]] * len(names) if labels is None else [[label] for label in labels]
+        table.writerows([name, *truth, label] for name, truth, label in zip(names, truths, predicted, strict=True))
+    for note in () if quiet else notes:
+        complaints.print(f"[dim]{note}[/]")
+    if labels is not None:
+        console.print(f"accuracy: {np.mean(predicted == labels):.2%} of {len(labels)} images")
+    elif len(names) == 1:
+        console.print(f"{names[0]}: {predicted[0]}", highlight=False)
+    console.print(f"predictions: {out}", soft_wrap=True)
+
+
+@app.command()
+@worded
+def cnfa(
+    network: Annotated[str, typer.Argument(help="torchvision:NAME[@WEIGHTS], timm:NAME or package.module:factory.")],
+    data: Annotated[str, typer.Argument(help="A folder of pictures with or without classes, a .npz, or a data set.")],
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("runs/cnfa"),
+    weights: Annotated[Path | None, typer.Option(help="Trained weights: .safetensors, .pt or .pth.")] = None,
+    initial: Annotated[Path | None, typer.Option(help="Initial weights, for the controls that need them.")] = None,
+    layers: Annotated[str | None, typer.Option(help="Names of layers, separated by commas; default all.")] = None,
+    probes: Annotated[int | None, typer.Option(help="Random-sign probes; by default all outputs exactly.")] = None,
+    n_images: Annotated[int, typer.Option(help="Images, drawn at random.", min=1)] = 100,
+    image_size: ImageSize = None,
+    scale: Annotated[Scale, typer.Option(help="imagenet: its mean and deviation; none: 0 to 1.")] = Scale.IMAGENET,
+    seed: Seed = 0,
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in --out.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure patch-AGOP against filter covariance in every layer of a network."""
-    try:
-        report = run_cnfa(
-            network,
-            data,
-            out,
-            weights=weights,
-            initial=initial,
-            layers=layers.split(",") if layers else None,
-            probes=probes,
-            n_images=n_images,
-            image_size=None if image_size is None else (image_size, image_size),
-            scale=scale,
-            device=device,
-            seed=seed,
-            command=shlex.join(["convrfm", *sys.argv[1:]]),
-        )
-    except ConvRFMError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(2) from error
-    Console().print(_table(report))
-    typer.echo(f"Wrote {out / 'report.html'}")
+    report = run_cnfa(
+        network,
+        data,
+        prepare_folder(out, overwrite=overwrite),
+        weights=weights,
+        initial=initial,
+        layers=layers.split(",") if layers else None,
+        probes=probes,
+        n_images=n_images,
+        image_size=None if image_size is None else (image_size, image_size),
+        scale=scale,
+        device=device,
+        seed=seed,
+        command=shlex.join(["convrfm", *sys.argv[1:]]),
+        progress=not quiet,
+    )
+    console.print(layers_table(report))
+    console.print(f"report: {out / 'report.html'}", soft_wrap=True)
 
 
-def _table(report: Report) -> Table:
-    table = Table("layer", "kind", "cosine", "Pearson", "rotated")
+@app.command()
+@worded
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("runs/demo"),
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """The tour: star, noisy digits and two photographs, in minutes on two cores."""
+    results, report = run_demo(out, seed=seed, device=device, verbose=not quiet)
+    table = Table("task", "images", "fixed kernel", "ConvRFM", "updates", title="test accuracy")
+    for result in results:
+        table.add_row(result.name, result.images, result.fixed, result.learned, result.updates)
+    console.print(table)
+    console.print(f"report: {report}", soft_wrap=True)
+
+
+@app.command()
+@worded
+def doctor() -> None:
+    """Engines, threads, GPU and versions of this machine."""
+    table = Table(show_header=False)
+    for name, finding in findings():
+        table.add_row(name, finding)
+    console.print(table)
+
+
+def layers_table(report: Report) -> Table:
+    """Correlation of CNFM and AGOP in every layer, beside its rotation control."""
+    table = Table("layer", "kind", "cosine", "Pearson", "G rotated")
     for layer in report.layers:
-        if layer.final:
-            table.add_row(layer.name, layer.kind, "1 by construction", "", "")
-            continue
         trained, rotated = layer.correlations.trained, layer.correlations.rotated
-        assert rotated is not None
+        if layer.final or rotated is None:
+            table.add_row(layer.name, layer.kind, "1 by construction")
+            continue
         values = (trained.cosine.value, trained.pearson.value, rotated.pearson.value)
         table.add_row(layer.name, layer.kind, *(f"{value:.3f}" for value in values))
     return table
+
+
+def rounds_table(rounds: list[RoundRecord], best_iteration: int) -> Table:
+    """Accuracy of every round; the kept one is marked."""
+    table = Table("round", "ridge", "train", "leave-one-out", "test (95% interval)", "seconds")
+    for record in rounds:
+        low, high = record.test_interval or (float("nan"), float("nan"))
+        table.add_row(
+            f"{record.iteration}{' *' if record.iteration == best_iteration else ''}",
+            f"{record.ridge:.1e}",
+            f"{record.train_score:.1%}",
+            f"{record.loo_score:.1%}",
+            f"{record.test_score:.1%} ({low:.1%} to {high:.1%})",
+            f"{record.seconds:.1f}",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    app()

@@ -1,6 +1,7 @@
 """What `convrfm cnfa` does: a network and images by name, in; a folder with the report, out."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,14 @@ from ..errors import InputError
 from ..networks import load_network, load_weights
 from ..report.cnfa_page import cnfa_page
 
-SCALES = {
-    "imagenet": (torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])),
-    "none": (torch.zeros(1), torch.ones(1)),
-}
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Scale(StrEnum):
+    """What becomes of pixels from 0 to 1."""
+
+    IMAGENET = "imagenet"
+    NONE = "none"
 
 
 def images_by_name(
@@ -58,9 +63,9 @@ def run_cnfa(
     probes: int | None = None,
     n_images: int = 100,
     image_size: tuple[int, int] | None = None,
-    scale: str = "imagenet",
+    scale: Scale = Scale.IMAGENET,
     batch_size: int = 50,
-    device: str | None = None,
+    device: str = "auto",
     seed: int = 0,
     command: str | None = None,
     progress: bool = True,
@@ -77,9 +82,9 @@ def run_cnfa(
         probes: Random-sign probes; None for all outputs exactly.
         n_images: How many images.
         image_size: As for `images_by_name`.
-        scale: "imagenet" to subtract its mean and divide by its standard deviation (three channels), "none" for 0 to 1.
+        scale: Whether images of three channels lose the mean of ImageNet and are divided by its standard deviation.
         batch_size: Images at a time; fewer where memory asks for it.
-        device: Where to measure; None for the CPU.
+        device: Where to measure; "auto" takes a GPU where there is one.
         seed: Of every draw.
         command: Shown on the page.
         progress: Whether to show a progress bar.
@@ -87,8 +92,6 @@ def run_cnfa(
     Raises:
         InputError: If anything does not fit; the message says what.
     """
-    if scale not in SCALES:
-        raise InputError(f"scale must be one of {', '.join(SCALES)}; got {scale!r}.")
     torch.manual_seed(seed)  # networks without weights draw theirs from torch's own generator
     built = load_network(network)
     if weights is not None:
@@ -99,8 +102,10 @@ def run_cnfa(
     first = next((p for p in built.parameters() if p.ndim == 4), None)
     channels = 3 if first is None else first.shape[1]
     images = images_by_name(data, n_images, image_size, channels, seed)
-    mean, deviation = SCALES[scale if channels == 3 else "none"]
-    images = (images - mean.reshape(-1, 1, 1)) / deviation.reshape(-1, 1, 1)
+    if scale is Scale.IMAGENET and channels == 3:
+        images = (images - torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1)) / torch.tensor(IMAGENET_DEVIATION).reshape(
+            3, 1, 1
+        )
     report = measure(
         built,
         images.split(batch_size),
@@ -108,7 +113,7 @@ def run_cnfa(
         layers=layers,
         probes=probes,
         generator=torch.Generator().manual_seed(seed),
-        device=device,
+        device=("cuda" if torch.cuda.is_available() else None) if device == "auto" else device,
         progress=progress,
     )
     report.save(out)

@@ -80,28 +80,25 @@ def _bars(counted: Sequence[LayerReport]) -> Section:
 
 
 def _table(counted: Sequence[LayerReport]) -> Section:
-    header = ("layer", "kind", "patch", "cosine", "Pearson", "rotated", "power 1/2", "initial", "CNFMs", "rank of G")
-    rows = [
-        (
-            layer.name,
-            layer.kind if layer.groups == 1 else f"{layer.kind}, {layer.groups} groups",
-            " x ".join(map(str, layer.patch_shape)),
-            _cell(layer.correlations.trained.cosine),
-            _cell(layer.correlations.trained.pearson),
-            _cell(layer.correlations.rotated.pearson if layer.correlations.rotated else None),
-            _cell(layer.correlations.trained.pearson_half),
-            _pearson(layer.correlations.initial),
-            _pearson(layer.correlations.initial_cnfm),
-            f"{layer.effective_ranks['delta']:.1f} of {layer.filters.shape[0] * layer.filters.shape[1]}",
-        )
-        for layer in counted
-    ]
+    columns: dict[str, list[str]] = {
+        "layer": [layer.name for layer in counted],
+        "kind": [layer.kind if layer.groups == 1 else f"{layer.kind}, {layer.groups} groups" for layer in counted],
+        "patch": ["·".join(map(str, layer.patch_shape)) for layer in counted],
+        "Pearson": [_cell(layer.correlations.trained.pearson) for layer in counted],
+        "rotated": [_pearson(layer.correlations.rotated, spread=True) for layer in counted],
+        "cosine": [f"{layer.correlations.trained.cosine.value:.3f}" for layer in counted],
+        "power 1/2": [_half(layer.correlations.trained) for layer in counted],
+        "initial": [_pearson(layer.correlations.initial) for layer in counted],
+        "CNFMs": [_pearson(layer.correlations.initial_cnfm) for layer in counted],
+        "rank of G": [f"{layer.effective_ranks['delta']:.1f} of {layer.filters[..., 0].numel()}" for layer in counted],
+    }
+    taken = {name: cells for name, cells in columns.items() if any(cells)}
     caption = (
-        "CNFM against AGOP: cosine and Pearson correlation with bootstrap intervals over images; the rotation control "
-        "(mean and standard deviation of its draws); the AGOP to the power 1/2; the initial network; initial against "
-        "trained CNFM; effective rank of the gradients at the layer's output."
+        "Pearson correlation of CNFM and AGOP with its bootstrap interval over images; the same with gradients rotated "
+        "(mean and standard deviation of draws); their cosine; Pearson with the AGOP to the power 1/2; in the initial "
+        "network; between initial and trained CNFM; effective rank of the gradients at the layer's output."
     )
-    return Section("Numbers").table(header, rows, caption)
+    return Section("Numbers").table(tuple(taken), zip(*taken.values(), strict=True), caption)
 
 
 def _matrices(counted: Sequence[LayerReport]) -> list[Section]:
@@ -126,13 +123,17 @@ def _again(command: str | None, settings: Mapping[str, object]) -> Section:
     return section.settings(settings) if settings else section
 
 
-def _pearson(comparison: Comparison | None) -> str:
-    return "" if comparison is None else f"{comparison.pearson.value:.3f}"
-
-
-def _cell(estimate: Estimate | None) -> str:
-    if estimate is None:
+def _pearson(comparison: Comparison | None, spread: bool = False) -> str:
+    if comparison is None:
         return ""
+    return _cell(comparison.pearson) if spread else f"{comparison.pearson.value:.3f}"
+
+
+def _half(comparison: Comparison) -> str:
+    return "" if comparison.pearson_half is None else f"{comparison.pearson_half.value:.3f}"
+
+
+def _cell(estimate: Estimate) -> str:
     if estimate.interval is not None:
         return f"{estimate.value:.3f} [{estimate.interval[0]:.3f}, {estimate.interval[1]:.3f}]"
     if estimate.standard_error is not None:

@@ -16,3 +16,8 @@ def choose_engine(name: str, device: torch.device) -> Engine:
     if name not in ENGINES:
         raise InputError(f"engine must be one of {['auto', *ENGINES]}; got {name!r}.")
     return ENGINES[name]()
+
+
+def explain_choice(device: torch.device) -> str:
+    """Which engine "auto" takes on this device, and why."""
+    return f"{choose_engine('auto', device).name}: plain torch, the only engine of this version"

@@ -1,0 +1,27 @@
+"""What this machine offers to convrfm."""
+
+import importlib.util
+import os
+import platform
+
+import torch
+
+from ..kernels.engines.choice import explain_choice
+from .fit_run import versions
+
+OPTIONAL = {"torchvision": "vision", "timm": "vision", "dask": "distributed", "zarr": "distributed", "triton": "cuda"}
+
+
+def findings() -> list[tuple[str, str]]:
+    """Names and findings, a line each: engines, threads, GPU, versions, optional libraries."""
+    devices = [torch.device("cpu")] + [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
+    rows = [(f"engine on {device}", explain_choice(device)) for device in devices]
+    rows.append(("threads", f"{torch.get_num_threads()} of {os.cpu_count()} processors"))
+    names = [torch.cuda.get_device_name(device) for device in devices[1:]]
+    rows.append(("GPU", ", ".join(names) or "none that torch can use"))
+    rows.append(("machine", platform.platform()))
+    rows += list(versions().items())
+    for name, extra in OPTIONAL.items():
+        present = importlib.util.find_spec(name) is not None
+        rows.append((name, "present" if present else f'absent; pip install "convrfm[{extra}]"'))
+    return rows
