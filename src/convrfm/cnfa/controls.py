@@ -20,16 +20,18 @@ def rotated(moments: Moments, draws: int, generator: torch.Generator) -> Compari
     permutes the gains of the channels.
 
     Returns:
-        The mean over draws; `standard_error` is the standard deviation of the draws.
+        The mean over draws; `standard_error` is the standard deviation of the draws. A G from a few probes is taken
+        as it is, with its noise: compare it with a correlation before its bias is taken off (`value + bias`).
     """
-    row_space = RowSpace.of(moments.filters)
-    comparison = CoreComparison(row_space)
-    groups, rows, r = row_space.left.shape
+    comparison = CoreComparison(moments.row_space)
+    groups, rows, r = moments.row_space.left.shape
+    gain = moments.row_space.gain
     found = []
     for _ in range(draws):
         gaussian = torch.randn(groups, rows, r, generator=generator, dtype=torch.float64, device=generator.device)
         order = torch.randperm(groups, generator=generator, device=generator.device).cpu()
-        core = row_space.between(moments.covariance[order], _haar_frame(gaussian.cpu()))
+        filters = _haar_frame(gaussian.cpu()) @ gain
+        core = filters.mT @ moments.covariance[order] @ filters
         found.append(torch.stack((*comparison.similarity(core), *comparison.similarity_half(core))))
     spread, mean = torch.std_mean(torch.stack(found), 0, correction=min(1, draws - 1))
     estimates = (Estimate(m, standard_error=s) for m, s in zip(mean.tolist(), spread.tolist(), strict=True))
@@ -37,7 +39,7 @@ def rotated(moments: Moments, draws: int, generator: torch.Generator) -> Compari
 
 
 def _haar_frame(gaussian: Float[Tensor, "groups rows r"]) -> Float[Tensor, "groups rows r"]:
-    """r orthonormal columns, uniform: `U^T Q` for any frame U and Haar Q is the transpose of such a frame."""
+    """r orthonormal columns, uniformly distributed (Haar): with them for U, `U T` is `Q^T L` for a Haar Q."""
     q, triangle = torch.linalg.qr(gaussian)
     return q * triangle.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
 

@@ -104,9 +104,8 @@ class CoreComparison:
 
 def compare(moments: Moments, bootstrap: Bootstrap | None) -> Comparison:
     """The CNFM of a layer against its AGOP: powers 1 and 1/2, errors of probing, interval over images."""
-    row_space = RowSpace.of(moments.filters)
-    comparison = CoreComparison(row_space)
-    core = row_space.core(moments.covariance)
+    comparison = CoreComparison(moments.row_space)
+    core = moments.row_space.core(moments.covariance)
     whole = comparison.similarity(core)
     half = comparison.similarity_half(core)
     if moments.probes is not None and len(moments.probes) > 1:

@@ -90,7 +90,7 @@ class LayerReport:
     def effective_ranks(self) -> dict[str, float]:
         """Participation ratios of CNFM and AGOP, and of G (`delta`): the whiter G is, the less a correlation says."""
         space = self._row_space
-        cores = {"cnfm": space.cnfm_core, "agop": space.core(self.covariance), "delta": self.covariance}
+        cores = {"cnfm": space.cnfm_core, "agop": space.core(self.covariance.double()), "delta": self.covariance}
         return {name: effective_rank(core) for name, core in cores.items()}
 
     def eigenvectors(self, matrix: str, count: int) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."]]:
@@ -104,7 +104,11 @@ class LayerReport:
             Eigenvalues `(count,)` and eigenvectors `(count, *patch_shape)`, with a leading axis of groups if there are
             several.
         """
-        core = self._row_space.core(self.covariance) if check_matrix(matrix) == "agop" else self._row_space.cnfm_core
+        core = (
+            self._row_space.core(self.covariance.double())
+            if check_matrix(matrix) == "agop"
+            else self._row_space.cnfm_core
+        )
         values, vectors = torch.linalg.eigh(core)
         leading = vectors.flip(-1)[..., :count].mT @ self._row_space.right
         patches = leading.unflatten(-1, self.patch_shape)
@@ -115,7 +119,7 @@ class LayerReport:
         """L with `L^T L` the matrix of each group: `|M^(1/2) h[u]| = |L h[u]|`, so its rows are filters."""
         if check_matrix(matrix) == "cnfm":
             return self.filters
-        values, vectors = torch.linalg.eigh(self._row_space.core(self.covariance))
+        values, vectors = torch.linalg.eigh(self._row_space.core(self.covariance.double()))
         return values.clamp(min=0).sqrt().unsqueeze(-1) * (vectors.mT @ self._row_space.right)
 
     def to_dict(self) -> dict[str, Any]:

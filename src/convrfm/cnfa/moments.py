@@ -1,6 +1,7 @@
 """What one pass over the data leaves of a layer: W, and the second moment G of the gradients at its output."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -28,6 +29,11 @@ class Moments:
     probes: Float[Tensor, "s groups r r"] | None
     uses: int
     final: bool
+
+    @cached_property
+    def row_space(self) -> RowSpace:
+        """The filters' row space."""
+        return RowSpace.of(self.filters)
 
 
 class MomentSums:
@@ -67,14 +73,9 @@ class MomentSums:
         if self._row_space is None:
             return
         if self._parts is not None:
-            self._parts.index_add_(0, part_of.to(self._parts.device), self._core(per_image).to(self._parts))
+            self._parts.index_add_(0, part_of.to(self._parts.device), self._row_space.core(per_image).to(self._parts))
         if self._probes is not None and per_probe is not None:
-            self._probes += self._core(per_probe)
-
-    def _core(self, covariances: Float[Tensor, "m groups rows rows"]) -> Float[Tensor, "m groups r r"]:
-        assert self._row_space is not None
-        scaled = (self._row_space.left * self._row_space.singular_values.unsqueeze(-2)).to(covariances)
-        return scaled.mT @ covariances @ scaled
+            self._probes += self._row_space.core(per_probe)
 
     def finish(self, n_images: int) -> Moments:
         """The means over all images that were added."""

@@ -10,7 +10,7 @@ from .layouts import Layer, filter_blocks
 
 CPU_CHUNK_BYTES = 2**22
 """Gradients taken in one vectorised backward pass on a CPU. Beyond the size of its caches, one direction at a time is
-faster: on ResNet-20 with 100 images 2.3 times (benchmarks/cnfa_cost.py)."""
+faster (docs/cnfa_cost.md has a measured ratio)."""
 
 
 @dataclass(frozen=True)

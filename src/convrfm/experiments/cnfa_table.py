@@ -162,10 +162,14 @@ def counted(report: Report) -> list[LayerReport]:
 
 
 def excess(layer: LayerReport) -> float:
-    """Pearson correlation less that of the rotation control, in standard deviations of the control."""
+    """Pearson correlation less that of the rotation control, in standard deviations of the control.
+
+    Both are taken with the same G: where it is probed, before the correlation is corrected for that.
+    """
     trained, rotated = layer.correlations.trained.pearson, layer.correlations.rotated
     assert rotated is not None
-    return (trained.value - rotated.pearson.value) / (rotated.pearson.standard_error or float("nan"))
+    plain = trained.value + (trained.bias or 0.0)
+    return (plain - rotated.pearson.value) / (rotated.pearson.standard_error or float("nan"))
 
 
 def summary(report: Report) -> str:

@@ -63,12 +63,12 @@ def core_similarity(
     ones: Float[Tensor, "groups r"],
     n_entries: int,
 ) -> Similarity:
-    """Similarity of `V A V^T` and `V B V^T` from their cores; the blocks of all groups count as one array.
+    """Similarity of `V^T A V` and `V^T B V` from their cores; the blocks of all groups count as one array.
 
     Args:
         a: cores in the orthonormal basis V of each group.
         b: likewise; leading batch axes broadcast.
-        ones: `V^T 1`.
+        ones: `V 1`.
         n_entries: entries of all `(d, d)` blocks together, `groups d^2`.
     """
 

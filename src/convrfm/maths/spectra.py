@@ -27,39 +27,43 @@ def psd_sqrt(matrices: Float[Tensor, "*blocks d d"]) -> Float[Tensor, "*blocks d
 
 @dataclass(frozen=True)
 class RowSpace:
-    """The thin singular value decomposition `W = U diag(s) V^T` of the filters of a layer, one per group.
+    """Filters `W = L V` of each group, with orthonormal rows of V: the basis in which a layer's matrices are small.
 
-    Every symmetric matrix that the meter compares lives between rows of W: `W^T W = V diag(s^2) V^T` and
-    `W^T G W = V core(G) V^T` with `core(G) = diag(s) U^T G U diag(s)`. As V is orthonormal, inner products,
-    norms, powers and eigenvalues of the `(d, d)` matrices are those of the `(r, r)` cores, r = min(c_out, d).
+    Every symmetric matrix that the meter compares lives between rows of W: `W^T G W = V^T core(G) V` with
+    `core(G) = L^T G L`, and `W^T W` has the core `L^T L`. As V is orthonormal, inner products, norms, powers and
+    eigenvalues of the `(d, d)` matrices are those of the `(r, r)` cores, r = min(rows, d).
     """
 
     left: Float[Tensor, "groups rows r"]
-    singular_values: Float[Tensor, "groups r"]
     right: Float[Tensor, "groups r d"]
 
     @classmethod
     def of(cls, filters: Float[Tensor, "groups rows d"]) -> "RowSpace":
-        """Decompose the filters in float64."""
-        return cls(*torch.linalg.svd(filters.double(), full_matrices=False))
+        """Decompose the filters in float64: V is the identity where they are tall, otherwise from a QR of `W^T`."""
+        filters = filters.double()
+        groups, rows, d = filters.shape
+        if rows >= d:
+            return cls(filters, torch.eye(d, dtype=filters.dtype, device=filters.device).expand(groups, d, d))
+        q, triangle = torch.linalg.qr(filters.mT)
+        return cls(triangle.mT, q.mT)
 
     @property
     def ones(self) -> Float[Tensor, "groups r"]:
-        """`V^T 1`: the sum of all entries of `V S V^T` is `ones^T S ones`."""
+        """`V 1`: the sum of all entries of `V^T S V` is `ones^T S ones`."""
         return self.right.sum(-1)
 
     @property
     def cnfm_core(self) -> Float[Tensor, "groups r r"]:
         """The core of `W^T W`."""
-        return torch.diag_embed(self.singular_values.square())
+        return self.left.mT @ self.left
+
+    @property
+    def gain(self) -> Float[Tensor, "groups r r"]:
+        """A square T with `T^T T = L^T L`: the filters up to a rotation of their rows."""
+        rows, r = self.left.shape[-2:]
+        return self.left if rows == r else torch.linalg.qr(self.left, mode="r").R
 
     def core(self, covariance: Float[Tensor, "*batch groups rows rows"]) -> Float[Tensor, "*batch groups r r"]:
-        """The core of `W^T G W`."""
-        return self.between(covariance, self.left)
-
-    def between(
-        self, covariance: Float[Tensor, "*batch groups rows rows"], frame: Float[Tensor, "groups rows r"]
-    ) -> Float[Tensor, "*batch groups r r"]:
-        """`core(G)` with another orthonormal frame in the place of U."""
-        scaled = frame * self.singular_values.unsqueeze(-2)
-        return scaled.mT @ covariance.double() @ scaled
+        """The core of `W^T G W`, in the precision of G where that is at least float32."""
+        left = self.left.to(torch.promote_types(covariance.dtype, torch.float32))
+        return left.mT @ covariance.to(left) @ left
