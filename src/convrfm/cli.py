@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from . import datasets, kernels
@@ -57,10 +58,14 @@ def worded(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **keywords: Any) -> None:
         try:
             with warnings.catch_warnings():
-                warnings.showwarning = lambda message, *_: complaints.print(f"[yellow]{message}[/]")
+                warnings.simplefilter("default", UserWarning)
+                warnings.showwarning = lambda message, *_: complaints.print(
+                    str(message), style="yellow", markup=False, soft_wrap=True
+                )
                 command(*args, **keywords)
         except ConvRFMError as error:
-            complaints.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+            complaints.print("error:", style="bold red", end=" ")
+            complaints.print(str(error), markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as interrupt:
             complaints.print("interrupted before the first round was finished: nothing is kept.")
@@ -72,7 +77,7 @@ def worded(command: Callable[..., None]) -> Callable[..., None]:
 Data = Annotated[
     str,
     typer.Argument(
-        help="A folder with one sub-folder per class, a .npz, bars, noisy-digits, star, sklearn:digits or torchvision:NAME."
+        help="A folder with a sub-folder per class, a .npz, bars, noisy-digits, star, sklearn:digits, torchvision:NAME."
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Decides every draw.")]
@@ -122,7 +127,7 @@ def fit(
     )
     folder = prepare_folder(out, overwrite=overwrite)
     for note in images.notes:
-        complaints.print(f"[dim]{note}[/]")
+        complaints.print(note, style="dim", markup=False, soft_wrap=True)
     model = ConvRFMClassifier(
         kernels.NTK(architecture) if kernel is KernelName.NTK else kernels.NNGP(architecture),
         n_iterations=iterations,
@@ -134,7 +139,7 @@ def fit(
     ).fit(images.x_train, images.y_train)
     rounds = write_run(folder, model, images, settings, shlex.join(["convrfm", *sys.argv[1:]]))
     console.print(rounds_table(rounds, model.best_iteration_))
-    console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+    console.print(f"report: {folder / 'report.html'}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -158,12 +163,12 @@ def predict(
         truths = [[]] * len(names) if labels is None else [[label] for label in labels]
         table.writerows([name, *truth, label] for name, truth, label in zip(names, truths, predicted, strict=True))
     for note in () if quiet else notes:
-        complaints.print(f"[dim]{note}[/]")
+        complaints.print(note, style="dim", markup=False, soft_wrap=True)
     if labels is not None:
         console.print(f"accuracy: {np.mean(predicted == labels):.2%} of {len(labels)} images")
     elif len(names) == 1:
-        console.print(f"{names[0]}: {predicted[0]}", highlight=False)
-    console.print(f"predictions: {out}", soft_wrap=True)
+        console.print(f"{names[0]}: {predicted[0]}", markup=False, highlight=False)
+    console.print(f"predictions: {out}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -219,7 +224,7 @@ def demo(
     for result in results:
         table.add_row(result.name, result.images, result.fixed, result.learned, result.updates)
     console.print(table)
-    console.print(f"report: {report}", soft_wrap=True)
+    console.print(f"report: {report}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -228,7 +233,7 @@ def doctor() -> None:
     """Engines, threads, GPU and versions of this machine."""
     table = Table(show_header=False)
     for name, finding in findings():
-        table.add_row(name, finding)
+        table.add_row(name, escape(finding))
     console.print(table)
 
 

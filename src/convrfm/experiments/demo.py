@@ -48,8 +48,8 @@ class Result:
 TASKS = (
     Task(
         "star", "star", 50, 1000, 1, 11, 2,
-        "Colour noise; half of the images carry a small star at a random place. A fixed kernel compares whole images "
-        "pixel by pixel and gets lost in the noise. The learned metric finds out what a star looks like from 50 images.",
+        "Colour noise; half of the images carry a small star at a random place. A fixed kernel weighs all "
+        "directions of a patch alike and gets lost in the noise. The learned metric finds out what a star looks like.",
     ),
     Task(
         "noisy digits", "noisy-digits", 800, 500, 2, 3, 3,
@@ -103,8 +103,9 @@ def photographs_section(in_colour: ConvRFMClassifier, in_grey: ConvRFMClassifier
     photos = photographs()
     grey = photos.mean(1, keepdims=True)
     section = Section("On photographs").prose(
-        "Neither model has ever seen a photograph. Its metric weighs every patch of one all the same: where |M^(1/2) x[u]| "
-        "is large, the patch holds what mattered in the task. Compare with the plain length |x[u]|, which follows brightness."
+        "Neither model has ever seen a photograph. Its metric weighs every patch of one all the same: where "
+        "|M^(1/2) x[u]| is large, the patch holds what mattered in the task. Before learning, the map is the plain "
+        "length |x[u]|, which follows brightness."
     )
     for images, model, name in ((grey, in_grey, "noisy digits"), (photos, in_colour, "star")):
         section.figure(
@@ -125,5 +126,10 @@ def photographs() -> Float[np.ndarray, "2 3 h w"]:
 def result_of(task: Task, model: ConvRFMClassifier, rounds: list[RoundRecord]) -> Result:
     """The table's line."""
     fixed, kept = rounds[0], rounds[model.best_iteration_]
-    texts = [score_text(r.test_score, "classification") for r in (fixed, kept)]
-    return Result(task.name, f"{task.n_train} / {task.n_test}", *texts, f"{model.best_iteration_} of {task.updates}")
+    return Result(
+        name=task.name,
+        images=f"{task.n_train} / {task.n_test}",
+        fixed=score_text(fixed.test_score, "classification"),
+        learned=score_text(kept.test_score, "classification"),
+        updates=f"{model.best_iteration_} of {task.updates}",
+    )

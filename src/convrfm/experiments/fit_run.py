@@ -135,10 +135,12 @@ def sample_indices(labels: np.ndarray) -> list[int]:
 
 def write_plots(folder: Path, record: FitRecord) -> None:
     """The report's figures as PNG files."""
-    series = {name: np.array([getattr(r, name) for r in record.rounds]) for name in ("train_score", "loo_score")}
+    train, leave_one_out = (
+        np.array([getattr(r, name) for r in record.rounds]) for name in ("train_score", "loo_score")
+    )
     tests = np.array([r.test_score for r in record.rounds], dtype=float)
     intervals = np.array([r.test_interval for r in record.rounds], dtype=float)
-    axes = plot_rounds(*series.values(), tests, intervals, chosen=record.best_iteration)
+    axes = plot_rounds(train, leave_one_out, tests, intervals, chosen=record.best_iteration)
     assert record.y_true is not None
     assert record.y_pred is not None
     counts = confusion_counts(record.y_true, record.y_pred, record.classes)

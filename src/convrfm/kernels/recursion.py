@@ -48,6 +48,11 @@ class Embedding:
     patches: Channels | None
     variances: list[Float[Tensor, "n _ _"]]
 
+    def part(self, rows: slice) -> "Embedding":
+        """Some of the images."""
+        patches = None if self.patches is None else self.patches[rows]
+        return Embedding(self.images[rows], patches, [q[rows] for q in self.variances])
+
 
 def embed(
     recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool

@@ -46,35 +46,37 @@ class PiecewiseLinear:
 
     def dual(self, s: Values, qx: Values, qz: Values) -> tuple[Values, Values]:  # noqa: D102
         norm, _, angle, sine = _polar(s, qx, qz)
-        k0 = self._mean_square - self._jump * angle
-        return (sine * norm).mul_(self._jump).addcmul_(k0, s), k0
+        k0 = self.mean_square - self.jump * angle
+        return (sine * norm).mul_(self.jump).addcmul_(k0, s), k0
 
     def pullback(  # noqa: D102
         self, s: Values, qx: Values, qz: Values, K_bar: Values, k0_bar: Values | None
     ) -> tuple[Values, Values]:
         norm, r, angle, sine = _polar(s, qx, qz)
-        s_bar = K_bar * (self._mean_square - self._jump * angle)
+        s_bar = K_bar * (self.mean_square - self.jump * angle)
         qx_bar = K_bar * norm * sine
         if k0_bar is not None:
             # The derivative of the angle is singular where two patches coincide: its midpoint there is zero.
             smooth = sine.square() > 8 * torch.finfo(s.dtype).eps
             by_angle = torch.where(smooth, k0_bar / sine, 0)
-            s_bar += self._jump * by_angle * _reciprocal(norm)
+            s_bar += self.jump * by_angle * _reciprocal(norm)
             qx_bar -= by_angle * r
-        return s_bar, qx_bar * (0.5 * self._jump * _reciprocal(qx))
+        return s_bar, qx_bar * (0.5 * self.jump * _reciprocal(qx))
 
     def on_diagonal(self, q: Values) -> tuple[Values, Values]:  # noqa: D102
-        return self._mean_square * q, torch.full_like(q, self._mean_square)
+        return self.mean_square * q, torch.full_like(q, self.mean_square)
 
     def diagonal_slope(self, q: Values) -> Values:  # noqa: D102
-        return torch.full_like(q, self._mean_square)
+        return torch.full_like(q, self.mean_square)
 
     @property
-    def _mean_square(self) -> float:
+    def mean_square(self) -> float:
+        """(a^2 + b^2) / 2: k0 where the angle is 0."""
         return (self.a**2 + self.b**2) / 2
 
     @property
-    def _jump(self) -> float:
+    def jump(self) -> float:
+        """(a - b)^2 / (2 pi): how fast k0 falls with the angle."""
         return (self.a - self.b) ** 2 / (2 * math.pi)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ..errors import InputError
@@ -95,7 +95,7 @@ def window_mean_transpose(
     return field
 
 
-def pad(field: Float[Tensor, "..."], window: Window, axes: Sequence[int]) -> Float[Tensor, "..."]:
+def pad(field: Shaped[Tensor, "..."], window: Window, axes: Sequence[int]) -> Shaped[Tensor, "..."]:
     """`field` with the window's margins around it along each of `axes`: zeros, or the far side of the image."""
     for axis in axes:
         length = field.shape[axis]

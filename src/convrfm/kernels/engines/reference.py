@@ -48,7 +48,7 @@ class ReferenceEngine:
         out = x.images.new_empty(len(x.images), len(z.images))
         pairs = _pairs_at_once(recursion, x.images, ARRAYS_FORWARD, budget)
         for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=z is x):
-            out[rows, cols] = _forward(recursion, _part(x, rows), _part(z, cols), None)
+            out[rows, cols] = _forward(recursion, x.part(rows), z.part(cols), None)
         return out
 
     def gradient(  # noqa: D102
@@ -62,9 +62,9 @@ class ReferenceEngine:
         depth = 3 * len(x.variances)
         pairs = _pairs_at_once(recursion, x.images, ARRAYS_BACKWARD + depth, budget)
         for rows, cols in tiles(n, len(z.images), pairs, symmetric=False):
-            part = _part(z, cols)
+            part = z.part(cols)
             met: list[_Met] = []
-            _forward(recursion, _part(x, rows), part, met)
+            _forward(recursion, x.part(rows), part, met)
             S_bar, q_bars = _backward(recursion, met, x.images)
             assert part.patches is not None
             patch_bars[rows] += recursion.geometry.contract(S_bar, part.patches, dual_coef[cols])
@@ -124,11 +124,6 @@ def _backward(recursion: Recursion, met: Sequence[_Met], images: Tensor) -> tupl
             T_bar = None if T_bar is None else T_bar * at.k0
     S_bar = K_bar if T_bar is None else K_bar + T_bar
     return S_bar, q_bars[::-1]
-
-
-def _part(x: Embedding, rows: slice) -> Embedding:
-    patches = None if x.patches is None else x.patches[rows]
-    return Embedding(x.images[rows], patches, [q[rows] for q in x.variances])
 
 
 def _pairs_at_once(recursion: Recursion, images: Tensor, arrays: int, budget: int) -> int:

@@ -1,0 +1,58 @@
+"""The Triton engine agrees with the reference: on a GPU where there is one, otherwise under Triton's interpreter."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from convrfm import kernels
+from convrfm.kernels.engines.cuda import CudaEngine
+from convrfm.kernels.engines.reference import ReferenceEngine
+from convrfm.kernels.infinite import InfiniteWidthKernel
+from convrfm.kernels.recursion import embed
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+MIXED = kernels.Architecture(
+    kernels.Conv(3, 1.2, 0.3, "same"), kernels.LeakyReLU(0.1),
+    kernels.Conv(2, 1.1, 0.2, "circular"), kernels.ReLU(),
+    kernels.Conv(3, stride=2), kernels.ABReLU(-0.2, 1.0), kernels.Flatten(1.1, 0.2),
+)  # fmt: skip
+WHOLE, PARTS = 1 << 29, 3000  # bytes: one tile, and many
+CASES = {
+    "one activation": (kernels.NTK(kernels.vanilla(1)), WHOLE),
+    "vanilla": (kernels.NTK(kernels.vanilla(2)), WHOLE),
+    "mixed": (kernels.NTK(MIXED), WHOLE),
+    "mixed NNGP": (kernels.NNGP(MIXED), WHOLE),
+    "many tiles": (kernels.NTK(kernels.vanilla(1)), PARTS),
+}
+
+
+def draw(*shape: int, seed: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
+
+
+@pytest.mark.parametrize(("kernel", "tile"), CASES.values(), ids=CASES)
+def test_tiles_and_gradients_are_those_of_the_reference(kernel: InfiniteWidthKernel, tile: int) -> None:
+    x, z, coef = draw(3, 2, 5, 6, seed=1), draw(4, 2, 5, 6, seed=2), draw(4, 2, seed=3)
+    x[0, :, :3] = 0
+    A = draw(2 * kernel.patch_size**2, 2 * kernel.patch_size**2, seed=4)
+    recursion, engine = kernel.recursion, CudaEngine()
+    reference = type(kernel)(kernel.architecture, engine="reference")
+    a, b = (embed(recursion, images, A / len(A) ** 0.5, with_patches=True) for images in (x, z))
+    M = A.T @ A / len(A)
+    expected = reference(x, z, feature_matrix=M)
+    torch.testing.assert_close(engine.kernel(recursion, a, b, tile), expected, rtol=1e-5, atol=1e-6)
+    bars, variance_bars = engine.gradient(recursion, a, b, coef, tile)
+    slow_bars, slow_variance_bars = ReferenceEngine().gradient(recursion, a, b, coef, 1 << 29)
+    torch.testing.assert_close(bars, slow_bars, rtol=1e-3, atol=1e-5)
+    for fast, slow in zip(variance_bars, slow_variance_bars, strict=True):
+        torch.testing.assert_close(fast, slow, rtol=1e-3, atol=1e-5)
+
+
+def test_it_serves_what_it_can_compute() -> None:
+    erf = kernels.Architecture(kernels.Conv(3), kernels.Erf(), kernels.Flatten())
+    pooled = kernels.Architecture(kernels.Conv(3), kernels.ReLU(), kernels.GlobalAvgPool())
+    deep = kernels.Architecture(kernels.Conv(3), kernels.Conv(3), kernels.ReLU(), kernels.Flatten())
+    assert CudaEngine.serves(kernels.NTK(MIXED).recursion, torch.float32)
+    assert not CudaEngine.serves(kernels.NTK(MIXED).recursion, torch.float64)
+    for architecture in (erf, pooled, deep):
+        assert not CudaEngine.serves(kernels.NTK(architecture).recursion, torch.float32)

@@ -1,0 +1,166 @@
+"""What a person at a terminal gets."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import convrfm
+from convrfm.cli import app
+
+SMALL = ["--depth", "1", "--iterations", "1", "--n-train", "40", "--n-test", "30", "--sigma", "0.5"]
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], terminal_width=200)
+
+
+@pytest.fixture(scope="module")
+def bars_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "bars"
+    result = run("fit", "bars", *SMALL, "--out", folder, "--quiet")
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def picture_folder(folder: Path, mode: str = "L", sizes: tuple[int, ...] = (16,)) -> Path:
+    generator = np.random.default_rng(0)
+    for name, brightness in (("dark", 40), ("bright", 200)):
+        (folder / name).mkdir(parents=True)
+        for i in range(12):
+            size = sizes[i % len(sizes)]
+            pixels = generator.integers(brightness - 30, brightness + 30, (size, size, 3)).astype(np.uint8)
+            Image.fromarray(pixels).convert(mode).save(folder / name / f"{i:02}.png")
+    return folder
+
+
+def test_fit_writes_a_run_that_agrees_with_itself(bars_run: Path) -> None:
+    assert {p.name for p in bars_run.iterdir()} == {
+        "model.safetensors", "metrics.json", "predictions.csv", "report.html", "plots"
+    }  # fmt: skip
+    metrics = json.loads((bars_run / "metrics.json").read_text())
+    rows = table(bars_run / "predictions.csv")
+    hits = np.mean([row["true"] == row["predicted"] for row in rows])
+    kept = metrics["rounds"][metrics["best_iteration"]]
+    assert (len(rows), len(metrics["rounds"])) == (30, 2)
+    assert kept["test_accuracy"] == pytest.approx(hits)
+    assert kept["test_interval"][0] < hits < kept["test_interval"][1] or hits == 1
+    assert {p.stem for p in (bars_run / "plots").iterdir()} == {
+        "rounds", "eigenvectors", "spectrum", "feature_maps", "confusion"
+    }  # fmt: skip
+    page = (bars_run / "report.html").read_text()
+    assert f"{100 * hits:.1f}%" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_the_settings_in_the_metrics_reproduce_the_run(bars_run: Path, tmp_path: Path) -> None:
+    settings = json.loads((bars_run / "metrics.json").read_text())["settings"]
+    changed = {name: value for name, value in settings.items() if name != "data" and value not in (None, False)}
+    flags = [word for name, value in changed.items() for word in ("--" + name.replace("_", "-"), str(value))]
+    assert run("fit", settings["data"], *flags, "--out", tmp_path / "again", "--quiet").exit_code == 0
+    assert (tmp_path / "again" / "predictions.csv").read_bytes() == (bars_run / "predictions.csv").read_bytes()
+
+
+def test_a_run_is_not_overwritten_unasked(bars_run: Path) -> None:
+    before = (bars_run / "model.safetensors").read_bytes()
+    result = run("fit", "bars", *SMALL, "--out", bars_run, "--quiet")
+    assert result.exit_code == 2
+    assert "--overwrite" in result.output
+    assert (bars_run / "model.safetensors").read_bytes() == before
+
+
+def test_folders_of_pictures_are_learned_and_labelled(tmp_path: Path) -> None:
+    photos = picture_folder(tmp_path / "photos", "RGB", sizes=(16, 24))
+    (photos / "dark" / "broken.png").write_bytes(b"\x89PNG broken")
+    arguments = ["fit", photos, "--depth", "1", "--iterations", "1", "--out", tmp_path / "run"]
+    stopped = run(*arguments, "--image-size", "12")
+    assert stopped.exit_code == 2
+    assert "broken.png" in stopped.output
+    mixed = run(*arguments, "--unreadable", "skip")
+    assert mixed.exit_code == 2
+    assert "image_size" in mixed.output or "--image-size" in mixed.output
+    fitted = run(*arguments, "--image-size", "12", "--unreadable", "skip")
+    assert fitted.exit_code == 0, fitted.output
+    notes = json.loads((tmp_path / "run" / "metrics.json").read_text())["notes"]
+    assert any("broken.png" in note for note in notes)
+    assert any("held out" in note for note in notes)
+
+    single = run("predict", tmp_path / "run", photos / "bright" / "03.png", "--out", tmp_path / "one.csv")
+    assert single.exit_code == 0, single.output
+    assert "bright" in single.output
+    whole = run("predict", tmp_path / "run", photos, "--unreadable", "skip", "--out", tmp_path / "all.csv")
+    assert "accuracy: 100.00%" in whole.output
+    rows = table(tmp_path / "all.csv")
+    assert len(rows) == 24
+    assert all(row["true"] == row["predicted"] for row in rows)
+
+
+def test_predicting_again_gives_what_the_run_recorded(bars_run: Path) -> None:
+    model = convrfm.load(bars_run / "model.safetensors")
+    data = convrfm.datasets.load("bars", n_train=40, n_test=30, sigma=0.5)
+    rows = table(bars_run / "predictions.csv")
+    assert [str(label) for label in model.predict(data.x_test)] == [row["predicted"] for row in rows]
+    assert model.preprocessing_ == data.preprocessing
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "nowhere"], "folder with one sub-folder per class"),
+        (["fit", "bars", "--ridge", "-1"], "not be negative"),
+        (["fit", "bars", "--depth", "0"], "depth must be"),
+        (["fit", "bars", "--patch-size", "40"], "too small"),
+        (["fit", "star", "--sigma", "1"], "sigma belongs to"),
+        (["fit", "bars", "--n-train", "1"], "classes|at least"),
+        (["predict", "nowhere", "bars"], "no model file"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_errors_are_sentences_and_not_tracebacks(arguments: list[str], message: str, tmp_path: Path) -> None:
+    result = run(*arguments, *(["--out", tmp_path / "run", "--quiet"] if arguments[0] == "fit" else []))
+    assert result.exit_code == 2
+    assert re.search(message, " ".join(result.output.split()))
+    assert "Traceback" not in result.output
+
+
+def test_the_doctor_names_engine_and_versions() -> None:
+    result = run("doctor")
+    assert result.exit_code == 0
+    for word in ("engine on cpu", "threads", "torch", 'pip install "convrfm[vision]"'):
+        assert word in result.output or (word.startswith("pip") and "present" in result.output)
+
+
+@pytest.mark.parametrize("command", ["fit", "predict", "demo", "doctor"])
+def test_every_command_explains_itself(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_an_interrupted_fit_still_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from convrfm.kernels import NTK
+
+    plain, calls = NTK.agop, []
+
+    def stopped(*arguments: object, **keywords: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return plain(*arguments, **keywords)
+
+    monkeypatch.setattr(NTK, "agop", stopped)
+    arguments = ["fit", "bars", *SMALL, "--iterations", "3", "--out", tmp_path / "run", "--quiet"]
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "2 of 4 rounds are kept" in result.output
+    assert len(json.loads((tmp_path / "run" / "metrics.json").read_text())["rounds"]) == 2
