@@ -43,16 +43,16 @@ def test_rotation_control_is_the_explicit_average_over_random_orthogonal_matrice
     filters, covariance = moments.filters[0], moments.covariance[0]
     generator = torch.Generator().manual_seed(5)
     cosines = []
-    for _ in range(800):
+    for _ in range(300):
         q, r = torch.linalg.qr(torch.randn(4, 4, generator=generator, dtype=torch.float64))
         q = q * r.diagonal().sign()
         agop = filters.T @ q @ covariance @ q.T @ filters
         cnfm = filters.T @ filters
         cosines.append((agop * cnfm).sum() / (agop.norm() * cnfm.norm()))
     expected = torch.stack(cosines)
-    found = controls.rotated(moments, 800, torch.Generator().manual_seed(6)).cosine
-    assert found.value == pytest.approx(float(expected.mean()), abs=4 * float(expected.std()) / 400**0.5)
-    assert found.standard_error == pytest.approx(float(expected.std()), rel=0.1)
+    found = controls.rotated(moments, 300, torch.Generator().manual_seed(6)).cosine
+    assert found.value == pytest.approx(float(expected.mean()), abs=4 * float(expected.std()) / 150**0.5)
+    assert found.standard_error == pytest.approx(float(expected.std()), rel=0.15)
 
 
 def test_rotation_of_a_depthwise_layer_permutes_the_gains() -> None:
@@ -64,8 +64,8 @@ def test_rotation_of_a_depthwise_layer_permutes_the_gains() -> None:
         if len(order.unique()) == 3:
             agop = gains[order].reshape(3, 1, 1) * cnfm
             expected.append((agop * cnfm).sum() / (agop.norm() * cnfm.norm()))
-    found = controls.rotated(moments, 600, torch.Generator().manual_seed(0)).cosine
-    assert found.value == pytest.approx(float(torch.stack(expected).mean()), abs=0.04)
+    found = controls.rotated(moments, 400, torch.Generator().manual_seed(0)).cosine
+    assert found.value == pytest.approx(float(torch.stack(expected).mean()), abs=0.05)
 
 
 def test_change_control_is_taken_with_the_change_on_both_sides() -> None:
@@ -106,11 +106,11 @@ def test_probed_agop_is_unbiased_and_its_errors_are_the_stated_ones(images: Tens
     model = network()
     exact = cnfa.measure(model, images, rotations=0, resamples=0)
     generator = torch.Generator().manual_seed(0)
-    runs = [cnfa.measure(model, images, probes=4, generator=generator, rotations=0, resamples=0) for _ in range(120)]
+    runs = [cnfa.measure(model, images, probes=4, generator=generator, rotations=0, resamples=0) for _ in range(60)]
     for name in ("0", "2"):
         mean = torch.stack([run[name].covariance for run in runs]).mean(0)
         torch.testing.assert_close(
-            mean, exact[name].covariance, rtol=0, atol=0.06 * float(exact[name].covariance.max())
+            mean, exact[name].covariance, rtol=0, atol=0.09 * float(exact[name].covariance.max())
         )
         for measure in ("cosine", "pearson", "cosine_half", "pearson_half"):
             truth = getattr(exact[name].correlations.trained, measure).value
@@ -118,7 +118,7 @@ def test_probed_agop_is_unbiased_and_its_errors_are_the_stated_ones(images: Tens
             errors = torch.tensor([estimate.value - truth for estimate in found])
             stated = torch.tensor([estimate.standard_error for estimate in found])
             plain = torch.tensor([estimate.value + estimate.bias - truth for estimate in found])
-            assert errors.mean().abs() < max(0.3 * plain.mean().abs(), 3 * errors.std() / 120**0.5)
+            assert errors.mean().abs() < max(0.3 * plain.mean().abs(), 3 * errors.std() / 60**0.5)
             assert 0.6 < float(stated.square().mean().sqrt() / errors.std()) < 1.6
 
 
