@@ -6,6 +6,7 @@ from torch import Tensor
 
 from convrfm import kernels
 from convrfm.kernels.engines.cuda import CudaEngine
+from convrfm.kernels.engines.protocol import Gradient
 from convrfm.kernels.engines.reference import ReferenceEngine
 from convrfm.kernels.infinite import InfiniteWidthKernel
 from convrfm.kernels.recursion import embed
@@ -41,18 +42,28 @@ def test_tiles_and_gradients_are_those_of_the_reference(kernel: InfiniteWidthKer
     M = A.T @ A / len(A)
     expected = reference(x, z, feature_matrix=M)
     torch.testing.assert_close(engine.kernel(recursion, a, b, tile), expected, rtol=1e-5, atol=1e-6)
-    bars, variance_bars = engine.gradient(recursion, a, b, coef, tile)
-    slow_bars, slow_variance_bars = ReferenceEngine().gradient(recursion, a, b, coef, 1 << 29)
-    torch.testing.assert_close(bars, slow_bars, rtol=1e-3, atol=1e-5)
-    for fast, slow in zip(variance_bars, slow_variance_bars, strict=True):
-        torch.testing.assert_close(fast, slow, rtol=1e-3, atol=1e-5)
+    fast, slow = Gradient.zeros(a, 2), Gradient.zeros(a, 2)
+    engine.add_gradient(recursion, a, b, coef, tile, fast)
+    ReferenceEngine().add_gradient(recursion, a, b, coef, 1 << 29, slow)
+    torch.testing.assert_close(fast.patches, slow.patches, rtol=1e-3, atol=1e-5)
+    for of_fast, of_slow in zip(fast.variances, slow.variances, strict=True):
+        torch.testing.assert_close(of_fast, of_slow, rtol=1e-3, atol=1e-5)
+
+
+def test_kernels_take_it_by_name() -> None:
+    x, z, coef = draw(3, 1, 4, 5, seed=1), draw(2, 1, 4, 5, seed=2), draw(2, 1, seed=3)
+    fast, slow = (kernels.NTK(kernels.vanilla(1), engine=name) for name in ("cuda", "reference"))
+    torch.testing.assert_close(fast(x), slow(x), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(fast.agop(x, z, coef), slow.agop(x, z, coef), rtol=1e-4, atol=1e-7)
 
 
 def test_it_serves_what_it_can_compute() -> None:
     erf = kernels.Architecture(kernels.Conv(3), kernels.Erf(), kernels.Flatten())
     pooled = kernels.Architecture(kernels.Conv(3), kernels.ReLU(), kernels.GlobalAvgPool())
     deep = kernels.Architecture(kernels.Conv(3), kernels.Conv(3), kernels.ReLU(), kernels.Flatten())
-    assert CudaEngine.serves(kernels.NTK(MIXED).recursion, torch.float32)
-    assert not CudaEngine.serves(kernels.NTK(MIXED).recursion, torch.float64)
+    device = torch.device(DEVICE)
+    obstacle = CudaEngine().obstacle
+    assert obstacle(kernels.NTK(MIXED).recursion, device, torch.float32) is None
+    assert "float32" in str(obstacle(kernels.NTK(MIXED).recursion, device, torch.float64))
     for architecture in (erf, pooled, deep):
-        assert not CudaEngine.serves(kernels.NTK(architecture).recursion, torch.float32)
+        assert obstacle(kernels.NTK(architecture).recursion, device, torch.float32) is not None

@@ -6,7 +6,8 @@ import platform
 
 import torch
 
-from ..kernels.engines.choice import explain_choice
+from ..kernels import NTK, vanilla
+from ..kernels.engines.choice import explain_engines
 from .fit_run import versions
 
 OPTIONAL = {"torchvision": "vision", "timm": "vision", "dask": "distributed", "zarr": "distributed", "triton": "cuda"}
@@ -15,7 +16,7 @@ OPTIONAL = {"torchvision": "vision", "timm": "vision", "dask": "distributed", "z
 def findings() -> list[tuple[str, str]]:
     """Names and findings, a line each: engines, threads, GPU, versions, optional libraries."""
     devices = [torch.device("cpu")] + [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
-    rows = [(f"engine on {device}", explain_choice(device)) for device in devices]
+    rows = [(f"engine on {device}", engines_on(device)) for device in devices]
     rows.append(("threads", f"{torch.get_num_threads()} of {os.cpu_count()} processors"))
     names = [torch.cuda.get_device_name(device) for device in devices[1:]]
     rows.append(("GPU", ", ".join(names) or "none that torch can use"))
@@ -25,3 +26,11 @@ def findings() -> list[tuple[str, str]]:
         present = importlib.util.find_spec(name) is not None
         rows.append((name, "present" if present else f'absent; pip install "convrfm[{extra}]"'))
     return rows
+
+
+def engines_on(device: torch.device) -> str:
+    """Which engine "auto" takes there for the paper's networks, and why no other."""
+    answers = explain_engines(NTK(vanilla(depth=3)).recursion, device, torch.float32)
+    chosen = next(name for name, obstacle in answers.items() if obstacle is None)
+    others = [f"{name}: {obstacle or 'serves, but is slower'}" for name, obstacle in answers.items() if name != chosen]
+    return "; ".join([chosen, *others])

@@ -59,10 +59,10 @@ class Geometry(Protocol):
 
     def contract(
         self, weights: Field, patches: Channels, dual_coef: Float[Tensor, "n k"]
-    ) -> Float[Tensor, "m k r rows cols"]:
+    ) -> Float[Tensor, "positions m k r"]:
         """The sum over images i of the second batch, and their positions, of dual_coef[i] weights[:, i] patches[i]."""
 
-    def own_contract(self, weights: Field, patches: Channels) -> Float[Tensor, "n k r rows cols"]:
+    def own_contract(self, weights: Field, patches: Channels) -> Float[Tensor, "positions n k r"]:
         """The same for weights `(n, k, *positions)` of every image with itself."""
 
 
@@ -105,15 +105,14 @@ class EqualPositions:
 
     def contract(  # noqa: D102
         self, weights: Field, patches: Channels, dual_coef: Float[Tensor, "n k"]
-    ) -> Float[Tensor, "m k r rows cols"]:
+    ) -> Float[Tensor, "positions m k r"]:
         by_position = weights.flatten(2).permute(2, 0, 1).contiguous()
         flat = patches.flatten(2).permute(2, 0, 1).contiguous()
         sums = [torch.bmm(by_position, flat * coef[:, None]) for coef in dual_coef.T]
-        shape = (len(weights), len(sums), patches.shape[1], *patches.shape[2:])
-        return torch.stack(sums).permute(2, 0, 3, 1).reshape(shape)
+        return torch.stack(sums, 2)
 
-    def own_contract(self, weights: Field, patches: Channels) -> Float[Tensor, "n k r rows cols"]:  # noqa: D102
-        return weights[:, :, None] * patches[:, None]
+    def own_contract(self, weights: Field, patches: Channels) -> Float[Tensor, "positions n k r"]:  # noqa: D102
+        return torch.einsum("nku,nru->unkr", weights.flatten(2), patches.flatten(2))
 
 
 class PositionPairs:
@@ -170,13 +169,12 @@ class PositionPairs:
 
     def contract(  # noqa: D102
         self, weights: Field, patches: Channels, dual_coef: Float[Tensor, "n k"]
-    ) -> Float[Tensor, "m k r rows cols"]:
+    ) -> Float[Tensor, "positions m k r"]:
         met = torch.einsum("xiuv,irv->xiru", weights.flatten(-2).flatten(2, 3), patches.flatten(2))
-        sums = torch.einsum("xiru,ik->xkru", met, dual_coef)
-        return sums.reshape(*sums.shape[:3], *patches.shape[2:])
+        return torch.einsum("xiru,ik->uxkr", met, dual_coef)
 
-    def own_contract(self, weights: Field, patches: Channels) -> Float[Tensor, "n k r rows cols"]:  # noqa: D102
-        return torch.einsum("nkpqst,nrst->nkrpq", weights, patches)
+    def own_contract(self, weights: Field, patches: Channels) -> Float[Tensor, "positions n k r"]:  # noqa: D102
+        return torch.einsum("nkuv,nrv->unkr", weights.flatten(-2).flatten(2, 3), patches.flatten(2))
 
 
 def geometry_of(architecture: Architecture) -> Geometry:

@@ -16,10 +16,12 @@ from ..maths.windows import Window
 from .architecture import Architecture, vanilla
 from .arrays import accepts_numpy
 from .engines.choice import choose_engine
-from .recursion import Embedding, Recursion, embed, own_kernel, patch_entries, pull_back_variances
+from .engines.protocol import Engine, Gradient
+from .engines.reference import ReferenceEngine
+from .recursion import Embedding, Recursion, own_kernel, patch_entries, pull_back_variances
 from .tiling import DEFAULT_BUDGET, blocks
 
-EngineName = Literal["auto", "reference"]
+EngineName = Literal["auto", "cuda", "cpu", "reference"]
 Progress = Callable[[int, int], None]
 
 LARGEST_BLOCK = 128  # images; small enough that progress is seen, large enough that embedding them costs nothing
@@ -80,29 +82,32 @@ class InfiniteWidthKernel(ABC):
         """
         self._check(x, z, feature_matrix)
         out = x.new_empty(len(x), len(x) if z is None else len(z))
-        engine = choose_engine(self.engine, x.device)
-        left = self._embedded(x, feature_matrix, with_patches=False)
-        right = left if z is None else self._embedded(z, feature_matrix, with_patches=False)
+        engine = choose_engine(self.engine, self.recursion, x.device, x.dtype)
+        left = self._embedded(x, feature_matrix, engine, with_patches=False)
+        right = self._embedded(x if z is None else z, feature_matrix, engine, with_patches=False)
         pairs = [(a, b) for a in left.blocks for b in right.blocks if z is not None or b.start >= a.start]
-        for done, (rows, cols) in enumerate(pairs, 1):
-            a = left[rows]
-            b = a if z is None and rows == cols else right[cols]
-            tile = engine.kernel(self.recursion, a, b, self._budget)
+        done = 0
+        for rows in left.blocks:
+            a = left.embed(rows)
+            for cols in [b for r, b in pairs if r == rows]:
+                b = a if z is None and rows == cols else right[cols]
+                tile = engine.kernel(self.recursion, a, b, self._budget)
+                if z is None:
+                    out[cols, rows] = tile.T
+                out[rows, cols] = tile if a is not b else tile.triu() + tile.triu(1).T
+                done += 1
+                if progress:
+                    progress(done, len(pairs))
             if z is None:
-                out[cols, rows] = tile.T
-            out[rows, cols] = tile if a is not b else tile.triu() + tile.triu(1).T
-            if progress:
-                progress(done, len(pairs))
-        if z is None:
-            out.diagonal().copy_(torch.cat([own_kernel(self.recursion, left[rows]) for rows in left.blocks]))
+                out.diagonal()[rows] = own_kernel(self.recursion, a)
         return out
 
     @accepts_numpy
     def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
         """K(x, x) of every image, `(n,)`, at the cost of n pairs."""
         self._check(x, None, feature_matrix)
-        embedded = self._embedded(x, feature_matrix, with_patches=False)
-        return torch.cat([own_kernel(self.recursion, embedded[rows]) for rows in embedded.blocks])
+        images = self._embedded(x, feature_matrix, ReferenceEngine(), with_patches=False)
+        return torch.cat([own_kernel(self.recursion, images.embed(rows)) for rows in images.blocks])
 
     @accepts_numpy
     def patch_gradients(
@@ -125,11 +130,8 @@ class InfiniteWidthKernel(ABC):
         """
         self._check(x, z, feature_matrix, dual_coef)
         factor = _factor(feature_matrix)
-        gradients = [
-            (bars.flatten(3).transpose(2, 3) @ factor if factor is not None else bars.flatten(3).transpose(2, 3))
-            for bars in self._patch_bars(x, z, dual_coef, feature_matrix, None)
-        ]
-        return torch.cat(gradients)
+        bars = torch.cat(list(self._patch_bars(x, z, dual_coef, feature_matrix, None)), 1).permute(1, 2, 0, 3)
+        return bars.contiguous() if factor is None else bars @ factor
 
     @accepts_numpy
     def agop(
@@ -192,33 +194,28 @@ class InfiniteWidthKernel(ABC):
 
     def _patch_bars(
         self, x: Tensor, z: Tensor, dual_coef: Tensor, feature_matrix: Tensor | None, progress: Progress | None
-    ) -> Iterator[Float[Tensor, "n k r rows cols"]]:
+    ) -> Iterator[Float[Tensor, "positions n k r"]]:
         """Block by block of x, the gradient with respect to the embedded patches L x[u]."""
-        recursion, engine = self.recursion, choose_engine(self.engine, x.device)
+        recursion = self.recursion
+        engine = choose_engine(self.engine, recursion, x.device, x.dtype)
         scale = self.architecture.first.weight_std**2 / patch_entries(recursion, x)
-        right = self._embedded(z, feature_matrix, with_patches=True)
-        left = self._embedded(x, feature_matrix, with_patches=True, outputs=dual_coef.shape[1])
+        left = self._embedded(x, feature_matrix, engine, with_patches=True, outputs=dual_coef.shape[1])
+        right = self._embedded(z, feature_matrix, engine, with_patches=True)
         done = 0
         for rows in left.blocks:
-            a = left[rows]
-            total: Tensor | None = None
+            a = left.embed(rows)
+            total = Gradient.zeros(a, dual_coef.shape[1])
             for cols in right.blocks:
-                bars, shares = engine.gradient(recursion, a, right[cols], dual_coef[cols], self._budget)
-                if total is None:
-                    total, variance_bars = bars, shares
-                else:
-                    total += bars
-                    variance_bars = [v + share for v, share in zip(variance_bars, shares, strict=True)]
+                engine.add_gradient(recursion, a, right[cols], dual_coef[cols], self._budget, total)
                 done += 1
                 if progress:
                     progress(done, len(left.blocks) * len(right.blocks))
-            assert total is not None
-            yield scale * (total + pull_back_variances(recursion, a, variance_bars))
+            yield total.patches.add_(pull_back_variances(recursion, a, total.variances)).mul_(scale)
 
     def _embedded(
-        self, x: Tensor, feature_matrix: Tensor | None, *, with_patches: bool, outputs: int = 0
+        self, x: Tensor, feature_matrix: Tensor | None, engine: Engine, *, with_patches: bool, outputs: int = 0
     ) -> "_EmbeddedBlocks":
-        return _EmbeddedBlocks(self, x, _factor(feature_matrix), with_patches, outputs)
+        return _EmbeddedBlocks(self, x, _factor(feature_matrix), engine, with_patches, outputs)
 
     def _check(
         self, x: Tensor, z: Tensor | None, feature_matrix: Tensor | None, dual_coef: Tensor | None = None
@@ -269,14 +266,21 @@ class _EmbeddedBlocks:
     """Images embedded block by block: kept while they fit half the budget, otherwise embedded when asked for."""
 
     def __init__(
-        self, kernel: InfiniteWidthKernel, x: Tensor, factor: Tensor | None, with_patches: bool, outputs: int
+        self,
+        kernel: InfiniteWidthKernel,
+        x: Tensor,
+        factor: Tensor | None,
+        engine: Engine,
+        with_patches: bool,
+        outputs: int,
     ) -> None:
-        self._kernel, self._x, self._factor, self._with_patches = kernel, x, factor, with_patches
+        self._kernel, self._x, self._factor = kernel, x, factor
+        self._engine, self._with_patches = engine, with_patches
         architecture = kernel.architecture
         grids = architecture.grids(*x.shape[-2:])
         positions = sum(rows * cols for rows, cols in grids)
         d = patch_entries(kernel.recursion, x) if with_patches or factor is not None else 1
-        entries = positions + d * grids[0][0] * grids[0][1] * (1 + 3 * outputs)
+        entries = 4 * positions + d * grids[0][0] * grids[0][1] * (2 + 3 * outputs)
         if architecture.couples_positions:
             entries += 4 * max(1, outputs) * max(rows * cols for rows, cols in [*grids, x.shape[-2:]]) ** 2
         image_bytes = entries * x.element_size()
@@ -284,13 +288,15 @@ class _EmbeddedBlocks:
         self.blocks = blocks(len(x), min(LARGEST_BLOCK, half // image_bytes))
         self._kept: dict[int, Embedding] | None = {} if image_bytes * len(x) <= half else None
 
+    def embed(self, rows: slice) -> Embedding:
+        return self._engine.embed(self._kernel.recursion, self._x[rows], self._factor, with_patches=self._with_patches)
+
     def __getitem__(self, rows: slice) -> Embedding:
-        if self._kept is not None and rows.start in self._kept:
-            return self._kept[rows.start]
-        embedding = embed(self._kernel.recursion, self._x[rows], self._factor, with_patches=self._with_patches)
-        if self._kept is not None:
-            self._kept[rows.start] = embedding
-        return embedding
+        if self._kept is None:
+            return self.embed(rows)
+        if rows.start not in self._kept:
+            self._kept[rows.start] = self.embed(rows)
+        return self._kept[rows.start]
 
 
 def _factor(feature_matrix: Tensor | None) -> Float[Tensor, "r d"] | None:

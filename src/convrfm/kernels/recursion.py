@@ -115,7 +115,7 @@ def own_kernel(recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:
 
 def pull_back_variances(
     recursion: Recursion, x: Embedding, variance_bars: list[Float[Tensor, "n k _ _"]]
-) -> Float[Tensor, "n k r rows cols"]:
+) -> Float[Tensor, "positions n k r"]:
     """Gradients with respect to the embedded patches that flow through each image's own variances.
 
     Args:
@@ -124,7 +124,7 @@ def pull_back_variances(
         variance_bars: the adjoint of every entry of `x.variances`, for each of k outputs.
 
     Returns:
-        `(n, k, r, rows, cols)`, without the first layer's factor weight_std^2 / d.
+        `(positions, n, k, r)`, without the first layer's factor weight_std^2 / d.
     """
     geometry, hidden = recursion.geometry, recursion.architecture.hidden
     inputs = _own_inputs(recursion, x)
@@ -144,8 +144,8 @@ def pull_back_variances(
             bar = geometry.own_pullback(layer, own, bar)
         geometry.variances(bar).add_(seed)
     if bar is None:
-        shape = (len(x.images), 1, *x.patches.shape[1:])
-        return x.patches.new_zeros(shape)
+        n, r, rows, cols = x.patches.shape
+        return x.patches.new_zeros(rows * cols, n, 1, r)
     return 2 * geometry.own_contract(bar, x.patches)
 
 

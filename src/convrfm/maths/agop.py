@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def sum_of_outer_products(gradients: Float[Tensor, "n k r rows cols"]) -> Float[Tensor, "r r"]:
-    """The sum over images, outputs and positions of g g^T."""
-    flat = gradients.movedim(2, 0).flatten(1)
-    return flat @ flat.T
+def sum_of_outer_products(gradients: Float[Tensor, "positions n k r"]) -> Float[Tensor, "r r"]:
+    """The sum over positions, images and outputs of g g^T."""
+    flat = gradients.flatten(0, 2)
+    return flat.T @ flat
 
 
 def random_sign_outputs(

@@ -10,12 +10,13 @@ from torch import Tensor
 from ...maths.dual_activations import PiecewiseLinear
 from ...maths.windows import Window
 from ..layers import Conv
-from ..recursion import Embedding, Recursion, first_covariance, patch_entries
+from ..recursion import Embedding, Recursion, embed, first_covariance, patch_entries
 from ..tiling import tiles
-from .protocol import GradientTile
+from .protocol import Gradient
 from .taps import transposed_taps, window_taps
 from .triton_kernels import BLOCK, dual_then_mean, dual_then_window, pull_back_dual
 
+INTERPRETED = triton.knobs.runtime.interpret  # Triton's interpreter runs the programs on the CPU, for tests
 COINCIDENT = 8 * torch.finfo(torch.float32).eps
 
 
@@ -24,16 +25,25 @@ class CudaEngine:
 
     name = "cuda"
 
-    @staticmethod
-    def serves(recursion: Recursion, dtype: torch.dtype) -> bool:
-        """Whether the architecture is [Conv, ReLU type] repeated, then Flatten, in float32."""
+    def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:  # noqa: D102
         architecture = recursion.architecture
         alternate = [
             isinstance(layer, Conv if i % 2 else PiecewiseLinear) for i, layer in enumerate(architecture.hidden)
         ]
-        return (
-            dtype == torch.float32 and not architecture.couples_positions and len(alternate) % 2 == 1 and all(alternate)
-        )
+        if device.type != "cuda" and not INTERPRETED:
+            return f"it runs on a GPU, and the images are on {device}."
+        if dtype != torch.float32:
+            return f"it computes in float32, and the images are {dtype}."
+        if architecture.couples_positions:
+            return "pooling and GlobalAvgPool couple positions, which it does not compute."
+        if len(alternate) % 2 == 0 or not all(alternate):
+            return "its layers must be convolutions and ReLU-type activations in turn."
+        return None
+
+    def embed(  # noqa: D102
+        self, recursion: Recursion, images: Tensor, factor: Tensor | None, *, with_patches: bool
+    ) -> Embedding:
+        return embed(recursion, images, factor, with_patches=with_patches)
 
     def kernel(  # noqa: D102
         self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
@@ -45,25 +55,26 @@ class CudaEngine:
             out[rows, cols] = _Tile(recursion, stages, x.part(rows), z.part(cols)).kernel()
         return out
 
-    def gradient(  # noqa: D102
-        self, recursion: Recursion, x: Embedding, z: Embedding, dual_coef: Float[Tensor, "n_z k"], budget: int
-    ) -> GradientTile:
-        assert x.patches is not None
-        assert z.patches is not None
-        n, k = len(x.images), dual_coef.shape[1]
-        patch_bars = x.patches.new_zeros(n, k, *x.patches.shape[1:])
-        variance_bars = [q.new_zeros(n, k, *q.shape[1:]) for q in x.variances]
+    def add_gradient(  # noqa: D102
+        self,
+        recursion: Recursion,
+        x: Embedding,
+        z: Embedding,
+        dual_coef: Float[Tensor, "n_z k"],
+        budget: int,
+        total: Gradient,
+    ) -> None:
         stages = _stages(recursion, x.images)
         pairs = max(1, budget // (32 * sum(stage.positions for stage in stages)))
-        for rows, cols in tiles(n, len(z.images), pairs, symmetric=False):
-            tile = _Tile(recursion, stages, x.part(rows), part := z.part(cols))
-            S_bar, q_bars = tile.adjoints()
-            weights = S_bar.permute(1, 2, 0).unflatten(2, x.patches.shape[2:])
+        for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=False):
+            part = z.part(cols)
+            S_bar, q_bars = _Tile(recursion, stages, x.part(rows), part).adjoints()
             assert part.patches is not None
-            patch_bars[rows] += recursion.geometry.contract(weights, part.patches, dual_coef[cols])
-            for total, q_bar in zip(variance_bars, q_bars, strict=True):
-                total[rows] += (q_bar @ dual_coef[cols]).permute(1, 2, 0).unflatten(2, total.shape[2:])
-        return patch_bars, variance_bars
+            weights = S_bar.permute(1, 2, 0)
+            total.patches[:, rows] += recursion.geometry.contract(weights, part.patches, dual_coef[cols])
+            for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):
+                bars = (q_bar @ dual_coef[cols]).permute(1, 2, 0)
+                sum_of_bars[rows] += bars.unflatten(2, sum_of_bars.shape[2:])
 
 
 @dataclass(frozen=True)

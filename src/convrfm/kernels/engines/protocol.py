@@ -1,13 +1,35 @@
-"""What every engine does: one tile of the kernel, and one tile of the gradient."""
+"""What every engine does: prepare images, one tile of the kernel, and one tile of the gradient."""
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..recursion import Embedding, Recursion
+from ..recursion import Embedding, Images, Recursion
 
-GradientTile = tuple[Float[Tensor, "n_x k r rows cols"], list[Float[Tensor, "n_x k _ _"]]]
+
+@dataclass(frozen=True, eq=False)
+class Gradient:
+    """The gradient of k outputs at n images, summed up tile by tile.
+
+    Attributes:
+        patches: with respect to the embedded patches through the covariances, without the first layer's factor
+            weight_std^2 / d. Positions come first, so that contractions are products of matrices.
+        variances: with respect to each image's variances, which flow on to its patches once per image.
+    """
+
+    patches: Float[Tensor, "positions n k r"]
+    variances: list[Float[Tensor, "n k _ _"]]
+
+    @classmethod
+    def zeros(cls, x: Embedding, outputs: int) -> "Gradient":
+        """No gradient yet, at these images."""
+        assert x.patches is not None
+        n, r, rows, cols = x.patches.shape
+        variances = [q.new_zeros(n, outputs, *q.shape[1:]) for q in x.variances]
+        return cls(x.patches.new_zeros(rows * cols, n, outputs, r), variances)
 
 
 @runtime_checkable
@@ -16,16 +38,25 @@ class Engine(Protocol):
 
     name: str
 
+    def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:
+        """Why this engine cannot serve an architecture for images of this type on a device; None where it can."""
+
+    def embed(
+        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
+    ) -> Embedding:
+        """Images as this engine reads them; `factor` is L with L^T L = M, None for the identity."""
+
     def kernel(self, recursion: Recursion, x: Embedding, z: Embedding, budget: int) -> Float[Tensor, "n_x n_z"]:
         """The kernel of every image of x with every image of z; where `z is x`, only the upper half
         need be right."""
 
-    def gradient(
-        self, recursion: Recursion, x: Embedding, z: Embedding, dual_coef: Float[Tensor, "n_z k"], budget: int
-    ) -> GradientTile:
-        """This z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i).
-
-        Returns:
-            The gradient with respect to the embedded patches of x through the covariances (without the first layer's
-            factor weight_std^2 / d), and the adjoint of each of x's variances, which flow on once per image.
-        """
+    def add_gradient(
+        self,
+        recursion: Recursion,
+        x: Embedding,
+        z: Embedding,
+        dual_coef: Float[Tensor, "n_z k"],
+        budget: int,
+        total: Gradient,
+    ) -> None:
+        """Add this z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) to `total`, in place."""

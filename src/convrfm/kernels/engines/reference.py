@@ -12,14 +12,16 @@ from ..geometry import Field
 from ..layers import AvgPool, Conv
 from ..recursion import (
     Embedding,
+    Images,
     Recursion,
     affine_window_mean,
+    embed,
     first_covariance,
     patch_entries,
     transposed_layer,
 )
 from ..tiling import tiles
-from .protocol import GradientTile
+from .protocol import Gradient
 
 CACHE_BYTES = 1 << 24  # tiles larger than this leave the processor's cache and slow down
 ARRAYS_FORWARD = 8  # temporaries of one field's size that are alive at once
@@ -42,6 +44,14 @@ class ReferenceEngine:
 
     name = "reference"
 
+    def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:  # noqa: D102
+        return None
+
+    def embed(  # noqa: D102
+        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
+    ) -> Embedding:
+        return embed(recursion, images, factor, with_patches=with_patches)
+
     def kernel(  # noqa: D102
         self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
     ) -> Float[Tensor, "n_x n_z"]:
@@ -51,26 +61,26 @@ class ReferenceEngine:
             out[rows, cols] = _forward(recursion, x.part(rows), z.part(cols), None)
         return out
 
-    def gradient(  # noqa: D102
-        self, recursion: Recursion, x: Embedding, z: Embedding, dual_coef: Float[Tensor, "n_z k"], budget: int
-    ) -> GradientTile:
-        assert x.patches is not None
-        assert z.patches is not None
-        n, k = len(x.images), dual_coef.shape[1]
-        patch_bars = x.patches.new_zeros(n, k, *x.patches.shape[1:])
-        variance_bars = [q.new_zeros(n, k, *q.shape[1:]) for q in x.variances]
+    def add_gradient(  # noqa: D102
+        self,
+        recursion: Recursion,
+        x: Embedding,
+        z: Embedding,
+        dual_coef: Float[Tensor, "n_z k"],
+        budget: int,
+        total: Gradient,
+    ) -> None:
         depth = 3 * len(x.variances)
         pairs = _pairs_at_once(recursion, x.images, ARRAYS_BACKWARD + depth, budget)
-        for rows, cols in tiles(n, len(z.images), pairs, symmetric=False):
+        for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=False):
             part = z.part(cols)
             met: list[_Met] = []
             _forward(recursion, x.part(rows), part, met)
             S_bar, q_bars = _backward(recursion, met, x.images)
             assert part.patches is not None
-            patch_bars[rows] += recursion.geometry.contract(S_bar, part.patches, dual_coef[cols])
-            for total, q_bar in zip(variance_bars, q_bars, strict=True):
-                total[rows] += torch.einsum("xipq,ik->xkpq", q_bar, dual_coef[cols])
-        return patch_bars, variance_bars
+            total.patches[:, rows] += recursion.geometry.contract(S_bar, part.patches, dual_coef[cols])
+            for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):
+                sum_of_bars[rows] += torch.einsum("xipq,ik->xkpq", q_bar, dual_coef[cols])
 
 
 def _forward(recursion: Recursion, x: Embedding, z: Embedding, met: list[_Met] | None) -> Tensor:

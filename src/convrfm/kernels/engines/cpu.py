@@ -1,0 +1,179 @@
+"""The cpu engine: sixteen pairs of images at once through the whole recursion, in compiled loops that stay in cache."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import pad
+
+from ..recursion import Embedding, Recursion, embed
+from ..tiling import blocks
+from .fused_backward import gradient_blocks
+from .fused_forward import kernel_blocks
+from .lane_embedding import TOGETHER, LaneEmbedding
+from .lanes import LANES
+from .program import IN_COLS, IN_ROWS, KEPT, OUT_COLS, POSITION, Program, compiled_program
+from .protocol import Gradient
+
+IMAGES_AT_A_CALL = 32  # long enough to make the call's cost vanish, short enough to share work between threads
+CHUNK_BYTES = 1 << 23  # of weighted patches, made and used while in cache
+
+
+class CpuEngine:
+    """Compiled and fused: float32 and float64 on the CPU."""
+
+    name = "cpu"
+
+    def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:  # noqa: D102
+        if device.type != "cpu":
+            return f"it runs on the CPU, and the images are on {device}."
+        if recursion.architecture.couples_positions:
+            return "pooling and GlobalAvgPool couple positions, which it does not compute."
+        return None
+
+    def embed(  # noqa: D102
+        self, recursion: Recursion, images: Tensor, factor: Tensor | None, *, with_patches: bool
+    ) -> LaneEmbedding:
+        plain = embed(recursion, images, factor, with_patches=with_patches)
+        patches = plain.patches
+        if with_patches and patches is not None:
+            patches = patches.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)  # positions first in memory
+        return LaneEmbedding(plain.images, patches, plain.variances, recursion, factor)
+
+    def kernel(  # noqa: D102
+        self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
+    ) -> Float[Tensor, "n_x n_z"]:
+        assert isinstance(x, LaneEmbedding)
+        assert isinstance(z, LaneEmbedding)
+        program, taps = _program(x), x.taps
+        out = x.images.new_empty(len(x.images) + -len(x.images) % TOGETHER, len(z.images) + -len(z.images) % LANES)
+        places, offsets = taps.places.numpy(), taps.offsets.numpy()
+        left, right = _arrays(x.left), _arrays(z.right)
+        number = program.numbers.dtype.type
+
+        def work(items: Iterator[tuple[int, slice]]) -> None:
+            room = _Room(program, len(places), x.images)
+            for block, images in items:
+                kernel_blocks(
+                    program, places, offsets, number(taps.scale), number(taps.bias), *left, images.start, images.stop,
+                    *right, block, taps.stored, _positions(x), z is x, room.S1, room.rows, room.summed, room.slots, room.made,
+                    out.numpy(),
+                )  # fmt: skip
+
+        _share(
+            work,
+            [
+                (block, images)
+                for block in reversed(range(0, out.shape[1] // LANES, 2))
+                for images in blocks(len(out), IMAGES_AT_A_CALL)
+                if z is not x or images.start < (block + 2) * LANES
+            ],
+        )
+        out = out[: len(x.images), : len(z.images)]
+        return out.triu() + out.triu(1).T if z is x else out
+
+    def add_gradient(  # noqa: D102
+        self,
+        recursion: Recursion,
+        x: Embedding,
+        z: Embedding,
+        dual_coef: Float[Tensor, "n_z k"],
+        budget: int,
+        total: Gradient,
+    ) -> None:
+        assert isinstance(x, LaneEmbedding)
+        assert isinstance(z, LaneEmbedding)
+        assert z.patches is not None
+        program, taps = _program(x), x.taps
+        places, offsets = taps.places.numpy(), taps.offsets.numpy()
+        left, right = _arrays(x.left), _arrays(z.right)
+        number = program.numbers.dtype.type
+        n_x, n_z, outputs = len(x.images), len(z.images), dual_coef.shape[1]
+        coefficients = pad(dual_coef, (0, -outputs % LANES, 0, -n_z % LANES)).contiguous()
+        variance_bars = coefficients.new_zeros(n_x, _positions(x), coefficients.shape[1])
+
+        def work(items: Iterator[tuple[int, Tensor, slice]]) -> None:
+            room = _Room(program, len(places), x.images)
+            for start, S_bars, images in items:
+                part = slice(images.start - start, images.stop - start)
+                gradient_blocks(
+                    program, places, offsets, number(taps.scale), number(taps.bias), number(8 * np.finfo(number).eps),
+                    *left, images.start, images.stop, *right, taps.stored, _positions(x), coefficients.numpy(),
+                    room.S1, room.rows, room.summed, room.slots, room.made, room.met, room.fields,
+                    S_bars.numpy()[:, part], variance_bars.numpy(),
+                )  # fmt: skip
+
+        rows_at_once = max(TOGETHER, budget // (4 * len(places) * len(coefficients) * dual_coef.element_size()))
+        patches = z.patches.permute(2, 3, 0, 1).flatten(0, 1)
+        for rows in blocks(n_x, rows_at_once // TOGETHER * TOGETHER):
+            count = rows.stop - rows.start
+            S_bars = dual_coef.new_empty(len(places), count, len(coefficients))
+            parts = [slice(rows.start + s.start, rows.start + s.stop) for s in blocks(count, IMAGES_AT_A_CALL // 4)]
+            _share(work, [(rows.start, S_bars, part) for part in parts])
+            _contract(S_bars[:, :, :n_z], patches, dual_coef, total.patches[:, rows])
+        at = 0
+        for sum_of_bars, q in zip(total.variances, x.variances, strict=True):
+            bars = variance_bars[:, at : at + q[0].numel(), :outputs].transpose(1, 2)
+            sum_of_bars += bars.reshape(sum_of_bars.shape)
+            at += q[0].numel()
+
+
+def _contract(
+    S_bars: Float[Tensor, "positions n_x n_z"],
+    patches: Float[Tensor, "positions n_z r"],
+    dual_coef: Float[Tensor, "n_z k"],
+    total: Float[Tensor, "positions n_x k r"],
+) -> None:
+    """Add the sum over images i of S_bars[u, x, i] dual_coef[i, o] patches[u, i] to `total`, for all outputs o at once."""
+    _, n_z, r = patches.shape
+    k = dual_coef.shape[1]
+    for part in blocks(len(patches), CHUNK_BYTES // (n_z * k * r * patches.element_size())):
+        weighted = (patches[part, :, None] * dual_coef[:, :, None]).flatten(2)
+        total[part] += torch.bmm(S_bars[part], weighted).unflatten(2, (k, r))
+
+
+class _Room:
+    """One thread's memory, aligned as torch aligns it."""
+
+    def __init__(self, program: Program, positions: int, like: Tensor) -> None:
+        kept = [int(step[KEPT] * step[OUT_COLS]) * LANES for step in program.steps]
+        widest = int(program.steps[:, [IN_COLS, OUT_COLS]].max()) * LANES
+        self.S1 = like.new_empty(2 * TOGETHER * positions * LANES).numpy()
+        self.rows = like.new_zeros(5, widest).numpy()
+        self.summed = like.new_empty(2, sum(kept)).numpy()
+        self.slots = np.cumsum([0, *kept])
+        last = program.steps[-1]
+        met = int(last[POSITION] + last[IN_ROWS] * last[IN_COLS]) * LANES
+        self.met = like.new_empty(2, met).numpy()
+        self.fields = like.new_empty(4, positions * LANES).numpy()
+        self.made = np.zeros(len(kept), dtype=np.int64)
+
+
+def _program(x: LaneEmbedding) -> Program:
+    height, width = x.images.shape[-2:]
+    dtype = x.images.numpy().dtype
+    return compiled_program(x.recursion, (height, width), dtype, from_pixels=x.from_pixels)
+
+
+def _positions(x: LaneEmbedding) -> int:
+    return sum(q[0].numel() for q in x.variances)
+
+
+def _arrays(side: Iterable[Tensor]) -> list[Any]:
+    return [t.numpy() for t in side]
+
+
+def _share(work: Callable[[Iterator[Any]], None], items: Sequence[Any]) -> None:
+    """Share items between as many threads as torch uses; compiled code holds no interpreter lock."""
+    threads = min(torch.get_num_threads(), len(items))
+    queue: SimpleQueue[Any] = SimpleQueue()
+    for item in [*items, *[None] * threads]:
+        queue.put(item)
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(work, iter(queue.get, None)) for _ in range(threads)]:
+            done.result()

@@ -1,0 +1,269 @@
+"""The recursion of sixteen pairs of images at once, from their first covariances to the kernel (design 4.2).
+
+A field is a flat array of positions, row by row, of sixteen lanes each: one image x against sixteen images z. Rows run
+through all layers depth first: a layer's row is made as soon as the rows below its window are there, and only those are
+kept, so that everything but the first covariance and the norms of z stays in the first-level cache.
+"""
+
+from typing import Any
+
+from numba import njit
+
+from .duals import ERF, NONE, PIECEWISE_LINEAR, START, erf, gelu, piecewise_linear
+from .lane_embedding import TOGETHER
+from .lanes import LANES, address, ahead, item, load, load_broadcast, put, store, zero
+from .program import (
+    BIAS,
+    BY_COL,
+    BY_ROW,
+    FAMILY,
+    GAIN,
+    IN_COLS,
+    IN_ROWS,
+    JUMP,
+    KEPT,
+    MEAN_SQUARE,
+    NUMBER,
+    OUT_COLS,
+    POSITION,
+    STEP,
+    THREES,
+    WEIGHT,
+)
+
+
+@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+def products(
+    x: Any, z: Any, block: Any, places: Any, count: Any, taps: Any, depth: Any, scale: Any, bias: Any, S: Any
+) -> None:
+    """scale * x[u]^T z[u] + bias at every position, of four images x with two blocks of sixteen images z.
+
+    `x` holds the coefficients of four images, `(positions, taps, 4)`; `z` places of lanes, the second block `block`
+    numbers after the first; `S` takes the four fields with the first block, then the four with the second.
+    """
+    field = count * LANES
+    for u in range(count):
+        here, at = item(places, u) * LANES, u * depth * TOGETHER
+        a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero(S)
+        for k in range(depth):
+            tap, p = here + item(taps, k) * LANES, at + k * TOGETHER
+            a, b = load(z, tap), load(z, block + tap)
+            x0, x1 = load_broadcast(x, p), load_broadcast(x, p + 1)
+            x2, x3 = load_broadcast(x, p + 2), load_broadcast(x, p + 3)
+            a0, a1, a2, a3 = a0 + a * x0, a1 + a * x1, a2 + a * x2, a3 + a * x3
+            b0, b1, b2, b3 = b0 + b * x0, b1 + b * x1, b2 + b * x2, b3 + b * x3
+        p = u * LANES
+        store(S, p, a0 * scale + bias)
+        store(S, p + field, a1 * scale + bias)
+        store(S, p + 2 * field, a2 * scale + bias)
+        store(S, p + 3 * field, a3 * scale + bias)
+        store(S, p + 4 * field, b0 * scale + bias)
+        store(S, p + 5 * field, b1 * scale + bias)
+        store(S, p + 6 * field, b2 * scale + bias)
+        store(S, p + 7 * field, b3 * scale + bias)
+
+
+@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+def activate(
+    step: Any,
+    number: Any,
+    tangent: Any,
+    count: Any,
+    S: Any,
+    T: Any,
+    xn: Any,
+    xv: Any,
+    zn: Any,
+    zv: Any,
+    K: Any,
+    kT: Any,
+) -> None:
+    """K and T k0 of `count` positions."""
+    kind, mean_square, jump = item(step, FAMILY), item(number, MEAN_SQUARE), item(number, JUMP)
+    if kind <= NONE:
+        for p in range(0, count * LANES, LANES):
+            store(K, p, load(S, p))
+            if tangent and kind == NONE:
+                store(kT, p, load(T, p))
+        return
+    for c in range(count):
+        p = c * LANES
+        s, vx, vz = load(S, p), load_broadcast(xv, c), load(zv, p)
+        nx, nz = load_broadcast(xn, c), load(zn, p)
+        if kind == PIECEWISE_LINEAR:
+            value, k0 = piecewise_linear(s, nz * nx, vz * vx, mean_square, jump)
+        elif kind == ERF:
+            value, k0 = erf(s, vz * vx)
+        else:
+            value, k0 = gelu(s, nx, nz, vz * vx, vz * vz + vx * vx - 1.0)
+        store(K, p, value)
+        if tangent:
+            store(kT, p, load(T, p) * k0)
+
+
+@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+def sum_along_row(
+    table: Any, count: Any, threes: Any, after_threes: Any, row: Any, bounds: Any, sources: Any, out: Any
+) -> None:
+    """At each of `count` columns, the sum of the places of `row` that the table names."""
+    for side in range(2):
+        for c in range(0 if side == 0 else after_threes, threes if side == 0 else count):
+            total = zero(row)
+            for k in range(item(bounds, (table + c) * 3), item(bounds, (table + c) * 3 + 1)):
+                total = total + load(row, item(sources, k) * LANES)
+            store(out, c * LANES, total)
+    if threes < after_threes:
+        place = item(sources, item(bounds, (table + threes) * 3)) * LANES
+        a, b = load(row, place), load(row, place + LANES)
+        for c in range(threes, after_threes):
+            ahead = load(row, place + (c - threes + 2) * LANES)
+            store(out, c * LANES, a + b + ahead)
+            a, b = b, ahead
+
+
+@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+def sum_of_slots(field: Any, at: Any, sources: Any, first: Any, stop: Any, stride: Any) -> Any:
+    """The sum at place `at` of the slots that the table names, `stride` numbers apart."""
+    total = zero(field)
+    for k in range(first, stop):
+        total = total + load(field, at + item(sources, k) * stride)
+    return total
+
+
+@njit(nogil=True, forceinline=True)  # type: ignore[untyped-decorator]
+def window_row(
+    step: Any, number: Any, tangent: Any, bounds: Any, sources: Any, S_sum: Any, T_sum: Any, row: Any,
+    S: Any, T: Any,
+) -> None:  # fmt: skip
+    """Row `row` of S' and T' after the window of `step`, from the rows that have been summed along columns."""
+    stride = item(step, OUT_COLS) * LANES
+    place = item(step, BY_ROW) + row
+    first, stop = item(bounds, (place) * 3), item(bounds, (place) * 3 + 1)
+    weight, bias, gain = item(number, WEIGHT), item(number, BIAS), item(number, GAIN)
+    if tangent and item(step, FAMILY) != START and stop - first == 3:
+        a, b, c = item(sources, first) * stride, item(sources, first + 1) * stride, item(sources, first + 2) * stride
+        for p in range(0, stride, LANES):
+            s = (load(S_sum, a + p) + load(S_sum, b + p) + load(S_sum, c + p)) * weight + bias
+            t = (load(T_sum, a + p) + load(T_sum, b + p) + load(T_sum, c + p)) * weight + s * gain
+            store(S, p, s)
+            store(T, p, t)
+        return
+    for p in range(0, stride, LANES):
+        s = sum_of_slots(S_sum, p, sources, first, stop, stride) * weight + bias
+        store(S, p, s)
+        if item(step, FAMILY) == START:
+            store(T, p, s)
+        elif tangent:
+            store(T, p, sum_of_slots(T_sum, p, sources, first, stop, stride) * weight + s * gain)
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def forward(
+    steps: Any, numbers: Any, depth: Any, tangent: Any, bounds: Any, sources: Any,
+    S1: Any, xn: Any, xv: Any, zn: Any, zv: Any,
+    rows: Any, widest: Any, S_sum: Any, T_sum: Any, slots: Any, made: Any, saves: Any, S_met: Any, T_met: Any,
+) -> Any:  # fmt: skip
+    """The sum over positions of K + T k0 after the last activation.
+
+    Args:
+        steps, numbers, depth, tangent, bounds, sources: the program; `depth` counts its steps.
+        S1: the first covariance.
+        xn, xv, zn, zv: norms and inverse roots of x and of z.
+        rows, widest: room for four rows, `widest` numbers each.
+        S_sum, T_sum, slots: room for the rows that windows need; `slots` says where each step's begin.
+        made: room for a count of rows for every step.
+        saves, S_met, T_met: whether, and where, to keep what each activation meets.
+    """
+    S, T, K, kT = rows, ahead(rows, widest), ahead(rows, 2 * widest), ahead(rows, 3 * widest)
+    last = depth - 1
+    total = zero(S1)
+    for level in range(depth):
+        put(made, level, 0)
+    level = last
+    while item(made, last) < item(steps, last * STEP + IN_ROWS):
+        step, number = ahead(steps, level * STEP), ahead(numbers, level * NUMBER)
+        row, cols = item(made, level), item(step, IN_COLS)
+        if level > 0:
+            below, slot = ahead(step, -STEP), item(slots, level - 1)
+            if item(bounds, (item(below, BY_ROW) + row) * 3 + 2) >= item(made, level - 1):
+                level -= 1
+                continue
+            window_row(
+                below,
+                ahead(number, -NUMBER),
+                tangent,
+                bounds,
+                sources,
+                ahead(S_sum, slot),
+                ahead(T_sum, slot),
+                row,
+                S,
+                T,
+            )
+        else:
+            for p in range(0, cols * LANES, LANES):
+                s = load(S1, row * cols * LANES + p)
+                store(S, p, s)
+                store(T, p, s)
+        place = item(step, POSITION) + row * cols
+        if saves and item(step, FAMILY) > NONE:
+            for p in range(0, cols * LANES, LANES):
+                store(S_met, place * LANES + p, load(S, p))
+                store(T_met, place * LANES + p, load(T, p))
+        activate(
+            step, number, tangent, cols, S, T, ahead(xn, place), ahead(xv, place),
+            ahead(zn, place * LANES), ahead(zv, place * LANES), K, kT,
+        )  # fmt: skip
+        put(made, level, row + 1)
+        if level == last:
+            for p in range(0, cols * LANES, LANES):
+                total = total + (load(K, p) + load(kT, p) if tangent else load(K, p))
+            continue
+        slot = item(slots, level) + row % item(step, KEPT) * item(step, OUT_COLS) * LANES
+        table, count, threes, after = (
+            item(step, BY_COL),
+            item(step, OUT_COLS),
+            item(step, THREES),
+            item(step, THREES + 1),
+        )
+        sum_along_row(table, count, threes, after, K, bounds, sources, ahead(S_sum, slot))
+        if tangent and item(step, FAMILY) != START:
+            sum_along_row(table, count, threes, after, kT, bounds, sources, ahead(T_sum, slot))
+        level += 1
+    return total
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def kernel_blocks(
+    program: Any, places: Any, taps: Any, scale: Any, bias: Any,
+    x: Any, xn: Any, xv: Any, first: Any, last: Any,
+    z: Any, zn: Any, zv: Any, block: Any, stored: Any, positions: Any, symmetric: Any,
+    S1: Any, rows: Any, summed: Any, slots: Any, made: Any, out: Any,
+) -> None:  # fmt: skip
+    """The kernel of the images first..last of x, a multiple of four of them, with two blocks of sixteen images z.
+
+    Symmetric: pairs below the diagonal's blocks are left out.
+    """
+    steps, numbers, bounds, sources, tangent, mean, added = program
+    field = len(places) * LANES
+    for i in range(first, last, TOGETHER):
+        products(
+            ahead(address(x), i * len(places) * len(taps)), ahead(address(z), block * stored * LANES), stored * LANES,
+            address(places), len(places), address(taps), len(taps), scale, bias, address(S1),
+        )  # fmt: skip
+        for b in range(2):
+            column = (block + b) * LANES
+            if column >= out.shape[1] or (symmetric and i >= column + LANES):
+                continue
+            norms_z = column * positions
+            for g in range(TOGETHER):
+                norms_x = (i + g) * positions
+                total = forward(
+                    address(steps), address(numbers), len(steps), tangent, address(bounds), address(sources),
+                    ahead(address(S1), (b * TOGETHER + g) * field),
+                    ahead(address(xn), norms_x), ahead(address(xv), norms_x),
+                    ahead(address(zn), norms_z), ahead(address(zv), norms_z), address(rows), rows.shape[1],
+                    address(summed), ahead(address(summed), summed.shape[1]), address(slots), address(made),
+                    False, address(S1), address(S1),
+                )  # fmt: skip
+                store(address(out), (i + g) * out.shape[1] + column, total * mean + added)

@@ -1,0 +1,120 @@
+"""A batch of images as compiled code reads it: one at a time on the left of a pair, sixteen side by side on the right."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ...maths.patches import filter_patches
+from ...maths.windows import pad
+from ..recursion import Embedding, Recursion, patch_entries
+from .duals import norm_and_inverse_root
+from .lanes import LANES
+
+TOGETHER = 4  # images on the left that share every load of those on the right
+
+Side = tuple[Float[Tensor, " entries"], Float[Tensor, " norms"], Float[Tensor, " norms"]]
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Where the first covariance reads an image on the right: tap k of position u is place places[u] + offsets[k].
+
+    Attributes:
+        places: `(positions,)`.
+        offsets: `(taps,)`.
+        stored: how many places an image has.
+        scale: factor on the inner product of coefficients and places.
+        bias: what is added to it.
+    """
+
+    places: Int[Tensor, " positions"]
+    offsets: Int[Tensor, " taps"]
+    stored: int
+    scale: float
+    bias: float
+
+
+@dataclass(frozen=True, eq=False)
+class LaneEmbedding(Embedding):
+    """An embedding with the layouts of both sides, each made when first asked for.
+
+    Attributes:
+        recursion: what the images were embedded for.
+        factor: the metric's factor L; None for the identity.
+    """
+
+    recursion: Recursion
+    factor: Float[Tensor, "r d"] | None
+
+    @property
+    def from_pixels(self) -> bool:
+        """Whether the first covariance is a window mean of products of pixels, instead of products of patches."""
+        return self.patches is None
+
+    @cached_property
+    def left(self) -> Side:
+        """Coefficients `(n / 4, positions, taps, 4)`, norms and inverse roots `(n, positions)`, flat."""
+        coefficients = _padded(self._coefficients().flatten(2), TOGETHER)
+        by_four = coefficients.reshape(len(coefficients) // TOGETHER, TOGETHER, *coefficients.shape[1:])
+        norms = [_padded(t, TOGETHER).flatten() for t in self._norms()]
+        return by_four.permute(0, 3, 2, 1).flatten(), norms[0], norms[1]
+
+    @cached_property
+    def right(self) -> Side:
+        """Places, norms and inverse roots: `(blocks, entries, LANES)`, flat, for an even number of blocks."""
+        return tuple(_side_by_side(t.flatten(1)) for t in (self._planes(), *self._norms()))  # type: ignore[return-value]
+
+    @cached_property
+    def taps(self) -> Taps:
+        """Where `left` finds the entries of `right`."""
+        conv, channels = self.recursion.architecture.first, self.images.shape[1]
+        height, width = self._planes().shape[-2:]
+        rows, cols = self._coefficients().shape[-2:]
+        stride, size = (1, 1) if self._by_plane else (conv.stride, conv.size)
+        down, across, within = torch.arange(rows) * stride, torch.arange(cols) * stride, torch.arange(size)
+        places = down[:, None] * width + across
+        planes = torch.arange(self._planes().shape[1]) * (height * width)
+        offsets = planes[:, None, None] + within[:, None] * width + within
+        weight = 1.0 if self.from_pixels else conv.weight_std**2
+        entries = channels if self.from_pixels else patch_entries(self.recursion, self.images)
+        bias = 0.0 if self.from_pixels else conv.bias_std**2
+        stored = self._planes()[0].numel()
+        return Taps(places.flatten(), offsets.flatten(), stored, weight / entries, bias)
+
+    @property
+    def _by_plane(self) -> bool:
+        """Whether each tap is a plane of its own: pixels' channels, or few filters of a metric of low rank."""
+        return self.from_pixels or (self.factor is not None and 2 * len(self.factor) <= self.factor.shape[1])
+
+    def _coefficients(self) -> Float[Tensor, "n taps rows cols"]:
+        if self.patches is None:
+            return self.images
+        if self._by_plane or self.factor is None:
+            return self.patches
+        window = self.recursion.architecture.first.window
+        return filter_patches(self.images, self.factor.T @ self.factor, window)
+
+    def _planes(self) -> Float[Tensor, "n channels height width"]:
+        if self._by_plane:
+            return self._coefficients()
+        return pad(self.images, self.recursion.architecture.first.window, (-2, -1))
+
+    def _norms(self) -> tuple[Float[Tensor, "n positions"], Float[Tensor, "n positions"]]:
+        activations = self.recursion.architecture.activations
+        shares = [norm_and_inverse_root(a, q) for a, q in zip(activations, self.variances, strict=True)]
+        empty = self.images.new_empty(len(self.images), 0)
+        norms, inverses = zip(*shares, strict=True) if shares else ((), ())
+        return tuple(torch.cat([empty, *(t.flatten(1) for t in side)], 1) for side in (norms, inverses))  # type: ignore[return-value]
+
+
+def _padded(t: Float[Tensor, "n ..."], multiple: int) -> Float[Tensor, "m ..."]:
+    missing = -len(t) % multiple
+    return torch.cat([t, t.new_zeros(missing, *t.shape[1:])]) if missing else t
+
+
+def _side_by_side(t: Float[Tensor, "n entries"]) -> Float[Tensor, " blocks_entries_lanes"]:
+    padded = _padded(t, 2 * LANES)
+    return padded.reshape(len(padded) // LANES, LANES, t.shape[1]).transpose(1, 2).flatten()

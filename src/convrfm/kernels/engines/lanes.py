@@ -1,0 +1,216 @@
+"""Vectors for numba: sixteen floating-point lanes in one value, one image pair in each.
+
+LLVM maps a value of type `Lanes` to whichever registers the processor has (one of AVX-512, two of AVX, four of NEON),
+so that compiled code is packed by construction and not by the luck of an auto-vectoriser. Arithmetic may contract
+`a * b + c` into one rounding, nothing else.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+LANES = 16
+
+
+class Lanes(types.Type):
+    """Sixteen numbers of one floating-point type."""
+
+    def __init__(self, element: types.Float) -> None:
+        self.element = element
+        super().__init__(name=f"Lanes({element})")
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, dmm: Any, fe_type: Lanes) -> None:
+        super().__init__(dmm, fe_type, ir.VectorType(dmm.lookup(fe_type.element).get_value_type(), LANES))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def address(typingctx: Any, array: Any) -> Any:
+    """Where a contiguous array's numbers begin.
+
+    Compiled functions hand addresses to each other instead of arrays: numba counts references to an array at every call,
+    which costs more than a row of pairs.
+    """
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def ahead(typingctx: Any, start: Any, count: Any) -> Any:
+    """The address `count` numbers after another."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]])
+
+    return start(start, types.intp), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def item(typingctx: Any, start: Any, place: Any) -> Any:
+    """The number at a place after an address."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(builder.gep(args[0], [args[1]]))
+
+    return start.dtype(start, types.intp), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def put(typingctx: Any, start: Any, place: Any, number: Any) -> Any:
+    """Write one number at a place after an address."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.store(args[2], builder.gep(args[0], [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(start, types.intp, start.dtype), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load(typingctx: Any, start: Any, place: Any) -> Any:
+    """Sixteen consecutive numbers."""
+    lanes = Lanes(start.dtype)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = context.get_value_type(lanes)
+        value = builder.load(builder.bitcast(builder.gep(args[0], [args[1]]), vector.as_pointer()))
+        value.align = start.dtype.bitwidth // 8
+        return value
+
+    return lanes(start, types.intp), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load_broadcast(typingctx: Any, start: Any, place: Any) -> Any:
+    """One number in every lane."""
+    lanes = Lanes(start.dtype)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _broadcast(builder, context.get_value_type(lanes), builder.load(builder.gep(args[0], [args[1]])))
+
+    return lanes(start, types.intp), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store(typingctx: Any, start: Any, place: Any, value: Any) -> Any:
+    """Write sixteen consecutive numbers."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        target = builder.bitcast(builder.gep(args[0], [args[1]]), args[2].type.as_pointer())
+        builder.store(args[2], target).align = start.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.void(start, types.intp, value), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def broadcast(typingctx: Any, scalar: Any) -> Any:
+    """The same number in every lane."""
+    lanes = Lanes(scalar)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _broadcast(builder, context.get_value_type(lanes), args[0])
+
+    return lanes(scalar), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def zero(typingctx: Any, like: Any) -> Any:
+    """Zero in every lane, in the precision of other lanes or of the numbers at an address."""
+    lanes = like if isinstance(like, Lanes) else Lanes(like.dtype)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return ir.Constant(context.get_value_type(lanes), [0.0] * LANES)
+
+    return lanes(like), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def where_less(typingctx: Any, a: Any, b: Any, then: Any, otherwise: Any) -> Any:
+    """Lane by lane, `then` where a < b, else `otherwise`."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[2], args[3])
+
+    return a(a, a, a, a), codegen
+
+
+def polynomial(single: Sequence[float], double: Sequence[float]) -> Any:
+    """A compiled polynomial of `Lanes`, lowest coefficient first, one set for each precision."""
+    by_width = {32: single, 64: double}
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def horner(typingctx: Any, a: Any) -> Any:
+        coefficients = by_width[a.element.bitwidth]
+
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            vector = args[0].type
+            value = ir.Constant(vector, [coefficients[-1]] * LANES)
+            for c in reversed(coefficients[:-1]):
+                product = builder.fmul(value, args[0], flags=("contract",))
+                value = builder.fadd(product, ir.Constant(vector, [c] * LANES), flags=("contract",))
+            return value
+
+        return a(a), codegen
+
+    return horner
+
+
+def _llvm_function(name: str) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def function(typingctx: Any, a: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            vector = args[0].type
+            prototype = ir.FunctionType(vector, [vector])
+            full = f"llvm.{name}.v{LANES}f{a.element.bitwidth}"
+            return builder.call(cgutils.get_or_insert_function(builder.module, prototype, full), args)
+
+        return a(a), codegen
+
+    return function
+
+
+square_root = _llvm_function("sqrt")
+magnitude = _llvm_function("fabs")
+
+
+def _broadcast(builder: Any, vector: Any, scalar: Any) -> Any:
+    nothing = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+
+
+def _arithmetic(op: Callable[[Any, Any], Any], emit: Callable[[Any, Any, Any], Any]) -> None:
+    """Teach numba `op` of two `Lanes`, or of one and a number, which takes the element's type."""
+
+    @infer_global(op)  # type: ignore[untyped-decorator]
+    class _Typing(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            vectors = [a for a in args if isinstance(a, Lanes)]
+            if not vectors or any(not isinstance(a, types.Float) and a != vectors[0] for a in args):
+                return None
+            return signature(vectors[0], *(a if isinstance(a, Lanes) else vectors[0].element for a in args))
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = context.get_value_type(sig.return_type)
+        return emit(builder, *(v if v.type == vector else _broadcast(builder, vector, v) for v in args))
+
+    for sides in ((Lanes, Lanes), (Lanes, types.Float), (types.Float, Lanes)):
+        lower_builtin(op, *sides)(lower)
+
+
+_arithmetic(operator.add, lambda builder, a, b: builder.fadd(a, b, flags=("contract",)))
+_arithmetic(operator.sub, lambda builder, a, b: builder.fsub(a, b, flags=("contract",)))
+_arithmetic(operator.mul, lambda builder, a, b: builder.fmul(a, b, flags=("contract",)))
+_arithmetic(operator.truediv, lambda builder, a, b: builder.fdiv(a, b))
