@@ -1,7 +1,6 @@
 """One layer of a report: W and G as measured; matrices of patches are formed when they are asked for."""
 
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -136,7 +135,7 @@ class LayerReport:
             "correlations": self.correlations.to_dict(),
         }
 
-    @cached_property
+    @property
     def _row_space(self) -> RowSpace:
         return RowSpace.of(self.filters)
 

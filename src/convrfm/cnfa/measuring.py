@@ -109,8 +109,8 @@ def measure(
     at_start = sweeps[1].finish() if initial is not None else {}
     bootstrap = Bootstrap(resamples, level, generator)
     reports = tuple(
-        _layer_report(name, sweeps[0], moments, at_start.get(name), rotations, bootstrap)
-        for name, moments in trained.items()
+        _layer_report(name, sweeps[0], trained.pop(name), at_start.pop(name, None), rotations, bootstrap)
+        for name in list(trained)
     )
     return Report(reports, type(networks[0]).__name__, sweeps[0].n_images, sweeps[0].n_outputs or 0, probes)
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..maths.spectra import RowSpace
+from ..maths.spectra import RowSpace, core
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class MomentSums:
         self.n_parts = n_parts
         self.covariance = torch.zeros(groups, rows, rows, dtype=torch.float64, device=filters.device)
         self.uses = 0
-        self._row_space = RowSpace.of(filters) if n_parts or n_probes else None
+        self._left = RowSpace.of(filters).left if n_parts or n_probes else None
         kept = (groups, min(rows, d), min(rows, d))
         empty = filters.new_zeros(0, *kept, dtype=torch.promote_types(filters.dtype, torch.float32))
         self._parts = empty.new_zeros(n_parts, *kept) if n_parts else None
@@ -54,7 +54,6 @@ class MomentSums:
     def add(
         self,
         per_image: Float[Tensor, "n groups rows rows"] | Float[Tensor, "groups rows rows"],
-        per_probe: Float[Tensor, "s groups rows rows"] | None,
         part_of: Int[Tensor, " n"],
     ) -> None:
         """Add the images of one batch.
@@ -62,20 +61,21 @@ class MomentSums:
         Args:
             per_image: The sum over outputs, positions and uses for each image; for all images together where the layer
                 mixes them (then no parts are kept).
-            per_probe: The sum over images for each probe.
             part_of: To which part each image belongs.
         """
         if per_image.ndim == 3:
             self.covariance += per_image
             self._parts = None
-        else:
-            self.covariance += per_image.sum(0, dtype=torch.float64)
-        if self._row_space is None:
             return
-        if self._parts is not None:
-            self._parts.index_add_(0, part_of.to(self._parts.device), self._row_space.core(per_image).to(self._parts))
-        if self._probes is not None and per_probe is not None:
-            self._probes += self._row_space.core(per_probe)
+        self.covariance += per_image.sum(0, dtype=torch.float64)
+        if self._parts is not None and self._left is not None:
+            cores = core(self._left, per_image)
+            self._parts.index_add_(0, part_of.to(self._parts.device), cores.to(self._parts))
+
+    def add_probes(self, first: int, per_probe: Float[Tensor, "m groups rows rows"]) -> None:
+        """Add the sums over images of some probes, the first of which has this number."""
+        if self._probes is not None and self._left is not None:
+            self._probes[first : first + len(per_probe)] += core(self._left, per_probe)
 
     def finish(self, n_images: int) -> Moments:
         """The means over all images that were added."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .capture import Head, Pass, forward
+from .capture import Head, forward
 from .layouts import Layer, filter_blocks
 
 CPU_CHUNK_BYTES = 2**22
@@ -21,6 +21,7 @@ class Plan:
         graph: what autograd keeps for the backward pass.
         deltas: gradients at all measured outputs, for one direction.
         products: `delta delta^T` of all layers, for one direction.
+        cores: The cores of all layers, once.
         numel: size of the image that was looked at; others are taken in proportion.
         budget: the whole budget.
     """
@@ -28,6 +29,7 @@ class Plan:
     graph: int
     deltas: int
     products: int
+    cores: int
     numel: int
     budget: int
 
@@ -35,6 +37,11 @@ class Plan:
         """How many images of this size one forward pass takes: at least one, whatever the budget."""
         size = (self.graph + 2 * self.deltas) * numel / self.numel + 3 * self.products
         return max(1, int(self.budget / 2 / size))
+
+    def parts(self, wanted: int) -> int:
+        """Into how many parts of the images a quarter of the budget lets them be kept; below eight, none."""
+        affordable = min(wanted, self.budget // 4 // self.cores)
+        return affordable if affordable >= min(wanted, 8) else 0
 
     def directions_at_a_time(self, numel: int, n_images: int, device: torch.device) -> int:
         """How many directions one backward pass takes."""
@@ -55,12 +62,9 @@ def plan(network: nn.Module, layers: dict[str, Layer], image: Tensor, head: Head
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         run = forward(network, layers, image, head)
     deltas = sum(use.output_bytes for uses in run.uses.values() for use in uses)
-    return Plan(sum(saved.values()), deltas, _product_bytes(run, layers), image.numel(), budget)
-
-
-def _product_bytes(run: Pass, layers: dict[str, Layer]) -> int:
-    total = 0
+    products = cores = 0
     for name, weight in run.weights.items():
-        groups, rows, _ = filter_blocks(layers[name], weight).shape
-        total += groups * rows**2 * max(4, weight.element_size())
-    return total
+        groups, rows, d = filter_blocks(layers[name], weight).shape
+        products += groups * rows**2 * max(4, weight.element_size())
+        cores += groups * min(rows, d) ** 2 * max(4, weight.element_size())
+    return Plan(sum(saved.values()), deltas, products, max(1, cores), image.numel(), budget)

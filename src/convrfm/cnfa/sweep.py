@@ -75,13 +75,8 @@ class Sweep:
         filters = filter_blocks(self.layers[name], weight)
         if self.whole:
             filters = merge_groups(filters)
-        cores = filters.shape[0] * min(filters.shape[1:]) ** 2 * max(4, filters.element_size())
-        return MomentSums(filters, min(self.n_parts, self._affordable_parts(cores)), self.probes or 0)
-
-    def _affordable_parts(self, cores: int) -> int:
-        """A layer whose parts alone would take an eighth of the budget keeps fewer; below eight, none."""
-        affordable = self.memory_budget // 8 // cores
-        return affordable if affordable >= 8 else 0
+        assert self._plan is not None
+        return MomentSums(filters, self._plan.parts(self.n_parts), self.probes or 0)
 
     def _differentiate(self, run: Pass, places: list[tuple[str, Use]], images: Tensor) -> None:
         assert self._plan is not None
@@ -91,7 +86,7 @@ class Sweep:
         exact = self.probes is None
         directions = exact_directions(run) if exact else probe_directions(run.outputs, self.probes or 0, self.generator)
         per_image: dict[str, Tensor] = {}
-        per_probe: dict[str, list[Tensor]] = {name: [] for name, _ in places}
+        first = 0
         for deltas in gradients(directions, [use.edge for _, use in places], chunk):
             found: dict[str, Tensor] = {}
             for (name, use), delta in zip(places, deltas, strict=True):
@@ -102,14 +97,14 @@ class Sweep:
                 total = products.sum(0) / (self.probes or 1)
                 per_image[name] = per_image[name] + total if name in per_image else total
                 if not exact:
-                    per_probe[name].append(products.sum(1) if products.ndim == 5 else products)
+                    self.sums[name].add_probes(first, products.sum(1) if products.ndim == 5 else products)
+            first += max((len(delta) for delta in deltas if delta is not None), default=0)
         part_of = torch.arange(self.n_images, self.n_images + n)
         for name, sums in self.sums.items():
             if name in per_image:
                 if not per_image[name].isfinite().all():
                     raise InputError(f"layer {name!r}: its gradient holds NaN or infinity.")
-                probes = torch.cat(per_probe[name]) if per_probe[name] else None
-                sums.add(per_image[name], probes, part_of % max(1, sums.n_parts))
+                sums.add(per_image[name], part_of % max(1, sums.n_parts))
             sums.uses = max(sums.uses, len(run.uses.get(name, ())))
 
     def _products(self, name: str, use: Use, delta: Float[Tensor, "chunk ..."], n: int) -> Tensor:
@@ -144,5 +139,5 @@ class Sweep:
         """
         if self.n_images == 0:
             raise InputError("images must hold at least one image; got none.")
-        measured = {name: sums.finish(self.n_images) for name, sums in self.sums.items()}
+        measured = {name: self.sums.pop(name).finish(self.n_images) for name in list(self.sums)}
         return {**measured, **self.final}

@@ -64,6 +64,13 @@ class RowSpace:
         return self.left if rows == r else torch.linalg.qr(self.left, mode="r").R
 
     def core(self, covariance: Float[Tensor, "*batch groups rows rows"]) -> Float[Tensor, "*batch groups r r"]:
-        """The core of `W^T G W`, in the precision of G where that is at least float32."""
-        left = self.left.to(torch.promote_types(covariance.dtype, torch.float32))
-        return left.mT @ covariance.to(left) @ left
+        """The core of `W^T G W`."""
+        return core(self.left, covariance)
+
+
+def core(
+    left: Float[Tensor, "groups rows r"], covariance: Float[Tensor, "*batch groups rows rows"]
+) -> Float[Tensor, "*batch groups r r"]:
+    """`L^T G L`, in the precision of G where that is at least float32."""
+    left = left.to(torch.promote_types(covariance.dtype, torch.float32))
+    return left.mT @ covariance.to(left) @ left
