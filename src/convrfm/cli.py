@@ -1,4 +1,4 @@
-"""The command line: `convrfm demo | fit | predict | doctor`."""
+"""The command line: `convrfm demo | fit | predict | cnfa | doctor`."""
 
 import csv
 import functools
@@ -17,9 +17,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from . import datasets, kernels
+from .cnfa import Report
 from .datasets import Preprocessing
 from .errors import ConvRFMError
 from .estimators import ConvRFMClassifier, load
+from .experiments.cnfa_run import Scale, run_cnfa
 from .experiments.demo import run_demo
 from .experiments.doctor import findings
 from .experiments.fit_run import check_folder, write_run
@@ -180,6 +182,46 @@ def predict(
 
 @app.command()
 @worded
+def cnfa(
+    network: Annotated[str, typer.Argument(help="torchvision:NAME[@WEIGHTS], timm:NAME or package.module:factory.")],
+    data: Annotated[str, typer.Argument(help="A folder of pictures with or without classes, a .npz, or a data set.")],
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("runs/cnfa"),
+    weights: Annotated[Path | None, typer.Option(help="Trained weights: .safetensors, .pt or .pth.")] = None,
+    initial: Annotated[Path | None, typer.Option(help="Initial weights, for the controls that need them.")] = None,
+    layers: Annotated[str | None, typer.Option(help="Names of layers, separated by commas; default all.")] = None,
+    probes: Annotated[int | None, typer.Option(help="Random-sign probes; by default all outputs exactly.")] = None,
+    n_images: Annotated[int, typer.Option(help="Images, drawn at random.", min=1)] = 100,
+    image_size: ImageSize = None,
+    scale: Annotated[Scale, typer.Option(help="imagenet: its mean and deviation; none: 0 to 1.")] = Scale.IMAGENET,
+    seed: Seed = 0,
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in --out.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure patch-AGOP against filter covariance in every layer of a network."""
+    check_folder(out, overwrite=overwrite)
+    report = run_cnfa(
+        network,
+        data,
+        out,
+        weights=weights,
+        initial=initial,
+        layers=layers.split(",") if layers else None,
+        probes=probes,
+        n_images=n_images,
+        image_size=None if image_size is None else (image_size, image_size),
+        scale=scale,
+        device=device,
+        seed=seed,
+        command=shlex.join(["convrfm", *sys.argv[1:]]),
+        progress=not quiet,
+    )
+    console.print(layers_table(report))
+    console.print(f"report: {out / 'report.html'}", markup=False, soft_wrap=True)
+
+
+@app.command()
+@worded
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("runs/demo"),
     seed: Seed = 0,
@@ -211,6 +253,19 @@ def accuracy_sentence(predicted: np.ndarray, labels: np.ndarray, classes: np.nda
     if not known.any():
         return f"no accuracy: the model knows none of these labels; its classes are {', '.join(map(str, classes[:10]))}"
     return f"accuracy: {np.mean(predicted.astype(str) == texts):.2%} of {len(labels)} images"
+
+
+def layers_table(report: Report) -> Table:
+    """Correlation of CNFM and AGOP in every layer, beside its rotation control."""
+    table = Table("layer", "kind", "cosine", "Pearson", "G rotated")
+    for layer in report.layers:
+        trained, rotated = layer.correlations.trained, layer.correlations.rotated
+        if layer.final or rotated is None:
+            table.add_row(layer.name, layer.kind, "1 by construction")
+            continue
+        values = (trained.cosine.value, trained.pearson.value, rotated.pearson.value)
+        table.add_row(layer.name, layer.kind, *(f"{value:.3f}" for value in values))
+    return table
 
 
 def rounds_table(rounds: list[RoundRecord], best_iteration: int) -> Table:
