@@ -108,6 +108,7 @@ def test_learning_the_metric_helps_where_the_signal_is_local() -> None:
 def test_the_training_score_is_that_of_predicting_the_training_images() -> None:
     x, y = bars(30)
     x, y = np.concatenate([x, x[:6]]), np.concatenate([y, 1 - y[:6]])  # repeated pictures with conflicting labels
+    x = x.astype(np.float64)
     model = classifier(ridge=1e-6, n_iterations=1, keep="last").fit(x, y)
     assert model.history_[1]["train_accuracy"] == pytest.approx(model.score(x, y))
 

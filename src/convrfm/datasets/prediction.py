@@ -51,8 +51,11 @@ def load_for_prediction(
             "Give the images in the type and scale of the training images."
         )
     sizes = {picture.shape[1:] for picture in pictures.raw}
-    if preprocessing.image_size and not Path(data).exists() and sizes != {preprocessing.image_size}:
-        raise InputError(f"{data} holds images of {max(sizes)}; the model was fitted to {preprocessing.image_size}.")
+    if preprocessing.image_size and sizes != {preprocessing.image_size}:
+        raise InputError(
+            f"the images of {data} must be {preprocessing.image_size}, as in training; got {sorted(sizes)[:3]}. Resize them; "
+            "pictures in files are brought to size by themselves."
+        )
     notes = list(pictures.notes)
     return preprocessing.apply(pictures.raw), pictures.names, pictures.labels, tuple(notes)
 

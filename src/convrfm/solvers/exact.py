@@ -35,7 +35,7 @@ class RidgePath:
                 "it zero, very large or very small ones infinite or zero by rounding: rescale the images."
             )
         self._kernel_matrix = kernel_matrix
-        values, self._vectors = torch.linalg.eigh(kernel_matrix.double().div_(self.scale))
+        values, self._vectors = torch.linalg.eigh(kernel_matrix.double() / self.scale)
         # Rounding of K makes its smallest eigenvalues negative; a covariance has none below zero.
         self._values = values.clamp_min(len(values) * torch.finfo(values.dtype).eps)
         self._targets = targets.double()
