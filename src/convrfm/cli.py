@@ -25,6 +25,7 @@ from .experiments.cnfa_run import Scale, run_cnfa
 from .experiments.demo import run_demo
 from .experiments.doctor import findings
 from .experiments.fit_run import check_folder, write_run
+from .kernels.patch_kernel import PatchKernel
 from .report import RoundRecord
 from .storage.atomic import written_whole
 
@@ -38,10 +39,19 @@ complaints = Console(stderr=True)
 
 
 class KernelName(StrEnum):
-    """Which kernel of the infinitely wide network."""
+    """A kernel: two of the infinitely wide network, two radial ones of patches."""
 
     NTK = "ntk"
     NNGP = "nngp"
+    LAPLACE = "laplace"
+    GAUSSIAN = "gaussian"
+
+    def build(self, depth: int, patch_size: int, bandwidth: float) -> PatchKernel:
+        """The kernel with these settings, as far as they concern it."""
+        if self in (KernelName.NTK, KernelName.NNGP):
+            kind = kernels.NTK if self is KernelName.NTK else kernels.NNGP
+            return kind(kernels.vanilla(depth, patch_size))
+        return (kernels.Laplace if self is KernelName.LAPLACE else kernels.Gaussian)(patch_size, bandwidth)
 
 
 class Unreadable(StrEnum):
@@ -97,9 +107,10 @@ ImageSize = Annotated[int | None, typer.Option(help="Bring pictures to this heig
 def fit(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/fit"),
-    kernel: Annotated[KernelName, typer.Option(help="Kernel of the infinitely wide network.")] = KernelName.NTK,
-    depth: Annotated[int, typer.Option(help="Convolutions of the network.")] = 3,
+    kernel: Annotated[KernelName, typer.Option(help="ntk and nngp of a network, or a radial one.")] = KernelName.NTK,
+    depth: Annotated[int, typer.Option(help="Convolutions of the network (ntk, nngp).")] = 3,
     patch_size: Annotated[int, typer.Option(help="Side of the patches.")] = 3,
+    bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (laplace, gaussian).")] = 10.0,
     iterations: Annotated[int, typer.Option(help="Updates of the patch metric M.")] = 3,
     ridge: Annotated[float | None, typer.Option(help="Regularisation; by default the best by leave-one-out.")] = None,
     agop_samples: Annotated[int | None, typer.Option(help="Images at which gradients are taken; default all.")] = None,
@@ -120,7 +131,7 @@ def fit(
     """Learn from images: a model, its metrics, predictions, plots and a report in one folder."""
     parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
     settings = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
-    architecture = kernels.vanilla(depth, patch_size)
+    chosen = kernel.build(depth, patch_size, bandwidth)
     images = datasets.load(
         data,
         n_train=n_train,
@@ -136,7 +147,7 @@ def fit(
     for note in images.notes:
         complaints.print(note, style="dim", markup=False, soft_wrap=True)
     model = ConvRFMClassifier(
-        kernels.NTK(architecture) if kernel is KernelName.NTK else kernels.NNGP(architecture),
+        chosen,
         n_iterations=iterations,
         ridge="loo" if ridge is None else ridge,
         agop_samples=agop_samples,

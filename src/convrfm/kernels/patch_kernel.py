@@ -27,6 +27,21 @@ class PatchKernel(ABC):
     def window(self) -> Window:
         """The window that cuts an image into patches."""
 
+    @abstractmethod
+    def __call__(
+        self,
+        x: Tensor,
+        z: Tensor | None = None,
+        *,
+        feature_matrix: Tensor | None = None,
+        progress: Progress | None = None,
+    ) -> Float[Tensor, "n m"]:
+        """The kernel matrix `(n, m)`."""
+
+    @abstractmethod
+    def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
+        """K(x, x) of every image, `(n,)`."""
+
     @accepts_numpy
     def patch_gradients(
         self,

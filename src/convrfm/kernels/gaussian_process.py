@@ -1,0 +1,70 @@
+"""A convolutional kernel in GPyTorch: `PatchKernelGP`, for Gaussian processes on flattened images."""
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, MissingDependencyError
+from .patch_kernel import PatchKernel
+
+try:
+    from gpytorch.kernels import Kernel
+except ImportError as error:
+    raise MissingDependencyError('this needs GPyTorch: pip install "convrfm[gp]".') from error
+
+
+class PatchKernelGP(Kernel):
+    """A kernel of `convrfm.kernels` as a GPyTorch kernel on flattened images.
+
+    Wrap it in `gpytorch.kernels.ScaleKernel` to learn an output scale. The kernel itself has no parameters to learn; its
+    gradient with respect to images flows where the reference engine computes it.
+
+    Args:
+        kernel: NNGP, NTK, Laplace or Gaussian.
+        image_shape: `(c, h, w)`; inputs are `(..., n, c h w)`.
+        feature_matrix: the metric M on patches, `(d, d)`, such as a fitted estimator's; None for the identity.
+
+    Raises:
+        MissingDependencyError: on import, where GPyTorch is not installed.
+        InputError: on inputs that are not flattened images of that shape.
+    """
+
+    has_lengthscale = False
+
+    def __init__(
+        self, kernel: PatchKernel, image_shape: tuple[int, int, int], feature_matrix: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.kernel, self.image_shape = kernel, image_shape
+        self.register_buffer("feature_matrix", feature_matrix)
+
+    def forward(
+        self, x1: Tensor, x2: Tensor, diag: bool = False, last_dim_is_batch: bool = False, **_: object
+    ) -> Tensor:
+        """The kernel matrix `(..., n, m)`, or for `diag` the values of pairs `(..., n)`."""
+        if last_dim_is_batch:
+            raise InputError(
+                "a convolutional kernel does not split into one kernel for each pixel (last_dim_is_batch)."
+            )
+        if x1.ndim > 2:
+            pairs = zip(x1.flatten(0, -3), x2.flatten(0, -3), strict=True)
+            batch = torch.stack([self.forward(a, b, diag) for a, b in pairs])
+            return batch.reshape(*x1.shape[:-2], *batch.shape[1:])
+        a, b = self._images(x1), self._images(x2)
+        metric = self.feature_matrix
+        if torch.equal(a, b):
+            own = self.kernel.diagonal if diag else self.kernel
+            return own(a, feature_matrix=metric)
+        if diag:
+            values = [
+                self.kernel(p, q, feature_matrix=metric)[0, 0] for p, q in zip(a.split(1), b.split(1), strict=True)
+            ]
+            return torch.stack(values)
+        return self.kernel(a, b, feature_matrix=metric)
+
+    def _images(self, x: Tensor) -> Tensor:
+        entries = self.image_shape[0] * self.image_shape[1] * self.image_shape[2]
+        if x.ndim != 2 or x.shape[1] != entries:
+            raise InputError(
+                f"inputs must be (n, {entries}), images {self.image_shape} flattened; got {tuple(x.shape)}."
+            )
+        return x.reshape(-1, *self.image_shape)
