@@ -10,9 +10,9 @@ HEADER = """# Benchmarks
 `python -m benchmarks` (or `make bench`) writes this page and `benchmarks/results.json`. Contestants of a case run in
 processes of their own, all alive at once, and take turns after a warm-up: seconds are medians over turns, ratios
 medians of the ratio to convrfm in the same turn, memory the peak above the interpreter with its imports and the inputs.
-float32. An AGOP counts seconds for one image (400 training images, 10 outputs): convrfm takes it at all 400, Neural Tangents at
-two of them. `nt` is Neural Tangents 0.6.5 on jax 0.5.3: plain; as the paper uses it (unfolded images, stride q, the
-metric multiplied into the patches); and the best formulation found inside it (patches as channels of a 1 x 1
+float32. An AGOP counts seconds for one image (400 training images, 10 outputs): convrfm takes it at all 400, Neural
+Tangents at two of them. `nt` is Neural Tangents 0.6.5 on jax 0.5.3: plain; as the paper uses it (unfolded images,
+stride q, metric multiplied into the patches); and the best formulation found inside it (patches as channels of a 1 x 1
 convolution; for the AGOP jitted, all outputs at once, with the identity as metric). `torch` is the reference engine.
 Kernels are of n images with themselves; `metric` has a metric M.
 
