@@ -8,6 +8,8 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip setuptools
 	$(BIN)/python -m pip install --quiet -c constraints.txt --editable ".[dev]"
+	# Without its dependencies: torch is there, and another torch must not replace it.
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt torchvision
 	touch $@
 
 demo: $(BIN)/.installed
@@ -25,7 +27,7 @@ bench: $(BIN)/.installed
 	$(BIN)/python -m benchmarks
 
 docs: $(BIN)/.installed
-	$(BIN)/python docs/build.py
+	$(BIN)/python -m pdoc --docformat google --output-directory docs/_build convrfm
 
 clean:
 	rm -rf .venv build dist runs

@@ -1,5 +1,6 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests, and what is needed before the first import of an optional library."""
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 from jaxtyping import config
+
+OPERATOR_STUBS = []
+if importlib.util.find_spec("torchvision") and not torch.cuda.is_available():
+    # torchvision's wheel on the package index is built for CUDA: beside a CPU-only torch its compiled operators do not
+    # load, and the import fails on these two. No model that is tested here calls them.
+    library = torch.library.Library("torchvision", "DEF")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    OPERATOR_STUBS.append(library)
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when the programs of the cuda engine are defined

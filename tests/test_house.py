@@ -42,7 +42,8 @@ def imported_modules(path: Path) -> Iterator[str]:
                 yield node.module or ""
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1]
-            yield ".".join([*base, node.module] if node.module else base)
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            yield from (".".join([*base, name]) for name in names)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))

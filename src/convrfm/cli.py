@@ -1,4 +1,4 @@
-"""The command line: `convrfm demo | fit | predict | doctor`."""
+"""The command line: `convrfm demo | fit | predict | cnfa | doctor`."""
 
 import csv
 import functools
@@ -17,12 +17,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from . import datasets, kernels
+from .cnfa import Report
 from .datasets import Preprocessing
 from .errors import ConvRFMError
 from .estimators import ConvRFMClassifier, load
+from .experiments.cnfa_run import Scale, run_cnfa
 from .experiments.demo import run_demo
 from .experiments.doctor import findings
-from .experiments.fit_run import prepare_folder, write_run
+from .experiments.fit_run import check_folder, write_run
 from .report import RoundRecord
 from .storage.atomic import written_whole
 
@@ -65,8 +67,14 @@ def worded(command: Callable[..., None]) -> Callable[..., None]:
             complaints.print("error:", style="bold red", end=" ")
             complaints.print(str(error), markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(2) from error
+        except OSError as error:
+            complaints.print("error:", style="bold red", end=" ")
+            complaints.print(
+                f"{error}. Look at the path and its rights.", markup=False, highlight=False, soft_wrap=True
+            )
+            raise typer.Exit(2) from error
         except KeyboardInterrupt as interrupt:
-            complaints.print("interrupted before the first round was finished: nothing is kept.")
+            complaints.print("interrupted.")
             raise typer.Exit(130) from interrupt
 
     return wrapped
@@ -78,7 +86,7 @@ Data = Annotated[
         help="A folder with a sub-folder per class, a .npz, bars, noisy-digits, star, sklearn:digits, torchvision:NAME."
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Decides every draw.")]
+Seed = Annotated[int, typer.Option(help="Decides every draw.", min=0)]
 Device = Annotated[str, typer.Option(help='"auto" takes a GPU where there is one.')]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 ImageSize = Annotated[int | None, typer.Option(help="Bring pictures to this height and width.", min=1)]
@@ -110,7 +118,8 @@ def fit(
     quiet: Quiet = False,
 ) -> None:
     """Learn from images: a model, its metrics, predictions, plots and a report in one folder."""
-    settings = {name: value for name, value in locals().items() if name not in ("out", "quiet", "overwrite")}
+    parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
+    settings = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
     architecture = kernels.vanilla(depth, patch_size)
     images = datasets.load(
         data,
@@ -123,7 +132,7 @@ def fit(
         sigma=sigma,
         download=download,
     )
-    folder = prepare_folder(out, overwrite=overwrite)
+    check_folder(out, overwrite=overwrite)
     for note in images.notes:
         complaints.print(note, style="dim", markup=False, soft_wrap=True)
     model = ConvRFMClassifier(
@@ -135,9 +144,9 @@ def fit(
         random_state=seed,
         verbose=not quiet,
     ).fit(images.x_train, images.y_train)
-    rounds = write_run(folder, model, images, settings, shlex.join(["convrfm", *sys.argv[1:]]))
+    rounds = write_run(out, model, images, settings, shlex.join(["convrfm", *sys.argv[1:]]))
     console.print(rounds_table(rounds, model.best_iteration_))
-    console.print(f"report: {folder / 'report.html'}", markup=False, soft_wrap=True)
+    console.print(f"report: {out / 'report.html'}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -147,26 +156,68 @@ def predict(
     data: Annotated[str, typer.Argument(help="A picture, a folder of pictures with or without classes, or a .npz.")],
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("predictions.csv"),
     unreadable: Annotated[Unreadable, typer.Option(help="Stop at a broken picture, or skip it.")] = Unreadable.ERROR,
+    seed: Annotated[int, typer.Option(help="Decides the draw of generated data.", min=0)] = 0,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Label images with a fitted model."""
-    model = load(run / "model.safetensors" if run.is_dir() else run)
+    model = load(run / "model.safetensors" if run.is_dir() else run, device)
     channels, height, width = model.x_fit_.shape[1:]
     preprocessing = model.preprocessing_ or Preprocessing((height, width), channels)
-    x, names, labels, notes = datasets.load_for_prediction(data, preprocessing, unreadable=unreadable.value)
+    x, names, labels, notes = datasets.load_for_prediction(data, preprocessing, unreadable=unreadable.value, seed=seed)
     predicted = model.predict(x)
     with written_whole(out) as partial, partial.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["name", "predicted"] if labels is None else ["name", "true", "predicted"])
         truths = [[]] * len(names) if labels is None else [[label] for label in labels]
         table.writerows([name, *truth, label] for name, truth, label in zip(names, truths, predicted, strict=True))
-    for note in () if quiet else notes:
+    for note in notes:
         complaints.print(note, style="dim", markup=False, soft_wrap=True)
-    if labels is not None:
-        console.print(f"accuracy: {np.mean(predicted == labels):.2%} of {len(labels)} images")
+    if labels is not None and isinstance(model, ConvRFMClassifier):
+        console.print(accuracy_sentence(predicted, labels, model.classes_), markup=False)
     elif len(names) == 1:
         console.print(f"{names[0]}: {predicted[0]}", markup=False, highlight=False)
     console.print(f"predictions: {out}", markup=False, soft_wrap=True)
+
+
+@app.command()
+@worded
+def cnfa(
+    network: Annotated[str, typer.Argument(help="torchvision:NAME[@WEIGHTS], timm:NAME or package.module:factory.")],
+    data: Annotated[str, typer.Argument(help="A folder of pictures with or without classes, a .npz, or a data set.")],
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("runs/cnfa"),
+    weights: Annotated[Path | None, typer.Option(help="Trained weights: .safetensors, .pt or .pth.")] = None,
+    initial: Annotated[Path | None, typer.Option(help="Initial weights, for the controls that need them.")] = None,
+    layers: Annotated[str | None, typer.Option(help="Names of layers, separated by commas; default all.")] = None,
+    probes: Annotated[int | None, typer.Option(help="Random-sign probes; by default all outputs exactly.")] = None,
+    n_images: Annotated[int, typer.Option(help="Images, drawn at random.", min=1)] = 100,
+    image_size: ImageSize = None,
+    scale: Annotated[Scale, typer.Option(help="imagenet: its mean and deviation; none: 0 to 1.")] = Scale.IMAGENET,
+    seed: Seed = 0,
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in --out.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure patch-AGOP against filter covariance in every layer of a network."""
+    check_folder(out, overwrite=overwrite)
+    report = run_cnfa(
+        network,
+        data,
+        out,
+        weights=weights,
+        initial=initial,
+        layers=layers.split(",") if layers else None,
+        probes=probes,
+        n_images=n_images,
+        image_size=None if image_size is None else (image_size, image_size),
+        scale=scale,
+        device=device,
+        seed=seed,
+        command=shlex.join(["convrfm", *sys.argv[1:]]),
+        progress=not quiet,
+    )
+    console.print(layers_table(report))
+    console.print(f"report: {out / 'report.html'}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -188,12 +239,33 @@ def demo(
 
 @app.command()
 @worded
-def doctor() -> None:
+def doctor(device: Device = "auto") -> None:
     """Engines, threads, GPU and versions of this machine."""
     table = Table(show_header=False)
-    for name, finding in findings():
+    for name, finding in findings(device):
         table.add_row(name, escape(finding))
     console.print(table)
+
+
+def accuracy_sentence(predicted: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> str:
+    """How many labels were predicted; labels of another type than the model's are compared as text."""
+    texts, known = labels.astype(str), np.isin(labels.astype(str), classes.astype(str))
+    if not known.any():
+        return f"no accuracy: the model knows none of these labels; its classes are {', '.join(map(str, classes[:10]))}"
+    return f"accuracy: {np.mean(predicted.astype(str) == texts):.2%} of {len(labels)} images"
+
+
+def layers_table(report: Report) -> Table:
+    """Correlation of CNFM and AGOP in every layer, beside its rotation control."""
+    table = Table("layer", "kind", "cosine", "Pearson", "G rotated")
+    for layer in report.layers:
+        trained, rotated = layer.correlations.trained, layer.correlations.rotated
+        if layer.final or rotated is None:
+            table.add_row(layer.name, layer.kind, "1 by construction")
+            continue
+        values = (trained.cosine.value, trained.pearson.value, rotated.pearson.value)
+        table.add_row(layer.name, layer.kind, *(f"{value:.3f}" for value in values))
+    return table
 
 
 def rounds_table(rounds: list[RoundRecord], best_iteration: int) -> Table:

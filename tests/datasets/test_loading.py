@@ -84,7 +84,7 @@ def test_more_noise_is_more_noise() -> None:
 FAULTS = [
     ("sklearn:digits", {"n_train": 1439}, "n_train must be at most 1438"),
     ("sklearn:digits", {"n_test": 360}, "n_test must be at most 359"),
-    ("bars", {"n_train": 0}, "n_train must be at least 1; got 0"),
+    ("bars", {"n_train": 0}, "n_train must be an integer of at least 1; got 0"),
     ("noisy-digits", {"n_train": 1700, "n_test": 98}, "n_train . n_test must be at most 1797"),
     ("star", {"sigma": 1.0}, "sigma belongs to bars and noisy-digits; got it for star"),
     ("bars", {"image_size": (0, 8)}, "image_size must be"),

@@ -51,11 +51,10 @@ def test_an_array_file_gives_its_test_part_or_all_of_it(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels, y[15:])
 
 
-def test_a_change_of_size_is_said(tmp_path: Path) -> None:
+def test_arrays_of_another_size_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=RAW[..., 0])
-    x, _, _, notes = load_for_prediction(tmp_path / "a.npz", Preprocessing((4, 4), 1, 255.0))
-    assert x.shape == (20, 1, 4, 4)
-    assert notes == ("Images of size (6, 8) were brought to (4, 4).",)
+    with pytest.raises(InputError, match=r"must be \(4, 4\), as in training; got \[\(6, 8\)\]"):
+        load_for_prediction(tmp_path / "a.npz", Preprocessing((4, 4), 1, 255.0))
 
 
 def test_values_on_another_scale_are_refused(folder: Path) -> None:

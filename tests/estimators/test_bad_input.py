@@ -78,15 +78,20 @@ def test_targets(y: Any, message: str) -> None:
         ({"agop_samples": slice(12, 20)}, "selects none"),
         ({"agop_samples": [99]}, "must index"),
         ({"keep": "first"}, "keep must be one of"),
-        ({"feature_power": 0.0}, "feature_power must be positive"),
+        ({"feature_power": 0.0}, "feature_power must be a positive"),
         ({"device": "abacus"}, "device must be"),
+        ({"kernel": "ntk"}, "kernel must be"),
+        ({"kernel": kernels.NTK}, "kernel must be"),
+        ({"ridge": ["a"]}, "ridge must be"),
+        ({"feature_trace": "a"}, "feature_trace must be"),
+        ({"agop_samples": True}, "agop_samples"),
         ({"image_shape": (3, 16, 32)}, "image_shape"),
     ],
     ids=str,
 )
 def test_settings(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        ConvRFMClassifier(KERNEL, **({"n_iterations": 1} | settings)).fit(X, Y)
+        ConvRFMClassifier(**({"kernel": KERNEL, "n_iterations": 1} | settings)).fit(X, Y)
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 16, 31), (2, 3, 16, 32)], ids=["another size", "other channels"])
@@ -132,6 +137,22 @@ def test_a_foreign_model_file(tmp_path: Path) -> None:
         convrfm.load(tmp_path / "pickle")
 
 
+def test_a_model_whose_tensors_do_not_fit_together(tmp_path: Path) -> None:
+    path = saved(tmp_path / "model")
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for name, tensor in (
+        ("dual_coef.0", torch.full((12, 2), torch.nan)),
+        ("dual_coef.0", torch.zeros(11, 2)),
+        ("dual_coef.0", torch.zeros(12, 3)),
+        ("feature_matrix.0", torch.eye(4)),
+    ):
+        save_file(tensors | {name: tensor}, path, metadata=metadata)
+        with pytest.raises(ModelFileError, match="damaged"):
+            convrfm.load(path)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -140,6 +161,8 @@ def test_a_foreign_model_file(tmp_path: Path) -> None:
         ({"estimator": "os.system"}, "knows"),
         ({"kernel": {"kernel": "NTK", "layers": [{"layer": "Exploit"}]}}, "description"),
         ({"learned": {}}, "damaged"),
+        ({"learned": {"history": [], "best_iteration": 0, "classes": {"dtype": "<i8", "values": [0, 1]}}}, "damaged"),
+        ({"format_version": 0}, "this convrfm reads"),
         ({"surprise": 1}, "damaged"),
     ],
     ids=str,

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, datasets, kernels
+from convrfm.errors import InputError
 from convrfm.kernels.infinite import InfiniteWidthKernel
 
 KERNEL = kernels.NTK(kernels.vanilla(1, patch_size=3))
@@ -102,6 +103,35 @@ def test_learning_the_metric_helps_where_the_signal_is_local() -> None:
     (x, y), (x_test, y_test) = bars(300, sigma=1.0), bars(500, 1, sigma=1.0)
     stages = list(classifier(n_iterations=2).fit(x, y).staged_predict(x_test))
     assert (stages[2] == y_test).mean() > (stages[0] == y_test).mean() + 0.02
+
+
+def test_the_training_error_is_that_of_predicting_the_training_images() -> None:
+    x, y = bars(30)
+    x, y = np.concatenate([x, x[:6]]), np.concatenate([y, 1 - y[:6]])  # repeated pictures with conflicting labels
+    x = x.astype(np.float64)
+    model = classifier(ridge=1e-6, n_iterations=1, keep="last").fit(x, y)
+    for record, outputs in zip(model.history_, model.staged_outputs(x), strict=True):
+        assert record["train_error"] == pytest.approx(((outputs - np.eye(2)[y]) ** 2).mean(), rel=1e-4)
+    assert model.history_[1]["train_error"] > 0.05
+
+
+def test_what_is_learned_does_not_change_with_the_callers_arrays() -> None:
+    x, y = bars(30)
+    for images in (x.copy(), torch.tensor(x), x[::-1]):
+        model = classifier(n_iterations=0).fit(images, y)
+        before = np.asarray(model.decision_function(x))
+        if isinstance(images, torch.Tensor):
+            images.zero_()
+        np.testing.assert_array_equal(np.asarray(model.decision_function(x)), before)
+
+
+def test_a_fit_that_fails_leaves_the_fitted_model_as_it_was() -> None:
+    x, y = bars(30)
+    model = classifier(n_iterations=0).fit(x, y)
+    before = model.predict(x)
+    with pytest.raises(InputError):
+        model.fit(0 * x, np.array(["a", "b", "c"] * 10))
+    np.testing.assert_array_equal(model.predict(x), before)
 
 
 def test_labels_may_be_strings_numbers_or_booleans_in_any_layout_of_images() -> None:
@@ -225,4 +255,6 @@ def test_reading_and_writing_a_model_changes_no_prediction(tmp_path: Path) -> No
         np.testing.assert_array_equal(again.feature_matrix_, model.feature_matrix_)
         assert again.history_ == model.history_
         assert again.kernel == model.kernel
+        for stage, original in zip(again.staged_predict(x_test), model.staged_predict(x_test), strict=True):
+            np.testing.assert_array_equal(stage, original)
         assert [p.name for p in tmp_path.iterdir()] == ["model"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convrfm.errors import InputError
 from convrfm.plots import plot_matrices, plot_spectrum
 from convrfm.report import Page
 
@@ -120,7 +121,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         raise OSError("no space left")
 
     monkeypatch.setattr(Path, "replace", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(InputError, match="no space"):
         Page("Second").write(path)
     assert "<h1>First</h1>" in path.read_text(encoding="utf-8")
     assert list(tmp_path.iterdir()) == [path]

@@ -33,7 +33,7 @@ def test_leave_one_out_is_the_fit_to_all_others(ridge: float) -> None:
         others = [j for j in range(len(K)) if j != i]
         inner = scaled[others][:, others] + ridge * torch.eye(len(others), dtype=K.dtype)
         expected[i] = scaled[i, others] @ torch.linalg.solve(inner, y[others])
-    torch.testing.assert_close(RidgePath(K, y).leave_one_out(ridge), expected, rtol=1e-8, atol=1e-10)
+    torch.testing.assert_close(RidgePath(K, y).leave_one_out([ridge, 7.0])[0], expected, rtol=1e-8, atol=1e-10)
 
 
 def test_a_scale_of_the_kernel_changes_no_prediction() -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_digits
 
-from convrfm.datasets.local_signal import bars, bundled_digits, paste_into_noise, star
-from convrfm.datasets.pictures import picture_array
-from convrfm.datasets.sampling import stratified_order
-from convrfm.datasets.sources import Pictures, Reading, Source, positions
-from convrfm.errors import InputError, MissingDependencyError
+from ..errors import InputError, MissingDependencyError
+from .local_signal import bars, bundled_digits, paste_into_noise, star
+from .pictures import picture_array
+from .sampling import stratified_order
+from .sources import Pictures, Reading, Source, positions
 
 GENERATED_TRAIN = GENERATED_TEST = 500
 DEFAULT_SIGMA = 1.0

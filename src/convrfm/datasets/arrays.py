@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from convrfm.datasets.image_arrays import check_images, check_labels
-from convrfm.datasets.sources import Pictures, Reading, Source, positions
-from convrfm.errors import InputError
+from ..errors import InputError
+from .image_arrays import check_images, check_labels
+from .sources import Pictures, Reading, Source, positions
 
 WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 DAMAGE = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
@@ -56,5 +56,14 @@ def _pictures(arrays: dict[str, np.ndarray], part: str) -> Pictures:
     raw = check_images(x)
     labels = None if y is None else check_labels(y, len(raw))
     if labels is not None and labels.dtype.kind != "U":
-        labels = labels.astype(np.int64)
+        labels = _integers(labels, part)
     return Pictures(raw, labels, positions(len(raw)), white=WHITE.get(x.dtype, 1.0))
+
+
+def _integers(labels: np.ndarray, part: str) -> np.ndarray:
+    whole = labels.astype(np.int64)
+    if (whole != labels).any():
+        raise InputError(
+            f"y{part} must hold labels that fit into 64-bit integers; got {labels.max()}. Number the classes."
+        )
+    return whole

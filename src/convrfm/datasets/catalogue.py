@@ -4,7 +4,8 @@ import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from convrfm.datasets.adapters import (
+from ..errors import InputError
+from .adapters import (
     TORCHVISION,
     read_bars,
     read_noisy_digits,
@@ -12,10 +13,9 @@ from convrfm.datasets.adapters import (
     read_star,
     read_torchvision,
 )
-from convrfm.datasets.arrays import read_npz
-from convrfm.datasets.folders import read_class_folders
-from convrfm.datasets.sources import Reading, Source
-from convrfm.errors import InputError
+from .arrays import read_npz
+from .folders import read_class_folders
+from .sources import Reading, Source
 
 BY_NAME: Mapping[str, Callable[[Reading], Source]] = {
     "bars": read_bars,

@@ -4,13 +4,14 @@ Hidden files and folders are ignored. Everything else that is left out is named 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from convrfm.datasets.pictures import Picture, read_picture, resize
-from convrfm.datasets.sources import Pictures, Reading, Source
-from convrfm.errors import InputError
+from ..errors import InputError
+from .pictures import Picture, read_picture, resize
+from .sources import Pictures, Reading, Source
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 PARTS = ("train", "test")
@@ -28,7 +29,8 @@ def read_class_folders(folder: Path, reading: Reading) -> Source:
     parts = [folder / part for part in PARTS]
     if all(part.is_dir() for part in parts):
         train, test = (_read_classes(part, reading) for part in parts)
-        return Source(train, test)
+        others = [p for p in sorted(folder.iterdir()) if p not in parts and not p.name.startswith(".")]
+        return Source(replace(train, notes=(*train.notes, *_note("beside train and test", folder, others))), test)
     return Source(_read_classes(folder, reading))
 
 

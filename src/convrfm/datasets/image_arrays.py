@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from jaxtyping import Shaped
 
-from convrfm.errors import InputError
+from ..errors import InputError
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
-CHANNEL_COUNTS = (1, 3, 4)
+CHANNEL_COUNTS = (1, 2, 3, 4)
 LAYOUT = "x must be (n, channels, height, width)"
 
 

@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
-from convrfm.datasets.catalogue import read_source
-from convrfm.datasets.preprocessing import Preprocessing, one_size
-from convrfm.datasets.sampling import hold_out_fifth, stratified_order
-from convrfm.datasets.sources import Pictures, Reading
-from convrfm.errors import InputError
+from ..errors import InputError
+from .catalogue import read_source
+from .preprocessing import Preprocessing, one_size
+from .sampling import hold_out_fifth, stratified_order
+from .sources import Pictures, Reading
 
 NOISY = ("bars", "noisy-digits")
 
@@ -90,6 +90,8 @@ def load(
     100 of the 1438 train images were drawn, stratified by class, with seed 0.
     50 of the 359 test images were drawn, stratified by class, with seed 0.
     """
+    if not isinstance(data, str | Path):
+        raise InputError(f"data must be a path or a name; got {type(data).__name__}.")
     if sigma is not None and data not in NOISY:
         raise InputError(f"sigma belongs to {' and '.join(NOISY)}; got it for {data}. Leave it out.")
     reading = Reading(n_train, n_test, seed, image_size, unreadable, sigma, root, download)

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 from sklearn.datasets import load_digits
 
-from convrfm.datasets.pictures import resize
-from convrfm.errors import InputError
+from ..errors import InputError
+from .pictures import resize
 
 STAR_ROWS = {3: [10], 4: [9, 10, 11], 5: [7, 8, 9, 10, 11, 12, 13], 6: [8, 9, 10, 11, 12],
              7: [9, 10, 11], 8: [8, 9, 10, 11, 12], 9: [8, 9, 11, 12]}  # fmt: skip

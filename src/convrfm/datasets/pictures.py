@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 from PIL import Image, ImageOps
 
-from convrfm.errors import InputError
+from ..errors import InputError
 
 GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as in Pillow's conversion to "L"
 

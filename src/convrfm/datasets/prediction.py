@@ -1,23 +1,28 @@
 """`load_for_prediction`: images for a model that exists already."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Shaped
 
-from convrfm.datasets.catalogue import is_name, read_source
-from convrfm.datasets.folders import holds_loose_pictures, read_unlabelled
-from convrfm.datasets.preprocessing import Preprocessing
-from convrfm.datasets.sources import Pictures, Reading
-from convrfm.errors import InputError
+from ..errors import InputError
+from .catalogue import is_name, read_source
+from .folders import holds_loose_pictures, read_unlabelled
+from .preprocessing import Preprocessing
+from .sources import Pictures, Reading
 
 Batch = Float32[np.ndarray, "n c h w"]
 Labels = Shaped[np.ndarray, " n"]
 
 
 def load_for_prediction(
-    data: str | Path, preprocessing: Preprocessing, *, unreadable: Literal["error", "skip"] = "error"
+    data: str | Path,
+    preprocessing: Preprocessing,
+    *,
+    unreadable: Literal["error", "skip"] = "error",
+    seed: int = 0,
 ) -> tuple[Batch, tuple[str, ...], Labels | None, tuple[str, ...]]:
     """Read images and bring them to the form that a model was trained on.
 
@@ -26,6 +31,7 @@ def load_for_prediction(
             or a name that `load` knows. Where there is a test part, it is taken.
         preprocessing: How the training images were made.
         unreadable: What to do with a picture that cannot be read: stop, or skip it and say so in the notes.
+        seed: Decides the draw of generated data.
 
     Returns:
         The images `(n, c, h, w)`, their names, their labels `(n,)` or None, and notes on what was done.
@@ -37,17 +43,20 @@ def load_for_prediction(
     >>> x.shape, names[:2], labels.shape
     ((500, 3, 32, 32), ('0', '1'), (500,))
     """
-    pictures = _read(data, Reading(image_size=preprocessing.image_size, unreadable=unreadable))
+    pictures = _read(data, Reading(image_size=preprocessing.image_size, unreadable=unreadable, seed=seed))
     if pictures.white != preprocessing.divide_by:
         raise InputError(
             f"The value of white in {data} must be {preprocessing.divide_by:g}, as in training; "
             f"got {pictures.white:g} (255 for pictures and uint8, 1 for floats). "
             "Give the images in the type and scale of the training images."
         )
-    notes = list(pictures.notes)
     sizes = {picture.shape[1:] for picture in pictures.raw}
     if preprocessing.image_size and sizes != {preprocessing.image_size}:
-        notes.append(f"Images of size {sorted(sizes)[0]} were brought to {preprocessing.image_size}.")
+        raise InputError(
+            f"the images of {data} must be {preprocessing.image_size}, as in training; got {sorted(sizes)[:3]}. Resize them; "
+            "pictures in files are brought to size by themselves."
+        )
+    notes = list(pictures.notes)
     return preprocessing.apply(pictures.raw), pictures.names, pictures.labels, tuple(notes)
 
 
@@ -56,4 +65,7 @@ def _read(data: str | Path, reading: Reading) -> Pictures:
     if not is_name(data) and holds_loose_pictures(path):
         return read_unlabelled(path, reading)
     source = read_source(data, reading)
-    return source.train if source.test is None else source.test
+    if source.test is not None:
+        return source.test
+    note = f"{data} has no test part: all {len(source.train)} images are taken, those that a model was fitted to among them."
+    return replace(source.train, notes=(*source.train.notes, note))

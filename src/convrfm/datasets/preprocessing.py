@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float32
 from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 
-from convrfm.datasets.pictures import PictureBatch, resize, with_channels
-from convrfm.errors import InputError
+from ..errors import InputError
+from .pictures import PictureBatch, resize, with_channels
 
 
 @dataclass(frozen=True)

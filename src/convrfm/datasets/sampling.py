@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Int64, Shaped
 
-from convrfm.errors import InputError
+from ..errors import InputError
 
 TEST_SHARE = 5
 

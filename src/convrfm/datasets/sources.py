@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Shaped
 
-from convrfm.datasets.pictures import PictureBatch
-from convrfm.errors import InputError
+from ..errors import InputError
+from .pictures import PictureBatch
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,23 @@ class Reading:
 
     def __post_init__(self) -> None:
         for name in ("n_train", "n_test"):
-            if (n := getattr(self, name)) is not None and n < 1:
-                raise InputError(f"{name} must be at least 1; got {n}. Leave it out for all images.")
-        if self.image_size is not None and min(self.image_size) < 1:
-            raise InputError(f"image_size must be (height, width) of at least 1; got {self.image_size}.")
+            if (n := getattr(self, name)) is not None and not _counts(n, 1):
+                raise InputError(f"{name} must be an integer of at least 1; got {n!r}. Leave it out for all images.")
+        if not _counts(self.seed, 0):
+            raise InputError(f"seed must be an integer of at least 0; got {self.seed!r}.")
+        if self.unreadable not in ("error", "skip"):
+            raise InputError(f'unreadable must be "error" or "skip"; got {self.unreadable!r}.')
+        size = self.image_size
+        if size is not None and not (isinstance(size, tuple) and len(size) == 2 and all(_counts(s, 1) for s in size)):
+            raise InputError(f"image_size must be (height, width), integers of at least 1; got {size!r}.")
+        if self.sigma is not None and (isinstance(self.sigma, bool) or not isinstance(self.sigma, Real)):
+            raise InputError(f"sigma must be a number; got {self.sigma!r}.")
 
 
 def positions(n: int) -> tuple[str, ...]:
     """Names for pictures that have none: "0", "1", ..."""
     return tuple(map(str, range(n)))
+
+
+def _counts(value: object, least: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least

@@ -49,6 +49,9 @@ class ConvRFMClassifier(ClassifierMixin, RecursiveFeatureMachine):
         ridge_: the ridge of the kept round.
         best_iteration_: the kept round.
         classes_: the labels, sorted.
+        rounds_: every finished round, from the fixed kernel on.
+        x_fit_: the training images `(n, c, h, w)`, a copy.
+        preprocessing_: how raw pictures became images, where the model was loaded with it.
         history_: one record for each round: iteration, ridge, accuracy and mean squared error by leave-one-out, on the
             training images and on the selection set if given, and seconds. Leave-one-out is exact given M; after
             round 0 it is optimistic, because M has seen every label.
@@ -61,6 +64,8 @@ class ConvRFMClassifier(ClassifierMixin, RecursiveFeatureMachine):
         2
     """
 
+    _classify = True
+
     def decision_function(self, x: Array) -> Array:
         """The outputs, `(n, k)`; for two classes `(n,)`: that of `classes_[1]` minus that of `classes_[0]`."""
         outputs = self._outputs(self._check_fitted_images(x), self._kept)
@@ -70,27 +75,27 @@ class ConvRFMClassifier(ClassifierMixin, RecursiveFeatureMachine):
         """The fraction of right predictions."""
         return float(super().score(x, check_labels(y, len(x)), sample_weight))
 
-    def _encode(self, y: Array, n: int) -> Float[Tensor, "n k"]:
-        self.classes_, codes = encode_labels(check_labels(y, n))
-        return one_hot(codes, len(self.classes_))
+    def _encode(self, y: Array, n: int) -> tuple[Float[Tensor, "n k"], dict[str, Any]]:
+        classes, codes = encode_labels(check_labels(y, n))
+        return one_hot(codes, len(classes)), {"classes_": classes}
 
-    def _targets_of(self, y: Array, n: int) -> Float[Tensor, "n k"]:
-        labels = check_labels(y, n)
-        unknown = np.setdiff1d(labels, self.classes_)
+    def _targets_of(self, y: Array, n: int, learned: dict[str, Any]) -> Float[Tensor, "n k"]:
+        labels, classes = check_labels(y, n), learned["classes_"]
+        unknown = np.setdiff1d(labels, classes)
         if len(unknown):
             raise InputError(f"the selection set holds labels that the training set lacks: {unknown[:5].tolist()}.")
-        return one_hot(np.searchsorted(self.classes_, labels), len(self.classes_))
+        return one_hot(np.searchsorted(classes, labels), len(classes))
 
     def _learned(self) -> tuple[dict[str, Any], Tensors]:
         learned, tensors = super()._learned()
         return learned | {"classes": labels_to_json(self.classes_)}, tensors
 
-    def _restore(self, learned: dict[str, Any], tensors: Tensors) -> None:
+    def _restore(self, learned: dict[str, Any], tensors: Tensors, outputs: int | None = None) -> None:
         self.classes_ = labels_from_json(learned["classes"])
-        super()._restore(learned, tensors)
+        super()._restore(learned, tensors, len(self.classes_))
 
-    def _decide(self, outputs: Float[Tensor, "n k"], like: Array) -> Array:
-        return self.classes_[outputs.argmax(1).cpu().numpy()]
+    def _decide(self, outputs: Array) -> Array:
+        return self.classes_[np.asarray(outputs.argmax(1).cpu() if isinstance(outputs, Tensor) else outputs.argmax(1))]
 
 
 class ConvRFMRegressor(RegressorMixin, RecursiveFeatureMachine):
@@ -99,36 +104,41 @@ class ConvRFMRegressor(RegressorMixin, RecursiveFeatureMachine):
     As `ConvRFMClassifier`, for targets `(n,)` or `(n, k)`; ridge and round are chosen by the squared error.
     """
 
+    _classify = False
+
     def score(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
         """The coefficient of determination R^2."""
-        predictions = np.asarray(self.predict(x))
+        predictions = self.predict(x.cpu().numpy() if isinstance(x, Tensor) else x)
         return float(r2_score(check_targets(y, len(x)), predictions, sample_weight=sample_weight))
 
-    def _encode(self, y: Array, n: int) -> Float[Tensor, "n k"]:
+    def _encode(self, y: Array, n: int) -> tuple[Float[Tensor, "n k"], dict[str, Any]]:
         targets = check_targets(y, n)
-        self._target_ndim = targets.ndim
-        return torch.tensor(targets).reshape(n, -1)
+        return torch.tensor(targets).reshape(n, -1), {"_target_ndim": targets.ndim}
 
-    def _targets_of(self, y: Array, n: int) -> Float[Tensor, "n k"]:
+    def _targets_of(self, y: Array, n: int, learned: dict[str, Any]) -> Float[Tensor, "n k"]:
         return torch.tensor(check_targets(y, n)).reshape(n, -1)
-
-    def _decide(self, outputs: Float[Tensor, "n k"], like: Array) -> Array:
-        return self._like(outputs[:, 0] if self._target_ndim == 1 else outputs, like)
 
     def _learned(self) -> tuple[dict[str, Any], Tensors]:
         learned, tensors = super()._learned()
         return learned | {"target_ndim": self._target_ndim}, tensors
 
-    def _restore(self, learned: dict[str, Any], tensors: Tensors) -> None:
+    def _restore(self, learned: dict[str, Any], tensors: Tensors, outputs: int | None = None) -> None:
         self._target_ndim = int(learned["target_ndim"])
-        super()._restore(learned, tensors)
+        super()._restore(learned, tensors, 1 if self._target_ndim == 1 else None)
+
+    def _decide(self, outputs: Array) -> Array:
+        return outputs[:, 0] if self._target_ndim == 1 else outputs
 
 
-def load(path: str | Path) -> ConvRFMClassifier | ConvRFMRegressor:
+def load(path: str | Path, device: str = "auto") -> ConvRFMClassifier | ConvRFMRegressor:
     """Read a model that `save` wrote. Nothing in the file is executed.
+
+    Args:
+        path: the file.
+        device: where the model is to compute; it need not be where it was fitted.
 
     Raises:
         ModelFileError: if the file is missing, damaged, not a convrfm model, or of a newer format.
     """
     estimators: tuple[type, ...] = (ConvRFMClassifier, ConvRFMRegressor)
-    return load_model(Path(path), {t.__name__: t for t in estimators})
+    return load_model(Path(path), {t.__name__: t for t in estimators}, device)

@@ -5,7 +5,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -22,17 +22,17 @@ from ..maths.psd import psd_factor
 from .forecast import forecast
 from .presets import preset
 from .progress import shown_progress
-from .rounds import PatchKernel, Problem, Round, best_round, fit_round
+from .rounds import PatchKernel, Problem, Round, best_round, fit_round, record_of, round_from_record
 from .saving import Tensors, save_model
 from .settings import (
     agop_indices,
     check_choice,
     check_iterations,
+    check_kernel,
     check_positive,
     check_selection,
     ridge_candidates,
 )
-from .targets import Quality
 
 DEFAULT_KERNEL = NTK(vanilla(depth=3))
 LONG_FIT_SECONDS = 30.0
@@ -45,6 +45,7 @@ class RecursiveFeatureMachine(BaseEstimator):
     """What classifier and regressor share; see `ConvRFMClassifier` for the parameters."""
 
     preprocessing_: Preprocessing | None = None
+    _classify: ClassVar[bool]
 
     def __init__(
         self,
@@ -99,7 +100,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         """
         self._check_parameters(selection)
         images = check_images(x, image_shape=self.image_shape)
-        targets = self._encode(y, len(images))
+        targets, learned = self._encode(y, len(images))
         data = self._to_device(images)
         if len(data) < 2 or bool((data == data[:1]).all()):
             raise InputError(f"fit needs images that differ; got {len(data)}, all alike. Check how they were read.")
@@ -107,29 +108,36 @@ class RecursiveFeatureMachine(BaseEstimator):
             kernel=self.kernel,
             x=data,
             y=targets.to(data.device),
-            classify=hasattr(self, "classes_"),
+            classify=self._classify,
             ridges=ridge_candidates(self.ridge),
             agop_images=data[agop_indices(self.agop_samples, len(data), self.random_state)],
             agop_ridge=self.agop_ridge,
             feature_power=self.feature_power,
             feature_trace=self.feature_trace,
-            selection=self._selection(selection, data),
+            selection=self._selection(selection, data, learned),
         )
         self._announce(problem)
         rounds = self._fit_rounds(problem)
         chosen = rounds[-1] if self.keep == "last" else best_round(rounds)
-        self._remember(x, data, rounds, chosen)
+        self.preprocessing_ = None
+        for name, value in learned.items():
+            setattr(self, name, value)
+        self._remember(rounds, chosen, data, as_arrays=not isinstance(x, Tensor))
         return self
+
+    def staged_outputs(self, x: Array) -> Iterator[Array]:
+        """The regression's outputs `(n, k)` of every finished round, from the fixed kernel on."""
+        images = self._check_fitted_images(x)
+        for round_ in self.rounds_:
+            yield self._like(self._outputs(images, round_), x)
 
     def staged_predict(self, x: Array) -> Iterator[Array]:
         """Predictions of every finished round, from the fixed kernel on."""
-        images = self._check_fitted_images(x)
-        for round_ in self.rounds_:
-            yield self._decide(self._outputs(images, round_), x)
+        return map(self._decide, self.staged_outputs(x))
 
     def predict(self, x: Array) -> Array:
         """Labels, or for the regressor values, of images."""
-        return self._decide(self._outputs(self._check_fitted_images(x), self._kept), x)
+        return self._decide(self._like(self._outputs(self._check_fitted_images(x), self._kept), x))
 
     def feature_maps(self, x: Array) -> Array:
         """|M^(1/2) x[u]| at every patch position u: what the metric looks at (Sec. 2.2 of the paper).
@@ -141,7 +149,8 @@ class RecursiveFeatureMachine(BaseEstimator):
             `(n, rows, cols)`.
         """
         self._check_is_fitted()
-        images = self._to_device(check_images(x)).to(self.x_fit_)
+        shape = self.image_shape if np.ndim(x) == 2 else None
+        images = self._to_device(check_images(x, image_shape=shape)).to(self.x_fit_)
         channels = self.x_fit_.shape[1]
         if images.shape[1] != channels:
             raise InputError(f"the model was fitted to images of {channels} channels; got {images.shape[1]}.")
@@ -158,48 +167,45 @@ class RecursiveFeatureMachine(BaseEstimator):
                 model.
         """
         self._check_is_fitted()
-        save_model(self, Path(path), preprocessing or self.preprocessing_)
+        save_model(self, Path(path), self.preprocessing_ if preprocessing is None else preprocessing)
 
     @abstractmethod
-    def _encode(self, y: Array, n: int) -> Float[Tensor, "n k"]:
-        """Targets of the regression from labels; sets what is learned about them."""
+    def _encode(self, y: Array, n: int) -> tuple[Float[Tensor, "n k"], dict[str, Any]]:
+        """Targets of the regression from labels, and what is to be remembered about the labels, by attribute."""
 
     @abstractmethod
-    def _targets_of(self, y: Array, n: int) -> Float[Tensor, "n k"]:
-        """Targets of further labels, after `_encode`."""
+    def _targets_of(self, y: Array, n: int, learned: dict[str, Any]) -> Float[Tensor, "n k"]:
+        """Targets of further labels, given what `_encode` learned."""
 
     @abstractmethod
-    def _decide(self, outputs: Float[Tensor, "n k"], like: Array) -> Array:
+    def _decide(self, outputs: Array) -> Array:
         """Predictions from the outputs of the regression."""
 
     def _learned(self) -> tuple[dict[str, Any], Tensors]:
-        kept = self._kept
-        learned = {"history": self.history_, "best_iteration": self.best_iteration_, "ridge": self.ridge_}
-        return learned, {"x_fit": self.x_fit_, "feature_matrix": kept.feature_matrix, "dual_coef": kept.dual_coef}
+        learned = {"history": self.history_, "best_iteration": self.best_iteration_}
+        tensors = {"x_fit": self.x_fit_}
+        for round_ in self.rounds_:
+            tensors[f"feature_matrix.{round_.iteration}"] = round_.feature_matrix
+            tensors[f"dual_coef.{round_.iteration}"] = round_.dual_coef
+        return learned, tensors
 
-    def _restore(self, learned: dict[str, Any], tensors: Tensors) -> None:
-        iteration = int(learned["best_iteration"])
-        record = learned["history"][iteration]
-        images, metric, dual_coef = (
-            self._to_device(tensors[name]) for name in ("x_fit", "feature_matrix", "dual_coef")
-        )
-
-        def measured(name: str) -> Quality:
-            return Quality(record.get(f"{name}_accuracy"), record[f"{name}_error"])
-
-        kept = Round(
-            iteration=iteration,
-            feature_matrix=metric,
-            dual_coef=dual_coef,
-            agop_coef=dual_coef,
-            ridge=float(learned["ridge"]),
-            train=measured("train"),
-            loo=measured("loo"),
-            selection=measured("selection") if "selection_error" in record else None,
-            seconds=record["seconds"],
-        )
-        self._remember(np.empty(0), images, [kept], kept)
-        self.history_ = learned["history"]
+    def _restore(self, learned: dict[str, Any], tensors: Tensors, outputs: int | None) -> None:
+        """Take back what `_learned` gave away; `outputs` is how many there must be, None for any number."""
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise ValueError("a tensor holds NaN or infinity")
+        images = self._to_device(tensors["x_fit"])
+        d = images.shape[1] * self.kernel.window.size**2
+        rounds = []
+        for record in learned["history"]:
+            t = record["iteration"]
+            metric, coef = (self._to_device(tensors[f"{name}.{t}"]) for name in ("feature_matrix", "dual_coef"))
+            if metric.shape != (d, d) or coef.ndim != 2 or coef.shape != (len(images), outputs or coef.shape[1]):
+                raise ValueError(f"round {t} does not fit {len(images)} images with patches of {d} entries")
+            rounds.append(round_from_record(record, metric, coef))
+        chosen = [r for r in rounds if r.iteration == learned["best_iteration"]]
+        if len(chosen) != 1:
+            raise ValueError(f"round {learned['best_iteration']} is not among the {len(rounds)} that are stored")
+        self._remember(rounds, chosen[0], images, as_arrays=True)
 
     def _fit_rounds(self, problem: Problem) -> list[Round]:
         rounds: list[Round] = []
@@ -214,25 +220,15 @@ class RecursiveFeatureMachine(BaseEstimator):
                 warnings.warn(f"interrupted: {len(rounds)} of {n_rounds} rounds are kept.", stacklevel=3)
         return rounds
 
-    def _remember(self, x: Array, data: Tensor, rounds: list[Round], chosen: Round) -> None:
+    def _remember(self, rounds: list[Round], chosen: Round, data: Tensor, *, as_arrays: bool) -> None:
         self.rounds_ = rounds
         self.x_fit_ = data
         self.n_features_in_ = int(np.prod(data.shape[1:]))
         self.best_iteration_ = chosen.iteration
         self.ridge_ = chosen.ridge
-        self.feature_matrix_ = self._like(chosen.feature_matrix, x)
-        self.dual_coef_ = self._like(chosen.dual_coef, x)
-        self.history_ = [self._record(r) for r in rounds]
-
-    def _record(self, round_: Round) -> dict[str, float | int | None]:
-        record: dict[str, float | int | None] = {"iteration": round_.iteration, "ridge": round_.ridge}
-        for name in ("loo", "train", "selection"):
-            measured = getattr(round_, name)
-            if measured is not None:
-                record |= {f"{name}_error": measured.error}
-                if measured.accuracy is not None:
-                    record |= {f"{name}_accuracy": measured.accuracy}
-        return record | {"seconds": round_.seconds}
+        metric, coef = chosen.feature_matrix, chosen.dual_coef
+        self.feature_matrix_, self.dual_coef_ = (t.cpu().numpy() if as_arrays else t for t in (metric, coef))
+        self.history_ = [record_of(r) for r in rounds]
 
     def _outputs(self, images: Tensor, round_: Round) -> Float[Tensor, "n k"]:
         metric = None if round_.iteration == 0 else round_.feature_matrix
@@ -254,6 +250,7 @@ class RecursiveFeatureMachine(BaseEstimator):
             )
 
     def _check_parameters(self, selection: object) -> None:
+        check_kernel(self.kernel)
         check_iterations(self.n_iterations)
         check_choice("keep", self.keep, ("best", "last"))
         check_choice("choose_on", self.choose_on, ("loo", "selection"))
@@ -262,22 +259,28 @@ class RecursiveFeatureMachine(BaseEstimator):
         check_positive("feature_trace", self.feature_trace)
         check_selection(self.choose_on, selection)
 
-    def _selection(self, selection: tuple[Array, Array] | None, data: Tensor) -> tuple[Tensor, Tensor] | None:
+    def _selection(
+        self, selection: tuple[Array, Array] | None, data: Tensor, learned: dict[str, Any]
+    ) -> tuple[Tensor, Tensor] | None:
         if selection is None:
             return None
         images = check_images(selection[0], image_shape=self.image_shape)
-        targets = self._targets_of(selection[1], len(images))
+        targets = self._targets_of(selection[1], len(images), learned)
         moved = self._to_device(images).to(data)
         self._check_same_size(moved, data)
         return moved, targets.to(data.device)
 
     def _to_device(self, values: Array) -> Tensor:
+        """A copy on the device: what is learned must not change with the caller's array."""
         name = self.device
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
+        tensor = (
+            values.detach().clone() if isinstance(values, Tensor) else torch.from_numpy(np.array(values, order="C"))
+        )
         try:
-            return (values if isinstance(values, Tensor) else torch.tensor(values)).to(name)
-        except RuntimeError as error:
+            return tensor.to(name)
+        except (RuntimeError, AssertionError) as error:
             raise InputError(
                 f'device must be "auto" or a torch device of this machine; got {self.device!r}. {error}'
             ) from error

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..errors import InputError
 from ..maths.psd import psd_power, scale_to_trace
 from ..maths.windows import Window
 from ..solvers.exact import RidgePath
@@ -90,23 +91,18 @@ def fit_round(problem: Problem, previous: Round | None, watch: Watch) -> Round:
     metric = None if previous is None else _learned_metric(problem, previous, watch)
     kernel_matrix = problem.kernel(problem.x, feature_matrix=metric, progress=watch("kernel"))
     path = RidgePath(kernel_matrix, problem.y)
-    meets_selection = None
+    left_out = [
+        quality(outputs, problem.y, classify=problem.classify) for outputs in path.leave_one_out(problem.ridges)
+    ]
+    selected: list[Quality] | None = None
     if problem.selection is not None:
-        meets_selection = problem.kernel(
-            problem.selection[0], problem.x, feature_matrix=metric, progress=watch("selection kernel")
-        ).double()
-
-    def selected(ridge: float) -> Quality | None:
-        if problem.selection is None or meets_selection is None:
-            return None
-        predictions = meets_selection @ path.dual_coef(ridge)
-        return quality(predictions, problem.selection[1], classify=problem.classify)
-
-    def left_out(ridge: float) -> Quality:
-        return quality(path.leave_one_out(ridge), problem.y, classify=problem.classify)
-
-    judged = {ridge: selected(ridge) or left_out(ridge) for ridge in problem.ridges}
-    ridge = max(judged, key=lambda r: (judged[r].rank, r))
+        images, targets = problem.selection
+        meeting = problem.kernel(images, problem.x, feature_matrix=metric, progress=watch("selection kernel")).double()
+        outputs_by_ridge = (meeting @ path.dual_coef(ridge) for ridge in problem.ridges)
+        selected = [quality(outputs, targets, classify=problem.classify) for outputs in outputs_by_ridge]
+    judged = left_out if selected is None else selected
+    at = max(range(len(problem.ridges)), key=lambda i: (judged[i].rank, problem.ridges[i]))
+    ridge = problem.ridges[at]
     return Round(
         iteration=0 if previous is None else previous.iteration + 1,
         feature_matrix=torch.eye(_patch_entries(problem)).to(problem.x) if metric is None else metric,
@@ -114,8 +110,8 @@ def fit_round(problem: Problem, previous: Round | None, watch: Watch) -> Round:
         agop_coef=path.dual_coef(problem.ridges[-1] if problem.agop_ridge == "last" else ridge).to(problem.x),
         ridge=ridge,
         train=quality(path.fitted(ridge), problem.y, classify=problem.classify),
-        loo=left_out(ridge),
-        selection=selected(ridge),
+        loo=left_out[at],
+        selection=None if selected is None else selected[at],
         seconds=time.perf_counter() - start,
     )
 
@@ -125,13 +121,53 @@ def best_round(rounds: Sequence[Round]) -> Round:
     return max(rounds, key=lambda r: (r.chosen_by.rank, -r.iteration))
 
 
+def record_of(round_: Round) -> dict[str, Any]:
+    """The round as plain values: a line of `history_`."""
+    record: dict[str, Any] = {"iteration": round_.iteration, "ridge": round_.ridge}
+    for name in ("loo", "train", "selection"):
+        measured: Quality | None = getattr(round_, name)
+        if measured is not None:
+            record[f"{name}_error"] = measured.error
+            if measured.accuracy is not None:
+                record[f"{name}_accuracy"] = measured.accuracy
+    return record | {"seconds": round_.seconds}
+
+
+def round_from_record(
+    record: dict[str, Any], feature_matrix: Float[Tensor, "d d"], dual_coef: Float[Tensor, "n k"]
+) -> Round:
+    """The round of which `record_of` made a record, for predictions; the AGOP's coefficients are not kept."""
+
+    def measured(name: str) -> Quality:
+        return Quality(record.get(f"{name}_accuracy"), record[f"{name}_error"])
+
+    return Round(
+        iteration=record["iteration"],
+        feature_matrix=feature_matrix,
+        dual_coef=dual_coef,
+        agop_coef=dual_coef,
+        ridge=record["ridge"],
+        train=measured("train"),
+        loo=measured("loo"),
+        selection=measured("selection") if "selection_error" in record else None,
+        seconds=record["seconds"],
+    )
+
+
 def _learned_metric(problem: Problem, previous: Round, watch: Watch) -> Float[Tensor, "d d"]:
     metric = None if previous.iteration == 0 else previous.feature_matrix
     agop = problem.kernel.agop(
         problem.agop_images, problem.x, previous.agop_coef, feature_matrix=metric, progress=watch("AGOP")
     )
     trace = float(_patch_entries(problem)) if problem.feature_trace is None else problem.feature_trace
-    return scale_to_trace(psd_power(agop.double(), 2 * problem.feature_power), trace).to(problem.x)
+    learned = psd_power(agop.double(), 2 * problem.feature_power)
+    if not 0 < float(learned.trace()) < float("inf"):
+        raise InputError(
+            f"the average gradient outer product to the power {2 * problem.feature_power:g} is {float(learned.trace()):g}: "
+            "nothing can be learned from it. Check that the images differ, that neither the ridge nor feature_power is "
+            "enormous, and rescale very small or very large images."
+        )
+    return scale_to_trace(learned, trace).to(problem.x)
 
 
 def _patch_entries(problem: Problem) -> int:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..datasets import Preprocessing
-from ..errors import ModelFileError
+from ..errors import InputError, ModelFileError
 from ..kernels.description import describe, from_description
 from ..storage.models import FORMAT, FORMAT_VERSION, ModelHeader, read_model, write_model
 
@@ -27,7 +28,7 @@ class Savable(Protocol):
 
     def _learned(self) -> tuple[dict[str, Any], Tensors]: ...
 
-    def _restore(self, learned: dict[str, Any], tensors: Tensors) -> None: ...
+    def _restore(self, learned: dict[str, Any], tensors: Tensors, outputs: int | None = None) -> None: ...
 
 
 def save_model(model: Savable, path: Path, preprocessing: Preprocessing | None) -> None:
@@ -48,17 +49,20 @@ def save_model(model: Savable, path: Path, preprocessing: Preprocessing | None) 
     write_model(path, header, tensors)
 
 
-def load_model(path: Path, estimators: dict[str, type]) -> Any:
+def load_model(path: Path, estimators: dict[str, type], device: str) -> Any:
     """Read an estimator that `save_model` wrote; its class must be one of `estimators`."""
     header, tensors = read_model(path)
     if header.estimator not in estimators:
         raise ModelFileError(f"{path} holds a {header.estimator}; this convrfm knows {sorted(estimators)}.")
     try:
         parameters = {name: _from_json(value) for name, value in header.parameters.items()}
+        parameters["device"] = device
         model = estimators[header.estimator](kernel=from_description(header.kernel), **parameters)
         model._restore(header.learned, tensors)
         model.preprocessing_ = None if header.preprocessing is None else Preprocessing.from_dict(header.preprocessing)
-    except (KeyError, TypeError, ValueError) as error:
+    except InputError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(f"{path} is damaged: its header and its tensors do not fit together ({error}).") from error
     return model
 
@@ -76,10 +80,18 @@ def labels_from_json(entry: dict[str, Any]) -> np.ndarray:
 
 def _to_json(value: Any) -> Any:
     if isinstance(value, slice):
-        return {"slice": [value.start, value.stop, value.step]}
+        return {"slice": [_to_json(part) for part in (value.start, value.stop, value.step)]}
     if isinstance(value, np.ndarray | np.generic | Tensor):
         return value.tolist()
-    return value
+    if isinstance(value, list | tuple):
+        return [_to_json(part) for part in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, torch.device):
+        return str(value)
+    raise InputError(
+        f"a parameter of type {type(value).__name__} cannot be saved: {value!r}. Use numbers, text or lists."
+    )
 
 
 def _from_json(value: Any) -> Any:

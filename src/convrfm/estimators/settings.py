@@ -1,6 +1,7 @@
 """The parameters of an estimator, checked when `fit` is called, and what they select."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,18 @@ def check_iterations(n_iterations: object) -> None:
         raise InputError(f"n_iterations counts updates of M: an integer of at least 0; got {n_iterations!r}.")
 
 
+def check_kernel(kernel: object) -> None:
+    """Raise `InputError` unless it is a kernel with a metric on patches."""
+    if isinstance(kernel, type) or not (callable(kernel) and hasattr(kernel, "agop") and hasattr(kernel, "window")):
+        raise InputError(f"kernel must be a kernel of convrfm.kernels, such as NTK(vanilla(depth=3)); got {kernel!r}.")
+
+
 def check_positive(name: str, value: Any) -> None:
-    """Raise `InputError` unless the value is a positive number or None."""
-    if value is not None and not value > 0:
-        raise InputError(f"{name} must be positive; got {value!r}.")
+    """Raise `InputError` unless the value is a positive, finite number or None."""
+    if value is None:
+        return
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < float("inf"):
+        raise InputError(f"{name} must be a positive, finite number; got {value!r}.")
 
 
 def check_selection(choose_on: str, selection: object) -> None:
@@ -47,9 +56,12 @@ def ridge_candidates(ridge: Any) -> tuple[float, ...]:
         if ridge != "loo":
             raise InputError(f'ridge must be a number, several, or "loo"; got {ridge!r}.')
         return DEFAULT_RIDGES
-    ridges = np.atleast_1d(np.asarray(ridge, dtype=float))
+    try:
+        ridges = np.atleast_1d(np.asarray(ridge, dtype=float))
+    except (TypeError, ValueError) as error:
+        raise InputError(f'ridge must be a number, several, or "loo"; got {ridge!r}.') from error
     if ridges.ndim != 1 or not len(ridges) or not np.isfinite(ridges).all() or (ridges < 0).any():
-        raise InputError(f'ridge must not be negative: a number, several, or "loo"; got {ridge!r}.')
+        raise InputError(f'ridge must be finite and must not be negative: a number, several, or "loo"; got {ridge!r}.')
     return tuple(float(r) for r in ridges)
 
 
@@ -69,8 +81,10 @@ def agop_indices(wanted: Any, n: int, random_state: int | None) -> Int[Tensor, "
         return torch.as_tensor(np.random.default_rng(random_state).choice(n, int(wanted), replace=False))
     try:
         indices = np.arange(n)[wanted if isinstance(wanted, slice) else np.asarray(wanted)]
-    except IndexError as error:
+    except (IndexError, TypeError, ValueError) as error:
         raise InputError(f"agop_samples must index the {n} training images; {error}.") from error
+    if isinstance(wanted, bool) or indices.ndim != 1:
+        raise InputError(f"agop_samples must be None, a number, a slice or a list of indices; got {wanted!r}.")
     if not indices.size:
         raise InputError(f"agop_samples selects none of the {n} training images; got {wanted!r}.")
     return torch.as_tensor(indices)

@@ -44,7 +44,7 @@ def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
-        raise InputError(f"a classifier needs images of at least two classes; all labels are {classes[0]!r}.")
+        raise InputError(f"a classifier needs images of at least two classes; all labels are {classes[0]}.")
     if len(y) <= len(classes):
         raise InputError(
             f"a classifier needs more images than classes; got {len(y)} images of {len(classes)} classes. If the "
@@ -60,8 +60,11 @@ def check_targets(y: Any, n: int) -> np.ndarray:
     Raises:
         InputError: on other shapes, on things that are no finite numbers, and where they are not as many as the images.
     """
-    targets = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
-    if targets.ndim not in (1, 2) or targets.dtype.kind not in "biuf":
+    try:
+        targets = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
+    except ValueError as error:
+        raise InputError(f"targets must be one array, (n,) or (n, k); {error}.") from error
+    if targets.ndim not in (1, 2) or 0 in targets.shape or targets.dtype.kind not in "biuf":
         raise InputError(f"targets must be numbers, (n,) or (n, k); got {targets.dtype} of shape {targets.shape}.")
     if len(targets) != n:
         raise InputError(f"y must have one target for each image; got {len(targets)} targets for {n} images.")

@@ -70,7 +70,7 @@ def run_demo(out: Path, *, seed: int, device: str, verbose: bool) -> tuple[list[
         model = ConvRFMClassifier(
             kernel, n_iterations=task.updates, device=device, random_state=seed, verbose=verbose
         ).fit(data.x_train, data.y_train)
-        rounds = evaluate_rounds(model, data.x_test, data.y_test)
+        rounds = evaluate_rounds(model, data.x_test, data.y_test).rounds
         results.append(result_of(task, model, rounds))
         models.append(model)
         page.sections.extend(task_sections(task, data, model, rounds))
@@ -87,10 +87,11 @@ def run_demo(out: Path, *, seed: int, device: str, verbose: bool) -> tuple[list[
 def task_sections(task: Task, data: ImageData, model: ConvRFMClassifier, rounds: list[RoundRecord]) -> list[Section]:
     """The story of one task: its scores, its metric, and where the model looks."""
     samples = data.x_test[sample_indices(data.y_test)]
+    metric = np.asarray(model.feature_matrix_, dtype=np.float64)
     sections = [
         Section(f"The task: {task.name}").prose(task.story).note(*data.notes),
         rounds_section(rounds, model.best_iteration_, "classification"),
-        metric_section(model.feature_matrix_.astype(np.float64), (samples.shape[1], task.patch_size, task.patch_size)),
+        metric_section(metric, (samples.shape[1], task.patch_size, task.patch_size)),
         feature_maps_section(samples, patch_norms(samples, model), model.feature_maps(samples)),
     ]
     for section in sections[1:]:

@@ -13,12 +13,14 @@ from .fit_run import versions
 OPTIONAL = {"torchvision": "vision", "timm": "vision", "dask": "distributed", "zarr": "distributed", "triton": "cuda"}
 
 
-def findings() -> list[tuple[str, str]]:
-    """Names and findings, a line each: engines, threads, GPU, versions, optional libraries."""
+def findings(device: str) -> list[tuple[str, str]]:
+    """Names and findings, a line each: engines, threads, GPU, versions, optional libraries; "auto" for all devices."""
     devices = [torch.device("cpu")] + [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
-    rows = [(f"engine on {device}", engines_on(device)) for device in devices]
+    if device != "auto":
+        devices = [d for d in devices if str(d).startswith(device)]
+    rows = [(f"engine on {d}", engines_on(d)) for d in devices]
     rows.append(("threads", f"{torch.get_num_threads()} of {os.cpu_count()} processors"))
-    names = [torch.cuda.get_device_name(device) for device in devices[1:]]
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     rows.append(("GPU", ", ".join(names) or "none that torch can use"))
     rows.append(("machine", platform.platform()))
     rows += list(versions().items())

@@ -1,7 +1,7 @@
 """How good every round of a fitted model is on test images, as records for metrics.json and for the report."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,29 @@ from ..maths.intervals import wilson_interval
 from ..report import RoundRecord
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """Every finished round on test images.
+
+    Attributes:
+        rounds: a record for each round, with its test accuracy and the 95% Wilson interval of that.
+        outputs: the kept round's outputs `(n, k)`.
+        predicted: its labels `(n,)`.
+    """
+
+    rounds: list[RoundRecord]
+    outputs: Float[np.ndarray, "n k"]
+    predicted: Shaped[np.ndarray, " n"]
+
+
 def evaluate_rounds(
     model: ConvRFMClassifier, x_test: Float[np.ndarray, "n c h w"], y_test: Shaped[np.ndarray, " n"]
-) -> list[RoundRecord]:
-    """One record for each finished round, with its test accuracy and the 95% Wilson interval of that."""
+) -> Evaluation:
+    """Score every finished round; one kernel between test and training images for each."""
+    stages = list(model.staged_outputs(x_test))
+    labels = [model.classes_[outputs.argmax(1)] for outputs in stages]
     records = []
-    for history, predicted in zip(model.history_, model.staged_predict(x_test), strict=True):
+    for history, predicted in zip(model.history_, labels, strict=True):
         hits = int((predicted == y_test).sum())
         records.append(
             RoundRecord(
@@ -31,7 +48,7 @@ def evaluate_rounds(
                 seconds=history["seconds"],
             )
         )
-    return records
+    return Evaluation(records, stages[model.best_iteration_], labels[model.best_iteration_])
 
 
 def as_metrics(records: Sequence[RoundRecord]) -> list[dict[str, Any]]:

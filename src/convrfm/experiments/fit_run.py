@@ -28,7 +28,7 @@ from ..plots import (
 )
 from ..report import FitRecord, RoundRecord, fit_page
 from ..storage.atomic import written_whole
-from .evaluation import as_metrics, evaluate_rounds
+from .evaluation import Evaluation, as_metrics, evaluate_rounds
 
 FILES = {
     "report.html": "this page",
@@ -40,23 +40,22 @@ FILES = {
 SAMPLES = 4
 
 
-def prepare_folder(folder: Path, *, overwrite: bool) -> Path:
-    """Make the folder of a run; one that holds something is refused unless it may be overwritten."""
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse the folder of a run that holds something, unless it may be overwritten, before anything is computed."""
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not overwrite)):
         raise InputError(f"{folder} exists already and is not empty. Choose another --out, or pass --overwrite.")
-    (folder / "plots").mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def write_run(
     folder: Path, model: ConvRFMClassifier, data: ImageData, settings: Mapping[str, object], command: str
 ) -> list[RoundRecord]:
     """Evaluate a fitted model on the test images and write everything into its folder."""
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
     model.save(folder / "model.safetensors", preprocessing=data.preprocessing)
-    rounds = evaluate_rounds(model, data.x_test, data.y_test)
-    predicted = write_predictions(folder / "predictions.csv", model, data)
+    evaluation = evaluate_rounds(model, data.x_test, data.y_test)
+    write_predictions(folder / "predictions.csv", model, data, evaluation)
     metrics = {
-        "rounds": as_metrics(rounds),
+        "rounds": as_metrics(evaluation.rounds),
         "best_iteration": model.best_iteration_,
         "n_train": len(data.x_train),
         "n_test": len(data.x_test),
@@ -69,29 +68,26 @@ def write_run(
     }
     with written_whole(folder / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=2, default=str) + "\n")
-    record = fit_record(model, data, rounds, predicted, settings, command)
+    record = fit_record(model, data, evaluation, settings, command)
     write_plots(folder / "plots", record)
     fit_page(record).write(folder / "report.html")
-    return rounds
+    return evaluation.rounds
 
 
-def write_predictions(path: Path, model: ConvRFMClassifier, data: ImageData) -> np.ndarray:
-    """A line for each test image: its name, true label, predicted label, and the score of every class."""
-    predicted, scores = model.predict(data.x_test), np.atleast_2d(model.decision_function(data.x_test).T).T
-    columns = [str(c) for c in (model.classes_ if scores.shape[1] > 1 else model.classes_[1:])]
+def write_predictions(path: Path, model: ConvRFMClassifier, data: ImageData, evaluation: Evaluation) -> None:
+    """A line for each test image: its name, true label, predicted label, and the output of every class."""
     with written_whole(path) as partial, partial.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["name", "true", "predicted", *(f"score {c}" for c in columns)])
-        for name, true, label, row in zip(data.names_test, data.y_test, predicted, scores, strict=True):
-            table.writerow([name, true, label, *(f"{score:.6g}" for score in row)])
-    return predicted
+        table.writerow(["name", "true", "predicted", *(f"score {c}" for c in model.classes_)])
+        rows = zip(data.names_test, data.y_test, evaluation.predicted, evaluation.outputs, strict=True)
+        for name, true, label, outputs in rows:
+            table.writerow([name, true, label, *(f"{output:.6g}" for output in outputs)])
 
 
 def fit_record(
     model: ConvRFMClassifier,
     data: ImageData,
-    rounds: list[RoundRecord],
-    predicted: np.ndarray,
+    evaluation: Evaluation,
     settings: Mapping[str, object],
     command: str,
 ) -> FitRecord:
@@ -101,15 +97,15 @@ def fit_record(
     return FitRecord(
         title=f"ConvRFM on {settings['data']}",
         task="classification",
-        rounds=rounds,
+        rounds=evaluation.rounds,
         best_iteration=model.best_iteration_,
-        feature_matrix=model.feature_matrix_.astype(np.float64),
+        feature_matrix=np.asarray(model.feature_matrix_, dtype=np.float64),
         patch_shape=(data.x_train.shape[1], q, q),
         sample_images=samples,
         feature_maps_before=patch_norms(samples, model),
         feature_maps_after=model.feature_maps(samples),
         y_true=data.y_test,
-        y_pred=predicted,
+        y_pred=evaluation.predicted,
         classes=[c for c in data.classes if c in model.classes_ or c in data.y_test],
         n_train=len(data.x_train),
         n_test=len(data.x_test),

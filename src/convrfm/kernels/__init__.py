@@ -3,6 +3,7 @@
 from .architecture import Architecture, myrtle, vanilla
 from .infinite import NNGP, NTK, vanilla_ntk
 from .layers import GELU, ABReLU, AvgPool, Conv, Erf, Flatten, GlobalAvgPool, LeakyReLU, ReLU
+from .radial import Gaussian, Laplace
 
 __all__ = [
     "GELU",
@@ -14,7 +15,9 @@ __all__ = [
     "Conv",
     "Erf",
     "Flatten",
+    "Gaussian",
     "GlobalAvgPool",
+    "Laplace",
     "LeakyReLU",
     "ReLU",
     "myrtle",

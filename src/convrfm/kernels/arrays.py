@@ -1,4 +1,4 @@
-"""NumPy in, NumPy out; torch in, torch out."""
+"""NumPy in, NumPy out; torch in, torch out; and what images must be."""
 
 import functools
 from collections.abc import Callable
@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+
+from ..errors import InputError
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -39,3 +41,25 @@ def _tensor(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     return torch.from_numpy(np.require(value, requirements=["C", "W"]))
+
+
+def check_images(name: str, images: Any, like: Any) -> None:
+    """Raise `InputError` unless images are finite floats `(n, c, h, w)` of the size, type and device of `like`."""
+    if not isinstance(images, torch.Tensor):
+        raise InputError(f"{name} must be a NumPy array or a torch tensor; got {type(images).__name__}.")
+    if images.ndim != 4 or 0 in images.shape:
+        raise InputError(
+            f"{name} must be (n, channels, height, width), none of them 0; got {tuple(images.shape)}. Images of one channel "
+            f"need an axis for it: {name}[:, None]."
+        )
+    if images.dtype not in (torch.float32, torch.float64):
+        raise InputError(f"{name} must be float32 or float64; got {images.dtype}. Convert it first.")
+    for what, got, expected in (
+        ("channels, height and width", tuple(images.shape[1:]), tuple(like.shape[1:])),
+        ("dtype", images.dtype, like.dtype),
+        ("device", images.device, like.device),
+    ):
+        if got != expected:
+            raise InputError(f"{name} must have the {what} of x, {expected}; got {got}.")
+    if not torch.isfinite(images).all():
+        raise InputError(f"{name} must be finite; it holds NaN or infinity. Remove or repair these images.")

@@ -1,7 +1,6 @@
 """NNGP and NTK: the two kernels of an infinitely wide convolutional network, with a metric M on its first patches."""
 
-from abc import ABC
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -10,25 +9,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
-from ..maths.agop import random_sign_outputs, sum_of_outer_products
-from ..maths.psd import check_psd, psd_factor
 from ..maths.windows import Window
 from .architecture import Architecture, vanilla
 from .arrays import accepts_numpy
 from .engines.choice import choose_engine
 from .engines.protocol import Engine, Gradient
+from .patch_kernel import PatchKernel, Progress, check_budget
 from .recursion import Embedding, Recursion, patch_entries, pull_back_variances
-from .tiling import DEFAULT_BUDGET, blocks
+from .tiling import blocks
 
 EngineName = Literal["auto", "cuda", "cpu", "reference"]
-Progress = Callable[[int, int], None]
 
 LARGEST_BLOCK = 128  # images; small enough that progress is seen, large enough that embedding them costs nothing
 LARGEST_GRADIENT = 64  # images; their gradients are the largest temporary
 
 
 @dataclass(frozen=True)
-class InfiniteWidthKernel(ABC):
+class InfiniteWidthKernel(PatchKernel):
     """A kernel of an infinitely wide network.
 
     Args:
@@ -53,8 +50,7 @@ class InfiniteWidthKernel(ABC):
                 f"{type(self).__name__} takes an Architecture, such as kernels.vanilla(depth=3); got "
                 f"{type(self.architecture).__name__}."
             )
-        if self.memory_budget is not None and self.memory_budget < 1:
-            raise InputError(f"memory_budget must be a positive number of bytes or None; got {self.memory_budget!r}.")
+        check_budget(self.memory_budget)
 
     @accepts_numpy
     def __call__(
@@ -80,11 +76,11 @@ class InfiniteWidthKernel(ABC):
         Raises:
             InputError: on images of other shapes, types or sizes than the architecture takes, or a wrong metric.
         """
-        self._check(x, z, feature_matrix)
+        factor = self._check(x, z, feature_matrix)
         out = x.new_empty(len(x), len(x) if z is None else len(z))
-        engine = self._chosen_engine(x, z, feature_matrix)
-        left = self._embedded(x, feature_matrix, engine, with_patches=False)
-        right = self._embedded(x if z is None else z, feature_matrix, engine, with_patches=False)
+        engine = self._chosen_engine(x, z, factor)
+        left = self._embedded(x, factor, engine, with_patches=False)
+        right = self._embedded(x if z is None else z, factor, engine, with_patches=False)
         pairs = [(a, b) for a in left.blocks for b in right.blocks if z is not None or b.start >= a.start]
         done = 0
         for rows in left.blocks:
@@ -105,75 +101,10 @@ class InfiniteWidthKernel(ABC):
     @accepts_numpy
     def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
         """K(x, x) of every image, `(n,)`, at the cost of n pairs."""
-        self._check(x, None, feature_matrix)
-        engine = self._chosen_engine(x, feature_matrix)
-        images = self._embedded(x, feature_matrix, engine, with_patches=False)
+        factor = self._check(x, None, feature_matrix)
+        engine = self._chosen_engine(x, factor)
+        images = self._embedded(x, factor, engine, with_patches=False)
         return torch.cat([engine.diagonal(self.recursion, images.embed(rows)) for rows in images.blocks])
-
-    @accepts_numpy
-    def patch_gradients(
-        self,
-        x: Tensor,
-        z: Tensor,
-        dual_coef: Tensor,
-        *,
-        feature_matrix: Tensor | None = None,
-    ) -> Float[Tensor, "n k positions d"]:
-        """The gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) with respect to every patch of x.
-
-        Every patch counts as a variable of its own and M as constant. Where a patch of x coincides with the one it
-        meets, the NTK of a ReLU network has a kink; the gradient there is the midpoint of the one-sided ones.
-
-        For small inputs, teaching and tests: `agop` never forms this array.
-
-        Returns:
-            `(n, k, positions, d)`, positions row by row.
-        """
-        self._check(x, z, feature_matrix, dual_coef)
-        factor = _factor(feature_matrix)
-        blocks_of_x = [bars.clone() for bars in self._patch_bars(x, z, dual_coef, feature_matrix, None)]
-        bars = torch.cat(blocks_of_x, 1).permute(1, 2, 0, 3)
-        return self._scale(x) * (bars if factor is None else bars @ factor)
-
-    @accepts_numpy
-    def agop(
-        self,
-        x: Tensor,
-        z: Tensor,
-        dual_coef: Tensor,
-        *,
-        feature_matrix: Tensor | None = None,
-        probes: int | None = None,
-        generator: torch.Generator | None = None,
-        progress: Progress | None = None,
-    ) -> Float[Tensor, "d d"]:
-        """The average gradient outer product over patches of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) (Eq. 2).
-
-        Args:
-            x: images at which the gradient is taken.
-            z: the training images.
-            dual_coef: `(m, k)`, one column for each output.
-            feature_matrix: the metric M of the kernel, `(d, d)`; None for the identity.
-            probes: None for the exact sum over outputs, or how many random-sign mixtures of outputs estimate it without
-                bias; worthwhile where k is large.
-            generator: draws the signs; required with `probes`.
-            progress: called with the number of tiles done and of all tiles.
-
-        Returns:
-            `(d, d)`: the mean over images, the sum over positions and outputs, of gradient times its transpose.
-        """
-        self._check(x, z, feature_matrix, dual_coef)
-        if probes is not None:
-            if generator is None or probes < 1:
-                raise InputError(
-                    "probes must be at least 1 and needs a generator: generator=torch.Generator().manual_seed(0)."
-                )
-            dual_coef = random_sign_outputs(dual_coef, probes, generator)
-        factor = _factor(feature_matrix)
-        inner = sum(map(sum_of_outer_products, self._patch_bars(x, z, dual_coef, feature_matrix, progress)))
-        assert isinstance(inner, Tensor)
-        inner = inner * (self._scale(x) ** 2 / len(x))
-        return inner if factor is None else factor.T @ inner @ factor
 
     @property
     def recursion(self) -> Recursion:
@@ -189,10 +120,6 @@ class InfiniteWidthKernel(ABC):
     def window(self) -> Window:
         """The window that cuts an image into those patches."""
         return self.architecture.first.window
-
-    @property
-    def _budget(self) -> int:
-        return DEFAULT_BUDGET if self.memory_budget is None else self.memory_budget
 
     def _chosen_engine(self, x: Tensor, *others: Tensor | None) -> Engine:
         """The engine that was asked for; only the reference engine can be differentiated by torch."""
@@ -211,13 +138,13 @@ class InfiniteWidthKernel(ABC):
         return self.architecture.first.weight_std**2 / patch_entries(self.recursion, x)
 
     def _patch_bars(
-        self, x: Tensor, z: Tensor, dual_coef: Tensor, feature_matrix: Tensor | None, progress: Progress | None
+        self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Tensor | None, progress: Progress | None
     ) -> Iterator[Float[Tensor, "positions n k r"]]:
         """Block by block of x, the gradient with respect to the patches L x[u], but for `_scale`; memory is reused."""
         recursion = self.recursion
-        engine = self._chosen_engine(x, z, dual_coef, feature_matrix)
-        left = self._embedded(x, feature_matrix, engine, with_patches=True, outputs=dual_coef.shape[1])
-        right = self._embedded(z, feature_matrix, engine, with_patches=True)
+        engine = self._chosen_engine(x, z, dual_coef, factor)
+        left = self._embedded(x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
+        right = self._embedded(z, factor, engine, with_patches=True)
         done = 0
         total: Gradient | None = None
         for rows in left.blocks:
@@ -235,30 +162,12 @@ class InfiniteWidthKernel(ABC):
             yield total.patches
 
     def _embedded(
-        self, x: Tensor, feature_matrix: Tensor | None, engine: Engine, *, with_patches: bool, outputs: int = 0
+        self, x: Tensor, factor: Tensor | None, engine: Engine, *, with_patches: bool, outputs: int = 0
     ) -> "_EmbeddedBlocks":
-        return _EmbeddedBlocks(self, x, _factor(feature_matrix), engine, with_patches, outputs)
+        return _EmbeddedBlocks(self, x, factor, engine, with_patches, outputs)
 
-    def _check(
-        self, x: Tensor, z: Tensor | None, feature_matrix: Tensor | None, dual_coef: Tensor | None = None
-    ) -> None:
-        for name, images in {"x": x, "z": z}.items():
-            if images is not None:
-                _check_images(name, images, like=x)
-        self.architecture.grids(*x.shape[-2:])
-        d = patch_entries(self.recursion, x)
-        if feature_matrix is not None:
-            if feature_matrix.shape != (d, d):
-                raise InputError(
-                    f"feature_matrix must be ({d}, {d}) for patches of {x.shape[1]} x {self.patch_size} x "
-                    f"{self.patch_size}; "
-                    f"got {tuple(feature_matrix.shape)}."
-                )
-            check_psd(feature_matrix, "feature_matrix")
-        if z is not None and dual_coef is not None and (dual_coef.ndim != 2 or len(dual_coef) != len(z)):
-            raise InputError(
-                f"dual_coef must be ({len(z)}, k), one row for each image of z; got {tuple(dual_coef.shape)}."
-            )
+    def _check_grid(self, height: int, width: int) -> None:
+        self.architecture.grids(height, width)
 
 
 class NNGP(InfiniteWidthKernel):
@@ -320,25 +229,3 @@ class _EmbeddedBlocks:
         if rows.start not in self._kept:
             self._kept[rows.start] = self.embed(rows)
         return self._kept[rows.start]
-
-
-def _factor(feature_matrix: Tensor | None) -> Float[Tensor, "r d"] | None:
-    return None if feature_matrix is None else psd_factor(feature_matrix)
-
-
-def _check_images(name: str, images: Tensor, like: Tensor) -> None:
-    if images.ndim != 4:
-        raise InputError(
-            f"{name} must be (n, channels, height, width); got {tuple(images.shape)}. Images of one channel need an "
-            f"axis for it: "
-            f"{name}[:, None]."
-        )
-    if images.dtype not in (torch.float32, torch.float64):
-        raise InputError(f"{name} must be float32 or float64; got {images.dtype}. Convert it with {name}.float().")
-    for what, got, expected in (
-        ("channels, height and width", tuple(images.shape[1:]), tuple(like.shape[1:])),
-        ("dtype", images.dtype, like.dtype),
-        ("device", images.device, like.device),
-    ):
-        if got != expected:
-            raise InputError(f"{name} must have the {what} of x, {expected}; got {got}.")

@@ -187,6 +187,8 @@ def _polar(s: Values, qx: Values, qz: Values) -> tuple[Values, Values, Values, V
     """The product of the norms, and the cosine, the angle and the sine between the two patches."""
     norm = torch.sqrt(qx) * torch.sqrt(qz)
     r = (s * _reciprocal(norm)).clamp_(-1, 1)
+    # Patches that differ by rounding alone coincide: otherwise the angle between a patch and itself would be sqrt(eps).
+    r = torch.where(1 - r.abs() < 4 * torch.finfo(r.dtype).eps, r.sign(), r)
     return norm, r, torch.arccos(r), torch.sqrt((1 - r) * (1 + r))
 
 

@@ -1,29 +1,10 @@
-"""Symmetric positive semidefinite matrices: checked, powered, factored, scaled."""
+"""Symmetric positive semidefinite matrices: powered, factored, scaled."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
-
-
-def check_psd(matrix: Float[Tensor, "d d"], name: str) -> None:
-    """Raise `InputError` unless the matrix is finite, symmetric and positive semidefinite up to rounding."""
-    tolerance = 1e4 * torch.finfo(matrix.dtype).eps * float(matrix.abs().max())
-    if not torch.isfinite(matrix).all():
-        raise InputError(f"{name} must be finite; it holds NaN or infinity.")
-    asymmetry = float((matrix - matrix.T).abs().max())
-    if asymmetry > tolerance:
-        raise InputError(
-            f"{name} must be symmetric; it differs from its transpose by {asymmetry:.2g}. Pass (m + m.T) / 2 if "
-            f"that is meant."
-        )
-    lowest = float(torch.linalg.eigvalsh(matrix).min())
-    if lowest < -tolerance:
-        raise InputError(
-            f"{name} must be positive semidefinite; its smallest eigenvalue is {lowest:.2g}. "
-            "A metric on patches has the form A A^T."
-        )
 
 
 def psd_power(matrix: Float[Tensor, "d d"], power: float) -> Float[Tensor, "d d"]:
@@ -34,20 +15,32 @@ def psd_power(matrix: Float[Tensor, "d d"], power: float) -> Float[Tensor, "d d"
     return (vectors * values.clamp_min(0) ** power) @ vectors.T
 
 
-def psd_factor(matrix: Float[Tensor, "d d"]) -> Float[Tensor, "r d"]:
-    """L with L^T L = matrix, one row for each eigenvalue that rounding can tell from zero."""
+def psd_factor(matrix: Float[Tensor, "d d"], name: str = "the matrix") -> Float[Tensor, "r d"]:
+    """L with L^T L = matrix, one row for each eigenvalue that rounding can tell from zero, and at least one.
+
+    Raises:
+        InputError: unless the matrix is finite, symmetric and positive semidefinite up to rounding.
+    """
+    if not torch.isfinite(matrix).all():
+        raise InputError(f"{name} must be finite; it holds NaN or infinity.")
+    tolerance = 1e4 * torch.finfo(matrix.dtype).eps * float(matrix.abs().max())
+    asymmetry = float((matrix - matrix.T).abs().max())
+    if asymmetry > tolerance:
+        raise InputError(
+            f"{name} must be symmetric; it differs from its transpose by {asymmetry:.2g}. Pass (m + m.T) / 2 if that is "
+            "meant."
+        )
     values, vectors = torch.linalg.eigh(matrix)
+    if float(values[0]) < -tolerance:
+        raise InputError(
+            f"{name} must be positive semidefinite; its smallest eigenvalue is {float(values[0]):.2g}. A metric on patches "
+            "has the form A A^T."
+        )
     kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
-    return (vectors[:, kept] * values[kept].sqrt()).T.contiguous()
+    kept[-1] = True
+    return (vectors[:, kept] * values[kept].clamp_min(0).sqrt()).T.contiguous()
 
 
 def scale_to_trace(matrix: Float[Tensor, "d d"], trace: float) -> Float[Tensor, "d d"]:
-    """The matrix times the number that gives it this trace; a zero matrix has no such number."""
-    total = float(matrix.trace())
-    if not total > 0:
-        raise InputError(
-            "the average gradient outer product is zero: the fitted predictor does not depend on the images, so "
-            "there is "
-            "no feature to learn. Check that the images differ and that the labels are not all alike."
-        )
-    return matrix * (trace / total)
+    """The matrix times the number that gives it this trace."""
+    return matrix * (trace / float(matrix.trace()))

@@ -1,13 +1,13 @@
 """Pictures: arrays in, matplotlib axes and figures out, without pyplot's global state."""
 
-from convrfm.plots.confusion import confusion_counts, plot_confusion, row_shares
-from convrfm.plots.correlations import plot_correlations
-from convrfm.plots.eigenvectors import LeadingEigenvectors, leading_eigenvectors, plot_eigenvectors
-from convrfm.plots.feature_maps import plot_feature_maps
-from convrfm.plots.matrices import plot_matrices
-from convrfm.plots.rounds import plot_rounds
-from convrfm.plots.spectrum import effective_rank, plot_spectrum
-from convrfm.plots.style import house_style
+from .confusion import confusion_counts, plot_confusion, row_shares
+from .correlations import plot_correlations
+from .eigenvectors import LeadingEigenvectors, leading_eigenvectors, plot_eigenvectors
+from .feature_maps import plot_feature_maps
+from .matrices import plot_matrices
+from .rounds import plot_rounds
+from .spectrum import effective_rank, plot_spectrum
+from .style import house_style
 
 __all__ = [
     "LeadingEigenvectors",

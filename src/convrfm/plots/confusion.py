@@ -9,9 +9,9 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from convrfm.errors import InputError
-from convrfm.plots.labels import drawn_label
-from convrfm.plots.style import GRID, INK, MUTED, SHARE, axes_or_new, house_style
+from ..errors import InputError
+from .labels import drawn_label
+from .style import GRID, INK, MUTED, SHARE, axes_or_new, house_style
 
 _MOST_CLASSES_WITH_COUNTS = 20
 _MOST_LABELS = 25

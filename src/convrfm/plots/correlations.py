@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from convrfm.plots.labels import drawn_label
-from convrfm.plots.style import INK, MUTED, SERIES, axes_or_new, house_style
+from .labels import drawn_label
+from .style import INK, MUTED, SERIES, axes_or_new, house_style
 
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "++")
 

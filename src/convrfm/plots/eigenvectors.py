@@ -9,9 +9,9 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from convrfm.errors import InputError
-from convrfm.plots.pictures import patch_picture
-from convrfm.plots.style import DIVERGING, bare, house_style
+from ..errors import InputError
+from .pictures import patch_picture
+from .style import DIVERGING, bare, house_style
 
 
 class LeadingEigenvectors(NamedTuple):

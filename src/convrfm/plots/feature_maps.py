@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from convrfm.plots.pictures import image_picture
-from convrfm.plots.style import MAGNITUDE, MUTED, bare, house_style
+from .pictures import image_picture
+from .style import MAGNITUDE, MUTED, bare, house_style
 
 
 @house_style()

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from convrfm.plots.style import DIVERGING, bare, house_style
+from .style import DIVERGING, bare, house_style
 
 
 @house_style()

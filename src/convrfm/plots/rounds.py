@@ -7,7 +7,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from convrfm.plots.style import BAND, BLUE, INK, MUTED, VERMILION, axes_or_new, house_style
+from .style import BAND, BLUE, INK, MUTED, VERMILION, axes_or_new, house_style
 
 
 @house_style()

@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from convrfm.errors import InputError
-from convrfm.plots.style import BLUE, MUTED, axes_or_new, house_style
+from ..errors import InputError
+from .style import BLUE, MUTED, axes_or_new, house_style
 
 
 def effective_rank(feature_matrix: Float[np.ndarray, "d d"]) -> float:

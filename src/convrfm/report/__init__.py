@@ -1,7 +1,8 @@
 """Reports: one self-contained HTML page that opens without a network."""
 
-from convrfm.report.fit_page import fit_page
-from convrfm.report.fit_record import FitRecord, RoundRecord
-from convrfm.report.page import Page, Section
+from .cnfa_page import cnfa_page
+from .fit_page import fit_page
+from .fit_record import FitRecord, RoundRecord
+from .page import Page, Section
 
-__all__ = ["FitRecord", "Page", "RoundRecord", "Section", "fit_page"]
+__all__ = ["FitRecord", "Page", "RoundRecord", "Section", "cnfa_page", "fit_page"]

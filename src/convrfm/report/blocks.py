@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from matplotlib.figure import Figure
 
-from convrfm.plots import house_style
+from ..plots import house_style
 
 _SCREEN_DPI = 100
 _SHARPNESS = 2

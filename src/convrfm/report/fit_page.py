@@ -1,15 +1,15 @@
 """The report of one run of `convrfm fit`."""
 
-from convrfm.report.fit_record import FitRecord
-from convrfm.report.fit_sections import (
+from .fit_record import FitRecord
+from .fit_sections import (
     confusion_section,
     feature_maps_section,
     metric_section,
     reproduction_section,
     rounds_section,
 )
-from convrfm.report.headline import choice, headline, measure_name, score_text
-from convrfm.report.page import Page, Section
+from .headline import choice, headline, measure_name, score_text
+from .page import Page, Section
 
 
 def fit_page(record: FitRecord) -> Page:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
-from convrfm.plots import (
+from ..plots import (
     confusion_counts,
     effective_rank,
     leading_eigenvectors,
@@ -15,9 +15,9 @@ from convrfm.plots import (
     plot_rounds,
     plot_spectrum,
 )
-from convrfm.report.fit_record import RoundRecord, Task
-from convrfm.report.headline import ABSENT, interval_text, measure_name, score_text
-from convrfm.report.page import Section
+from .fit_record import RoundRecord, Task
+from .headline import ABSENT, interval_text, measure_name, score_text
+from .page import Section
 
 _MOST_SAMPLES = 4
 _MOST_CONFUSIONS = 8

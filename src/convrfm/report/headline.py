@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from convrfm.report.fit_record import RoundRecord, Task
+from .fit_record import RoundRecord, Task
 
 ABSENT = "—"
 

@@ -1,6 +1,5 @@
 """One HTML file that holds everything it shows."""
 
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,8 @@ import jinja2
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from convrfm.report.blocks import Block, Callout, Code, Highlights, Prose, Settings, Table, picture
+from ..storage.atomic import written_whole
+from .blocks import Block, Callout, Code, Highlights, Prose, Settings, Table, picture
 
 # Autoescape is on because class names, file names and notes come from users' data.
 _TEMPLATES = jinja2.Environment(
@@ -117,10 +117,6 @@ class Page:
         path = Path(path)
         html = self.render()
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-        try:
-            draft.write_text(html, encoding="utf-8")
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with written_whole(path) as partial:
+            partial.write_text(html, encoding="utf-8")
         return path

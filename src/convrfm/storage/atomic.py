@@ -14,11 +14,16 @@ def written_whole(path: Path) -> Iterator[Path]:
     """A path to write to; on leaving it takes the place of `path` in one step, on an exception it vanishes.
 
     Raises:
-        InputError: if the folder of `path` does not exist.
+        InputError: if `path` cannot be written: it is a folder, or its own folder does not exist or refuses.
     """
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist. Create it first.")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder. Give the name of a file in it.")
+        if not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: the folder {path.parent} does not exist. Create it first.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}. Choose another name or folder.") from error
     os.close(handle)
     partial = Path(name)
     umask = os.umask(0)
@@ -26,6 +31,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o666 & ~umask)
-        partial.replace(path)
+        try:
+            partial.replace(path)
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error}. Choose another name.") from error
     finally:
         partial.unlink(missing_ok=True)

@@ -76,7 +76,7 @@ def read_model(path: Path) -> tuple[ModelHeader, dict[str, Float[Tensor, "..."]]
         header = ModelHeader.model_validate_json(metadata[_KEY])
     except ValidationError as error:
         raise ModelFileError(f"the header of {path} is damaged: {error}") from error
-    if header.format != FORMAT or header.format_version > FORMAT_VERSION:
+    if header.format != FORMAT or not 1 <= header.format_version <= FORMAT_VERSION:
         raise ModelFileError(
             f"{path} has format {header.format!r} version {header.format_version}; this convrfm reads {FORMAT!r} up "
             f"to version "

@@ -84,11 +84,14 @@ arccos_over_root = polynomial(ARCCOS_SINGLE, ARCCOS_DOUBLE)
 root_of_one_plus = polynomial(ROOT_SINGLE, ROOT_DOUBLE)
 
 
+coincidence = polynomial((4.76e-7,), (8.8e-16,))  # a little less than 4 eps
+
+
 @inlined
 def angle_and_sine(r: Any) -> Any:
-    """The angle in [0, pi] with cosine r, and its sine; r that rounding took past 1 counts as 1."""
+    """The angle in [0, pi] with cosine r, and its sine; what differs from 1 by rounding alone counts as 1."""
     a = magnitude(r)
     gap = 1.0 - a
-    w = square_root(where_less(gap, zero(a), zero(a), gap))
+    w = square_root(where_less(gap, coincidence(a), zero(a), gap))
     acute = w * arccos_over_root(a)
     return where_less(r, zero(a), PI - acute, acute), w * root_of_one_plus(a)

@@ -1,0 +1,82 @@
+"""In which directions of the outputs to differentiate: every output, a factor of the last layer, or random signs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.graph import GradientEdge
+
+from .capture import Pass
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Gradients of `<rows[i], source>` for every i; the sum of their outer products is the one over outputs.
+
+    Attributes:
+        source: `(n, width)`, what is differentiated.
+        rows: `(count, n or 1, width)`.
+    """
+
+    source: Tensor
+    rows: Float[Tensor, "count n_or_1 width"]
+
+
+def exact_directions(run: Pass) -> Directions:
+    """As many directions as outputs; fewer where the last layer is linear with fewer inputs than outputs.
+
+    With `f = W h + b` the sum over outputs is `J^T W^T W J`, J the Jacobian of h. The triangular factor R of W = Q R
+    has `R^T R = W^T W` and only as many rows as h is wide.
+    """
+    outputs = run.outputs
+    name = run.final_linear
+    if name is not None:
+        h, weight = run.uses[name][0].input, run.weights[name]
+        if h is not None and h.requires_grad and h.ndim == 2 and weight.shape[1] < weight.shape[0]:
+            factor = torch.linalg.qr(weight.to(torch.promote_types(weight.dtype, torch.float32)), mode="r").R
+            return Directions(h, factor.to(h.dtype).unsqueeze(1))
+    return Directions(outputs, torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device).unsqueeze(1))
+
+
+def probe_directions(outputs: Tensor, probes: int, generator: torch.Generator) -> Directions:
+    """Independent random signs for every probe, image and output: `E[(J^T v)(J^T v)^T] = J^T J`."""
+    shape = (probes, *outputs.shape)
+    signs = torch.randint(0, 2, shape, generator=generator, device=generator.device)
+    return Directions(outputs, (2 * signs - 1).to(outputs))
+
+
+def gradients(
+    directions: Directions, edges: Sequence[GradientEdge], chunk: int
+) -> Iterator[list[Float[Tensor, "chunk ..."] | None]]:
+    """Gradients with respect to every edge, `chunk` directions at a time; None where an edge does not matter.
+
+    A chunk of several is one vectorised backward pass; where an operation cannot be vectorised (a custom autograd
+    function without a rule), its directions are taken one by one instead.
+    """
+    source, rows = directions.source, directions.rows
+    expanded = rows.expand(-1, source.shape[0], -1)
+    start = 0
+    while start < len(rows):
+        if chunk > 1:
+            try:
+                yield list(
+                    torch.autograd.grad(
+                        source,
+                        edges,
+                        expanded[start : start + chunk],
+                        retain_graph=True,
+                        is_grads_batched=True,
+                        allow_unused=True,
+                    )
+                )
+                start += chunk
+                continue
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError:
+                chunk = 1
+        single = torch.autograd.grad(source, edges, expanded[start], retain_graph=True, allow_unused=True)
+        yield [None if g is None else g.unsqueeze(0) for g in single]
+        start += 1

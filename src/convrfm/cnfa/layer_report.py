@@ -1,0 +1,150 @@
+"""One layer of a report: W and G as measured; matrices of patches are formed when they are asked for."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..errors import InputError
+from ..maths.spectra import RowSpace, effective_rank
+from .estimates import Comparison
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """The correlation of a layer's CNFM with its AGOP, and the controls beside it.
+
+    Attributes:
+        trained: CNFM against AGOP.
+        rotated: The same with G rotated at random: what the algebra gives for free.
+        initial: CNFM against AGOP of the initial network, on the same images; None if it was not given.
+        initial_cnfm: Initial CNFM against trained CNFM.
+        change: `W - W0` in the place of W.
+    """
+
+    trained: Comparison
+    rotated: Comparison | None = None
+    initial: Comparison | None = None
+    initial_cnfm: Comparison | None = None
+    change: Comparison | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; None where a control was not taken."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: None if value is None else value.to_dict() for name, value in named.items()}
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """A measured layer.
+
+    Attributes:
+        name: In `network.named_modules()`.
+        kind: Its torch class, such as `Conv2d`.
+        groups: Number of groups; matrices of patches are `(d, d)` for one group, `(groups, d, d)` for several.
+        patch_shape: `(channels, *window)` of one group's patch; d is its product.
+        filters: W, `(groups, rows, d)`.
+        covariance: G, `(groups, rows, rows)`: mean over images, sum over outputs, positions and uses, of `delta
+            delta^T`.
+        initial_filters: W of the initial network, or None.
+        initial_covariance: G of the initial network, or None.
+        uses: How often the layer runs in one forward pass.
+        final: True for the linear layer that makes the outputs: its AGOP is its CNFM by construction, so it does not
+            count.
+        correlations: CNFM against AGOP, with controls.
+    """
+
+    name: str
+    kind: str
+    groups: int
+    patch_shape: tuple[int, ...]
+    filters: Float[Tensor, "groups rows d"]
+    covariance: Float[Tensor, "groups rows rows"]
+    initial_filters: Float[Tensor, "groups rows d"] | None
+    initial_covariance: Float[Tensor, "groups rows rows"] | None
+    uses: int
+    final: bool
+    correlations: Correlations
+
+    @property
+    def cnfm(self) -> Float[Tensor, "*groups d d"]:
+        """`W^T W`, the uncentred covariance of the filters (not divided by their number)."""
+        return self._patch_matrix(self.filters.mT @ self.filters)
+
+    @property
+    def agop(self) -> Float[Tensor, "*groups d d"]:
+        """`W^T G W`: mean over images, sum over outputs and positions (Eq. 2 of the paper)."""
+        return self._patch_matrix(self.filters.mT @ self.covariance.to(self.filters) @ self.filters)
+
+    @property
+    def initial_cnfm(self) -> Float[Tensor, "*groups d d"] | None:
+        """`W0^T W0` of the initial network; None if it was not given."""
+        if self.initial_filters is None:
+            return None
+        return self._patch_matrix(self.initial_filters.mT @ self.initial_filters)
+
+    @property
+    def effective_ranks(self) -> dict[str, float]:
+        """Participation ratios of CNFM and AGOP, and of G (`delta`): the whiter G is, the less a correlation says."""
+        space = self._row_space
+        cores = {"cnfm": space.cnfm_core, "agop": space.core(self.covariance.double()), "delta": self.covariance}
+        return {name: effective_rank(core) for name, core in cores.items()}
+
+    def eigenvectors(self, matrix: str, count: int) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."]]:
+        """The leading eigenvalues, largest first, and their eigenvectors as patches.
+
+        Args:
+            matrix: "cnfm" or "agop".
+            count: How many; fewer come back if W has fewer rows or columns.
+
+        Returns:
+            Eigenvalues `(count,)` and eigenvectors `(count, *patch_shape)`, with a leading axis of groups if there are
+            several.
+        """
+        core = (
+            self._row_space.core(self.covariance.double())
+            if check_matrix(matrix) == "agop"
+            else self._row_space.cnfm_core
+        )
+        values, vectors = torch.linalg.eigh(core)
+        leading = vectors.flip(-1)[..., :count].mT @ self._row_space.right
+        patches = leading.unflatten(-1, self.patch_shape)
+        values = values.flip(-1)[..., :count]
+        return (values, patches) if self.groups > 1 else (values[0], patches[0])
+
+    def factor(self, matrix: str) -> Float[Tensor, "groups rows d"]:
+        """L with `L^T L` the matrix of each group: `|M^(1/2) h[u]| = |L h[u]|`, so its rows are filters."""
+        if check_matrix(matrix) == "cnfm":
+            return self.filters
+        values, vectors = torch.linalg.eigh(self._row_space.core(self.covariance.double()))
+        return values.clamp(min=0).sqrt().unsqueeze(-1) * (vectors.mT @ self._row_space.right)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the tensors, as plain data."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "groups": self.groups,
+            "patch_shape": list(self.patch_shape),
+            "rows": self.filters.shape[1],
+            "uses": self.uses,
+            "final": self.final,
+            "effective_ranks": self.effective_ranks,
+            "correlations": self.correlations.to_dict(),
+        }
+
+    @property
+    def _row_space(self) -> RowSpace:
+        return RowSpace.of(self.filters)
+
+    def _patch_matrix(self, blocks: Float[Tensor, "groups d d"]) -> Float[Tensor, "*groups d d"]:
+        return blocks if self.groups > 1 else blocks[0]
+
+
+def check_matrix(matrix: str) -> str:
+    """Raise `InputError` unless it is the name of a matrix of patches."""
+    if matrix not in ("cnfm", "agop"):
+        raise InputError(f'matrix must be "cnfm" or "agop"; got {matrix!r}.')
+    return matrix

@@ -1,0 +1,125 @@
+"""Looking at images through a layer: what its CNFM and its AGOP pick out, and where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import InputError
+from .batches import Images, batches
+from .capture import as_found, inputs_of
+from .layer_report import LayerReport
+from .layers import measurable_layers, unwrapped
+from .layouts import CONVOLUTIONS, Layer
+
+
+def feature_maps(
+    network: nn.Module, images: Tensor, layer: LayerReport, matrix: str = "agop"
+) -> Float[Tensor, "n *positions"]:
+    """`|M^(1/2) h[u]|` at every position u of the layer's input h (Figures 2 and 12 of the paper).
+
+    Args:
+        network: The network that was measured (or another that has a layer of that name and shape).
+        images: `(n, ...)`.
+        layer: Whose matrix M is used, and where h is taken.
+        matrix: "agop" or "cnfm". For "cnfm" this is the norm over channels of the layer's output without bias.
+
+    Returns:
+        One map per image on the layer's grid of positions; groups add up as squares.
+    """
+    responses = _responses(network, images, layer, layer.factor(matrix))
+    return responses.square().sum(1).sqrt()
+
+
+@dataclass(frozen=True)
+class TopPatches:
+    """The patches of a data set that a direction responds to most, strongest first.
+
+    Attributes:
+        responses: `<v, h[u]>`, signed.
+        images: Which image each patch is from, in the order of the data.
+        positions: Where on the layer's grid.
+        patches: The patches themselves, `(directions, count, *patch_shape)`, of the layer's input.
+    """
+
+    responses: Float[Tensor, "directions count"]
+    images: Int[Tensor, "directions count"]
+    positions: Int[Tensor, "directions count axes"]
+    patches: Float[Tensor, "directions count ..."]
+
+
+def top_patches(
+    network: nn.Module, images: Images, layer: LayerReport, directions: Float[Tensor, "directions ..."], count: int = 8
+) -> TopPatches:
+    """The patches with the largest `|<v, h[u]>|` for each direction v, such as an eigenvector; streams over the images.
+
+    Args:
+        network: The network that was measured.
+        images: As for `measure`.
+        layer: Of one group.
+        directions: `(directions, *patch_shape)`, as `layer.eigenvectors` gives them.
+        count: Patches per direction.
+
+    Raises:
+        InputError: For a grouped layer, directions of another shape, or no images.
+    """
+    if layer.groups > 1 or tuple(directions.shape[1:]) != layer.patch_shape:
+        raise InputError(
+            f"directions must be (m, {', '.join(map(str, layer.patch_shape))}) for a layer of one group; "
+            f"got {tuple(directions.shape)} and {layer.groups} groups."
+        )
+    flat = directions.flatten(1)
+    identity = torch.eye(flat.shape[1], dtype=flat.dtype)
+    best: list[TopPatches] = []
+    seen = 0
+    for batch in batches(images, progress=False):
+        for piece in batch.split(1):
+            response = _responses(network, piece, layer, flat.unsqueeze(0))[0]
+            strongest = response.flatten(1).abs().topk(min(count, response[0].numel())).indices
+            patches = _responses(network, piece, layer, identity.unsqueeze(0))[0].flatten(1).T
+            places = torch.stack(torch.unravel_index(strongest, response.shape[1:]), -1)
+            chosen = patches[strongest].unflatten(-1, layer.patch_shape)
+            images_at = torch.full_like(strongest, seen)
+            best.append(TopPatches(response.flatten(1).gather(1, strongest), images_at, places, chosen))
+            best = [_strongest(best, count)]
+            seen += 1
+    if not best:
+        raise InputError("images must hold at least one image; got none.")
+    return best[0]
+
+
+def _strongest(found: Sequence[TopPatches], count: int) -> TopPatches:
+    joined = [torch.cat([getattr(part, name) for part in found], 1) for name in TopPatches.__dataclass_fields__]
+    order = joined[0].abs().argsort(1, descending=True)[:, :count]
+    rows = torch.arange(len(order)).unsqueeze(1)
+    return TopPatches(*(values[rows, order] for values in joined))
+
+
+def _responses(
+    network: nn.Module, images: Tensor, layer: LayerReport, filters: Float[Tensor, "groups rows d"]
+) -> Float[Tensor, "n all_rows *positions"]:
+    """Every group's filters applied at every position of the layer's input, on the CPU."""
+    network = unwrapped(network)
+    module = measurable_layers(network, [layer.name])[layer.name]
+    with as_found(network), torch.no_grad():
+        inputs = inputs_of(network, layer.name, module, images)
+        return _applied(module, filters.to(inputs), layer.patch_shape, inputs).cpu()
+
+
+def _applied(module: Layer, filters: Tensor, patch_shape: tuple[int, ...], inputs: Tensor) -> Tensor:
+    if isinstance(module, nn.Linear):
+        return (inputs @ filters[0].mT).movedim(-1, 1)
+    axes = len(module.kernel_size)
+    convolve: Any = (functional.conv1d, functional.conv2d, functional.conv3d)[axes - 1]
+    weight = filters.flatten(0, 1).unflatten(-1, patch_shape)
+    if not isinstance(module, CONVOLUTIONS):
+        return convolve(inputs, weight.reshape(*weight.shape, *(1,) * axes), groups=module.groups)
+    padding: Any = module.padding
+    if module.padding_mode != "zeros":
+        inputs = functional.pad(inputs, module._reversed_padding_repeated_twice, mode=module.padding_mode)
+        padding = 0
+    return convolve(inputs, weight, None, module.stride, padding, module.dilation, module.groups)

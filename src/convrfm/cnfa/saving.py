@@ -1,0 +1,95 @@
+"""Reports on disk: JSON for the numbers, safetensors for W and G; no pickle, and no half-written file."""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..errors import ModelFileError
+from ..storage.atomic import written_whole
+from .estimates import Comparison, Estimate
+from .layer_report import Correlations, LayerReport
+
+NUMBERS = "report.json"
+TENSORS = "layers.safetensors"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a safetensors file whole or not at all."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as unfinished:
+        save_file(contiguous, unfinished)
+
+
+def save_folder(folder: Path, data: dict[str, Any], layers: Iterable[LayerReport]) -> None:
+    """Write the tensors, then the numbers that refer to them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {}
+    for layer in layers:
+        for name in ("filters", "covariance", "initial_filters", "initial_covariance"):
+            if (tensor := getattr(layer, name)) is not None:
+                tensors[f"{layer.name}/{name}"] = tensor
+    write_tensors(folder / TENSORS, tensors)
+    write_text(folder / NUMBERS, json.dumps(data, indent=1) + "\n")
+
+
+def load_folder(folder: Path, file_format: int) -> tuple[dict[str, Any], tuple[LayerReport, ...]]:
+    """The numbers and the layers of a saved report.
+
+    Raises:
+        ModelFileError: If the files are missing, damaged, foreign or of another format.
+    """
+    try:
+        data = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+        tensors = load_file(folder / TENSORS)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelFileError(f"{folder} does not hold a saved report ({NUMBERS} and {TENSORS}): {error}") from error
+    found = data.get("format") if isinstance(data, dict) else None
+    if found != file_format:
+        raise ModelFileError(f"{folder / NUMBERS} has format {found}; this version reads format {file_format}.")
+    try:
+        return data, tuple(_layer(entry, tensors) for entry in data["layers"])
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(f"{folder} is damaged: {error} is missing.") from error
+
+
+def _layer(entry: dict[str, Any], tensors: dict[str, Tensor]) -> LayerReport:
+    name = entry["name"]
+    comparisons = {key: value and _comparison(value) for key, value in entry["correlations"].items()}
+    return LayerReport(
+        name=name,
+        kind=entry["kind"],
+        groups=entry["groups"],
+        patch_shape=tuple(entry["patch_shape"]),
+        filters=tensors[f"{name}/filters"],
+        covariance=tensors[f"{name}/covariance"],
+        initial_filters=tensors.get(f"{name}/initial_filters"),
+        initial_covariance=tensors.get(f"{name}/initial_covariance"),
+        uses=entry["uses"],
+        final=entry["final"],
+        correlations=Correlations(**comparisons),
+    )
+
+
+def _comparison(entry: dict[str, Any]) -> Comparison:
+    return Comparison(**{measure: value and _estimate(value) for measure, value in entry.items()})
+
+
+def _estimate(entry: dict[str, Any]) -> Estimate:
+    value = math.nan if entry["value"] is None else entry["value"]
+    low, high = (math.nan if end is None else end for end in entry["interval"] or (None, None))
+    interval = None if entry["interval"] is None else (low, high)
+    return Estimate(value, entry["bias"], entry["standard_error"], interval)

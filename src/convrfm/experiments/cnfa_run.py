@@ -1,0 +1,131 @@
+"""What `convrfm cnfa` does: a network and images by name, in; a folder with the report, out."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..cnfa import Report, measure
+from ..cnfa.saving import write_text
+from ..datasets import Preprocessing
+from ..datasets.catalogue import is_name, read_source
+from ..datasets.folders import holds_loose_pictures, read_unlabelled
+from ..datasets.sources import Reading
+from ..errors import InputError
+from ..networks import load_network, load_weights
+from ..report.cnfa_page import cnfa_page
+
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Scale(StrEnum):
+    """What becomes of pixels from 0 to 1."""
+
+    IMAGENET = "imagenet"
+    NONE = "none"
+
+
+def images_by_name(
+    data: str, n_images: int, image_size: tuple[int, int] | None, channels: int, seed: int
+) -> Float[Tensor, "n c h w"]:
+    """Images from 0 to 1, drawn with the seed; of data with a test part, from that.
+
+    Args:
+        data: A folder of pictures, with or without sub-folders, a `.npz`, or a name of a data set.
+        n_images: How many; all if there are fewer.
+        image_size: `(height, width)` to bring pictures to, or None if they have one size.
+        channels: Of the network's first layer; grey pictures are repeated, colours averaged.
+        seed: Of the draw.
+    """
+    reading = Reading(image_size=image_size)
+    if not is_name(data) and holds_loose_pictures(Path(data)):
+        pictures = read_unlabelled(Path(data), reading)
+    else:
+        source = read_source(data, reading)
+        pictures = source.train if source.test is None else source.test
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(pictures.raw))[:n_images])
+    raw = [pictures.raw[i] for i in drawn]
+    return torch.from_numpy(Preprocessing(image_size, channels, pictures.white).apply(raw))
+
+
+def run_cnfa(
+    network: str,
+    data: str,
+    out: Path,
+    *,
+    weights: Path | None = None,
+    initial: Path | None = None,
+    layers: Sequence[str] | None = None,
+    probes: int | None = None,
+    n_images: int = 100,
+    image_size: tuple[int, int] | None = None,
+    scale: Scale = Scale.IMAGENET,
+    batch_size: int = 50,
+    device: str = "auto",
+    seed: int = 0,
+    command: str | None = None,
+    progress: bool = True,
+) -> Report:
+    """Measure a network and write `report.html`, `report.json`, `layers.safetensors` and `layers.csv` into a folder.
+
+    Args:
+        network: As for `networks.load_network`.
+        data: As for `images_by_name`.
+        out: Folder to write; made if it is missing.
+        weights: File of trained weights; None for those that the network has.
+        initial: File of its initial weights, for the controls that need them.
+        layers: Names of layers; None for all.
+        probes: Random-sign probes; None for all outputs exactly.
+        n_images: How many images.
+        image_size: As for `images_by_name`.
+        scale: Whether images of three channels lose the mean of ImageNet and are divided by its standard deviation.
+        batch_size: Images at a time; fewer where memory asks for it.
+        device: Where to measure; "auto" takes a GPU where there is one.
+        seed: Of every draw.
+        command: Shown on the page.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        InputError: If anything does not fit; the message says what.
+    """
+    torch.manual_seed(seed)  # networks without weights draw theirs from torch's own generator
+    built = load_network(network)
+    if weights is not None:
+        try:
+            built.load_state_dict(load_weights(weights))
+        except RuntimeError as error:
+            raise InputError(f"{weights} does not hold weights of {network}: {error}") from error
+    first = next((p for p in built.parameters() if p.ndim == 4), None)
+    channels = 3 if first is None else first.shape[1]
+    images = images_by_name(data, n_images, image_size, channels, seed)
+    if scale is Scale.IMAGENET and channels == 3:
+        images = (images - torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1)) / torch.tensor(IMAGENET_DEVIATION).reshape(
+            3, 1, 1
+        )
+    report = measure(
+        built,
+        images.split(batch_size),
+        initial=None if initial is None else load_weights(initial),
+        layers=layers,
+        probes=probes,
+        generator=torch.Generator().manual_seed(seed),
+        device=("cuda" if torch.cuda.is_available() else None) if device == "auto" else device,
+        progress=progress,
+    )
+    report.save(out)
+    write_text(out / "layers.csv", report.to_csv())
+    settings = {
+        "network": network,
+        "weights": weights or "those of the network",
+        "initial weights": initial or "not given",
+        "images": f"{len(images)} of {data}, {' x '.join(map(str, images.shape[1:]))}, scale {scale}",
+        "probes": probes or "none: all outputs",
+        "seed": seed,
+        "torch": torch.__version__,
+    }
+    cnfa_page(report, network, command=command, settings=settings).write(out / "report.html")
+    return report

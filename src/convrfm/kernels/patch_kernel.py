@@ -1,0 +1,141 @@
+"""What every kernel with a metric on patches has: its matrix, and from its gradient with respect to patches the AGOP."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..errors import InputError
+from ..maths.agop import random_sign_outputs, sum_of_outer_products
+from ..maths.psd import psd_factor
+from ..maths.windows import Window
+from .arrays import accepts_numpy, check_images
+from .tiling import DEFAULT_BUDGET
+
+Progress = Callable[[int, int], None]
+
+
+class PatchKernel(ABC):
+    """A kernel on images that compares patches under a metric M = L^T L."""
+
+    memory_budget: int | None
+
+    @property
+    @abstractmethod
+    def window(self) -> Window:
+        """The window that cuts an image into patches."""
+
+    @accepts_numpy
+    def patch_gradients(
+        self,
+        x: Tensor,
+        z: Tensor,
+        dual_coef: Tensor,
+        *,
+        feature_matrix: Tensor | None = None,
+    ) -> Float[Tensor, "n k positions d"]:
+        """The gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) with respect to every patch of x.
+
+        Every patch counts as a variable of its own and M as constant. Where a patch of x coincides with the one it
+        meets, the NTK of a ReLU network and the Laplace kernel have a kink; the gradient there is the midpoint of the
+        one-sided ones.
+
+        For small inputs, teaching and tests: `agop` never forms this array.
+
+        Returns:
+            `(n, k, positions, d)`, positions row by row.
+        """
+        factor = self._check(x, z, feature_matrix, dual_coef)
+        blocks_of_x = [bars.clone() for bars in self._patch_bars(x, z, dual_coef, factor, None)]
+        bars = torch.cat(blocks_of_x, 1).permute(1, 2, 0, 3)
+        return self._scale(x) * (bars if factor is None else bars @ factor)
+
+    @accepts_numpy
+    def agop(
+        self,
+        x: Tensor,
+        z: Tensor,
+        dual_coef: Tensor,
+        *,
+        feature_matrix: Tensor | None = None,
+        probes: int | None = None,
+        generator: torch.Generator | None = None,
+        progress: Progress | None = None,
+    ) -> Float[Tensor, "d d"]:
+        """The average gradient outer product over patches of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) (Eq. 2).
+
+        Args:
+            x: images at which the gradient is taken.
+            z: the training images.
+            dual_coef: `(m, k)`, one column for each output.
+            feature_matrix: the metric M of the kernel, `(d, d)`; None for the identity.
+            probes: None for the exact sum over outputs, or how many random-sign mixtures of outputs estimate it without
+                bias; worthwhile where k is large.
+            generator: draws the signs; required with `probes`.
+            progress: called with the number of tiles done and of all tiles.
+
+        Returns:
+            `(d, d)`: the mean over images, the sum over positions and outputs, of gradient times its transpose.
+        """
+        factor = self._check(x, z, feature_matrix, dual_coef)
+        if probes is not None:
+            if generator is None or not isinstance(probes, int) or probes < 1:
+                raise InputError(
+                    "probes must be at least 1 and needs a generator: generator=torch.Generator().manual_seed(0)."
+                )
+            dual_coef = random_sign_outputs(dual_coef, probes, generator)
+        inner = sum(map(sum_of_outer_products, self._patch_bars(x, z, dual_coef, factor, progress)))
+        assert isinstance(inner, Tensor)
+        inner = inner * (self._scale(x) ** 2 / len(x))
+        return inner if factor is None else factor.T @ inner @ factor
+
+    @abstractmethod
+    def _patch_bars(
+        self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Tensor | None, progress: Progress | None
+    ) -> Iterator[Float[Tensor, "positions n k r"]]:
+        """Block by block of x, the gradient with respect to the patches L x[u], but for `_scale`; memory is reused."""
+
+    @abstractmethod
+    def _scale(self, x: Tensor) -> float:
+        """The factor that `_patch_bars` leaves out."""
+
+    @abstractmethod
+    def _check_grid(self, height: int, width: int) -> None:
+        """Raise `InputError` for images too small for the kernel."""
+
+    @property
+    def _budget(self) -> int:
+        return DEFAULT_BUDGET if self.memory_budget is None else self.memory_budget
+
+    def _check(
+        self, x: Tensor, z: Tensor | None, feature_matrix: Tensor | None, dual_coef: Tensor | None = None
+    ) -> Float[Tensor, "r d"] | None:
+        """Refuse what does not fit together; the factor of the metric, None for the identity."""
+        check_images("x", x, like=x)
+        if z is not None:
+            check_images("z", z, like=x)
+        if dual_coef is not None and z is None:
+            raise InputError("z, the training images, is needed: got None. Pass x again if they are the same.")
+        self._check_grid(*x.shape[-2:])
+        if z is not None and dual_coef is not None and (dual_coef.ndim != 2 or len(dual_coef) != len(z)):
+            raise InputError(
+                f"dual_coef must be ({len(z)}, k), one row for each image of z; got {tuple(dual_coef.shape)}."
+            )
+        if feature_matrix is None:
+            return None
+        q = self.window.size
+        d = x.shape[1] * q * q
+        if feature_matrix.shape != (d, d):
+            raise InputError(
+                f"feature_matrix must be ({d}, {d}) for patches of {x.shape[1]} x {q} x {q}; got "
+                f"{tuple(feature_matrix.shape)}."
+            )
+        return psd_factor(feature_matrix, "feature_matrix")
+
+
+def check_budget(budget: object) -> None:
+    """Raise `InputError` unless it is a number of bytes, or None."""
+    if budget is not None and (not isinstance(budget, int) or budget < 1):
+        raise InputError(f"memory_budget must be a positive number of bytes or None; got {budget!r}.")

@@ -1,0 +1,6 @@
+"""Networks to measure: the paper's, and any that a user names."""
+
+from .cifar_resnet import CifarResNet, resnet20, resnet32
+from .naming import load_network, load_weights
+
+__all__ = ["CifarResNet", "load_network", "load_weights", "resnet20", "resnet32"]

@@ -1,0 +1,141 @@
+"""The report of one measurement of the ansatz."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from ..cnfa import LayerReport, Report
+from ..cnfa.estimates import Comparison, Estimate
+from ..cnfa.pictures import LARGEST_MATRIX, correlation_bars, matrix_panels
+from .page import Page, Section
+
+SHOWN_MATRICES = 3
+
+
+def cnfa_page(
+    report: Report,
+    title: str,
+    *,
+    command: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    notes: Sequence[str] = (),
+) -> Page:
+    """Put a measurement on one page: medians first, then every layer beside its controls, then matrices.
+
+    Args:
+        report: What was measured.
+        title: Usually the network's name.
+        command: What to run to get the same page.
+        settings: What was set, by name.
+        notes: Remarks on the data.
+    """
+    counted = [layer for layer in report.layers if not layer.final]
+    sections = [_summary(report, counted, notes)]
+    if counted:
+        sections += [_bars(counted), _table(counted), *_matrices(counted)]
+    if command is not None or settings:
+        sections.append(_again(command, settings or {}))
+    outputs = (
+        f"{report.n_outputs} outputs" if report.probes is None else f"{report.probes} probes of {report.n_outputs}"
+    )
+    return Page(title, f"{report.n_images} images, {outputs}, {len(report.layers)} layers", sections)
+
+
+def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str]) -> Section:
+    section = Section("In short")
+    section.lead(
+        "The ansatz says that in each layer the covariance of the filters (CNFM) is proportional to the average "
+        "gradient outer product of patches (AGOP)."
+    )
+    section.highlights(_medians(counted))
+    section.prose(
+        "Filters stand on both sides of the AGOP, so some correlation comes for free. The rotation control keeps the "
+        "spectrum of the gradients and turns them at random: only what exceeds it speaks for the ansatz."
+    )
+    final = [layer.name for layer in report.layers if layer.final]
+    remarks = [f"Layer {name} makes the outputs: its AGOP is its CNFM by construction." for name in final]
+    if all(layer.correlations.initial is None for layer in report.layers):
+        remarks.append("No initial network was given: correlations at initialisation could not be measured.")
+    return section.note(*remarks, *notes) if remarks or notes else section
+
+
+def _medians(counted: Sequence[LayerReport]) -> list[tuple[str, str]]:
+    named: dict[str, list[Comparison | None]] = {
+        "Pearson correlation of CNFM and AGOP": [layer.correlations.trained for layer in counted],
+        "the same with gradients rotated": [layer.correlations.rotated for layer in counted],
+        "the same in the initial network": [layer.correlations.initial for layer in counted],
+        "between initial and trained CNFM": [layer.correlations.initial_cnfm for layer in counted],
+    }
+    found = {name: [each.pearson.value for each in comparisons if each] for name, comparisons in named.items()}
+    defined = {name: [value for value in values if not math.isnan(value)] for name, values in found.items()}
+    return [(f"{median(values):.3f}", f"{name}, median") for name, values in defined.items() if values]
+
+
+def _bars(counted: Sequence[LayerReport]) -> Section:
+    return Section("Every layer").figure(
+        correlation_bars(counted),
+        "Pearson correlation by layer, in forward order; error bars are bootstrap intervals over images.",
+        "Bars of the correlation between CNFM and AGOP and of its controls, one group for each layer.",
+    )
+
+
+def _table(counted: Sequence[LayerReport]) -> Section:
+    columns: dict[str, list[str]] = {
+        "layer": [layer.name for layer in counted],
+        "kind": [layer.kind if layer.groups == 1 else f"{layer.kind}, {layer.groups} groups" for layer in counted],
+        "patch": ["·".join(map(str, layer.patch_shape)) for layer in counted],
+        "Pearson": [_cell(layer.correlations.trained.pearson) for layer in counted],
+        "rotated": [_pearson(layer.correlations.rotated, spread=True) for layer in counted],
+        "cosine": [f"{layer.correlations.trained.cosine.value:.3f}" for layer in counted],
+        "power 1/2": [_half(layer.correlations.trained) for layer in counted],
+        "initial": [_pearson(layer.correlations.initial) for layer in counted],
+        "CNFMs": [_pearson(layer.correlations.initial_cnfm) for layer in counted],
+        "rank of G": [f"{layer.effective_ranks['delta']:.1f} of {layer.filters[..., 0].numel()}" for layer in counted],
+    }
+    taken = {name: cells for name, cells in columns.items() if any(cells)}
+    caption = (
+        "Pearson correlation of CNFM and AGOP with its bootstrap interval over images; the same with gradients rotated "
+        "(mean and standard deviation of draws); their cosine; Pearson with the AGOP to the power 1/2; in the initial "
+        "network; between initial and trained CNFM; effective rank of the gradients at the layer's output."
+    )
+    return Section("Numbers").table(tuple(taken), zip(*taken.values(), strict=True), caption)
+
+
+def _matrices(counted: Sequence[LayerReport]) -> list[Section]:
+    drawable = [layer for layer in counted if layer.groups == 1 and layer.filters.shape[-1] <= LARGEST_MATRIX]
+    if not drawable:
+        return []
+    section = Section("Matrices of patches")
+    for layer in drawable[:SHOWN_MATRICES]:
+        names = "CNFM and AGOP" if layer.initial_cnfm is None else "initial CNFM, CNFM and AGOP"
+        section.figure(
+            matrix_panels(layer),
+            f"Layer {layer.name}: {names}, each scaled to trace 1.",
+            f"Square matrices of layer {layer.name} side by side.",
+        )
+    return [section]
+
+
+def _again(command: str | None, settings: Mapping[str, object]) -> Section:
+    section = Section("To get this page again")
+    if command is not None:
+        section.code(command)
+    return section.settings(settings) if settings else section
+
+
+def _pearson(comparison: Comparison | None, spread: bool = False) -> str:
+    if comparison is None:
+        return ""
+    return _cell(comparison.pearson) if spread else f"{comparison.pearson.value:.3f}"
+
+
+def _half(comparison: Comparison) -> str:
+    return "" if comparison.pearson_half is None else f"{comparison.pearson_half.value:.3f}"
+
+
+def _cell(estimate: Estimate) -> str:
+    if estimate.interval is not None:
+        return f"{estimate.value:.3f} [{estimate.interval[0]:.3f}, {estimate.interval[1]:.3f}]"
+    if estimate.standard_error is not None:
+        return f"{estimate.value:.3f} ± {estimate.standard_error:.3f}"
+    return f"{estimate.value:.3f}"

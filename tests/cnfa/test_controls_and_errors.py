@@ -1,0 +1,165 @@
+"""Controls say what they claim, and stated errors are the errors."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convrfm import cnfa
+from convrfm.cnfa import controls
+from convrfm.cnfa.estimates import Bootstrap, compare
+from convrfm.cnfa.moments import Moments
+
+
+def random_moments(groups: int = 1, rows: int = 6, d: int = 9, white: bool = False) -> Moments:
+    generator = torch.Generator().manual_seed(0)
+    filters = torch.randn(groups, rows, d, generator=generator, dtype=torch.float64)
+    factor = torch.randn(groups, rows, 2, generator=generator, dtype=torch.float64)
+    covariance = torch.eye(rows, dtype=torch.float64).expand(groups, -1, -1) if white else factor @ factor.mT
+    return Moments(filters, covariance.clone(), None, None, uses=1, final=False)
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3, groups=2), nn.ReLU(), nn.Flatten(), nn.Linear(32, 12)
+    )
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randn(20, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_white_gradients_correlate_perfectly_whatever_the_filters(groups: int) -> None:
+    moments = random_moments(groups=groups, white=True)
+    for comparison in (compare(moments, None), controls.rotated(moments, 3, torch.Generator().manual_seed(0))):
+        assert comparison.cosine.value == pytest.approx(1, abs=1e-12)
+        assert comparison.pearson.value == pytest.approx(1, abs=1e-12)
+
+
+def test_rotation_control_is_the_explicit_average_over_random_orthogonal_matrices() -> None:
+    moments = random_moments(rows=4, d=3)
+    filters, covariance = moments.filters[0], moments.covariance[0]
+    generator = torch.Generator().manual_seed(5)
+    cosines = []
+    for _ in range(300):
+        q, r = torch.linalg.qr(torch.randn(4, 4, generator=generator, dtype=torch.float64))
+        q = q * r.diagonal().sign()
+        agop = filters.T @ q @ covariance @ q.T @ filters
+        cnfm = filters.T @ filters
+        cosines.append((agop * cnfm).sum() / (agop.norm() * cnfm.norm()))
+    expected = torch.stack(cosines)
+    found = controls.rotated(moments, 300, torch.Generator().manual_seed(6)).cosine
+    assert found.value == pytest.approx(float(expected.mean()), abs=4 * float(expected.std()) / 150**0.5)
+    assert found.standard_error == pytest.approx(float(expected.std()), rel=0.15)
+
+
+def test_rotation_of_a_depthwise_layer_permutes_the_gains() -> None:
+    moments = random_moments(groups=3, rows=1, d=4)
+    gains = moments.covariance.flatten()
+    cnfm = moments.filters.mT @ moments.filters
+    expected = []
+    for order in torch.cartesian_prod(*[torch.arange(3)] * 3):
+        if len(order.unique()) == 3:
+            agop = gains[order].reshape(3, 1, 1) * cnfm
+            expected.append((agop * cnfm).sum() / (agop.norm() * cnfm.norm()))
+    found = controls.rotated(moments, 400, torch.Generator().manual_seed(0)).cosine
+    assert found.value == pytest.approx(float(torch.stack(expected).mean()), abs=0.05)
+
+
+def test_change_control_is_taken_with_the_change_on_both_sides() -> None:
+    moments = random_moments()
+    start = torch.randn(1, 6, 9, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    moved = (moments.filters - start)[0]
+    agop, cnfm = moved.T @ moments.covariance[0] @ moved, moved.T @ moved
+    expected = (agop * cnfm).sum() / (agop.norm() * cnfm.norm())
+    assert controls.change(moments, start).cosine.value == pytest.approx(float(expected))
+
+
+def test_initial_network_and_its_state_dict_give_the_same_controls(images: Tensor) -> None:
+    trained, start = network(), network()
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    by_network = cnfa.measure(trained, images, initial=start)
+    by_state = cnfa.measure(trained, images, initial=start.state_dict())
+    assert by_network.to_dict() == by_state.to_dict()
+    alone = cnfa.measure(start, images)
+    for layer in by_network.layers:
+        assert layer.correlations.initial.cosine.value == alone[layer.name].correlations.trained.cosine.value
+        torch.testing.assert_close(layer.initial_cnfm, alone[layer.name].cnfm)
+        a, b = layer.initial_cnfm.flatten().double(), layer.cnfm.flatten().double()
+        assert layer.correlations.initial_cnfm.cosine.value == pytest.approx(
+            float(a @ b / (a.norm() * b.norm())), abs=1e-6
+        )
+
+
+def test_the_final_linear_layer_has_its_cnfm_as_agop_exactly_and_probed(images: Tensor) -> None:
+    for probes in (None, 2):
+        layer = cnfa.measure(network(), images, probes=probes)["5"]
+        assert layer.final
+        torch.testing.assert_close(layer.agop, layer.cnfm)
+
+
+def test_probed_agop_is_unbiased_and_its_errors_are_the_stated_ones(images: Tensor) -> None:
+    model = network()
+    exact = cnfa.measure(model, images, rotations=0, resamples=0)
+    generator = torch.Generator().manual_seed(0)
+    runs = [cnfa.measure(model, images, probes=4, generator=generator, rotations=0, resamples=0) for _ in range(60)]
+    for name in ("0", "2"):
+        mean = torch.stack([run[name].covariance for run in runs]).mean(0)
+        torch.testing.assert_close(
+            mean, exact[name].covariance, rtol=0, atol=0.09 * float(exact[name].covariance.max())
+        )
+        for measure in ("cosine", "pearson", "cosine_half", "pearson_half"):
+            truth = getattr(exact[name].correlations.trained, measure).value
+            found = [getattr(run[name].correlations.trained, measure) for run in runs]
+            errors = torch.tensor([estimate.value - truth for estimate in found])
+            stated = torch.tensor([estimate.standard_error for estimate in found])
+            plain = torch.tensor([estimate.value + estimate.bias - truth for estimate in found])
+            assert errors.mean().abs() < max(0.3 * plain.mean().abs(), 3 * errors.std() / 60**0.5)
+            assert 0.6 < float(stated.square().mean().sqrt() / errors.std()) < 1.6
+
+
+def test_resampling_by_quadratic_forms_is_resampling_the_images(images: Tensor) -> None:
+    """Each replicate is what measuring the resampled images gives."""
+    model = network().double()
+    images = images[:5].double()
+    sweep_parts = cnfa.measure(model, images, rotations=0, resamples=2, generator=torch.Generator().manual_seed(3))
+    assert sweep_parts["0"].correlations.trained.cosine.interval is not None
+    from convrfm.cnfa.capture import as_found
+    from convrfm.cnfa.estimates import CoreComparison
+    from convrfm.cnfa.sweep import Sweep
+    from convrfm.maths.spectra import RowSpace
+
+    options = {"probes": None, "generator": torch.Generator(), "head": None, "memory_budget": 2**30}
+    with as_found(model):
+        sweep = Sweep(model, None, n_parts=64, **options)
+        sweep.add(images)
+    weights = torch.tensor([[2.0, 0, 0, 2, 1], [1, 1, 1, 1, 1]], dtype=torch.float64)
+    for name, moments in sweep.finish().items():
+        if moments.parts is None:
+            continue
+        found = CoreComparison(RowSpace.of(moments.filters)).resampled(moments.parts, weights)
+        for row, indices in enumerate(([0, 0, 3, 3, 4], [0, 1, 2, 3, 4])):
+            expected = cnfa.measure(model, images[indices], rotations=0, resamples=0)[name].correlations.trained
+            assert float(found.cosine[row]) == pytest.approx(expected.cosine.value, abs=1e-10)
+            assert float(found.pearson[row]) == pytest.approx(expected.pearson.value, abs=1e-10)
+
+
+def test_intervals_narrow_with_the_number_of_images() -> None:
+    model = network()
+    generator = torch.Generator().manual_seed(0)
+    widths = []
+    for n in (8, 128):
+        low, high = cnfa.measure(model, torch.randn(n, 3, 6, 6, generator=generator))[
+            "0"
+        ].correlations.trained.cosine.interval
+        widths.append(high - low)
+    assert 0.1 < widths[1] / widths[0] < 0.6
+
+
+def test_bootstrap_of_one_image_gives_no_interval(images: Tensor) -> None:
+    assert cnfa.measure(network(), images[:1])["0"].correlations.trained.cosine.interval is None
+    assert Bootstrap(0, 0.95, torch.Generator()).draws == 0

@@ -1,0 +1,368 @@
+"""The meter takes networks as they are, and leaves them as it found them."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from convrfm import cnfa
+from convrfm.errors import InputError
+
+from .cases import BLOCKS, Reused
+from .oracle import oracle_agop
+
+QUICK = {"rotations": 0, "resamples": 0}
+
+
+def small_network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Conv2d(6, 4, 3), nn.Flatten(), nn.Linear(64, 2)
+    )
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def snapshot(network: nn.Module) -> dict[str, object]:
+    return {
+        "state": copy.deepcopy(network.state_dict()),
+        "modes": [module.training for module in network.modules()],
+        "hooks": [
+            (len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks), len(m._backward_pre_hooks))
+            for m in network.modules()
+        ],
+        "grads": [None if p.grad is None else p.grad.clone() for p in network.parameters()],
+        "requires_grad": [p.requires_grad for p in network.parameters()],
+        "identities": [id(p) for p in network.parameters()],
+    }
+
+
+def assert_same(before: dict[str, object], after: dict[str, object]) -> None:
+    assert before.keys() == after.keys()
+    for key in ("modes", "hooks", "requires_grad", "identities"):
+        assert before[key] == after[key], key
+    torch.testing.assert_close(before["state"], after["state"], rtol=0, atol=0)
+    torch.testing.assert_close(before["grads"], after["grads"], rtol=0, atol=0)
+
+
+def test_network_is_left_as_it_was_found(images: Tensor) -> None:
+    network = small_network().train()
+    network[3].eval()
+    network[0].weight.requires_grad_(False)
+    network(images).sum().backward()
+    before, random_state = snapshot(network), torch.get_rng_state()
+    cnfa.measure(network, images, probes=2)
+    assert_same(before, snapshot(network))
+    assert torch.equal(random_state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("where", [0, 2, 5])
+def test_network_is_left_as_it_was_found_after_an_error(images: Tensor, where: int) -> None:
+    network = small_network().train()
+    broken = network[where]
+
+    def fail(*_: object) -> None:
+        raise KeyError("on purpose")
+
+    handle = broken.register_forward_hook(fail)
+    before = snapshot(network)
+    with pytest.raises(KeyError, match="on purpose"):
+        cnfa.measure(network, images)
+    assert_same(before, snapshot(network))
+    handle.remove()
+
+
+def test_frozen_parameters_measure_the_same(images: Tensor) -> None:
+    network = small_network().eval()
+    expected = cnfa.measure(network, images, **QUICK)
+    frozen = cnfa.measure(network.requires_grad_(False), images, **QUICK)
+    for layer in expected.layers:
+        torch.testing.assert_close(frozen[layer.name].agop, layer.agop)
+
+
+def test_measuring_under_no_grad_and_inference_mode_works(images: Tensor) -> None:
+    network = small_network()
+    expected = cnfa.patch_agop(network, images, layer="0")
+    with torch.no_grad():
+        torch.testing.assert_close(cnfa.patch_agop(network, images, layer="0"), expected)
+    with torch.inference_mode():
+        torch.testing.assert_close(cnfa.patch_agop(network, images, layer="0"), expected)
+
+
+def test_evaluation_mode_is_what_is_measured(images: Tensor) -> None:
+    network = nn.Sequential(small_network()[:4], nn.Dropout(0.5), nn.Flatten(), nn.Linear(64, 2)).train()
+    network(images)
+    first, second = (cnfa.patch_agop(network, images, layer="0.0") for _ in range(2))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+    torch.testing.assert_close(cnfa.patch_agop(network.eval(), images, layer="0.0"), first)
+
+
+@pytest.mark.parametrize(
+    "wrap", [nn.DataParallel, lambda m: torch.compile(m, backend="eager")], ids=["data parallel", "compiled"]
+)
+def test_wrappers_are_looked_through(images: Tensor, wrap: Callable[[nn.Module], nn.Module]) -> None:
+    network = small_network()
+    expected = cnfa.measure(network, images, **QUICK)
+    wrapped = cnfa.measure(wrap(network), images, **QUICK)
+    assert [layer.name for layer in wrapped.layers] == [layer.name for layer in expected.layers] == ["0", "3", "5"]
+    for layer in expected.layers:
+        torch.testing.assert_close(wrapped[layer.name].agop, layer.agop)
+
+
+def test_a_compiled_part_that_has_already_run_is_measured(images: Tensor) -> None:
+    network = small_network().eval()
+    expected = cnfa.measure(network, images, **QUICK)
+    network[0] = torch.compile(network[0], backend="eager")
+    network.compile(backend="eager")
+    network(images)
+    measured = cnfa.measure(network, images, **QUICK)
+    for layer in expected.layers:
+        torch.testing.assert_close(measured[layer.name].agop, layer.agop)
+
+
+def test_channels_last_measures_the_same(images: Tensor) -> None:
+    network = small_network().eval()
+    expected = cnfa.patch_agop(network, images, layer="3")
+    last = network.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(cnfa.patch_agop(last, images.to(memory_format=torch.channels_last), layer="3"), expected)
+
+
+def test_bfloat16_is_measured_to_its_precision(images: Tensor) -> None:
+    network = small_network().eval()
+    expected = cnfa.measure(network, images, **QUICK)["3"]
+    half = cnfa.measure(network.to(torch.bfloat16), images, **QUICK)["3"]
+    assert half.covariance.dtype == torch.float32
+    torch.testing.assert_close(
+        half.covariance, expected.covariance, rtol=0.05, atol=0.02 * float(expected.covariance.max())
+    )
+
+
+def test_autocast_of_the_caller_holds(images: Tensor) -> None:
+    network = small_network().eval()
+    expected = cnfa.measure(network, images, **QUICK)["3"]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cast = cnfa.measure(network, images, **QUICK)["3"]
+    assert not torch.equal(cast.covariance, expected.covariance)
+    torch.testing.assert_close(
+        cast.covariance, expected.covariance, rtol=0.05, atol=0.02 * float(expected.covariance.max())
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+def test_lazy_modules_are_materialised_and_measured(images: Tensor) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
+    report = cnfa.measure(network, images, **QUICK)
+    assert [layer.kind for layer in report.layers] == ["Conv2d", "Linear"]
+    torch.testing.assert_close(report["0"].agop, oracle_agop(network.eval(), images, network[0]), rtol=1e-4, atol=1e-6)
+
+
+def test_shapes_may_change_between_batches() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)
+    ).double()
+    generator = torch.Generator().manual_seed(0)
+    loader = [
+        torch.randn(2, 1, 6, 6, generator=generator).double(),
+        torch.randn(3, 1, 9, 7, generator=generator).double(),
+    ]
+    expected = sum(len(batch) * oracle_agop(network, batch, network[0]) for batch in loader) / 5
+    torch.testing.assert_close(cnfa.patch_agop(network, loader, layer="0"), expected)
+
+
+def test_data_loaders_with_labels_stream() -> None:
+    data = torch.utils.data.TensorDataset(torch.randn(6, 3, 8, 8), torch.arange(6))
+    loader = torch.utils.data.DataLoader(data, batch_size=4)
+    network = small_network()
+    torch.testing.assert_close(
+        cnfa.patch_agop(network, loader, layer="0"), cnfa.patch_agop(network, data.tensors[0].numpy(), layer="0")
+    )
+
+
+class Detector(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Conv2d(3, 4, 3)
+        self.box = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        features = torch.tanh(self.body(x))
+        return {"boxes": self.box(features), "features": features}
+
+
+def test_a_head_makes_outputs_of_any_network(images: Tensor) -> None:
+    network = Detector()
+
+    def head(output: dict[str, Tensor]) -> Tensor:
+        return output["boxes"].amax((2, 3))
+
+    measured = cnfa.patch_agop(network, images, layer="body", head=head)
+    expected = oracle_agop(network, images, network.body, head)
+    torch.testing.assert_close(measured, expected)
+
+
+def test_a_layer_that_does_not_reach_the_outputs_has_no_agop(images: Tensor) -> None:
+    network = Detector()
+    report = cnfa.measure(network, images, head=lambda out: out["features"].mean((2, 3)))
+    assert not report["box"].agop.any()
+    assert report["box"].correlations.trained.cosine.value != report["box"].correlations.trained.cosine.value
+
+
+def test_uses_of_a_layer_are_counted() -> None:
+    network = Reused()
+    assert cnfa.measure(network, torch.randn(2, 3, 6, 6), **QUICK)["conv"].uses == 3
+
+
+class NotVectorised(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
+        return 3 * x
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
+        return torch.from_numpy(3 * gradient.detach().numpy())
+
+
+class WithCustomFunction(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return NotVectorised.apply(torch.tanh(self.conv(x))).mean((2, 3))
+
+
+def test_operations_that_cannot_be_vectorised_are_looped_over(images: Tensor) -> None:
+    network = WithCustomFunction()
+    expected = 9 * cnfa.patch_agop(nn.Sequential(network.conv, nn.Tanh()), images, "0", head=lambda z: z.mean((2, 3)))
+    torch.testing.assert_close(cnfa.patch_agop(network, images, layer="conv"), expected)
+
+
+def test_exact_takes_no_more_backward_passes_than_the_last_layer_has_inputs(images: Tensor) -> None:
+    passes = []
+
+    class Counted(torch.autograd.Function):
+        generate_vmap_rule = False
+
+        @staticmethod
+        def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
+            passes.append(gradient.numpy().shape)
+            return gradient
+
+    class Counting(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return Counted.apply(x)
+
+    network = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), Counting(), nn.Linear(5, 40))
+    cnfa.measure(network, images, **QUICK)
+    assert len(passes) == 5
+
+
+def test_same_generator_same_probes(images: Tensor) -> None:
+    network = small_network()
+    first, second = (
+        cnfa.measure(network, images, probes=3, generator=torch.Generator().manual_seed(7)) for _ in range(2)
+    )
+    assert first.to_dict() == second.to_dict()
+
+
+def no_convolution() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Tanh())
+
+
+class Detached(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x).mean((2, 3)).detach()
+
+
+class WithoutGrad(Detached):
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.conv(x).mean((2, 3))
+
+
+class PartlyNaN(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 2, 3)
+        self.second = nn.Conv2d(2, 2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(torch.log(self.first(x) - 1e6)).mean((2, 3))
+
+
+WRONG = [
+    (no_convolution, {}, "must contain a convolution or a linear layer"),
+    (Detached, {}, "must require grad"),
+    (WithoutGrad, {}, "'conv' runs under torch.no_grad"),
+    (small_network, {"layers": ["33"]}, "Near matches: 3"),
+    (PartlyNaN, {"layers": ["secnd"]}, "Near matches: second"),
+    (PartlyNaN, {}, "layer 'second': its input holds NaN"),
+    (small_network, {"probes": 0}, "probes must be at least 1"),
+    (lambda: nn.Conv2d(3, 2, 3), {}, r"must be a tensor \(n, k\).*got \(1, 2, 6, 6\)"),
+    (small_network, {"initial": {"0.weight": torch.zeros(1)}}, "not a state dict of this network"),
+    (small_network, {"head": lambda out: out.argmax(1, keepdim=True)}, "must require grad"),
+]
+
+
+@pytest.mark.parametrize(("build", "options", "message"), WRONG, ids=[message for _, _, message in WRONG])
+def test_wrong_input_is_named(build: Callable[[], nn.Module], options: dict, message: str, images: Tensor) -> None:
+    network = build()
+    before = snapshot(network)
+    with pytest.raises(InputError, match=message):
+        cnfa.measure(network, images, **options)
+    assert_same(before, snapshot(network))
+
+
+def test_images_that_the_network_cannot_take_are_named(images: Tensor) -> None:
+    with pytest.raises(InputError, match=r"cannot take images of shape \(1, 3, 5, 5\)"):
+        cnfa.measure(small_network(), images[:, :, :5, :5])
+    with pytest.raises(InputError, match="a batch must be a tensor"):
+        cnfa.measure(small_network(), ["photo.jpg"])
+    with pytest.raises(InputError, match="at least one image"):
+        cnfa.measure(small_network(), [])
+
+
+def test_a_nan_weight_names_its_layer(images: Tensor) -> None:
+    network = small_network()
+    with torch.no_grad():
+        network[3].weight[0, 0, 0, 0] = torch.nan
+    with pytest.raises(InputError, match="layer '3': its output holds NaN"):
+        cnfa.measure(network, images)
+
+
+def test_every_block_is_measured_in_one_pass() -> None:
+    for case in BLOCKS:
+        measured = {layer.name for layer in cnfa.measure(case.network(), case.images(), **QUICK).layers}
+        assert measured >= set(case.layers)
+
+
+def test_a_layer_in_a_functional_activation_is_measured_before_it(images: Tensor) -> None:
+    class InPlace(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return functional.elu(self.conv(x), inplace=True).mean((2, 3))
+
+    network = InPlace()
+    for frozen in (False, True):
+        network.requires_grad_(not frozen)
+        torch.testing.assert_close(
+            cnfa.patch_agop(network, images, layer="conv"), oracle_agop(network, images, network.conv)
+        )

@@ -1,0 +1,92 @@
+"""Reports as tables and on disk."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from convrfm import cnfa
+from convrfm.errors import InputError, ModelFileError
+
+
+@pytest.fixture(scope="module")
+def report() -> cnfa.Report:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)
+    )
+    return cnfa.measure(network, torch.randn(6, 3, 6, 6), initial=network.state_dict(), probes=4)
+
+
+def test_layers_come_in_forward_order_by_name(report: cnfa.Report) -> None:
+    assert [layer.name for layer in report] == ["0", "2", "5"]
+    assert report["2"].groups == 4
+    with pytest.raises(InputError, match="no layer '7'; it has 0, 2, 5"):
+        report["7"]
+
+
+def test_frame_has_a_row_per_layer_and_a_column_per_number(report: cnfa.Report) -> None:
+    frame = report.to_frame()
+    assert list(frame.index) == ["0", "2", "5"]
+    trained = report["0"].correlations.trained
+    assert frame.loc["0", "trained_cosine"] == trained.cosine.value
+    assert frame.loc["0", "trained_cosine_low"] == trained.cosine.interval[0]
+    assert frame.loc["0", "rotated_pearson_half"] == report["0"].correlations.rotated.pearson_half.value
+    assert frame.loc["0", "change_cosine"] != frame.loc["0", "change_cosine"]
+
+
+def test_json_is_strict_and_complete(report: cnfa.Report, tmp_path: Path) -> None:
+    report.to_json(tmp_path / "report.json")
+    data = json.loads((tmp_path / "report.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert (
+        data["layers"][0]["correlations"]["trained"]["cosine"]["value"] == report["0"].correlations.trained.cosine.value
+    )
+    assert data["layers"][0]["correlations"]["change"]["cosine"]["value"] is None
+
+
+def test_saving_and_loading_changes_nothing(report: cnfa.Report, tmp_path: Path) -> None:
+    report.save(tmp_path / "saved")
+    loaded = cnfa.Report.load(tmp_path / "saved")
+    assert json.dumps(loaded.to_dict()) == json.dumps(report.to_dict())
+    for before, after in zip(report, loaded, strict=True):
+        assert torch.equal(before.agop, after.agop)
+        assert torch.equal(before.initial_cnfm, after.initial_cnfm)
+    assert sorted(path.name for path in (tmp_path / "saved").iterdir()) == ["layers.safetensors", "report.json"]
+
+
+def test_damaged_reports_are_refused(report: cnfa.Report, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="does not hold a saved report"):
+        cnfa.Report.load(tmp_path)
+    report.save(tmp_path)
+    (tmp_path / "report.json").write_text('{"format": 99}')
+    with pytest.raises(ModelFileError, match="format 99; this version reads format 1"):
+        cnfa.Report.load(tmp_path)
+    report.save(tmp_path)
+    (tmp_path / "layers.safetensors").write_bytes(b"junk")
+    with pytest.raises(ModelFileError, match="does not hold a saved report"):
+        cnfa.Report.load(tmp_path)
+
+
+def test_eigenvectors_are_those_of_the_matrices(report: cnfa.Report) -> None:
+    for name in ("cnfm", "agop"):
+        values, patches = report["0"].eigenvectors(name, 3)
+        assert patches.shape == (3, 3, 3, 3)
+        matrix = report["0"].cnfm if name == "cnfm" else report["0"].agop
+        vectors = patches.flatten(1).to(matrix)
+        torch.testing.assert_close(matrix @ vectors.T, vectors.T * values.to(matrix), rtol=1e-4, atol=1e-5)
+    values, patches = report["2"].eigenvectors("agop", 2)
+    assert values.shape == (4, 1)
+    assert patches.shape == (4, 1, 1, 3, 3)
+    with pytest.raises(InputError, match='"cnfm" or "agop"'):
+        report["0"].eigenvectors("hessian", 1)
+
+
+def test_factors_multiply_to_the_matrices(report: cnfa.Report) -> None:
+    for layer in report:
+        for name, matrix in (("cnfm", layer.cnfm), ("agop", layer.agop)):
+            factor = layer.factor(name)
+            torch.testing.assert_close(
+                (factor.mT @ factor).reshape(matrix.shape).to(matrix), matrix, rtol=1e-4, atol=1e-5
+            )

@@ -1,0 +1,142 @@
+"""The tracker measures along training, and continues where a run stopped."""
+
+import csv
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convrfm import cnfa
+from convrfm.errors import InputError, ModelFileError
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2))
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randn(5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+def train(model: nn.Module, tracker: cnfa.Tracker, images: Tensor, first: int, last: int) -> None:
+    optimiser = torch.optim.SGD(model.parameters(), 0.1)
+    for step in range(first, last):
+        tracker.update(step)
+        optimiser.zero_grad()
+        model(images).square().sum().backward()
+        optimiser.step()
+
+
+def test_due_steps_are_measured_against_the_first(images: Tensor) -> None:
+    model = network().train()
+    tracker = cnfa.Tracker(model, images, every=2)
+    train(model, tracker, images, 0, 5)
+    assert [record["step"] for record in tracker.records] == [0, 2, 4]
+    first, last = (record["layers"][0] for record in (tracker.records[0], tracker.records[-1]))
+    assert first["initial_cnfm_cosine"] == pytest.approx(1)
+    assert last["initial_cnfm_cosine"] < 0.9999
+    assert last["initial_cosine"] == pytest.approx(first["trained_cosine"])
+    assert all(module.training for module in model.modules())
+
+
+def test_tracking_does_not_disturb_training(images: Tensor) -> None:
+    tracked, alone = network().train(), network().train()
+    train(tracked, cnfa.Tracker(tracked, images, every=1, probes=2), images, 0, 4)
+    train(alone, cnfa.Tracker(alone, images, every=1000), images, 0, 4)
+    torch.testing.assert_close(tracked.state_dict(), alone.state_dict(), rtol=0, atol=0)
+
+
+def test_a_resumed_run_records_what_an_unbroken_one_does(images: Tensor, tmp_path: Path) -> None:
+    unbroken = network().train()
+    train(unbroken, cnfa.Tracker(unbroken, images, every=1, folder=tmp_path / "unbroken"), images, 0, 6)
+    broken = network().train()
+    first = cnfa.Tracker(broken, images, every=1, folder=tmp_path / "broken")
+    train(broken, first, images, 0, 3)
+    checkpoint = {name: value.clone() for name, value in broken.state_dict().items()}
+    train(broken, first, images, 3, 5)  # lost: after the checkpoint
+    resumed = network().train()
+    resumed.load_state_dict(checkpoint)
+    train(resumed, cnfa.Tracker(resumed, images, every=1, folder=tmp_path / "broken"), images, 3, 6)
+    texts = [(tmp_path / run / "track.jsonl").read_text() for run in ("unbroken", "broken")]
+    assert texts[0] == texts[1]
+    assert [json.loads(line)["step"] for line in texts[0].splitlines()] == list(range(6))
+
+
+def test_csv_has_a_line_per_step_and_layer(images: Tensor, tmp_path: Path) -> None:
+    model = network()
+    tracker = cnfa.Tracker(model, images, every=1)
+    train(model, tracker, images, 0, 2)
+    tracker.to_csv(tmp_path / "track.csv")
+    with (tmp_path / "track.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["step"], row["name"]) for row in rows] == [("0", "0"), ("0", "4"), ("1", "0"), ("1", "4")]
+    assert float(rows[2]["trained_cosine"]) == tracker.records[1]["layers"][0]["trained_cosine"]
+
+
+def test_a_writer_is_told_every_correlation(images: Tensor) -> None:
+    class Writer:
+        def __init__(self) -> None:
+            self.told: dict[tuple[str, int], float] = {}
+
+        def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+            self.told[tag, global_step] = scalar_value
+
+    writer = Writer()
+    tracker = cnfa.Tracker(network(), images, every=1, writer=writer)
+    tracker.update(3)
+    assert writer.told["cnfa/trained_cosine/0", 3] == tracker.records[0]["layers"][0]["trained_cosine"]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("tensorboard"), reason="tensorboard is not installed")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tensorboard_takes_the_records(images: Tensor, tmp_path: Path) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(tmp_path) as writer:
+        cnfa.Tracker(network(), images, every=1, writer=writer).update(0)
+    assert any(path.stat().st_size > 200 for path in tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("lightning"), reason="lightning is not installed")
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_trains_with_the_tracker(images: Tensor, tmp_path: Path) -> None:
+    from lightning.pytorch import LightningModule, Trainer
+
+    class Module(LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network()
+
+        def training_step(self, batch: list[Tensor], _: int) -> Tensor:
+            return self.network(batch[0]).square().sum()
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    module = Module()
+    tracker = cnfa.Tracker(module.network, images, every=2, folder=tmp_path / "track")
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(images), batch_size=1)
+    trainer = Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[cnfa.lightning_callback(tracker)],
+    )
+    trainer.fit(module, loader)
+    assert [record["step"] for record in tracker.records] == [0, 2, 4]
+
+
+def test_wrong_trackers_are_named(images: Tensor, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="every must be at least 1"):
+        cnfa.Tracker(network(), images, every=0)
+    (tmp_path / "initial.safetensors").write_bytes(b"junk")
+    with pytest.raises(ModelFileError, match="does not hold a tracker's"):
+        cnfa.Tracker(network(), images, every=1, folder=tmp_path)

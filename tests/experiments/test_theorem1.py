@@ -1,0 +1,52 @@
+"""One step from W = 0: the ansatz holds exactly where the theorem says, and fails where its assumption does."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from convrfm.experiments import theorem1
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> list[theorem1.Outcome]:
+    return theorem1.theorem1(n=20, width=8)
+
+
+def test_cosine_is_one_where_derivatives_at_patches_share_a_direction(outcomes: list[theorem1.Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.later != "random":
+            assert outcome.cosine == pytest.approx(1, abs=1e-12), outcome
+
+
+def test_cosine_is_below_one_where_they_do_not(outcomes: list[theorem1.Outcome]) -> None:
+    random = [outcome.cosine for outcome in outcomes if outcome.later == "random"]
+    assert len(random) == 6
+    assert max(random) < 0.995
+
+
+def test_the_step_is_that_of_the_proof() -> None:
+    """W1 = rate * (2 / n) * sum over images and patches of G y v^T, with G the derivative at zero."""
+    generator = torch.Generator().manual_seed(0)
+    images, targets = theorem1.images_and_targets("random", 5, generator)
+    network = theorem1.TanhNetwork(1, images.shape[1:], 4, "constant", generator)
+    gain = network.readout.weight[0, 0]
+    theorem1.one_step(network, images, targets, rate=0.3)
+    padded = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="circular")
+    patches = torch.nn.functional.unfold(padded, 3).sum(2)
+    expected = 0.3 * 2 / 5 * gain * (targets * patches).sum(0)
+    torch.testing.assert_close(network.first.weight.flatten(1), expected.expand(4, -1))
+
+
+def test_the_command_writes_every_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["theorem1", "--out", str(tmp_path / "new" / "theorem1.json")])
+    theorem1.main()
+    written = json.loads((tmp_path / "new" / "theorem1.json").read_text())
+    assert {(entry["data"], entry["depth"], entry["later"]) for entry in written} == {
+        (data, depth, later)
+        for data in ("random", "digits")
+        for depth in (1, 2, 3)
+        for later in ("constant", "proportional", "random")
+    }

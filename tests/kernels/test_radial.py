@@ -1,0 +1,98 @@
+"""Laplace and Gaussian patch kernels against loops and autograd."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from convrfm import ConvRFMClassifier, datasets, kernels
+from convrfm.errors import InputError
+from convrfm.kernels.description import describe, from_description
+from convrfm.kernels.radial import RadialKernel
+from convrfm.maths.patches import unfold_patches
+
+CASES = [kernels.Laplace(3, bandwidth=2.0), kernels.Gaussian(2, bandwidth=3.0)]
+every_kernel = pytest.mark.parametrize("kernel", CASES, ids=lambda k: type(k).__name__)
+
+
+def images(n: int, seed: int = 0) -> Tensor:
+    return torch.randn(n, 2, 5, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def metric(kernel: RadialKernel) -> Tensor:
+    d = 2 * kernel.patch_size**2
+    A = torch.randn(d, d, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    return A @ A.T / d
+
+
+def plain(kernel: RadialKernel, x_patches: Tensor, z_patches: Tensor, M: Tensor) -> Tensor:
+    """The definition: `(n, d, u)` and `(m, d, u)` patches, every pair and position."""
+    differences = x_patches[:, None] - z_patches[None]
+    squares = torch.einsum("ijdu,de,ijeu->iju", differences, M, differences)
+    if isinstance(kernel, kernels.Laplace):
+        return torch.exp(-squares.sqrt() / kernel.bandwidth).mean(2)
+    return torch.exp(-squares / (2 * kernel.bandwidth**2)).mean(2)
+
+
+@every_kernel
+def test_the_matrix_is_the_mean_over_positions(kernel: RadialKernel) -> None:
+    x, z, M = images(3), images(4, 1), metric(kernel)
+    a, b = (unfold_patches(t, kernel.window).flatten(2) for t in (x, z))
+    torch.testing.assert_close(kernel(x, z, feature_matrix=M), plain(kernel, a, b, M))
+    torch.testing.assert_close(kernel(x, z), plain(kernel, a, b, torch.eye(len(M), dtype=M.dtype)))
+    torch.testing.assert_close(kernel(x), kernel(x, x.clone()))
+    assert (kernel(x).diagonal() == kernel.diagonal(x)).all()
+
+
+@every_kernel
+def test_patch_gradients_are_those_of_autograd(kernel: RadialKernel) -> None:
+    x, z, M = images(3), images(4, 1), metric(kernel)
+    coef = torch.randn(4, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    a = unfold_patches(x, kernel.window).flatten(2).requires_grad_()
+    outputs = plain(kernel, a, unfold_patches(z, kernel.window).flatten(2), M) @ coef
+    gradients = kernel.patch_gradients(x, z, coef, feature_matrix=M)
+    for o in range(2):
+        (expected,) = torch.autograd.grad(outputs[:, o].sum(), a, retain_graph=True)
+        torch.testing.assert_close(gradients[:, o], expected.transpose(1, 2))
+    agop = torch.einsum("nkpd,nkpe->de", gradients, gradients) / len(x)
+    torch.testing.assert_close(kernel.agop(x, z, coef, feature_matrix=M), agop)
+
+
+@every_kernel
+def test_coincident_patches_have_kernel_one_and_gradient_zero(kernel: RadialKernel) -> None:
+    for dtype in (torch.float32, torch.float64):
+        x = images(1).to(dtype)
+        assert float(kernel(x, x.clone())) == 1
+        assert not kernel.patch_gradients(x, x.clone(), torch.ones(1, 1, dtype=dtype)).any()
+
+
+@every_kernel
+def test_results_do_not_depend_on_the_memory_budget(kernel: RadialKernel) -> None:
+    x, z, coef = images(5), images(4, 1), torch.ones(4, 1, dtype=torch.float64)
+    small = type(kernel)(kernel.patch_size, kernel.bandwidth, memory_budget=1)
+    torch.testing.assert_close(small(x, z), kernel(x, z))
+    torch.testing.assert_close(small(x), kernel(x))
+    torch.testing.assert_close(small.agop(x, z, coef), kernel.agop(x, z, coef))
+
+
+@every_kernel
+def test_a_kernel_is_rebuilt_from_its_description(kernel: RadialKernel) -> None:
+    assert from_description(describe(kernel)) == kernel
+
+
+def test_convrfm_learns_with_a_laplace_kernel() -> None:
+    x, y = datasets.bars(300, sigma=1.0, generator=np.random.default_rng(0))
+    x_test, y_test = datasets.bars(400, sigma=1.0, generator=np.random.default_rng(1))
+    model = ConvRFMClassifier(kernels.Laplace(3, bandwidth=1.0), n_iterations=2).fit(x, y)
+    fixed, *_, learned = ((stage == y_test).mean() for stage in model.staged_predict(x_test))
+    assert learned > fixed
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize(
+    ("patch_size", "bandwidth", "message"),
+    [(0, 1.0, "patch_size"), (3, 0.0, "bandwidth"), (3, "wide", "bandwidth"), (9, 1.0, "needs at least 9")],
+)
+def test_bad_settings_are_refused_in_words(patch_size: int, bandwidth: float, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        kernels.Laplace(patch_size, bandwidth)(torch.zeros(2, 1, 5, 5))

@@ -1,0 +1,95 @@
+"""Dual activations against quadrature and finite differences."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from convrfm.maths.dual_activations import GELU, ABReLU, DualActivation, Erf, LeakyReLU, ReLU
+
+CASES: dict[str, tuple[DualActivation, Callable[[Tensor], Tensor]]] = {
+    "relu": (ReLU(), lambda t: 2**0.5 * t.clamp_min(0)),
+    "leaky": (LeakyReLU(0.1), lambda t: torch.where(t > 0, t, 0.1 * t)),
+    "abrelu": (ABReLU(-0.4, 1.3), lambda t: torch.where(t > 0, 1.3 * t, -0.4 * t)),
+    "erf": (Erf(), torch.erf),
+    "gelu": (GELU(), torch.nn.functional.gelu),
+}
+every_activation = pytest.mark.parametrize(("activation", "phi"), CASES.values(), ids=CASES)
+S, QX, QZ = (
+    torch.tensor(v, dtype=torch.float64) for v in ([0.3, -0.8, 0.0, 1.1], [1.0, 0.7, 2.0, 1.5], [0.5, 1.9, 1.0, 0.9])
+)
+
+
+def expectation(f: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """E f(a, b) for every covariance, on a fine polar grid (the radius by Gauss-Laguerre in r^2 / 2)."""
+    nodes, weights = (torch.tensor(v) for v in np.polynomial.laguerre.laggauss(60))
+    angles = (torch.arange(20000, dtype=torch.float64) + 0.5) * (2 * torch.pi / 20000)
+    radius = (2 * nodes)[:, None].sqrt()
+    u, v = radius * angles.cos(), radius * angles.sin()
+    values = []
+    for s, qx, qz in zip(S, QX, QZ, strict=True):
+        a = qx.sqrt() * u
+        b = s / qx.sqrt() * u + (qz - s * s / qx).sqrt() * v
+        values.append((weights[:, None] * f(a, b)).sum() / len(angles))
+    return torch.stack(values)
+
+
+@every_activation
+def test_the_dual_is_the_expected_product(activation: DualActivation, phi: Callable[[Tensor], Tensor]) -> None:
+    K, _ = activation.dual(S, QX, QZ)
+    torch.testing.assert_close(K, expectation(lambda a, b: phi(a) * phi(b)), rtol=1e-6, atol=1e-7)
+
+
+@every_activation
+def test_the_derivative_dual_is_the_expected_product_of_slopes(
+    activation: DualActivation, phi: Callable[[Tensor], Tensor]
+) -> None:
+    def slope(t: Tensor) -> Tensor:
+        t = t.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(phi(t).sum(), t)
+        return gradient
+
+    _, k0 = activation.dual(S, QX, QZ)
+    torch.testing.assert_close(k0, expectation(lambda a, b: slope(a) * slope(b)), rtol=1e-3, atol=1e-4)
+
+
+@every_activation
+def test_the_derivative_dual_is_the_derivative_of_the_dual(
+    activation: DualActivation, phi: Callable[[Tensor], Tensor]
+) -> None:
+    s = S.clone().requires_grad_()
+    K, k0 = activation.dual(s, QX, QZ)
+    (gradient,) = torch.autograd.grad(K.sum(), s)
+    torch.testing.assert_close(k0.detach(), gradient)
+
+
+@every_activation
+def test_the_pullback_is_the_transposed_derivative(activation: DualActivation, phi: Callable[[Tensor], Tensor]) -> None:
+    s, qx = S.clone().requires_grad_(), QX.clone().requires_grad_()
+    K, k0 = activation.dual(s, qx, QZ)
+    K_bar, k0_bar = torch.tensor([0.3, -1.0, 2.0, 0.5]).double(), torch.tensor([1.0, 0.4, -0.7, 0.2]).double()
+    expected = torch.autograd.grad((K * K_bar + k0 * k0_bar).sum(), (s, qx))
+    for actual, gradient in zip(activation.pullback(S, QX, QZ, K_bar, k0_bar), expected, strict=True):
+        torch.testing.assert_close(actual, gradient)
+
+
+@every_activation
+def test_on_the_diagonal_it_is_the_limit_and_its_slope(
+    activation: DualActivation, phi: Callable[[Tensor], Tensor]
+) -> None:
+    q = QX.clone().requires_grad_()
+    K, k0 = activation.on_diagonal(q)
+    near = activation.dual(QX * (1 - 1e-12), QX, QX)
+    torch.testing.assert_close(K.detach(), near[0], rtol=1e-6, atol=0)
+    torch.testing.assert_close(k0.detach(), near[1], rtol=1e-5, atol=0)
+    (slope,) = torch.autograd.grad(K.sum(), q)
+    torch.testing.assert_close(activation.diagonal_slope(QX), slope)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_patches_that_differ_by_rounding_alone_coincide(dtype: torch.dtype) -> None:
+    q = torch.tensor([0.3, 1.7], dtype=dtype)
+    almost = q * (1 - torch.finfo(dtype).eps)
+    assert (ReLU().dual(almost, q, q)[1] == ReLU().mean_square).all()

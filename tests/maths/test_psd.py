@@ -1,0 +1,46 @@
+"""Powers and factors of positive semidefinite matrices."""
+
+import pytest
+import torch
+
+from convrfm.errors import InputError
+from convrfm.maths.psd import psd_factor, psd_power, scale_to_trace
+
+
+def matrix(rank: int = 5) -> torch.Tensor:
+    A = torch.randn(5, rank, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return A @ A.T
+
+
+@pytest.mark.parametrize("rank", [1, 3, 5])
+def test_a_factor_multiplies_back_and_has_the_rank_of_the_matrix(rank: int) -> None:
+    factor = psd_factor(matrix(rank))
+    assert factor.shape == (rank, 5)
+    torch.testing.assert_close(factor.T @ factor, matrix(rank))
+
+
+def test_the_zero_matrix_has_a_factor_of_one_zero_row() -> None:
+    assert (psd_factor(torch.zeros(3, 3)) == torch.zeros(1, 3)).all()
+
+
+def test_powers_compose() -> None:
+    root = psd_power(matrix(), 0.5)
+    torch.testing.assert_close(root @ root, matrix())
+    torch.testing.assert_close(psd_power(matrix(), 2.0), matrix() @ matrix())
+
+
+def test_scaling_sets_the_trace() -> None:
+    torch.testing.assert_close(scale_to_trace(matrix(), 5.0).trace().item(), 5.0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (-torch.eye(3), "positive semidefinite"),
+        (torch.ones(3, 3).triu(), "symmetric"),
+        (torch.eye(3) * torch.nan, "finite"),
+    ],
+)
+def test_what_is_no_metric_is_refused_in_words(wrong: torch.Tensor, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        psd_factor(wrong)

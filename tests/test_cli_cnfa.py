@@ -1,0 +1,78 @@
+"""`convrfm cnfa` from a shell."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from typer.testing import CliRunner
+
+from convrfm import cnfa
+from convrfm.cli import app
+from convrfm.networks import resnet20
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(4):
+        pixels = np.random.default_rng(i).integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    return folder
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def test_one_command_writes_the_whole_report(photos: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, start = resnet20(), resnet20()
+    torch.save(network.state_dict(), tmp_path / "trained.pt")
+    torch.save({"state_dict": start.state_dict()}, tmp_path / "initial.pth")
+    out = tmp_path / "new" / "out"
+    code, output = run(
+        *("cnfa", "convrfm.networks:resnet20", photos, "--out", out, "--weights", tmp_path / "trained.pt"),
+        *("--initial", tmp_path / "initial.pth", "--layers", "conv1,layer3.0.conv1", "--probes", 2),
+        *("--n-images", 3, "--image-size", 16),
+    )
+    assert code == 0, output
+    written = {path.name for path in out.iterdir()}
+    assert written >= {"layers.csv", "layers.safetensors", "report.html", "report.json"}
+    report = cnfa.Report.load(out)
+    assert (report.n_images, report.probes, [layer.name for layer in report]) == (3, 2, ["conv1", "layer3.0.conv1"])
+    torch.testing.assert_close(report["conv1"].filters[0], network.conv1.weight.detach().flatten(1))
+    torch.testing.assert_close(report["conv1"].initial_filters[0], start.conv1.weight.detach().flatten(1))
+    assert json.loads((out / "report.json").read_text())["layers"][0]["correlations"]["initial"] is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["resnet18"], "must be torchvision:NAME"),
+        (["convrfm.networks:resnet20", "--layers", "conv9"], "Near matches: conv1"),
+        (["convrfm.networks:resnet20", "--scale", "caffe"], "Invalid value for '--scale'"),
+        (["convrfm.networks:resnet20", "--weights", "missing.pt"], "cannot be read as weights"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(arguments: list[str], message: str, photos: Path, tmp_path: Path) -> None:
+    network, *options = arguments
+    code, output = run("cnfa", network, photos, "--out", tmp_path / "out", *options)
+    assert code == 2
+    assert message in " ".join(output.split())
+    assert "Traceback" not in output
+
+
+def test_weights_of_another_network_are_named(photos: Path, tmp_path: Path) -> None:
+    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "other.pt")
+    code, output = run(
+        "cnfa", "convrfm.networks:resnet20", photos, "--out", tmp_path / "out", "--weights", tmp_path / "other.pt"
+    )
+    assert code == 2
+    assert "does not hold weights of convrfm.networks:resnet20" in " ".join(output.split())
