@@ -29,6 +29,24 @@ ARCHITECTURES = {
     ),
     "erf-gelu": Architecture(Conv(3, 1.5, 0.2), kernels.Erf(), Conv(3, 1.2, 0.1), kernels.GELU(), Flatten()),
     "linear": Architecture(Conv(3), Conv(2, 1.4, 0.5), ReLU(), kernels.LeakyReLU(0.5), Conv(2), Flatten()),
+    "pool": Architecture(
+        Conv(3, 1.2, 0.1),
+        ReLU(),
+        kernels.AvgPool(2),
+        Conv(3, 1.1, 0.2, "same"),
+        ReLU(),
+        kernels.GlobalAvgPool(1.1, 0.2),
+    ),
+    "pool-twice": Architecture(
+        Conv(2, padding="same"),
+        ReLU(),
+        kernels.AvgPool(2),
+        kernels.AvgPool(2),
+        Conv(2),
+        kernels.LeakyReLU(0.1),
+        Flatten(),
+    ),
+    "coupled": Architecture(Conv(3), kernels.Erf(), Conv(3, 1.0, 0.1), kernels.GELU(), kernels.GlobalAvgPool()),
     "no-activation": Architecture(Conv(3, 1.2, 0.3), Flatten()),
 }
 CASES = {
@@ -88,7 +106,7 @@ def test_gradients_agree(kernel: InfiniteWidthKernel, has_metric: bool, dtype: t
     assert_agree(fast.agop(x, z, coef, feature_matrix=M), slow.agop(x, z, coef, feature_matrix=M))
 
 
-@pytest.mark.parametrize("kernel", [CASES["vanilla-3-NTK"], CASES["same-NTK"]], ids=["valid", "same"])
+@pytest.mark.parametrize("kernel", [CASES[name] for name in ("vanilla-3-NTK", "same-NTK", "pool-NTK")])
 @with_and_without_metric
 def test_the_symmetric_half_equals_the_whole(kernel: InfiniteWidthKernel, has_metric: bool) -> None:
     x = images(37, 1)
@@ -205,5 +223,7 @@ def test_auto_takes_the_first_engine_that_serves() -> None:
         choose_engine("auto", kernels.NTK(kernels.vanilla(1)).recursion, torch.device("meta"), torch.float32).name
         == "reference"
     )
+    circular = Architecture(Conv(3, padding="circular"), ReLU(), kernels.GlobalAvgPool())
+    assert choose_engine("auto", kernels.NTK(circular).recursion, cpu, torch.float32).name == "reference"
     with pytest.raises(InputError, match="runs on the CPU"):
         choose_engine("cpu", kernels.NTK(kernels.vanilla(1)).recursion, torch.device("meta"), torch.float32)

@@ -11,14 +11,20 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ...maths.patches import filter_patches, unfold_patches
+from ..layers import Conv
 from ..recursion import Embedding, Images, Recursion, embed, own_kernel
 from ..tiling import blocks
 from .fused_backward import gradient_blocks
 from .fused_forward import kernel_blocks
+from .fused_pairs import pair_kernel_block
 from .lane_embedding import TOGETHER, LaneEmbedding
 from .lanes import LANES
+from .own_offsets import own_variances
+from .pair_program import compiled_pair_program
 from .program import IN_COLS, IN_ROWS, KEPT, OUT_COLS, POSITION, Program, compiled_program
 from .protocol import Gradient
+from .reference import ReferenceEngine
 
 IMAGES_AT_A_CALL = 32  # long enough to make the call's cost vanish, short enough to share work between threads
 CHUNK_BYTES = 1 << 23  # of weighted patches, made and used while in cache
@@ -35,30 +41,36 @@ class CpuEngine:
     def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:  # noqa: D102
         if device.type != "cpu":
             return f"it runs on the CPU, and the images are on {device}."
-        if recursion.architecture.couples_positions:
-            return "pooling and GlobalAvgPool couple positions, which it does not compute."
+        convolutions = [layer for layer in recursion.architecture.layers if isinstance(layer, Conv)]
+        slides = all(conv.stride == 1 and conv.padding != "circular" for conv in convolutions)
+        if recursion.architecture.couples_positions and not slides:
+            return "where positions are coupled, it takes convolutions of stride 1 that are not circular."
         return None
 
     def embed(  # noqa: D102
         self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
     ) -> LaneEmbedding:
-        plain = embed(recursion, images, factor, with_patches=with_patches)
+        coupled = recursion.architecture.couples_positions
+        plain = _met(recursion, images, factor, with_patches) if coupled else None
+        if plain is None:
+            plain = embed(recursion, images, factor, with_patches=with_patches)
         patches = plain.patches if with_patches else None
         if patches is not None:
             patches = patches.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)  # positions first in memory
-        from_pixels = plain.patches is None
-        own = own_kernel(recursion, plain)
-        return LaneEmbedding(images, patches, plain.variances, recursion, factor, from_pixels, own)
+        own = None if coupled else own_kernel(recursion, plain)
+        return LaneEmbedding(images, patches, plain.variances, recursion, factor, plain.patches is None, own)
 
     def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
         assert isinstance(x, LaneEmbedding)
-        return x.own_kernel
+        return self._pair_diagonal(x) if x.own_kernel is None else x.own_kernel
 
     def kernel(  # noqa: D102
         self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
     ) -> Float[Tensor, "n_x n_z"]:
         assert isinstance(x, LaneEmbedding)
         assert isinstance(z, LaneEmbedding)
+        if recursion.architecture.couples_positions:
+            return self._pair_kernel(x, z)
         program, taps = _program(x), x.taps
         out = x.images.new_empty(len(x.images) + -len(x.images) % TOGETHER, len(z.images) + -len(z.images) % LANES)
         places, offsets = taps.places.numpy(), taps.offsets.numpy()
@@ -97,6 +109,9 @@ class CpuEngine:
         assert isinstance(x, LaneEmbedding)
         assert isinstance(z, LaneEmbedding)
         assert z.patches is not None
+        if recursion.architecture.couples_positions:
+            ReferenceEngine().add_gradient(recursion, x, z, dual_coef, budget, total)
+            return
         program, taps = _program(x), x.taps
         places, offsets = taps.places.numpy(), taps.offsets.numpy()
         left, right = self._left_of(x), _arrays(z.right)
@@ -129,6 +144,18 @@ class CpuEngine:
             sum_of_bars += bars.reshape(sum_of_bars.shape)
             at += q[0].numel()
 
+    def _pair_kernel(self, x: LaneEmbedding, z: LaneEmbedding) -> Float[Tensor, "n_x n_z"]:
+        blocks_of_z = range(-(-len(z.images) // LANES))
+        pairs = [(i, b) for b in blocks_of_z for i in range(len(x.images)) if z is not x or i < (b + 1) * LANES]
+        return _pair_blocks(x, self._left_of(x), z, pairs)[:, : len(z.images)]
+
+    def _pair_diagonal(self, x: LaneEmbedding) -> Float[Tensor, " n"]:
+        coefficients, norms, inverses = self._left_of(x)
+        # Rounded up, the correlation of a position with itself counts as exactly 1.
+        above = inverses * (1 + 8 * np.finfo(inverses.dtype).eps)
+        pairs = [(i, i // LANES) for i in range(len(x.images))]
+        return _pair_blocks(x, [coefficients, norms, above.astype(inverses.dtype)], x, pairs).diagonal().clone()
+
     def _left_of(self, x: LaneEmbedding) -> list[Any]:
         """The left side of the images last used: it is large, and serves all their tiles before others come."""
         if self._left is None or self._left[0] is not x:
@@ -148,6 +175,44 @@ def _contract(
     for part in blocks(len(patches), CHUNK_BYTES // (n_z * k * r * patches.element_size())):
         weighted = (patches[part, :, None] * dual_coef[:, :, None]).flatten(2)
         total[part].view(-1, total.shape[1], k * r).baddbmm_(S_bars[part], weighted)
+
+
+def _pair_blocks(
+    x: LaneEmbedding, left: list[Any], z: LaneEmbedding, pairs: list[tuple[int, int]]
+) -> Float[Tensor, "n_x lanes_z"]:
+    """The kernel of images x with blocks of sixteen images z, where positions are coupled."""
+    dtype, grid = x.images.numpy().dtype, (x.images.shape[2], x.images.shape[3])
+    program = compiled_pair_program(x.recursion, grid, dtype, from_pixels=x.from_pixels)
+    taps, right = x.taps, _arrays(z.right)
+    places, offsets, scale, bias = taps.places.numpy(), taps.offsets.numpy(), *map(dtype.type, (taps.scale, taps.bias))
+    out = x.images.new_zeros(len(x.images), len(z.images) + -len(z.images) % LANES)
+    widest = LANES * max(int(program.steps[:, 2].max()), int(program.cols[:, :, 1].max()))
+    kept = [LANES * int(r[:, 2].max() * c[:, 1].max()) for r, c in zip(program.rows, program.cols, strict=True)]
+
+    def work(items: Iterator[tuple[int, int]]) -> None:
+        room = x.images.new_zeros(4, widest).numpy()
+        summed = x.images.new_empty(2, sum(kept)).numpy()
+        pooled = x.images.new_empty(2, int(program.stages[-1, -1]) * LANES).numpy()
+        counts = np.zeros((3, len(kept)), dtype=np.int64)
+        for image, block in items:
+            pair_kernel_block(
+                program, places, offsets, scale, bias, *left, image, *right, block, taps.stored, _positions(x),
+                room, summed, np.cumsum([0, *kept]), counts, pooled, out.numpy(),
+            )  # fmt: skip
+
+    _share(work, pairs)
+    return out
+
+
+def _met(recursion: Recursion, images: Images, factor: Tensor | None, with_patches: bool) -> Embedding:
+    """The embedding of images whose positions are coupled, without the covariance of all pairs."""
+    window = recursion.architecture.first.window
+    patches = None
+    if factor is not None:
+        patches = filter_patches(images, factor, window)
+    elif with_patches:
+        patches = unfold_patches(images, window)
+    return Embedding(images, patches, own_variances(recursion, images, patches))
 
 
 class _Room:

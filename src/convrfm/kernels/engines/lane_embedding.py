@@ -45,16 +45,22 @@ class LaneEmbedding(Embedding):
         recursion: what the images were embedded for.
         factor: the metric's factor L; None for the identity.
         from_pixels: whether the first covariance is a window mean of products of pixels, not products of patches.
-        own_kernel: K(x, x) of every image.
+        own_kernel: K(x, x) of every image; None where positions are coupled, and it costs as much as a pair.
     """
 
     recursion: Recursion
     factor: Float[Tensor, "r d"] | None
     from_pixels: bool
-    own_kernel: Float[Tensor, " n"]
+    own_kernel: Float[Tensor, " n"] | None
 
     def left(self) -> Side:
-        """Coefficients `(n / 4, positions, taps, 4)`, norms and inverse roots `(n, positions)`, flat."""
+        """Coefficients, norms and inverse roots `(n, positions)`, flat.
+
+        Coefficients are `(n / 4, positions, taps, 4)`, or, where positions are coupled, `(n, positions, taps)`.
+        """
+        if self.recursion.architecture.couples_positions:
+            one_by_one = self._coefficients().flatten(2).transpose(1, 2)
+            return tuple(t.flatten() for t in (one_by_one, *self._norms()))  # type: ignore[return-value]
         coefficients = _padded(self._coefficients().flatten(2), TOGETHER)
         by_four = coefficients.reshape(len(coefficients) // TOGETHER, TOGETHER, *coefficients.shape[1:])
         norms = [_padded(t, TOGETHER).flatten() for t in self._norms()]

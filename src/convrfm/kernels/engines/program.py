@@ -53,11 +53,14 @@ NUMBER = 5
 
 
 @dataclass
-class _Tables:
+class Tables:
+    """Tables of places to gather, one after the other."""
+
     bounds: list[tuple[int, int, int]] = field(default_factory=list)
     sources: list[int] = field(default_factory=list)
 
     def add(self, gathered: list[list[int]], slots: int | None = None) -> int:
+        """Append a table, and say where it begins; `slots`: how many rows are kept, in turn."""
         start = len(self.bounds)
         for places in gathered:
             self.bounds.append((len(self.sources), len(self.sources) + len(places), max(places, default=-1)))
@@ -78,7 +81,7 @@ def compiled_program(recursion: Recursion, grid: Grid, dtype: np.dtype[Any], *, 
     """
     architecture = recursion.architecture
     grids = architecture.grids(*grid)
-    tables = _Tables()
+    tables = Tables()
     steps: list[tuple[int, ...]] = []
     numbers: list[tuple[float, ...]] = []
     position = 0

@@ -1,0 +1,1 @@
+"""Measured against the competition: `python -m benchmarks`."""
