@@ -34,8 +34,8 @@ PLAIN, PAPER, BEST = "nt-plain", "nt-paper", "nt-best"
 SMALL, LARGE = (3, 32, 32), (1, 42, 42)
 
 CASES = [
-    Case("metric", 400, SMALL, 3, (OURS, PAPER, BEST, TORCH)),
-    Case("kernel", 400, SMALL, 3, (OURS, PLAIN, TORCH)),
+    Case("metric", 400, SMALL, 3, (OURS, PAPER, BEST)),
+    Case("kernel", 400, SMALL, 3, (OURS, PLAIN)),
     Case("agop", 400, SMALL, 3, (OURS, PAPER, BEST)),
     Case("myrtle", 40, SMALL, 5, (OURS, PLAIN)),
     Case("metric", 400, SMALL, 1, (OURS, PAPER, BEST)),

@@ -1,6 +1,7 @@
 """One case: all contestants alive at once, taking turns, so that the machine's moods meet them alike."""
 
 import json
+import os
 import statistics
 import subprocess
 from typing import Any
@@ -11,6 +12,7 @@ from .environments import ROOT, module_of, python_of, variables
 
 def compete(case: Case, rounds: int) -> dict[str, Any]:
     """Median seconds, the ratios round by round to ours, and peak bytes above the imports, of every contestant."""
+    load = os.getloadavg()[0]
     processes = {contestant: _start(case, contestant) for contestant in case.contestants}
     first = {contestant: _hear(p)["first_call"] for contestant, p in processes.items()}
     turns: dict[str, list[dict[str, float]]] = {contestant: [] for contestant in processes}
@@ -29,6 +31,7 @@ def compete(case: Case, rounds: int) -> dict[str, Any]:
             "median_ratio": statistics.median(turn["seconds"] / own for turn, own in zip(said, ours, strict=True)),
             "peak_bytes": max(turn["bytes"] for turn in said),
             "first_call_seconds": first[contestant],
+            "load_before": load,
         }
         for contestant, said in turns.items()
     }
