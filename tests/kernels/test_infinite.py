@@ -78,6 +78,18 @@ def test_the_identity_is_the_default_metric(kernel: InfiniteWidthKernel) -> None
 
 
 @every_kernel
+def test_a_rank_tolerance_drops_what_carries_less_of_the_trace(kernel: InfiniteWidthKernel) -> None:
+    x, z, coef, d = images(3, 1), images(4, 2), coefficients(4), patch_length(kernel)
+    M = metric(d, rank=2) + 1e-5 * metric(d, seed=5)
+    values, vectors = torch.linalg.eigh(M)
+    truncated = (vectors[:, -2:] * values[-2:]) @ vectors[:, -2:].T
+    low = type(kernel)(kernel.architecture, rank_tolerance=1e-3)
+    torch.testing.assert_close(low(x, z, feature_matrix=M), kernel(x, z, feature_matrix=truncated))
+    expected = kernel.agop(x, z, coef, feature_matrix=truncated)
+    torch.testing.assert_close(low.agop(x, z, coef, feature_matrix=M), expected)
+
+
+@every_kernel
 def test_results_do_not_depend_on_the_memory_budget(kernel: InfiniteWidthKernel) -> None:
     x, z, coef, M = images(7, 1), images(5, 2), coefficients(5), metric(patch_length(kernel))
     small = type(kernel)(kernel.architecture, memory_budget=1)
@@ -259,6 +271,8 @@ def test_bad_input_is_refused_in_words(arguments: dict[str, Tensor], message: st
         (lambda: kernels.vanilla(0), "depth must be"),
         (lambda: kernels.myrtle(6), "myrtle comes in depths"),
         (lambda: kernels.NTK("vanilla"), "takes an Architecture"),
+        (lambda: kernels.NTK(kernels.vanilla(1), memory_budget="1GB"), "memory_budget"),
+        (lambda: kernels.NTK(kernels.vanilla(1), rank_tolerance=1.0), "rank_tolerance"),
         (lambda: kernels.NTK(kernels.vanilla(1), engine="warp")(torch.zeros(2, 1, 8, 8)), "engine must be"),
     ],
 )

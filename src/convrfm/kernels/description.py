@@ -31,6 +31,7 @@ def describe(kernel: object) -> dict[str, Any]:
         "layers": layers,
         "engine": kernel.engine,
         "memory_budget": kernel.memory_budget,
+        "rank_tolerance": kernel.rank_tolerance,
     }
 
 

@@ -14,7 +14,7 @@ from .architecture import Architecture, vanilla
 from .arrays import accepts_numpy
 from .engines.choice import choose_engine
 from .engines.protocol import Engine, Gradient
-from .patch_kernel import PatchKernel, Progress, check_budget
+from .patch_kernel import PatchKernel, Progress, check_numerics
 from .recursion import Embedding, Recursion, patch_entries, pull_back_variances
 from .tiling import blocks
 
@@ -32,6 +32,8 @@ class InfiniteWidthKernel(PatchKernel):
         architecture: the network's layers.
         engine: "auto", or the name of one engine; `convrfm doctor` lists them.
         memory_budget: bytes that temporaries may take beyond the result; None for 512 MiB.
+        rank_tolerance: eigenvectors of M whose share of the trace is below it are dropped, which saves time in proportion;
+            0 keeps all that rounding can tell from zero.
 
     Cost: n m pairs times the positions of all layers (times positions again where pooling couples them), and n m
     times the first layer's patch products (d numbers per position). A gradient costs about three times the kernel,
@@ -41,6 +43,7 @@ class InfiniteWidthKernel(PatchKernel):
     architecture: Architecture
     engine: EngineName = "auto"
     memory_budget: int | None = None
+    rank_tolerance: float = 0.0
 
     tangent: ClassVar[bool]
 
@@ -50,7 +53,7 @@ class InfiniteWidthKernel(PatchKernel):
                 f"{type(self).__name__} takes an Architecture, such as kernels.vanilla(depth=3); got "
                 f"{type(self.architecture).__name__}."
             )
-        check_budget(self.memory_budget)
+        check_numerics(self.memory_budget, self.rank_tolerance)
 
     @accepts_numpy
     def __call__(

@@ -21,6 +21,7 @@ class PatchKernel(ABC):
     """A kernel on images that compares patches under a metric M = L^T L."""
 
     memory_budget: int | None
+    rank_tolerance: float
 
     @property
     @abstractmethod
@@ -147,10 +148,12 @@ class PatchKernel(ABC):
                 f"feature_matrix must be ({d}, {d}) for patches of {x.shape[1]} x {q} x {q}; got "
                 f"{tuple(feature_matrix.shape)}."
             )
-        return psd_factor(feature_matrix, "feature_matrix")
+        return psd_factor(feature_matrix, "feature_matrix", self.rank_tolerance)
 
 
-def check_budget(budget: object) -> None:
-    """Raise `InputError` unless it is a number of bytes, or None."""
+def check_numerics(budget: object, rank_tolerance: object) -> None:
+    """Raise `InputError` unless these are a number of bytes or None, and a share of a trace."""
+    if not isinstance(rank_tolerance, int | float) or not 0 <= rank_tolerance < 1:
+        raise InputError(f"rank_tolerance must be a share of the trace, from 0 to below 1; got {rank_tolerance!r}.")
     if budget is not None and (not isinstance(budget, int) or budget < 1):
         raise InputError(f"memory_budget must be a positive number of bytes or None; got {budget!r}.")

@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..maths.patches import filter_patches, unfold_patches
 from ..maths.windows import Window
 from .arrays import accepts_numpy
-from .patch_kernel import PatchKernel, Progress, check_budget
+from .patch_kernel import PatchKernel, Progress, check_numerics
 from .tiling import blocks, tiles
 
 PatchesFirst = Float[Tensor, "positions n r"]
@@ -34,6 +34,8 @@ class RadialKernel(PatchKernel):
         patch_size: side q of the patches; no padding, stride 1.
         bandwidth: scale of the distance, in units of |x[u]|_M.
         memory_budget: bytes that temporaries may take beyond the result; None for 512 MiB.
+        rank_tolerance: eigenvectors of M whose share of the trace is below it are dropped, which saves time in proportion;
+            0 keeps all that rounding can tell from zero.
 
     Cost: n m pairs times positions times the rank of M.
     """
@@ -41,13 +43,14 @@ class RadialKernel(PatchKernel):
     patch_size: int
     bandwidth: float = 10.0
     memory_budget: int | None = None
+    rank_tolerance: float = 0.0
 
     def __post_init__(self) -> None:
         if isinstance(self.patch_size, bool) or not isinstance(self.patch_size, int) or self.patch_size < 1:
             raise InputError(f"patch_size must be a positive integer; got {self.patch_size!r}.")
         if not isinstance(self.bandwidth, int | float) or not 0 < self.bandwidth < float("inf"):
             raise InputError(f"bandwidth must be a positive, finite number; got {self.bandwidth!r}.")
-        check_budget(self.memory_budget)
+        check_numerics(self.memory_budget, self.rank_tolerance)
 
     @property
     def window(self) -> Window:

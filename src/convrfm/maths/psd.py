@@ -15,8 +15,15 @@ def psd_power(matrix: Float[Tensor, "d d"], power: float) -> Float[Tensor, "d d"
     return (vectors * values.clamp_min(0) ** power) @ vectors.T
 
 
-def psd_factor(matrix: Float[Tensor, "d d"], name: str = "the matrix") -> Float[Tensor, "r d"]:
+def psd_factor(
+    matrix: Float[Tensor, "d d"], name: str = "the matrix", smallest_share: float = 0.0
+) -> Float[Tensor, "r d"]:
     """L with L^T L = matrix, one row for each eigenvalue that rounding can tell from zero, and at least one.
+
+    Args:
+        matrix: `(d, d)`.
+        name: what an error calls it.
+        smallest_share: eigenvalues below this share of the trace are dropped: L^T L is then the matrix but for them.
 
     Raises:
         InputError: unless the matrix is finite, symmetric and positive semidefinite up to rounding.
@@ -37,6 +44,7 @@ def psd_factor(matrix: Float[Tensor, "d d"], name: str = "the matrix") -> Float[
             "has the form A A^T."
         )
     kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
+    kept &= values >= smallest_share * values.sum()
     kept[-1] = True
     return (vectors[:, kept] * values[kept].clamp_min(0).sqrt()).T.contiguous()
 
