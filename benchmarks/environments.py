@@ -31,4 +31,6 @@ def module_of(contestant: str) -> str:
 
 
 def variables() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "JAX_PLATFORMS": "cpu"}
+    """The same for all; threads that wait give up their core, or any other process on the machine stalls them."""
+    own = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "JAX_PLATFORMS": "cpu", "OMP_WAIT_POLICY": "passive"}
+    return {**os.environ, **own}

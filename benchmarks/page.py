@@ -15,7 +15,8 @@ Tangents at two of them. `nt` is Neural Tangents 0.6.5 on jax 0.5.3: plain; as t
 stride q, metric multiplied into the patches); and the best formulation found inside it (patches as channels of a 1 x 1
 convolution; for the AGOP jitted, all outputs at once, with the identity as metric). `torch` is the reference engine.
 Kernels are of n images with themselves; `metric` has a metric M. The load is the machine's before the case: on a busy
-machine every contestant waits for the others' processes, and short calls wait the most.
+machine every contestant waits for the others' processes, and short calls wait the most. All run with
+`OMP_WAIT_POLICY=passive`, without which a second process on the machine slows torch's threads several times.
 
 | case | contestant | seconds | times convrfm | peak MB | first call, s | load |
 |---|---|---|---|---|---|---|
