@@ -61,6 +61,12 @@ class Unreadable(StrEnum):
     SKIP = "skip"
 
 
+def show_error(sentence: str) -> None:
+    """The sentence on the error stream, as it is."""
+    complaints.print("error:", style="bold red", end=" ")
+    complaints.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
 def worded(command: Callable[..., None]) -> Callable[..., None]:
     """Show the library's own errors as sentences, not as tracebacks; leave with 2, or 130 after Ctrl-C."""
 
@@ -74,14 +80,10 @@ def worded(command: Callable[..., None]) -> Callable[..., None]:
                 )
                 command(*args, **keywords)
         except ConvRFMError as error:
-            complaints.print("error:", style="bold red", end=" ")
-            complaints.print(str(error), markup=False, highlight=False, soft_wrap=True)
+            show_error(str(error))
             raise typer.Exit(2) from error
         except OSError as error:
-            complaints.print("error:", style="bold red", end=" ")
-            complaints.print(
-                f"{error}. Look at the path and its rights.", markup=False, highlight=False, soft_wrap=True
-            )
+            show_error(f"{error}. Look at the path and its rights.")
             raise typer.Exit(2) from error
         except KeyboardInterrupt as interrupt:
             complaints.print("interrupted.")

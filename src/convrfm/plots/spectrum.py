@@ -1,10 +1,12 @@
 """The eigenvalues of a patch metric."""
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from ..errors import InputError
+from ..maths import spectra
 from .style import BLUE, MUTED, axes_or_new, house_style
 
 
@@ -23,7 +25,7 @@ def effective_rank(feature_matrix: Float[np.ndarray, "d d"]) -> float:
     trace = np.trace(feature_matrix)
     if not trace > 0:
         raise InputError(f"feature_matrix must have a positive trace; got {trace}. Is it a metric on patches?")
-    return float(trace**2 / np.square(feature_matrix).sum())
+    return spectra.effective_rank(torch.tensor(feature_matrix))
 
 
 @house_style()
