@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from convrfm.maths.psd import psd_power
 from convrfm.maths.similarity import core_similarity, gram_similarity, similarity
-from convrfm.maths.spectra import RowSpace, effective_rank, psd_sqrt
+from convrfm.maths.spectra import RowSpace, effective_rank
 
 
 @pytest.fixture
@@ -35,8 +36,8 @@ def test_cores_compare_as_the_matrices_of_patches(groups: int, rows: int, d: int
     found = core_similarity(space.cnfm_core, space.core(covariance), space.ones, groups * d * d)
     expected = similarity(cnfm, agop)
     torch.testing.assert_close(found, expected)
-    half = core_similarity(space.cnfm_core, psd_sqrt(space.core(covariance)), space.ones, groups * d * d)
-    root = psd_sqrt(agop)
+    half = core_similarity(space.cnfm_core, psd_power(space.core(covariance), 0.5), space.ones, groups * d * d)
+    root = psd_power(agop, 0.5)
     torch.testing.assert_close(root @ root, agop)
     torch.testing.assert_close(half, similarity(cnfm, root), rtol=1e-6, atol=1e-6)
 

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from ..maths.bootstrap import correlation_interval, resampling_weights
 from ..maths.jackknife import jackknife, leave_one_out_means
+from ..maths.psd import psd_power
 from ..maths.similarity import Similarity, core_similarity, similarity_from_sums
-from ..maths.spectra import RowSpace, psd_sqrt
+from ..maths.spectra import RowSpace
 from .moments import Moments
 
 
@@ -83,7 +84,7 @@ class CoreComparison:
 
     def similarity_half(self, cores: Float[Tensor, "*batch groups r r"]) -> Similarity:
         """With its square root."""
-        return self.similarity(psd_sqrt(cores))
+        return self.similarity(psd_power(cores, 0.5))
 
     def resampled(
         self, parts: Float[Tensor, "n_parts groups r r"], weights: Float[Tensor, "draws n_parts"]

@@ -7,12 +7,12 @@ from torch import Tensor
 from ..errors import InputError
 
 
-def psd_power(matrix: Float[Tensor, "d d"], power: float) -> Float[Tensor, "d d"]:
+def psd_power(matrix: Float[Tensor, "*blocks d d"], power: float) -> Float[Tensor, "*blocks d d"]:
     """`matrix ** power` through the eigenvalues; those that rounding made negative count as zero."""
     if power == 1:
         return matrix
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values.clamp_min(0) ** power) @ vectors.T
+    return (vectors * (values.clamp_min(0) ** power).unsqueeze(-2)) @ vectors.mT
 
 
 def psd_factor(

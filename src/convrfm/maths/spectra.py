@@ -19,12 +19,6 @@ def effective_rank(matrices: Float[Tensor, "*blocks d d"]) -> float:
     return float(trace.square() / matrices.double().square().sum())
 
 
-def psd_sqrt(matrices: Float[Tensor, "*blocks d d"]) -> Float[Tensor, "*blocks d d"]:
-    """Symmetric square root; eigenvalues that rounding made negative count as zero."""
-    values, vectors = torch.linalg.eigh(matrices)
-    return (vectors * values.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT
-
-
 @dataclass(frozen=True)
 class RowSpace:
     """Filters `W = L V` of each group, with orthonormal rows of V: the basis in which a layer's matrices are small.
