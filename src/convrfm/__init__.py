@@ -1,6 +1,21 @@
 """Feature learning in convolutional networks: measured, and learned without back-propagation."""
 
 from . import cnfa, datasets, kernels
-from .estimators import ConvRFMClassifier, ConvRFMRegressor, load
+from .estimators import (
+    ConvRFMClassifier,
+    ConvRFMRegressor,
+    DeepConvRFMClassifier,
+    DeepConvRFMRegressor,
+    load,
+)
 
-__all__ = ["ConvRFMClassifier", "ConvRFMRegressor", "cnfa", "datasets", "kernels", "load"]
+__all__ = [
+    "ConvRFMClassifier",
+    "ConvRFMRegressor",
+    "DeepConvRFMClassifier",
+    "DeepConvRFMRegressor",
+    "cnfa",
+    "datasets",
+    "kernels",
+    "load",
+]

@@ -143,10 +143,10 @@ def test_a_model_whose_tensors_do_not_fit_together(tmp_path: Path) -> None:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     for name, tensor in (
-        ("dual_coef.0", torch.full((12, 2), torch.nan)),
-        ("dual_coef.0", torch.zeros(11, 2)),
-        ("dual_coef.0", torch.zeros(12, 3)),
-        ("feature_matrix.0", torch.eye(4)),
+        ("dual_coef.0.0", torch.full((12, 2), torch.nan)),
+        ("dual_coef.0.0", torch.zeros(11, 2)),
+        ("dual_coef.0.0", torch.zeros(12, 3)),
+        ("feature_matrix.0.0", torch.eye(4)),
     ):
         save_file(tensors | {name: tensor}, path, metadata=metadata)
         with pytest.raises(ModelFileError, match="damaged"):
@@ -156,12 +156,12 @@ def test_a_model_whose_tensors_do_not_fit_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": 99}, "Upgrade"),
+        ({"format_version": 99}, "fit again"),
         ({"format": "other"}, "this convrfm reads"),
         ({"estimator": "os.system"}, "knows"),
-        ({"kernel": {"kernel": "NTK", "layers": [{"layer": "Exploit"}]}}, "description"),
+        ({"learned": {"layers": [{"kernel": {"kernel": "NTK", "layers": [{"layer": "Exploit"}]}}]}}, "description"),
         ({"learned": {}}, "damaged"),
-        ({"learned": {"history": [], "best_iteration": 0, "classes": {"dtype": "<i8", "values": [0, 1]}}}, "damaged"),
+        ({"learned": {"layers": [], "history": [], "classes": {"dtype": "<i8", "values": [0, 1]}}}, "damaged"),
         ({"format_version": 0}, "this convrfm reads"),
         ({"surprise": 1}, "damaged"),
     ],

@@ -19,7 +19,7 @@ def check_images(x: Any, *, image_shape: tuple[int, int, int] | None = None) -> 
     Args:
         x: NumPy array, torch tensor or nested lists: `(n, c, h, w)`, `(n, h, w)` for one channel, or
             `(n, c*h*w)` together with `image_shape`. float32 and float64 stay; other numbers become float32.
-        image_shape: `(c, h, w)` of every image.
+        image_shape: `(c, h, w)` of every image; of flattened ones, one of the three may be -1.
 
     Returns:
         `(n, c, h, w)`, a view of `x` where no conversion was needed.
@@ -106,7 +106,9 @@ def _as_batch(x: Array, image_shape: tuple[int, int, int] | None) -> Array:
     elif _channels_last(shape):
         remedy = "np.moveaxis(x, -1, 1)" if isinstance(x, np.ndarray) else "x.movedim(-1, 1)"
         raise InputError(f"{LAYOUT}; got {shape}. If the channels are last, pass {remedy}.")
-    if image_shape is not None and tuple(x.shape[1:]) != tuple(image_shape):
+    if image_shape is not None and any(
+        wanted not in (-1, got) for wanted, got in zip(image_shape, x.shape[1:], strict=True)
+    ):
         raise InputError(f"x must hold images of shape {image_shape}; got {shape}. Correct image_shape.")
     return x
 
@@ -121,8 +123,10 @@ def _unflatten(x: Array, image_shape: tuple[int, int, int] | None) -> Array:
     n, length = x.shape
     if image_shape is None:
         raise InputError(f"{LAYOUT}; got {(n, length)}. Pass image_shape=(channels, height, width).")
-    if n == 0 or length != np.prod(image_shape):
-        needed = int(np.prod(image_shape))
+    known = int(np.prod([extent for extent in image_shape if extent != -1]))
+    fits = length % known == 0 if -1 in image_shape else length == known
+    if 0 in (n, length) or not fits:
+        needed = f"a multiple of {known}" if -1 in image_shape else f"{known}"
         raise InputError(
             f"x must be (n, {needed}) with n > 0 for image_shape={tuple(image_shape)}; got {(n, length)}. "
             "Correct image_shape."

@@ -1,5 +1,25 @@
 """Scikit-learn estimators on images."""
 
-from .conv_rfm import ConvRFMClassifier, ConvRFMRegressor, load
+from pathlib import Path
 
-__all__ = ["ConvRFMClassifier", "ConvRFMRegressor", "load"]
+from .conv_rfm import ConvRFMClassifier, ConvRFMRegressor
+from .deep_conv_rfm import DeepConvRFMClassifier, DeepConvRFMRegressor
+from .machine import RecursiveFeatureMachine
+from .saving import load_model
+
+__all__ = ["ConvRFMClassifier", "ConvRFMRegressor", "DeepConvRFMClassifier", "DeepConvRFMRegressor", "load"]
+
+ESTIMATORS = (ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, DeepConvRFMRegressor)
+
+
+def load(path: str | Path, device: str = "auto") -> RecursiveFeatureMachine:
+    """Read a model that `save` wrote. Nothing in the file is executed.
+
+    Args:
+        path: the file.
+        device: where the model is to compute; it need not be where it was fitted.
+
+    Raises:
+        ModelFileError: if the file is missing, damaged, not a convrfm model, or of another format version.
+    """
+    return load_model(Path(path), {t.__name__: t for t in ESTIMATORS}, device)

@@ -1,23 +1,56 @@
 """ConvRFM (Algorithm 1 of the paper) as scikit-learn estimators on images."""
 
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
-from jaxtyping import Float
-from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import r2_score
 from torch import Tensor
 
-from ..datasets import check_labels
-from ..errors import InputError
+from ..kernels import NTK, vanilla
+from .classification import Classifier
+from .layers import FilterDraw
 from .machine import Array, RecursiveFeatureMachine
-from .saving import Tensors, labels_from_json, labels_to_json, load_model
-from .targets import check_targets, encode_labels, one_hot
+from .problem import PatchKernel
+from .regression import Regressor
+from .rounds import Round
+from .settings import check_kernel, several
+
+DEFAULT_KERNEL = NTK(vanilla(depth=3))
 
 
-class ConvRFMClassifier(ClassifierMixin, RecursiveFeatureMachine):
+@dataclass(eq=False, repr=False)
+class ConvRFM(RecursiveFeatureMachine):
+    """One layer of rounds."""
+
+    kernel: PatchKernel | Sequence[PatchKernel] = DEFAULT_KERNEL
+
+    def _candidates(self, shape: Sequence[int]) -> list[tuple[PatchKernel, ...]]:
+        kernels = several(self.kernel)
+        for kernel in kernels:
+            check_kernel(kernel)
+            kernel.check_image_size(*shape[-2:])
+        return [(kernel,) for kernel in kernels]
+
+    @staticmethod
+    def _parameters_of(kernels: Sequence[PatchKernel]) -> dict[str, Any]:
+        return {"kernel": kernels[0]}
+
+    def _draw(self) -> FilterDraw | None:
+        return None
+
+    def _stages(self) -> list[tuple[int, Round]]:
+        return [(0, round_) for round_ in self.layers_[0].rounds]
+
+    def _expose(self, as_given: Callable[[Tensor], Array]) -> None:
+        super()._expose(as_given)
+        layer = self.layers_[0]
+        self.kernel_ = layer.kernel
+        self.best_iteration_ = layer.kept.iteration
+        self.feature_matrix_ = as_given(layer.kept.feature_matrix)
+
+
+@dataclass(eq=False, repr=False)
+class ConvRFMClassifier(Classifier, ConvRFM):
     """Kernel ridge regression of one-hot labels with a convolutional kernel whose patch metric M is learned.
 
     Round 0 is the fixed kernel. Every update replaces M by the average gradient outer product, over patches, of the
@@ -25,38 +58,45 @@ class ConvRFMClassifier(ClassifierMixin, RecursiveFeatureMachine):
     leave-one-out on the training images, never on test data.
 
     Args:
-        kernel: a kernel of `convrfm.kernels`.
+        kernel: a kernel of `convrfm.kernels`, or several (other depths, patch sizes, bandwidths): the best is kept.
         n_iterations: updates of M; `history_` has one record more.
-        ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1. K is divided by its largest
-            entry
+        ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1. K is divided by its largest entry
             first, so that a ridge means the same in every round.
-        agop_samples: training images at which gradients are taken: None for all, a number (drawn with
-            `random_state`), or a
+        agop_samples: training images at which gradients are taken: None for all, a number (drawn with `random_state`), or a
             slice or index array.
         keep: the round that is kept: "best", or "last".
-        choose_on: ridge and round are chosen by "loo", or on the "selection" set given to `fit`.
+        choose_on: kernel, ridge and round are chosen by "loo", or on the "selection" set given to `fit`.
+        cv: None, or a number of folds or a scikit-learn splitter: kernel, ridge and round are chosen by cross-validation in
+            place of leave-one-out. Every fold learns its own M without the images that it holds out, so that nothing that is
+            judged has been seen; it costs as many more fits as there are folds.
         feature_power: patches are multiplied by AGOP^feature_power: 0.5 makes the metric the AGOP, 1 its square.
         feature_trace: trace to which the metric is scaled; None for d, which keeps the scale of the fixed kernel.
         agop_ridge: which ridge's coefficients feed the AGOP: the "chosen" one's, or the "last" candidate's.
-        image_shape: `(c, h, w)` of flattened images.
+        image_shape: `(c, h, w)` of flattened images; one of the three may be -1, for whatever is left.
+        class_weight: None, "balanced" (every class counts alike), or a weight for each class.
         device: "auto" (a GPU where there is one), or a torch device.
         random_state: seed of the draw of `agop_samples`.
+        warm_start: `fit` goes on from the rounds of the fit before, which must have been to the same images.
         verbose: show progress and an estimate of time and memory.
 
     Attributes:
         feature_matrix_: M, `(d, d)`; the identity at round 0.
-        dual_coef_: `(n, k)`; `kernel(x, x_train, feature_matrix=feature_matrix_) @ dual_coef_` is the output.
+        dual_coef_: `(n, k)`; `kernel_(x, x_fit_, feature_matrix=feature_matrix_) @ dual_coef_` is the output.
+        kernel_: the kernel that was kept.
         ridge_: the ridge of the kept round.
         best_iteration_: the kept round.
-        classes_: the labels, sorted.
-        rounds_: every finished round, from the fixed kernel on.
-        x_fit_: the training images `(n, c, h, w)`, a copy.
+        temperature_: what outputs are divided by before the softmax of `predict_proba`.
+        classes_: the labels, sorted. New classes need a new fit.
+        layers_: the one layer, with every finished round.
+        x_fit_: the training images `(n, c, h, w)`, a copy, without those of weight 0.
         preprocessing_: how raw pictures became images, where the model was loaded with it.
-        history_: one record for each round: iteration, ridge, accuracy and mean squared error by leave-one-out, on the
-            training images and on the selection set if given, and seconds. Leave-one-out is exact given M; after
+        history_: one record for each round (of each kernel): iteration, ridge, accuracy and mean squared error by
+            leave-one-out (by leave-one-group-out where `fit` was given groups), on the training images, and by
+            cross-validation or on the selection set where those choose; and seconds. Leave-one-out is exact given M; after
             round 0 it is optimistic, because M has seen every label.
 
     Example:
+        >>> import numpy as np
         >>> from convrfm import datasets, kernels
         >>> x, y = datasets.star(20, generator=np.random.default_rng(0))
         >>> model = ConvRFMClassifier(kernels.NTK(kernels.vanilla(1, patch_size=5)), n_iterations=1).fit(x, y)
@@ -64,81 +104,11 @@ class ConvRFMClassifier(ClassifierMixin, RecursiveFeatureMachine):
         2
     """
 
-    _classify = True
 
-    def decision_function(self, x: Array) -> Array:
-        """The outputs, `(n, k)`; for two classes `(n,)`: that of `classes_[1]` minus that of `classes_[0]`."""
-        outputs = self._outputs(self._check_fitted_images(x), self._kept)
-        return self._like(outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs, x)
-
-    def score(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
-        """The fraction of right predictions."""
-        return float(super().score(x, check_labels(y, len(x)), sample_weight))
-
-    def _encode(self, y: Array, n: int) -> tuple[Float[Tensor, "n k"], dict[str, Any]]:
-        classes, codes = encode_labels(check_labels(y, n))
-        return one_hot(codes, len(classes)), {"classes_": classes}
-
-    def _targets_of(self, y: Array, n: int, learned: dict[str, Any]) -> Float[Tensor, "n k"]:
-        labels, classes = check_labels(y, n), learned["classes_"]
-        unknown = np.setdiff1d(labels, classes)
-        if len(unknown):
-            raise InputError(f"the selection set holds labels that the training set lacks: {unknown[:5].tolist()}.")
-        return one_hot(np.searchsorted(classes, labels), len(classes))
-
-    def _learned(self) -> tuple[dict[str, Any], Tensors]:
-        learned, tensors = super()._learned()
-        return learned | {"classes": labels_to_json(self.classes_)}, tensors
-
-    def _restore(self, learned: dict[str, Any], tensors: Tensors, outputs: int | None = None) -> None:
-        self.classes_ = labels_from_json(learned["classes"])
-        super()._restore(learned, tensors, len(self.classes_))
-
-    def _decide(self, outputs: Array) -> Array:
-        return self.classes_[np.asarray(outputs.argmax(1).cpu() if isinstance(outputs, Tensor) else outputs.argmax(1))]
-
-
-class ConvRFMRegressor(RegressorMixin, RecursiveFeatureMachine):
+@dataclass(eq=False, repr=False)
+class ConvRFMRegressor(Regressor, ConvRFM):
     """Kernel ridge regression with a convolutional kernel whose patch metric M is learned.
 
-    As `ConvRFMClassifier`, for targets `(n,)` or `(n, k)`; ridge and round are chosen by the squared error.
+    As `ConvRFMClassifier`, for targets `(n,)` or `(n, k)`; kernel, ridge and round are chosen by the squared error.
+    `predict(x, return_std=True)` says how sure it is.
     """
-
-    _classify = False
-
-    def score(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
-        """The coefficient of determination R^2."""
-        predictions = self.predict(x.cpu().numpy() if isinstance(x, Tensor) else x)
-        return float(r2_score(check_targets(y, len(x)), predictions, sample_weight=sample_weight))
-
-    def _encode(self, y: Array, n: int) -> tuple[Float[Tensor, "n k"], dict[str, Any]]:
-        targets = check_targets(y, n)
-        return torch.tensor(targets).reshape(n, -1), {"_target_ndim": targets.ndim}
-
-    def _targets_of(self, y: Array, n: int, learned: dict[str, Any]) -> Float[Tensor, "n k"]:
-        return torch.tensor(check_targets(y, n)).reshape(n, -1)
-
-    def _learned(self) -> tuple[dict[str, Any], Tensors]:
-        learned, tensors = super()._learned()
-        return learned | {"target_ndim": self._target_ndim}, tensors
-
-    def _restore(self, learned: dict[str, Any], tensors: Tensors, outputs: int | None = None) -> None:
-        self._target_ndim = int(learned["target_ndim"])
-        super()._restore(learned, tensors, 1 if self._target_ndim == 1 else None)
-
-    def _decide(self, outputs: Array) -> Array:
-        return outputs[:, 0] if self._target_ndim == 1 else outputs
-
-
-def load(path: str | Path, device: str = "auto") -> ConvRFMClassifier | ConvRFMRegressor:
-    """Read a model that `save` wrote. Nothing in the file is executed.
-
-    Args:
-        path: the file.
-        device: where the model is to compute; it need not be where it was fitted.
-
-    Raises:
-        ModelFileError: if the file is missing, damaged, not a convrfm model, or of a newer format.
-    """
-    estimators: tuple[type, ...] = (ConvRFMClassifier, ConvRFMRegressor)
-    return load_model(Path(path), {t.__name__: t for t in estimators}, device)

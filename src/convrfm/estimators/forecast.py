@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .rounds import Images, PatchKernel
+from .problem import Images, PatchKernel
 
 SMALLEST_SAMPLE = 16  # images
 LONG_ENOUGH = 0.1  # seconds

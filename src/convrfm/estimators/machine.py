@@ -1,82 +1,75 @@
-"""What the ConvRFM classifier and regressor share: from images to rounds, and from the kept round to outputs."""
+"""What all estimators share: from images to layers of rounds, and from the kept rounds to outputs."""
 
 import sys
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from torch import Tensor
 
 from ..datasets import Preprocessing, check_images
 from ..errors import InputError
-from ..kernels import NTK, vanilla
 from ..maths.patches import filter_patches
 from ..maths.psd import psd_factor
 from .forecast import forecast
+from .layers import FilterDraw, Keep, Layer, fit_layers
 from .presets import preset
+from .problem import PatchKernel, Problem
 from .progress import shown_progress
-from .rounds import PatchKernel, Problem, Round, best_round, fit_round, record_of, round_from_record
-from .saving import Tensors, save_model
+from .rounds import Fold, Round, record_of
+from .saving import Tensors, layers_from_file, layers_to_file, save_model
 from .settings import (
     agop_indices,
     check_choice,
     check_iterations,
-    check_kernel,
+    check_judge,
     check_positive,
-    check_selection,
+    check_weights,
+    fold_indices,
+    group_numbers,
     ridge_candidates,
 )
 
-DEFAULT_KERNEL = NTK(vanilla(depth=3))
 LONG_FIT_SECONDS = 30.0
+PREDICTED_AT_ONCE = 512  # images
 
 Machine = TypeVar("Machine", bound="RecursiveFeatureMachine")
 Array = Any  # a NumPy array or a torch tensor
+Values = Shaped[np.ndarray, "n *k"]
+Weights = Float[np.ndarray, " n"]
 
 
+@dataclass(eq=False, repr=False)
 class RecursiveFeatureMachine(BaseEstimator):
-    """What classifier and regressor share; see `ConvRFMClassifier` for the parameters."""
+    """What all estimators share; see `ConvRFMClassifier` for the parameters."""
 
-    preprocessing_: Preprocessing | None = None
+    _: KW_ONLY
+    n_iterations: int = 5
+    ridge: float | Sequence[float] | Literal["loo"] = "loo"
+    agop_samples: int | slice | Array | None = None
+    keep: Keep = "best"
+    choose_on: Literal["loo", "selection"] = "loo"
+    cv: Any = None
+    feature_power: float = 0.5
+    feature_trace: float | None = None
+    agop_ridge: Literal["chosen", "last"] = "chosen"
+    image_shape: tuple[int, int, int] | None = None
+    device: str = "auto"
+    random_state: int | None = 0
+    warm_start: bool = False
+    verbose: bool = False
+
+    preprocessing_: ClassVar[Preprocessing | None] = None
     _classify: ClassVar[bool]
-
-    def __init__(
-        self,
-        kernel: PatchKernel = DEFAULT_KERNEL,
-        *,
-        n_iterations: int = 5,
-        ridge: float | Sequence[float] | Literal["loo"] = "loo",
-        agop_samples: int | slice | Array | None = None,
-        keep: Literal["best", "last"] = "best",
-        choose_on: Literal["loo", "selection"] = "loo",
-        feature_power: float = 0.5,
-        feature_trace: float | None = None,
-        agop_ridge: Literal["chosen", "last"] = "chosen",
-        image_shape: tuple[int, int, int] | None = None,
-        device: str = "auto",
-        random_state: int | None = 0,
-        verbose: bool = False,
-    ) -> None:
-        self.kernel = kernel
-        self.n_iterations = n_iterations
-        self.ridge = ridge
-        self.agop_samples = agop_samples
-        self.keep = keep
-        self.choose_on = choose_on
-        self.feature_power = feature_power
-        self.feature_trace = feature_trace
-        self.agop_ridge = agop_ridge
-        self.image_shape = image_shape
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
+    _deep: ClassVar[bool] = False
 
     @classmethod
     def from_preset(cls: type[Machine], name: str, **keywords: Any) -> Machine:
@@ -84,14 +77,25 @@ class RecursiveFeatureMachine(BaseEstimator):
 
         Keywords win over the preset. See `convrfm.estimators.presets` for the table.
         """
-        return cls(**(preset(name) | keywords))
+        return cls(**(preset(name, deep=cls._deep) | keywords))
 
-    def fit(self: Machine, x: Array, y: Array, selection: tuple[Array, Array] | None = None) -> Machine:
-        """Fit `n_iterations` + 1 rounds and keep one.
+    def fit(
+        self: Machine,
+        x: Array,
+        y: Array,
+        sample_weight: Array | None = None,
+        *,
+        groups: Array | None = None,
+        selection: tuple[Array, Array] | None = None,
+    ) -> Machine:
+        """Fit `n_iterations` + 1 rounds (of every layer) and keep one.
 
         Args:
             x: images `(n, c, h, w)`, `(n, h, w)`, or `(n, c h w)` with `image_shape`.
             y: labels `(n,)` or, for the regressor, targets `(n,)` or `(n, k)`.
+            sample_weight: `(n,)`, not negative: an image of weight w counts as w images, one of weight 0 not at all.
+            groups: `(n,)`, of which patient or track each image is: a whole group is left out together by leave-one-out,
+                and `cv` is given the groups.
             selection: images and labels on which ridge and round are chosen where `choose_on="selection"`, never used
                 otherwise.
 
@@ -100,50 +104,68 @@ class RecursiveFeatureMachine(BaseEstimator):
         """
         self._check_parameters(selection)
         images = check_images(x, image_shape=self.image_shape)
-        targets, learned = self._encode(y, len(images))
+        values = self._check_y(y, len(images))
+        weights = self._image_weights(values, check_weights(sample_weight, len(images)))
+        numbers = group_numbers(groups, len(images))
+        if weights is not None:
+            counted = np.flatnonzero(weights)
+            images, values, weights = images[counted], values[counted], weights[counted]
+            numbers = None if numbers is None else numbers[counted]
+        targets, learned = self._encode(values)
         data = self._to_device(images)
         if len(data) < 2 or bool((data == data[:1]).all()):
             raise InputError(f"fit needs images that differ; got {len(data)}, all alike. Check how they were read.")
+        candidates = self._candidates(data.shape[1:])
+        indices = agop_indices(self.agop_samples, len(data), self.random_state)
         problem = Problem(
-            kernel=self.kernel,
+            kernel=candidates[0][0],
             x=data,
             y=targets.to(data.device),
+            weights=None if weights is None else torch.from_numpy(weights).to(data.device),
+            groups=None if numbers is None else torch.from_numpy(numbers).to(data.device),
             classify=self._classify,
             ridges=ridge_candidates(self.ridge),
-            agop_images=data[agop_indices(self.agop_samples, len(data), self.random_state)],
+            agop_indices=None if indices is None else indices.to(data.device),
             agop_ridge=self.agop_ridge,
             feature_power=self.feature_power,
             feature_trace=self.feature_trace,
             selection=self._selection(selection, data, learned),
         )
-        self._announce(problem)
-        rounds = self._fit_rounds(problem)
-        chosen = rounds[-1] if self.keep == "last" else best_round(rounds)
+        folds = fold_indices(self.cv, values, numbers, classify=self._classify)
+        fits = self._fit_candidates(problem, candidates, folds, self._earlier(data, candidates))
         self.preprocessing_ = None
         for name, value in learned.items():
             setattr(self, name, value)
-        self._remember(rounds, chosen, data, as_arrays=not isinstance(x, Tensor))
+        chosen = max(range(len(fits)), key=lambda i: (fits[i][-1].kept.judged.rank, -i))
+        self.history_ = _history(fits)
+        self._remember(fits[chosen], data, problem.weights, as_arrays=not isinstance(x, Tensor))
         return self
 
     def staged_outputs(self, x: Array) -> Iterator[Array]:
-        """The regression's outputs `(n, k)` of every finished round, from the fixed kernel on."""
+        """The regression's outputs `(n, k)` of every finished stage, from the fixed kernel on: a round, or a layer."""
         images = self._check_fitted_images(x)
-        for round_ in self.rounds_:
-            yield self._like(self._outputs(images, round_), x)
+        for number, round_ in self._stages():
+            yield self._like(self._outputs(images, number, round_), x)
 
     def staged_predict(self, x: Array) -> Iterator[Array]:
-        """Predictions of every finished round, from the fixed kernel on."""
-        return map(self._decide, self.staged_outputs(x))
+        """Predictions of every finished stage, from the fixed kernel on."""
+        for outputs in self.staged_outputs(x):
+            yield self._decide(outputs)
 
     def predict(self, x: Array) -> Array:
-        """Labels, or for the regressor values, of images."""
-        return self._decide(self._like(self._outputs(self._check_fitted_images(x), self._kept), x))
+        """Labels, or for the regressor targets, as they were given to `fit`.
 
-    def feature_maps(self, x: Array) -> Array:
+        Args:
+            x: images of the size of the training images.
+        """
+        return self._decide(self._like(self._kept_outputs(x), x))
+
+    def feature_maps(self, x: Array, layer: int = 1) -> Array:
         """|M^(1/2) x[u]| at every patch position u: what the metric looks at (Sec. 2.2 of the paper).
 
         Args:
             x: images of any size with the channels of the training images.
+            layer: whose metric, from 1.
 
         Returns:
             `(n, rows, cols)`.
@@ -154,8 +176,11 @@ class RecursiveFeatureMachine(BaseEstimator):
         channels = self.x_fit_.shape[1]
         if images.shape[1] != channels:
             raise InputError(f"the model was fitted to images of {channels} channels; got {images.shape[1]}.")
-        metric = psd_factor(self._kept.feature_matrix)
-        maps = filter_patches(images, metric, self.kernel.window).square().sum(1).sqrt()
+        if layer not in range(1, len(self.layers_) + 1):
+            raise InputError(f"layer must be from 1 to {len(self.layers_)}; got {layer!r}.")
+        chosen = self.layers_[layer - 1]
+        metric = psd_factor(chosen.kept.feature_matrix)
+        maps = filter_patches(self._through(images, layer - 1), metric, chosen.kernel.window).square().sum(1).sqrt()
         return self._like(maps, x)
 
     def save(self, path: str | Path, preprocessing: Preprocessing | None = None) -> None:
@@ -170,79 +195,162 @@ class RecursiveFeatureMachine(BaseEstimator):
         save_model(self, Path(path), self.preprocessing_ if preprocessing is None else preprocessing)
 
     @abstractmethod
-    def _encode(self, y: Array, n: int) -> tuple[Float[Tensor, "n k"], dict[str, Any]]:
+    def _candidates(self, shape: Sequence[int]) -> list[tuple[PatchKernel, ...]]:
+        """The kernels of every layer, once for each candidate, for images of this shape; raises `InputError`."""
+
+    @abstractmethod
+    def _draw(self) -> FilterDraw | None:
+        """How filters between layers are drawn."""
+
+    @abstractmethod
+    def _stages(self) -> list[tuple[int, Round]]:
+        """The stages of `staged_outputs`: numbers of layers, and rounds of them."""
+
+    @staticmethod
+    @abstractmethod
+    def _parameters_of(kernels: Sequence[PatchKernel]) -> dict[str, Any]:
+        """The constructor's parameters that make these kernels, one for each layer; a file keeps the kernels instead."""
+
+    def _expose(self, as_given: Callable[[Tensor], Array]) -> None:
+        """Set the attributes that users see from `layers_`."""
+        kept = self.layers_[-1].kept
+        self.ridge_, self.dual_coef_ = kept.ridge, as_given(kept.dual_coef)
+
+    @abstractmethod
+    def _check_y(self, y: Array, n: int) -> Values:
+        """Labels or targets of n images as an array; raises `InputError`."""
+
+    @abstractmethod
+    def _encode(self, values: Values) -> tuple[Float[Tensor, "n k"], dict[str, Any]]:
         """Targets of the regression from labels, and what is to be remembered about the labels, by attribute."""
 
     @abstractmethod
-    def _targets_of(self, y: Array, n: int, learned: dict[str, Any]) -> Float[Tensor, "n k"]:
+    def _targets_of(self, values: Values, learned: dict[str, Any]) -> Float[Tensor, "n k"]:
         """Targets of further labels, given what `_encode` learned."""
 
     @abstractmethod
     def _decide(self, outputs: Array) -> Array:
         """Predictions from the outputs of the regression."""
 
+    def _image_weights(self, values: Values, sample_weight: Weights | None) -> Weights | None:
+        """The weight of every image in the regression."""
+        return sample_weight
+
     def _learned(self) -> tuple[dict[str, Any], Tensors]:
-        learned = {"history": self.history_, "best_iteration": self.best_iteration_}
-        tensors = {"x_fit": self.x_fit_}
-        for round_ in self.rounds_:
-            tensors[f"feature_matrix.{round_.iteration}"] = round_.feature_matrix
-            tensors[f"dual_coef.{round_.iteration}"] = round_.dual_coef
-        return learned, tensors
+        learned, tensors = layers_to_file(self.layers_)
+        tensors["x_fit"] = self.x_fit_
+        if self._weights is not None:
+            tensors["weights"] = self._weights
+        return {"layers": learned, "history": self.history_}, tensors
 
     def _restore(self, learned: dict[str, Any], tensors: Tensors, outputs: int | None) -> None:
         """Take back what `_learned` gave away; `outputs` is how many there must be, None for any number."""
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise ValueError("a tensor holds NaN or infinity")
-        images = self._to_device(tensors["x_fit"])
-        d = images.shape[1] * self.kernel.window.size**2
-        rounds = []
-        for record in learned["history"]:
-            t = record["iteration"]
-            metric, coef = (self._to_device(tensors[f"{name}.{t}"]) for name in ("feature_matrix", "dual_coef"))
-            if metric.shape != (d, d) or coef.ndim != 2 or coef.shape != (len(images), outputs or coef.shape[1]):
-                raise ValueError(f"round {t} does not fit {len(images)} images with patches of {d} entries")
-            rounds.append(round_from_record(record, metric, coef))
-        chosen = [r for r in rounds if r.iteration == learned["best_iteration"]]
-        if len(chosen) != 1:
-            raise ValueError(f"round {learned['best_iteration']} is not among the {len(rounds)} that are stored")
-        self._remember(rounds, chosen[0], images, as_arrays=True)
+        tensors = {name: self._to_device(tensor) for name, tensor in tensors.items()}
+        layers = layers_from_file(learned["layers"], tensors, outputs, self.keep)
+        self.history_ = learned["history"]
+        self._remember(layers, tensors["x_fit"], tensors.get("weights"), as_arrays=True)
 
-    def _fit_rounds(self, problem: Problem) -> list[Round]:
-        rounds: list[Round] = []
-        n_rounds = self.n_iterations + 1
-        with shown_progress(n_rounds, shown=self.verbose) as watch:
+    def _fit_candidates(
+        self,
+        problem: Problem,
+        candidates: Sequence[tuple[PatchKernel, ...]],
+        folds: Sequence[np.ndarray],
+        earlier: Sequence[Layer],
+    ) -> list[list[Layer]]:
+        """The layers of every candidate; those that an interrupt left, if any round was finished."""
+        fits: list[list[Layer]] = []
+        with shown_progress(shown=self.verbose) as watch:
             try:
-                for iteration in range(n_rounds):
-                    rounds.append(fit_round(problem, rounds[-1] if rounds else None, watch(iteration)))
+                for kernels in candidates:
+                    start = Problem(**(vars(problem) | {"kernel": kernels[0]}))
+                    self._announce(start)
+                    fits.append([])
+                    fit_layers(
+                        fits[-1],
+                        start,
+                        kernels,
+                        n_iterations=self.n_iterations,
+                        keep=self.keep,
+                        draw=self._draw(),
+                        folds=[Fold(start, torch.from_numpy(held_out).to(start.x.device)) for held_out in folds],
+                        earlier=earlier,
+                        watch=watch,
+                    )
             except KeyboardInterrupt:
-                if not rounds:
+                for layers in fits:
+                    layers[:] = [layer for layer in layers if layer.rounds]
+                fits = [layers for layers in fits if layers]
+                if not fits:
                     raise
-                warnings.warn(f"interrupted: {len(rounds)} of {n_rounds} rounds are kept.", stacklevel=3)
-        return rounds
+                for layers in fits:
+                    layers[-1].filters = None
+                finished = sum(len(layer.rounds) for layers in fits for layer in layers)
+                total = sum(map(len, candidates)) * (self.n_iterations + 1)
+                warnings.warn(f"interrupted: {finished} of {total} rounds are kept.", stacklevel=3)
+        return fits
 
-    def _remember(self, rounds: list[Round], chosen: Round, data: Tensor, *, as_arrays: bool) -> None:
-        self.rounds_ = rounds
+    def _remember(self, layers: Sequence[Layer], data: Tensor, weights: Tensor | None, *, as_arrays: bool) -> None:
+        self.layers_ = tuple(layers)
         self.x_fit_ = data
+        self._weights = weights
+        self._last_images: Tensor | None = None
         self.n_features_in_ = int(np.prod(data.shape[1:]))
-        self.best_iteration_ = chosen.iteration
-        self.ridge_ = chosen.ridge
-        metric, coef = chosen.feature_matrix, chosen.dual_coef
-        self.feature_matrix_, self.dual_coef_ = (t.cpu().numpy() if as_arrays else t for t in (metric, coef))
-        self.history_ = [record_of(r) for r in rounds]
 
-    def _outputs(self, images: Tensor, round_: Round) -> Float[Tensor, "n k"]:
-        metric = None if round_.iteration == 0 else round_.feature_matrix
-        return self.kernel(images, self.x_fit_, feature_matrix=metric) @ round_.dual_coef
+        def as_given(tensor: Tensor) -> Array:
+            return tensor.cpu().numpy() if as_arrays else tensor
 
-    @property
-    def _kept(self) -> Round:
-        return next(r for r in self.rounds_ if r.iteration == self.best_iteration_)
+        self._expose(as_given)
+
+    def _earlier(self, data: Tensor, candidates: Sequence[tuple[PatchKernel, ...]]) -> Sequence[Layer]:
+        """The layers that `warm_start` goes on from."""
+        if not self.warm_start or not hasattr(self, "layers_"):
+            return ()
+        if self.cv is not None or len(candidates) > 1:
+            raise InputError("warm_start goes on with one kernel chosen by leave-one-out: pass cv=None and one kernel.")
+        finished = max(len(layer.rounds) for layer in self.layers_) - 1
+        kernels = tuple(layer.kernel for layer in self.layers_)
+        if not torch.equal(self.x_fit_, data) or kernels != candidates[0][: len(kernels)]:
+            raise InputError("warm_start adds rounds to a fit of the same images with the same kernel; these differ.")
+        if self.n_iterations < finished:
+            raise InputError(f"warm_start can only add rounds: n_iterations must be at least {finished}.")
+        return self.layers_
+
+    def _through(self, images: Tensor, depth: int) -> Float[Tensor, "n k rows cols"]:
+        """Images as they arrive after this many layers of random features."""
+        for layer in self.layers_[:depth]:
+            images = layer.features(images)
+        return images
+
+    def _training_images(self, number: int) -> Float[Tensor, "n k rows cols"]:
+        """The training images as this layer sees them; those of the last layer are kept."""
+        if number + 1 < len(self.layers_):
+            return self._through(self.x_fit_, number)
+        if self._last_images is None:
+            self._last_images = self._through(self.x_fit_, number)
+        return self._last_images
+
+    def _outputs(self, images: Tensor, number: int, round_: Round) -> Float[Tensor, "n k"]:
+        kernel, trained = self.layers_[number].kernel, self._training_images(number)
+        parts = self._parts(images, number)
+        return torch.cat([kernel(part, trained, feature_matrix=round_.metric) @ round_.dual_coef for part in parts])
+
+    def _parts(self, images: Tensor, number: int) -> Iterator[Float[Tensor, "m k rows cols"]]:
+        """Images part by part as this layer sees them, so that the memory of a prediction is bounded."""
+        for part in images.split(PREDICTED_AT_ONCE):
+            yield self._through(part, number)
+
+    def _kept_outputs(self, x: Array) -> Float[Tensor, "n k"]:
+        images = self._check_fitted_images(x)
+        return self._outputs(images, len(self.layers_) - 1, self.layers_[-1].kept)
 
     def _announce(self, problem: Problem) -> None:
         """Say how long a long fit will take, before it starts."""
         if not self.verbose and len(problem.x) ** 2 * problem.x[0, 0].numel() < 1e8:
             return
-        expected = forecast(problem.kernel, problem.x, problem.y.shape[1], self.n_iterations, len(problem.agop_images))
+        agop_images = len(problem.x) if problem.agop_indices is None else len(problem.agop_indices)
+        expected = forecast(problem.kernel, problem.x, problem.y.shape[1], self.n_iterations, agop_images)
         if self.verbose or expected.seconds > LONG_FIT_SECONDS:
             print(
                 f"fitting {self.n_iterations + 1} rounds on {len(problem.x)} images: {expected} (estimated)",
@@ -250,14 +358,13 @@ class RecursiveFeatureMachine(BaseEstimator):
             )
 
     def _check_parameters(self, selection: object) -> None:
-        check_kernel(self.kernel)
         check_iterations(self.n_iterations)
         check_choice("keep", self.keep, ("best", "last"))
         check_choice("choose_on", self.choose_on, ("loo", "selection"))
         check_choice("agop_ridge", self.agop_ridge, ("chosen", "last"))
         check_positive("feature_power", self.feature_power)
         check_positive("feature_trace", self.feature_trace)
-        check_selection(self.choose_on, selection)
+        check_judge(self.choose_on, self.cv, selection)
 
     def _selection(
         self, selection: tuple[Array, Array] | None, data: Tensor, learned: dict[str, Any]
@@ -265,7 +372,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         if selection is None:
             return None
         images = check_images(selection[0], image_shape=self.image_shape)
-        targets = self._targets_of(selection[1], len(images), learned)
+        targets = self._targets_of(self._check_y(selection[1], len(images)), learned)
         moved = self._to_device(images).to(data)
         self._check_same_size(moved, data)
         return moved, targets.to(data.device)
@@ -292,7 +399,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         return images
 
     def _check_is_fitted(self) -> None:
-        if not hasattr(self, "rounds_"):
+        if not hasattr(self, "layers_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit(x, y) first.")
 
     @staticmethod
@@ -300,8 +407,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         if images.shape[1:] != fitted.shape[1:]:
             expected, got = (" x ".join(map(str, shape[1:])) for shape in (fitted.shape, images.shape))
             raise InputError(
-                f"the model was fitted to images of {expected} (channels x height x width); got {got}. Resize them, "
-                f"or fit "
+                f"the model was fitted to images of {expected} (channels x height x width); got {got}. Resize them, or fit "
                 "a model to this size."
             )
 
@@ -314,3 +420,14 @@ class RecursiveFeatureMachine(BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.target_tags.required = True
         return tags
+
+
+def _history(fits: Sequence[Sequence[Layer]]) -> list[dict[str, Any]]:
+    """A record for each round; where there are several, with its kernel and its layer."""
+    records = []
+    for layers in fits:
+        for number, layer in enumerate(layers, 1):
+            place: dict[str, Any] = {"kernel": repr(layer.kernel)} if len(fits) > 1 else {}
+            place |= {"layer": number} if len(layers) > 1 else {}
+            records += [place | record_of(round_) for round_ in layer.rounds]
+    return records

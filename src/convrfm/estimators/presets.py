@@ -8,6 +8,7 @@
 | ridge | best of 1e-8, 1e-5, 1e-3 | the same; the AGOP uses the last one's coefficients | fixed |
 | round kept | best | best | last |
 | chosen on | a selection set | a selection set (there: test data) | nothing |
+| deep: features | ReLU(W * x) | W * x | (not deep) |
 """
 
 from typing import Any
@@ -42,8 +43,16 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset(name: str) -> dict[str, Any]:
+DEEP: dict[str, dict[str, Any]] = {
+    "paper": {"depth": 3, "n_filters": 64, "activation": "relu"},
+    "code-2023": {"depth": 3, "n_filters": 64, "activation": None},
+}
+"""What the deep model takes besides."""
+
+
+def preset(name: str, *, deep: bool) -> dict[str, Any]:
     """The parameters that a preset sets."""
-    if name not in PRESETS:
-        raise InputError(f"preset must be one of {sorted(PRESETS)}; got {name!r}.")
-    return dict(PRESETS[name])
+    known = sorted(DEEP if deep else PRESETS)
+    if name not in known:
+        raise InputError(f"preset must be one of {known}{' for a deep model' * deep}; got {name!r}.")
+    return PRESETS[name] | (DEEP[name] if deep else {})

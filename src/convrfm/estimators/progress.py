@@ -6,15 +6,14 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .rounds import Watch
+from .problem import Watch
 
 
 @contextmanager
-def shown_progress(n_rounds: int, *, shown: bool) -> Iterator[Callable[[int], Watch]]:
-    """Within it, `watch(iteration)(stage)` gives the callback that a kernel tells its tiles to; None where not
-    shown."""
+def shown_progress(*, shown: bool) -> Iterator[Callable[[str], Watch]]:
+    """Within it, `watch(round)(stage)` gives the callback that a kernel tells its tiles to; None where not shown."""
     if not shown:
-        yield lambda iteration: lambda stage: None
+        yield lambda label: lambda stage: None
         return
     columns = (
         TextColumn("{task.description}"),
@@ -27,9 +26,9 @@ def shown_progress(n_rounds: int, *, shown: bool) -> Iterator[Callable[[int], Wa
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=None)
 
-        def watch(iteration: int) -> Watch:
+        def watch(label: str) -> Watch:
             def stage_bar(stage: str) -> Callable[[int, int], None]:
-                bars.reset(task, description=f"round {iteration}/{n_rounds - 1}, {stage}", total=None)
+                bars.reset(task, description=f"{label}, {stage}", total=None)
                 return lambda done, total: bars.update(task, completed=done, total=total)
 
             return stage_bar

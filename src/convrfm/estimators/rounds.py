@@ -1,41 +1,34 @@
 """Algorithm 1 of the paper: rounds of kernel ridge regression and of learning the patch metric from its AGOP."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..errors import InputError
+from ..maths.calibration import temperature
 from ..maths.psd import psd_power, scale_to_trace
-from ..maths.windows import Window
 from ..solvers.exact import RidgePath
+from .problem import Metric, Problem, Watch
 from .targets import Quality, quality
 
-Images = Float[Tensor, "n c h w"]
-
-
-@runtime_checkable
-class PatchKernel(Protocol):
-    """A kernel on images with a metric on their patches."""
-
-    @property
-    def window(self) -> Window:
-        """The window that cuts an image into patches."""
-
-    def __call__(self, x, z=None, *, feature_matrix=None, progress=None):  # type: ignore[no-untyped-def]
-        """The kernel matrix `(n, m)`."""
-
-    def agop(self, x, z, dual_coef, *, feature_matrix=None, progress=None):  # type: ignore[no-untyped-def]
-        """The average gradient outer product over patches `(d, d)`."""
+Judge = Literal["loo", "cv", "selection"]
 
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """One fitted kernel machine, how good it is, and the coefficients that feed the next round's AGOP."""
+    """One fitted kernel machine, how good it is, and the coefficients that feed the next round's AGOP.
+
+    Attributes:
+        judge: what ridge and round are chosen by: leave-one-out, cross-validation or a selection set.
+        judged: how good the round is by that.
+        temperature: of the class probabilities, by the judge's outputs; None for regression.
+        amplitude: variance of every output as a Gaussian process.
+    """
 
     iteration: int
     feature_matrix: Float[Tensor, "d d"]
@@ -44,99 +37,111 @@ class Round:
     ridge: float
     train: Quality
     loo: Quality
-    selection: Quality | None
+    judge: Judge
+    judged: Quality
+    temperature: float | None
+    amplitude: Float[Tensor, " k"]
     seconds: float
 
     @property
-    def chosen_by(self) -> Quality:
-        """What rounds are compared by: the selection set where one was given, otherwise leave-one-out."""
-        return self.loo if self.selection is None else self.selection
+    def metric(self) -> Metric:
+        """What the kernel takes: None at round 0, where it saves the products with the identity."""
+        return None if self.iteration == 0 else self.feature_matrix
 
 
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """What all rounds share.
+class Fold:
+    """The rounds of a problem without some of its images, metric and all, in step with the rounds of the whole."""
 
-    Attributes:
-        kernel: the kernel.
-        x: training images.
-        y: targets `(n, k)`.
-        classify: whether accuracy counts.
-        ridges: candidates, in the order given.
-        agop_images: the images at which gradients are taken.
-        agop_ridge: "chosen", or "last": the coefficients of the last candidate feed the AGOP (code-2023).
-        feature_power: patches are multiplied by M to this power.
-        feature_trace: the trace of the metric; None for d.
-        selection: images and targets on which ridge and round are chosen in place of leave-one-out.
+    def __init__(self, problem: Problem, held_out: Int[Tensor, " s"]) -> None:
+        self.held_out = held_out
+        self.problem = problem.without(held_out)
+        self.metrics: list[Metric] = []
+        self._coef_by_ridge: list[Tensor] = []
+
+    def advance(self, agop_ridge: float | None, watch: Watch) -> list[Float[Tensor, "s k"]]:
+        """One more round; for every ridge the outputs for the held-out images.
+
+        Args:
+            agop_ridge: whose coefficients of the round before feed the AGOP; None for the fixed kernel.
+            watch: is told of progress.
+        """
+        problem = self.problem
+        metric = None
+        if agop_ridge is not None:
+            coef = self._coef_by_ridge[list(problem.ridges).index(agop_ridge)]
+            metric = learned_metric(problem, self.metrics[-1], coef, watch)
+        path = _path(problem, metric, watch)
+        self.metrics.append(metric)
+        self._coef_by_ridge = [path.dual_coef(ridge).to(problem.x) for ridge in problem.ridges]
+        return _selection_outputs(problem, metric, path, watch)
+
+    def next_layer(self, problem: Problem) -> None:
+        """Go on with the problem of the next layer, from its fixed kernel."""
+        self.problem, self.metrics, self._coef_by_ridge = problem, [], []
+
+
+def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], watch: Watch) -> Round:
+    """One round: the metric from the previous predictor's AGOP (the identity at first), then ridge regression.
+
+    Ridge (and later the round) is judged by the held-out images of the folds, where there are any, otherwise by the
+    selection set, otherwise by leave-one-out.
     """
-
-    kernel: PatchKernel
-    x: Images
-    y: Float[Tensor, "n k"]
-    classify: bool
-    ridges: Sequence[float]
-    agop_images: Float[Tensor, "m c h w"]
-    agop_ridge: Literal["chosen", "last"]
-    feature_power: float
-    feature_trace: float | None
-    selection: tuple[Float[Tensor, "s c h w"], Float[Tensor, "s k"]] | None
-
-
-Watch = Callable[[str], Callable[[int, int], None] | None]
-
-
-def fit_round(problem: Problem, previous: Round | None, watch: Watch) -> Round:
-    """One round: the metric from the previous predictor's AGOP (the identity at first), then ridge regression."""
     start = time.perf_counter()
-    metric = None if previous is None else _learned_metric(problem, previous, watch)
-    kernel_matrix = problem.kernel(problem.x, feature_matrix=metric, progress=watch("kernel"))
-    path = RidgePath(kernel_matrix, problem.y)
-    left_out = [
-        quality(outputs, problem.y, classify=problem.classify) for outputs in path.leave_one_out(problem.ridges)
-    ]
-    selected: list[Quality] | None = None
-    if problem.selection is not None:
-        images, targets = problem.selection
-        meeting = problem.kernel(images, problem.x, feature_matrix=metric, progress=watch("selection kernel")).double()
-        outputs_by_ridge = (meeting @ path.dual_coef(ridge) for ridge in problem.ridges)
-        selected = [quality(outputs, targets, classify=problem.classify) for outputs in outputs_by_ridge]
-    judged = left_out if selected is None else selected
+    metric = None if previous is None else learned_metric(problem, previous.metric, previous.agop_coef, watch)
+    path = _path(problem, metric, watch)
+    left_out = path.leave_one_out(problem.ridges, problem.groups)
+    judge: Judge = "cv" if folds else "loo" if problem.selection is None else "selection"
+    targets, weights = problem.y, problem.weights
+    if judge == "cv":
+        outputs = _cross_validated(
+            problem, folds, None if previous is None else _agop_ridge(problem, previous.ridge), watch
+        )
+    elif judge == "selection":
+        assert problem.selection is not None
+        outputs, targets, weights = _selection_outputs(problem, metric, path, watch), problem.selection[1], None
+    else:
+        outputs = left_out
+    judged = [quality(o, targets, weights, classify=problem.classify) for o in outputs]
     at = max(range(len(problem.ridges)), key=lambda i: (judged[i].rank, problem.ridges[i]))
     ridge = problem.ridges[at]
     return Round(
         iteration=0 if previous is None else previous.iteration + 1,
-        feature_matrix=torch.eye(_patch_entries(problem)).to(problem.x) if metric is None else metric,
+        feature_matrix=torch.eye(problem.patch_entries).to(problem.x) if metric is None else metric,
         dual_coef=path.dual_coef(ridge).to(problem.x),
-        agop_coef=path.dual_coef(problem.ridges[-1] if problem.agop_ridge == "last" else ridge).to(problem.x),
+        agop_coef=path.dual_coef(_agop_ridge(problem, ridge)).to(problem.x),
         ridge=ridge,
-        train=quality(path.fitted(ridge), problem.y, classify=problem.classify),
-        loo=left_out[at],
-        selection=None if selected is None else selected[at],
+        train=quality(path.fitted(ridge), problem.y, problem.weights, classify=problem.classify),
+        loo=quality(left_out[at], problem.y, problem.weights, classify=problem.classify),
+        judge=judge,
+        judged=judged[at],
+        temperature=temperature(outputs[at], targets, weights) if problem.classify else None,
+        amplitude=path.amplitude(ridge).to(problem.x),
         seconds=time.perf_counter() - start,
     )
 
 
 def best_round(rounds: Sequence[Round]) -> Round:
-    """The best by `chosen_by`; ties go to the earlier round."""
-    return max(rounds, key=lambda r: (r.chosen_by.rank, -r.iteration))
+    """The best by its judge; ties go to the earlier round."""
+    return max(rounds, key=lambda r: (r.judged.rank, -r.iteration))
 
 
 def record_of(round_: Round) -> dict[str, Any]:
     """The round as plain values: a line of `history_`."""
-    record: dict[str, Any] = {"iteration": round_.iteration, "ridge": round_.ridge}
-    for name in ("loo", "train", "selection"):
-        measured: Quality | None = getattr(round_, name)
-        if measured is not None:
-            record[f"{name}_error"] = measured.error
-            if measured.accuracy is not None:
-                record[f"{name}_accuracy"] = measured.accuracy
-    return record | {"seconds": round_.seconds}
+    record: dict[str, Any] = {"iteration": round_.iteration, "ridge": round_.ridge, "judge": round_.judge}
+    for name, measured in {"loo": round_.loo, "train": round_.train, round_.judge: round_.judged}.items():
+        record[f"{name}_error"] = measured.error
+        if measured.accuracy is not None:
+            record[f"{name}_accuracy"] = measured.accuracy
+    return record | {"temperature": round_.temperature, "seconds": round_.seconds}
 
 
 def round_from_record(
-    record: dict[str, Any], feature_matrix: Float[Tensor, "d d"], dual_coef: Float[Tensor, "n k"]
+    record: dict[str, Any],
+    feature_matrix: Float[Tensor, "d d"],
+    dual_coef: Float[Tensor, "n k"],
+    amplitude: Float[Tensor, " k"],
 ) -> Round:
-    """The round of which `record_of` made a record, for predictions; the AGOP's coefficients are not kept."""
+    """The round of which `record_of` made a record; the next AGOP takes the kept coefficients."""
 
     def measured(name: str) -> Quality:
         return Quality(record.get(f"{name}_accuracy"), record[f"{name}_error"])
@@ -149,17 +154,22 @@ def round_from_record(
         ridge=record["ridge"],
         train=measured("train"),
         loo=measured("loo"),
-        selection=measured("selection") if "selection_error" in record else None,
+        judge=record["judge"],
+        judged=measured(record["judge"]),
+        temperature=record["temperature"],
+        amplitude=amplitude,
         seconds=record["seconds"],
     )
 
 
-def _learned_metric(problem: Problem, previous: Round, watch: Watch) -> Float[Tensor, "d d"]:
-    metric = None if previous.iteration == 0 else previous.feature_matrix
-    agop = problem.kernel.agop(
-        problem.agop_images, problem.x, previous.agop_coef, feature_matrix=metric, progress=watch("AGOP")
-    )
-    trace = float(_patch_entries(problem)) if problem.feature_trace is None else problem.feature_trace
+def learned_metric(problem: Problem, metric: Metric, coef: Float[Tensor, "n k"], watch: Watch) -> Float[Tensor, "d d"]:
+    """The next round's metric, from the AGOP of the predictor with these coefficients."""
+    indices = problem.agop_indices
+    x, weights = problem.x, problem.weights
+    if indices is not None:
+        x, weights = x[indices], None if weights is None else weights[indices]
+    agop = problem.kernel.agop(x, problem.x, coef, feature_matrix=metric, weights=weights, progress=watch("AGOP"))
+    trace = float(problem.patch_entries) if problem.feature_trace is None else problem.feature_trace
     learned = psd_power(agop.double(), 2 * problem.feature_power)
     if not 0 < float(learned.trace()) < float("inf"):
         raise InputError(
@@ -170,5 +180,29 @@ def _learned_metric(problem: Problem, previous: Round, watch: Watch) -> Float[Te
     return scale_to_trace(learned, trace).to(problem.x)
 
 
-def _patch_entries(problem: Problem) -> int:
-    return problem.x.shape[1] * problem.kernel.window.size**2
+def _path(problem: Problem, metric: Metric, watch: Watch) -> RidgePath:
+    kernel_matrix = problem.kernel(problem.x, feature_matrix=metric, progress=watch("kernel"))
+    return RidgePath(kernel_matrix, problem.y, problem.weights)
+
+
+def _agop_ridge(problem: Problem, chosen: float) -> float:
+    return problem.ridges[-1] if problem.agop_ridge == "last" else chosen
+
+
+def _selection_outputs(problem: Problem, metric: Metric, path: RidgePath, watch: Watch) -> list[Float[Tensor, "s k"]]:
+    """For every ridge, the outputs for the selection images."""
+    assert problem.selection is not None
+    images = problem.selection[0]
+    meeting = problem.kernel(images, problem.x, feature_matrix=metric, progress=watch("selection kernel")).double()
+    return [meeting @ path.dual_coef(ridge) for ridge in problem.ridges]
+
+
+def _cross_validated(
+    problem: Problem, folds: Sequence[Fold], agop_ridge: float | None, watch: Watch
+) -> list[Float[Tensor, "n k"]]:
+    """For every ridge, the outputs for all images, each from the fold that holds it out."""
+    outputs = [torch.zeros_like(problem.y) for _ in problem.ridges]
+    for fold in folds:
+        for whole, part in zip(outputs, fold.advance(agop_ridge, watch), strict=True):
+            whole[fold.held_out] = part
+    return outputs

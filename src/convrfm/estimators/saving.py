@@ -1,5 +1,6 @@
 """Fitted estimators as files, and back."""
 
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -13,8 +14,12 @@ from ..datasets import Preprocessing
 from ..errors import InputError, ModelFileError
 from ..kernels.description import describe, from_description
 from ..storage.models import FORMAT, FORMAT_VERSION, ModelHeader, read_model, write_model
+from .layers import Keep, Layer
+from .problem import PatchKernel
+from .rounds import record_of, round_from_record
 
 Tensors = dict[str, Float[Tensor, "..."]]
+ROUND_TENSORS = ("feature_matrix", "dual_coef", "amplitude")
 
 
 @runtime_checkable
@@ -22,9 +27,12 @@ class Savable(Protocol):
     """An estimator that can put what it learned into JSON and tensors, and take it back."""
 
     preprocessing_: Preprocessing | None
+    layers_: tuple[Layer, ...]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's parameters."""
+
+    def _parameters_of(self, kernels: Sequence[PatchKernel]) -> dict[str, Any]: ...
 
     def _learned(self) -> tuple[dict[str, Any], Tensors]: ...
 
@@ -32,32 +40,34 @@ class Savable(Protocol):
 
 
 def save_model(model: Savable, path: Path, preprocessing: Preprocessing | None) -> None:
-    """Write a fitted estimator to one file."""
+    """Write a fitted estimator to one file. A splitter in `cv` is not kept."""
     learned, tensors = model._learned()
-    parameters = model.get_params(deep=False)
-    kernel = parameters.pop("kernel")
+    kept_as_kernels = model._parameters_of([layer.kernel for layer in model.layers_])
+    parameters = {name: value for name, value in model.get_params(deep=False).items() if name not in kept_as_kernels}
+    if not isinstance(parameters["cv"], int):
+        parameters["cv"] = None
     header = ModelHeader(
         format=FORMAT,
         format_version=FORMAT_VERSION,
         library_version=version("convrfm"),
         estimator=type(model).__name__,
         parameters={name: _to_json(value) for name, value in parameters.items()},
-        kernel=describe(kernel),
         learned=learned,
         preprocessing=None if preprocessing is None else preprocessing.to_dict(),
     )
     write_model(path, header, tensors)
 
 
-def load_model(path: Path, estimators: dict[str, type], device: str) -> Any:
+def load_model(path: Path, estimators: Mapping[str, Any], device: str) -> Any:
     """Read an estimator that `save_model` wrote; its class must be one of `estimators`."""
     header, tensors = read_model(path)
     if header.estimator not in estimators:
         raise ModelFileError(f"{path} holds a {header.estimator}; this convrfm knows {sorted(estimators)}.")
     try:
-        parameters = {name: _from_json(value) for name, value in header.parameters.items()}
-        parameters["device"] = device
-        model = estimators[header.estimator](kernel=from_description(header.kernel), **parameters)
+        estimator = estimators[header.estimator]
+        parameters = {name: _from_json(value) for name, value in header.parameters.items()} | {"device": device}
+        kernels = [from_description(layer["kernel"]) for layer in header.learned["layers"]]
+        model = estimator(**(parameters | estimator._parameters_of(kernels)))
         model._restore(header.learned, tensors)
         model.preprocessing_ = None if header.preprocessing is None else Preprocessing.from_dict(header.preprocessing)
     except InputError:
@@ -65,6 +75,61 @@ def load_model(path: Path, estimators: dict[str, type], device: str) -> Any:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(f"{path} is damaged: its header and its tensors do not fit together ({error}).") from error
     return model
+
+
+def layers_to_file(layers: Sequence[Layer]) -> tuple[list[dict[str, Any]], Tensors]:
+    """Kernels, rounds and filters as JSON and tensors."""
+    entries, tensors = [], {}
+    for number, layer in enumerate(layers):
+        records = [record_of(round_) for round_ in layer.rounds]
+        entries.append({"kernel": describe(layer.kernel), "activation": layer.activation, "rounds": records})
+        for round_ in layer.rounds:
+            for name in ROUND_TENSORS:
+                tensors[f"{name}.{number}.{round_.iteration}"] = getattr(round_, name)
+        if layer.filters is not None:
+            tensors[f"filters.{number}"] = layer.filters
+    return entries, tensors
+
+
+def layers_from_file(
+    entries: Sequence[dict[str, Any]], tensors: Tensors, outputs: int | None, keep: Keep
+) -> list[Layer]:
+    """The layers that `layers_to_file` wrote.
+
+    Args:
+        entries: the JSON part.
+        tensors: the tensors, with the training images `x_fit`.
+        outputs: how many outputs there must be; None for any number.
+        keep: which round of each layer is kept.
+
+    Raises:
+        ValueError: if shapes do not fit together.
+        KeyError: if something is missing.
+    """
+    n, channels = tensors["x_fit"].shape[:2]
+    layers = []
+    for number, entry in enumerate(entries):
+        kernel = from_description(entry["kernel"])
+        d = channels * kernel.window.size**2
+        layer = Layer(kernel, keep, activation=entry["activation"])
+        for record in entry["rounds"]:
+            metric, coef, amplitude = (tensors[f"{name}.{number}.{record['iteration']}"] for name in ROUND_TENSORS)
+            if metric.shape != (d, d) or coef.ndim != 2 or coef.shape != (n, outputs or coef.shape[1]):
+                raise ValueError(f"round {record['iteration']} does not fit {n} images with patches of {d} entries")
+            if amplitude.shape != coef.shape[1:]:
+                raise ValueError(
+                    f"round {record['iteration']} has {len(amplitude)} amplitudes for {coef.shape[1]} outputs"
+                )
+            layer.rounds.append(round_from_record(record, metric, coef, amplitude))
+        if not layer.rounds:
+            raise ValueError(f"layer {number} has no rounds")
+        if number + 1 < len(entries):
+            layer.filters = tensors[f"filters.{number}"]
+            channels = len(layer.filters)
+            if layer.filters.shape != (channels, d):
+                raise ValueError(f"the filters of layer {number} do not fit patches of {d} entries")
+        layers.append(layer)
+    return layers
 
 
 def labels_to_json(classes: np.ndarray) -> dict[str, Any]:
@@ -81,6 +146,8 @@ def labels_from_json(entry: dict[str, Any]) -> np.ndarray:
 def _to_json(value: Any) -> Any:
     if isinstance(value, slice):
         return {"slice": [_to_json(part) for part in (value.start, value.stop, value.step)]}
+    if isinstance(value, dict):
+        return {"weights": [[_to_json(label), _to_json(weight)] for label, weight in value.items()]}
     if isinstance(value, np.ndarray | np.generic | Tensor):
         return value.tolist()
     if isinstance(value, list | tuple):
@@ -97,4 +164,6 @@ def _to_json(value: Any) -> Any:
 def _from_json(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"slice"}:
         return slice(*value["slice"])
+    if isinstance(value, dict) and set(value) == {"weights"}:
+        return dict(value["weights"])
     return tuple(value) if isinstance(value, list) else value

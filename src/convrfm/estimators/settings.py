@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int, Shaped
+from sklearn.model_selection import check_cv
 from torch import Tensor
 
 from ..errors import InputError
@@ -14,7 +15,7 @@ from ..errors import InputError
 DEFAULT_RIDGES = tuple(float(r) for r in np.logspace(-8, 0, 17))
 
 
-def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
+def check_choice(name: str, value: object, allowed: Sequence[str | None]) -> None:
     """Raise `InputError` unless the value is one of a few words."""
     if value not in allowed:
         raise InputError(f"{name} must be one of {tuple(allowed)}; got {value!r}.")
@@ -40,14 +41,88 @@ def check_positive(name: str, value: Any) -> None:
         raise InputError(f"{name} must be a positive, finite number; got {value!r}.")
 
 
-def check_selection(choose_on: str, selection: object) -> None:
-    """Raise `InputError` where a selection set is missing, or given and not asked for."""
+def check_count(name: str, value: object) -> None:
+    """Raise `InputError` unless the value is an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise InputError(f"{name} must be an integer of at least 1; got {value!r}.")
+
+
+def check_judge(choose_on: str, cv: object, selection: object) -> None:
+    """Raise `InputError` where a selection set is missing, or given and not asked for, or not alone."""
     if (choose_on == "selection") != (selection is not None):
         raise InputError(
             'with choose_on="selection" (presets "paper" and "code-2023") ridge and round are chosen on images '
             'of their own: fit(x, y, selection=(x_s, y_s)); with choose_on="loo" none may be given. Got '
             f"choose_on={choose_on!r} and {'no' if selection is None else 'a'} selection set."
         )
+    if cv is not None and selection is not None:
+        raise InputError('choose by cross-validation or on a selection set, not both: pass cv=None or choose_on="loo".')
+
+
+def check_weights(sample_weight: Any, n: int) -> Float[np.ndarray, " n"] | None:
+    """The weight of every image as float64, or None for 1.
+
+    Raises:
+        InputError: unless there is one finite weight for each image, none negative and not all zero.
+    """
+    if sample_weight is None:
+        return None
+    try:
+        weights = np.asarray(sample_weight.cpu() if isinstance(sample_weight, Tensor) else sample_weight, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"sample_weight must be numbers, ({n},); {error}.") from error
+    if weights.ndim == 0:
+        weights = np.full(n, weights)
+    if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise InputError(
+            f"sample_weight must be ({n},), finite, not negative and not all zero; got shape {weights.shape}, from "
+            f"{weights.min() if weights.size else 'nothing'} on."
+        )
+    return weights
+
+
+def group_numbers(groups: Any, n: int) -> Int[np.ndarray, " n"] | None:
+    """Groups of any labels as numbers from 0, or None.
+
+    Raises:
+        InputError: unless there is one group for each image, and two groups at least.
+    """
+    if groups is None:
+        return None
+    labels = np.asarray(groups.cpu() if isinstance(groups, Tensor) else groups)
+    if labels.shape != (n,):
+        raise InputError(f"groups must be ({n},), one for each image; got {labels.shape}.")
+    numbers = np.unique(labels, return_inverse=True)[1]
+    if numbers.max() == 0:
+        raise InputError("groups must be at least two, since one is left out at a time; all images are of one.")
+    return numbers
+
+
+def fold_indices(
+    cv: Any, labels: Shaped[np.ndarray, "n *k"], groups: Int[np.ndarray, " n"] | None, *, classify: bool
+) -> list[Int[np.ndarray, " m"]]:
+    """The images that each fold holds out; none without `cv`.
+
+    Raises:
+        InputError: unless `cv` is a number of folds or a splitter, and every image is held out once.
+    """
+    if cv is None:
+        return []
+    try:
+        splitter = check_cv(cv, labels, classifier=classify)
+        folds = [held_out for _, held_out in splitter.split(labels, labels, groups)]
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"cv must be None, a number of folds, or a splitter for these labels; got {cv!r}: {error}"
+        ) from error
+    if not np.array_equal(np.sort(np.concatenate(folds)), np.arange(len(labels))):
+        raise InputError(f"cv must hold out every image once, as KFold does; got {cv!r}.")
+    return folds
+
+
+def several(value: Any) -> list[Any]:
+    """A list of candidates, of one where one was given."""
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def ridge_candidates(ridge: Any) -> tuple[float, ...]:
@@ -65,8 +140,8 @@ def ridge_candidates(ridge: Any) -> tuple[float, ...]:
     return tuple(float(r) for r in ridges)
 
 
-def agop_indices(wanted: Any, n: int, random_state: int | None) -> Int[Tensor, " m"]:
-    """The training images at which gradients are taken.
+def agop_indices(wanted: Any, n: int, random_state: int | None) -> Int[Tensor, " m"] | None:
+    """The training images at which gradients are taken; None for all.
 
     Args:
         wanted: None for all, a number of images to be drawn, or a slice or array of indices.
@@ -74,7 +149,7 @@ def agop_indices(wanted: Any, n: int, random_state: int | None) -> Int[Tensor, "
         random_state: seed of the draw.
     """
     if wanted is None:
-        return torch.arange(n)
+        return None
     if isinstance(wanted, int | np.integer) and not isinstance(wanted, bool):
         if not 1 <= wanted <= n:
             raise InputError(f"agop_samples must lie between 1 and the {n} training images; got {wanted}.")

@@ -29,11 +29,18 @@ def one_hot(codes: np.ndarray, n_classes: int) -> Float[Tensor, "n k"]:
     return torch.nn.functional.one_hot(torch.as_tensor(codes), n_classes).double()
 
 
-def quality(predictions: Float[Tensor, "n k"], targets: Float[Tensor, "n k"], *, classify: bool) -> Quality:
-    """Accuracy of the largest output where `classify`, and the mean squared error."""
-    error = float((predictions - targets).square().mean())
-    hits = (predictions.argmax(1) == targets.argmax(1)).double().mean()
-    return Quality(float(hits) if classify else None, error)
+def quality(
+    predictions: Float[Tensor, "n k"],
+    targets: Float[Tensor, "n k"],
+    weights: Float[Tensor, " n"] | None,
+    *,
+    classify: bool,
+) -> Quality:
+    """Accuracy of the largest output where `classify`, and the mean squared error; means weighted by image."""
+    errors = (predictions - targets).square().mean(1)
+    hits = (predictions.argmax(1) == targets.argmax(1)).double()
+    shares = torch.full_like(errors, 1 / len(errors)) if weights is None else weights / weights.sum()
+    return Quality(float(shares @ hits) if classify else None, float(shares @ errors))
 
 
 def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

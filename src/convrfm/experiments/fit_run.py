@@ -62,7 +62,7 @@ def write_run(
         "classes": [str(c) for c in model.classes_],
         "notes": list(data.notes),
         "settings": dict(settings),
-        "kernel": describe(model.kernel),
+        "kernel": describe(model.kernel_),
         "preprocessing": data.preprocessing.to_dict(),
         "versions": versions(),
     }
@@ -93,7 +93,7 @@ def fit_record(
 ) -> FitRecord:
     """What the report shows of a run."""
     samples = data.x_test[sample_indices(data.y_test)]
-    q = model.kernel.window.size
+    q = model.kernel_.window.size
     return FitRecord(
         title=f"ConvRFM on {settings['data']}",
         task="classification",
@@ -120,7 +120,7 @@ def fit_record(
 
 def patch_norms(images: Float[np.ndarray, "n c h w"], model: ConvRFMClassifier) -> Float[np.ndarray, "n rows cols"]:
     """|x[u]| at every position: the feature map of the identity."""
-    patches = unfold_patches(torch.tensor(images), model.kernel.window)
+    patches = unfold_patches(torch.tensor(images), model.kernel_.window)
     return patches.norm(dim=1).numpy()
 
 

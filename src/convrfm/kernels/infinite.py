@@ -169,7 +169,8 @@ class InfiniteWidthKernel(PatchKernel):
     ) -> "_EmbeddedBlocks":
         return _EmbeddedBlocks(self, x, factor, engine, with_patches, outputs)
 
-    def _check_grid(self, height: int, width: int) -> None:
+    def check_image_size(self, height: int, width: int) -> None:
+        """Raise `InputError` for images too small for the kernel."""
         self.architecture.grids(height, width)
 
 

@@ -76,6 +76,7 @@ class PatchKernel(ABC):
         dual_coef: Tensor,
         *,
         feature_matrix: Tensor | None = None,
+        weights: Tensor | None = None,
         probes: int | None = None,
         generator: torch.Generator | None = None,
         progress: Progress | None = None,
@@ -87,13 +88,14 @@ class PatchKernel(ABC):
             z: the training images.
             dual_coef: `(m, k)`, one column for each output.
             feature_matrix: the metric M of the kernel, `(d, d)`; None for the identity.
+            weights: of the images of x in the mean, `(n,)`, not negative; None for equal ones.
             probes: None for the exact sum over outputs, or how many random-sign mixtures of outputs estimate it without
                 bias; worthwhile where k is large.
             generator: draws the signs; required with `probes`.
             progress: called with the number of tiles done and of all tiles.
 
         Returns:
-            `(d, d)`: the mean over images, the sum over positions and outputs, of gradient times its transpose.
+            `(d, d)`: the (weighted) mean over images, the sum over positions and outputs, of gradient times its transpose.
         """
         factor = self._check(x, z, feature_matrix, dual_coef)
         if probes is not None:
@@ -102,7 +104,10 @@ class PatchKernel(ABC):
                     "probes must be at least 1 and needs a generator: generator=torch.Generator().manual_seed(0)."
                 )
             dual_coef = random_sign_outputs(dual_coef, probes, generator)
-        inner = sum(map(sum_of_outer_products, self._patch_bars(x, z, dual_coef, factor, progress)))
+        blocks_of_x = self._patch_bars(x, z, dual_coef, factor, progress)
+        if weights is not None:
+            blocks_of_x = _weighted(blocks_of_x, _mean_one(weights, x).sqrt())
+        inner = sum(map(sum_of_outer_products, blocks_of_x))
         assert isinstance(inner, Tensor)
         inner = inner * (self._scale(x) ** 2 / len(x))
         return inner if factor is None else factor.T @ inner @ factor
@@ -118,7 +123,7 @@ class PatchKernel(ABC):
         """The factor that `_patch_bars` leaves out."""
 
     @abstractmethod
-    def _check_grid(self, height: int, width: int) -> None:
+    def check_image_size(self, height: int, width: int) -> None:
         """Raise `InputError` for images too small for the kernel."""
 
     @property
@@ -134,7 +139,7 @@ class PatchKernel(ABC):
             check_images("z", z, like=x)
         if dual_coef is not None and z is None:
             raise InputError("z, the training images, is needed: got None. Pass x again if they are the same.")
-        self._check_grid(*x.shape[-2:])
+        self.check_image_size(*x.shape[-2:])
         if z is not None and dual_coef is not None and (dual_coef.ndim != 2 or len(dual_coef) != len(z)):
             raise InputError(
                 f"dual_coef must be ({len(z)}, k), one row for each image of z; got {tuple(dual_coef.shape)}."
@@ -149,6 +154,23 @@ class PatchKernel(ABC):
                 f"{tuple(feature_matrix.shape)}."
             )
         return psd_factor(feature_matrix, "feature_matrix", self.rank_tolerance)
+
+
+def _mean_one(weights: Tensor, x: Tensor) -> Float[Tensor, " n"]:
+    """The weights of images scaled to a mean of 1."""
+    if weights.shape != (len(x),) or not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
+        raise InputError(f"weights must be ({len(x)},), finite, not negative and not all zero; got {weights}.")
+    return (weights / weights.mean()).to(x)
+
+
+def _weighted(
+    blocks_of_x: Iterator[Float[Tensor, "positions n k r"]], factors: Float[Tensor, " m"]
+) -> Iterator[Float[Tensor, "positions n k r"]]:
+    """The blocks, every image times its factor."""
+    done = 0
+    for bars in blocks_of_x:
+        yield bars * factors[done : done + bars.shape[1], None, None]
+        done += bars.shape[1]
 
 
 def check_numerics(budget: object, rank_tolerance: object) -> None:

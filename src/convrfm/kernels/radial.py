@@ -118,7 +118,8 @@ class RadialKernel(PatchKernel):
         rows, cols = (self.window.output_length(length) for length in x.shape[-2:])
         return 1 / (rows * cols)
 
-    def _check_grid(self, height: int, width: int) -> None:
+    def check_image_size(self, height: int, width: int) -> None:
+        """Raise `InputError` for images too small for the kernel."""
         for length in (height, width):
             self.window.output_length(length)
 

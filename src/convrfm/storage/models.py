@@ -13,7 +13,7 @@ from ..errors import ModelFileError
 from .atomic import written_whole
 
 FORMAT = "convrfm-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _KEY = "convrfm"
 
 
@@ -26,8 +26,7 @@ class ModelHeader(BaseModel):
         library_version: the convrfm that wrote it.
         estimator: the class's name.
         parameters: the constructor's, as JSON.
-        kernel: the kernel's description.
-        learned: classes, history and the like, as JSON.
+        learned: layers with the descriptions of their kernels, classes, history and the like, as JSON.
         preprocessing: how raw pictures became images, or None.
     """
 
@@ -38,7 +37,6 @@ class ModelHeader(BaseModel):
     library_version: str
     estimator: str
     parameters: dict[str, Any]
-    kernel: dict[str, Any]
     learned: dict[str, Any]
     preprocessing: dict[str, Any] | None
 
@@ -54,7 +52,7 @@ def read_model(path: Path) -> tuple[ModelHeader, dict[str, Float[Tensor, "..."]]
     """Read a file that `write_model` wrote.
 
     Raises:
-        ModelFileError: if it is missing, damaged, not a convrfm model, or of a format from the future.
+        ModelFileError: if it is missing, damaged, not a convrfm model, or of another format version.
     """
     if not path.is_file():
         raise ModelFileError(
@@ -76,10 +74,9 @@ def read_model(path: Path) -> tuple[ModelHeader, dict[str, Float[Tensor, "..."]]
         header = ModelHeader.model_validate_json(metadata[_KEY])
     except ValidationError as error:
         raise ModelFileError(f"the header of {path} is damaged: {error}") from error
-    if header.format != FORMAT or not 1 <= header.format_version <= FORMAT_VERSION:
+    if header.format != FORMAT or header.format_version != FORMAT_VERSION:
         raise ModelFileError(
-            f"{path} has format {header.format!r} version {header.format_version}; this convrfm reads {FORMAT!r} up "
-            f"to version "
-            f"{FORMAT_VERSION}. Upgrade convrfm."
+            f"{path} has format {header.format!r} version {header.format_version}; this convrfm reads {FORMAT!r} version "
+            f"{FORMAT_VERSION}. It was written by convrfm {header.library_version}: use that one, or fit again."
         )
     return header, tensors

@@ -1,0 +1,90 @@
+"""Kernel regression of one-hot labels as a scikit-learn classifier."""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from torch import Tensor
+
+from ..datasets import check_labels
+from ..errors import InputError
+from .machine import Array, RecursiveFeatureMachine, Values, Weights
+from .saving import Tensors, labels_from_json, labels_to_json
+from .targets import encode_labels, one_hot
+
+
+@dataclass(eq=False, repr=False)
+class Classifier(ClassifierMixin, RecursiveFeatureMachine):
+    """Labels in, labels and probabilities out; see `ConvRFMClassifier`."""
+
+    _: KW_ONLY
+    class_weight: dict[Any, float] | Literal["balanced"] | None = None
+
+    _classify: ClassVar[bool] = True
+
+    def decision_function(self, x: Array) -> Array:
+        """The outputs, `(n, k)`; for two classes `(n,)`: that of `classes_[1]` minus that of `classes_[0]`."""
+        outputs = self._kept_outputs(x)
+        return self._like(outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs, x)
+
+    def predict_proba(self, x: Array) -> Array:
+        """Probabilities of the classes, `(n, k)`: softmax(outputs / temperature_).
+
+        The temperature makes held-out training labels likeliest: by leave-one-out, or by cross-validation where `cv` is
+        given. Leave-one-out is optimistic after round 0, because M has seen every label; `cv` is not.
+        """
+        return self._like(torch.softmax(self._kept_outputs(x) / self.temperature_, 1), x)
+
+    def score(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
+        """The fraction of right predictions."""
+        return float(super().score(x, check_labels(y, len(x)), sample_weight))
+
+    @property
+    def temperature_(self) -> float:
+        """What outputs are divided by before the softmax of `predict_proba`."""
+        self._check_is_fitted()
+        temperature = self.layers_[-1].kept.temperature
+        assert temperature is not None
+        return temperature
+
+    def _check_y(self, y: Array, n: int) -> Values:
+        return check_labels(y, n)
+
+    def _encode(self, values: Values) -> tuple[Float[Tensor, "n k"], dict[str, Any]]:
+        classes, codes = encode_labels(values)
+        return one_hot(codes, len(classes)), {"classes_": classes}
+
+    def _targets_of(self, values: Values, learned: dict[str, Any]) -> Float[Tensor, "n k"]:
+        classes = learned["classes_"]
+        unknown = np.setdiff1d(values, classes)
+        if len(unknown):
+            raise InputError(f"the selection set holds labels that the training set lacks: {unknown[:5].tolist()}.")
+        return one_hot(np.searchsorted(classes, values), len(classes))
+
+    def _image_weights(self, values: Values, sample_weight: Weights | None) -> Weights | None:
+        if self.class_weight is None:
+            return sample_weight
+        try:
+            by_class = compute_sample_weight(self.class_weight, values)
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f'class_weight must be None, "balanced", or a weight for each class; got {self.class_weight!r}: {error}'
+            ) from error
+        if not (np.isfinite(by_class).all() and (by_class > 0).all()):
+            raise InputError(f"class_weight must be positive and finite for every class; got {self.class_weight!r}.")
+        return by_class if sample_weight is None else by_class * sample_weight
+
+    def _learned(self) -> tuple[dict[str, Any], Tensors]:
+        learned, tensors = super()._learned()
+        return learned | {"classes": labels_to_json(self.classes_)}, tensors
+
+    def _restore(self, learned: dict[str, Any], tensors: Tensors, outputs: int | None = None) -> None:
+        self.classes_ = labels_from_json(learned["classes"])
+        super()._restore(learned, tensors, len(self.classes_))
+
+    def _decide(self, outputs: Array) -> Array:
+        return self.classes_[np.asarray(outputs.argmax(1).cpu() if isinstance(outputs, Tensor) else outputs.argmax(1))]

@@ -1,0 +1,143 @@
+"""Deep ConvRFM (Algorithm 2 of the paper) as scikit-learn estimators on images."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from ..errors import InputError
+from ..kernels import vanilla_ntk
+from ..maths.random_filters import Activation
+from .classification import Classifier
+from .layers import FilterDraw
+from .machine import Array, RecursiveFeatureMachine
+from .problem import PatchKernel
+from .regression import Regressor
+from .rounds import Round
+from .settings import check_choice, check_count, check_kernel, several
+
+KernelFamily = Callable[[int], PatchKernel]
+
+
+@dataclass(frozen=True)
+class FittedFamily:
+    """The kernels of a fitted model as a family: what a loaded model has for its `kernel_family`."""
+
+    kernels: tuple[PatchKernel, ...]
+
+    def __call__(self, depth: int) -> PatchKernel:
+        """The kernel of this depth."""
+        if not 1 <= depth <= len(self.kernels):
+            raise InputError(f"a loaded model knows its kernels up to depth {len(self.kernels)}; got {depth}.")
+        return self.kernels[-depth]
+
+
+@dataclass(eq=False, repr=False)
+class DeepConvRFM(RecursiveFeatureMachine):
+    """Layers of rounds, joined by random features drawn from the learned metrics."""
+
+    kernel_family: KernelFamily | Sequence[KernelFamily] = vanilla_ntk
+    _: KW_ONLY
+    depth: int | Sequence[int] = 3
+    n_filters: int = 64
+    activation: Activation = "relu"
+
+    _deep: ClassVar[bool] = True
+
+    def _candidates(self, shape: Sequence[int]) -> list[tuple[PatchKernel, ...]]:
+        check_count("n_filters", self.n_filters)
+        check_choice("activation", self.activation, ("relu", None))
+        depths = several(self.depth)
+        for depth in depths:
+            check_count("depth", depth)
+        families = several(self.kernel_family)
+        return [_kernels(family, depth, shape, self.n_filters) for family in families for depth in depths]
+
+    @staticmethod
+    def _parameters_of(kernels: Sequence[PatchKernel]) -> dict[str, Any]:
+        return {"kernel_family": FittedFamily(tuple(kernels)), "depth": len(kernels)}
+
+    def _draw(self) -> FilterDraw | None:
+        seeds = np.random.SeedSequence(self.random_state).spawn(max(several(self.depth)))
+        return FilterDraw(self.n_filters, self.activation, seeds)
+
+    def _stages(self) -> list[tuple[int, Round]]:
+        return [(0, self.layers_[0].rounds[0]), *((number, layer.kept) for number, layer in enumerate(self.layers_))]
+
+    def _expose(self, as_given: Callable[[Tensor], Array]) -> None:
+        super()._expose(as_given)
+        self.kernels_ = [layer.kernel for layer in self.layers_]
+        self.best_iterations_ = [layer.kept.iteration for layer in self.layers_]
+        self.feature_matrices_ = [as_given(layer.kept.feature_matrix) for layer in self.layers_]
+        self.filters_ = [as_given(layer.filters) for layer in self.layers_ if layer.filters is not None]
+
+
+@dataclass(eq=False, repr=False)
+class DeepConvRFMClassifier(Classifier, DeepConvRFM):
+    """Deep ConvRFM: layer by layer, ConvRFM, then random features drawn from the metric that it learned.
+
+    Layer l is ConvRFM with the kernel `kernel_family(depth - l + 1)` on the images as they arrive there. Its kept metric M
+    gives `n_filters` filters, M^(1/2) times standard normal vectors; activation(filters * x) are the images of the next
+    layer (Algorithm 2 of the paper, where the kernel loses a layer whenever the features gain one). The last layer's
+    regression predicts. Every layer's round is chosen greedily by leave-one-out, as in `ConvRFMClassifier`.
+
+    Cost: that of `depth` ConvRFMs; from the second layer on a patch has d = n_filters q^2 entries, and the first layer's
+    products (d numbers for each position and pair) dominate. Memory: the transformed images of one layer,
+    n n_filters h w numbers, beside the kernel matrix; twice that while a layer is drawn.
+
+    Args:
+        kernel_family: from a depth to a kernel, such as `kernels.vanilla_ntk`; or several: the best is kept.
+        depth: how many layers; or several: the best is kept.
+        n_filters: filters of each layer.
+        activation: "relu", or None.
+        random_state: seed of the filters, layer by layer, and of the draw of `agop_samples`.
+
+    The other parameters are those of `ConvRFMClassifier`, for every layer.
+
+    Attributes:
+        feature_matrices_: M of every layer, `(d, d)` each.
+        filters_: `(n_filters, d)` between layers, with patches flattened as `Conv2d.weight.reshape(k, -1)`.
+        best_iterations_: the kept round of every layer.
+        kernels_: the kernel of every layer.
+        layers_: every layer with all of its rounds.
+        dual_coef_, ridge_: of the last layer's kept round.
+        history_: as in `ConvRFMClassifier`; a record has its layer, from 1.
+        temperature_, classes_, x_fit_, preprocessing_: as in `ConvRFMClassifier`.
+
+    Example:
+        >>> from convrfm import datasets
+        >>> x, y = datasets.star(20, generator=np.random.default_rng(0))
+        >>> model = DeepConvRFMClassifier(depth=2, n_filters=8, n_iterations=1).fit(x, y)
+        >>> [m.shape for m in model.feature_matrices_]
+        [(27, 27), (72, 72)]
+    """
+
+
+@dataclass(eq=False, repr=False)
+class DeepConvRFMRegressor(Regressor, DeepConvRFM):
+    """Deep ConvRFM for targets `(n,)` or `(n, k)`; see `DeepConvRFMClassifier` and `ConvRFMRegressor`."""
+
+
+def _kernels(family: KernelFamily, depth: int, shape: Sequence[int], n_filters: int) -> tuple[PatchKernel, ...]:
+    """The kernel of every layer; raises `InputError` where the images become too small."""
+    if not callable(family) or hasattr(family, "agop"):
+        raise InputError(
+            f"kernel_family must take a depth and give a kernel, such as kernels.vanilla_ntk; got {family!r}."
+        )
+    kernels = []
+    height, width = shape[-2:]
+    for number in range(1, depth + 1):
+        kernel = family(depth - number + 1)
+        check_kernel(kernel)
+        try:
+            kernel.check_image_size(height, width)
+            height, width = (kernel.window.output_length(length) for length in (height, width))
+        except InputError as error:
+            raise InputError(
+                f"images of {shape[-2]} x {shape[-1]} cannot carry depth {depth}: layer {number} gets {height} x {width}. "
+                f"Use a smaller depth. {error}"
+            ) from error
+        kernels.append(kernel)
+    return tuple(kernels)
