@@ -169,12 +169,18 @@ def _contract(
     dual_coef: Float[Tensor, "n_z k"],
     total: Float[Tensor, "positions n_x k r"],
 ) -> None:
-    """Add the sum over images i of S_bars[u, x, i] dual_coef[i, o] patches[u, i] to `total`, all outputs o at once."""
-    _, n_z, r = patches.shape
-    k = dual_coef.shape[1]
-    for part in blocks(len(patches), CHUNK_BYTES // (n_z * k * r * patches.element_size())):
-        weighted = (patches[part, :, None] * dual_coef[:, :, None]).flatten(2)
-        total[part].view(-1, total.shape[1], k * r).baddbmm_(S_bars[part], weighted)
+    """Add the sum over images i of S_bars[u, x, i] dual_coef[i, o] patches[u, i] to `total`, all outputs o at once.
+
+    The coefficients multiply whichever side is smaller: the patches, or the adjoints.
+    """
+    n_x, (_, n_z, r), k = S_bars.shape[1], patches.shape, dual_coef.shape[1]
+    for part in blocks(len(patches), CHUNK_BYTES // (n_z * k * min(n_x, r) * patches.element_size())):
+        if n_x < r:
+            weighted = (S_bars[part, :, None] * dual_coef.T).flatten(1, 2)
+            total[part].view(-1, n_x * k, r).baddbmm_(weighted, patches[part])
+        else:
+            weighted = (patches[part, :, None] * dual_coef[:, :, None]).flatten(2)
+            total[part].view(-1, n_x, k * r).baddbmm_(S_bars[part], weighted)
 
 
 def _pair_blocks(
