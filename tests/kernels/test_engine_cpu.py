@@ -47,6 +47,28 @@ ARCHITECTURES = {
         Flatten(),
     ),
     "coupled": Architecture(Conv(3), kernels.Erf(), Conv(3, 1.0, 0.1), kernels.GELU(), kernels.GlobalAvgPool()),
+    "pool-circular": Architecture(
+        Conv(3, 1.2, 0.1, "circular"),
+        ReLU(),
+        kernels.AvgPool(2),
+        Conv(3, 1.1, 0.2, "circular"),
+        kernels.GELU(),
+        kernels.GlobalAvgPool(),
+    ),
+    "pool-strided": Architecture(
+        Conv(3, 1.2, 0.1, "same", 2), ReLU(), Conv(3, 1.1, 0.1, "circular", 2), ReLU(), kernels.GlobalAvgPool()
+    ),
+    "pool-everything": Architecture(
+        Conv(3, 1.2, 0.1, "circular"),
+        ReLU(),
+        Conv(3, 1.0, 0.1, "same", 3),
+        kernels.AvgPool(2),
+        kernels.LeakyReLU(0.2),
+        Conv(1),
+        kernels.Erf(),
+        Flatten(),
+    ),
+    "pool-linear": Architecture(Conv(3, 1.2, 0.1, "same"), kernels.AvgPool(2), Conv(3), kernels.GlobalAvgPool()),
     "no-activation": Architecture(Conv(3, 1.2, 0.3), Flatten()),
 }
 CASES = {
@@ -132,16 +154,17 @@ def test_more_outputs_than_lanes() -> None:
 
 
 @every_dtype
-def test_coincident_images_have_the_midpoint_gradient(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("name", ["vanilla-3-NTK", "pool-NTK", "pool-circular-NTK", "pool-strided-NTK"])
+def test_coincident_images_have_the_midpoint_gradient(name: str, dtype: torch.dtype) -> None:
     x, coef = images(6, 1, dtype), coefficients(6, 2, dtype)
-    fast, slow = both(CASES["vanilla-3-NTK"])
+    fast, slow = both(CASES[name])
     tolerance = 1e-7 if dtype == torch.float64 else 2e-3
     expected = slow.patch_gradients(x.double(), x.double(), coef.double())
     found = fast.patch_gradients(x, x, coef).double()
     assert float((found - expected).abs().max()) < tolerance * float(expected.abs().max())
 
 
-@pytest.mark.parametrize("name", ["vanilla-3-NTK", "same-NTK", "erf-gelu-NTK"])
+@pytest.mark.parametrize("name", ["vanilla-3-NTK", "same-NTK", "erf-gelu-NTK", "pool-NTK", "coupled-NTK"])
 def test_zero_patches_have_no_direction(name: str) -> None:
     x, z, coef = images(3, 1), images(4, 2), coefficients(4, 2)
     x[0] = 0
@@ -154,10 +177,12 @@ def test_zero_patches_have_no_direction(name: str) -> None:
     assert torch.isfinite(fast(x, z)).all()
 
 
+@pytest.mark.parametrize("readout", [Flatten(), kernels.GlobalAvgPool()], ids=["flatten", "mean"])
 @pytest.mark.parametrize("size", [3, 4])
-def test_one_position_is_enough(size: int) -> None:
+def test_one_position_is_enough(size: int, readout: Flatten | kernels.GlobalAvgPool) -> None:
     """q = h, and a last grid of one pixel."""
-    architecture = Architecture(*kernels.vanilla(1, size).layers) if size == 4 else kernels.vanilla(2, 2)
+    vanilla = kernels.vanilla(1, size) if size == 4 else kernels.vanilla(2, 2)
+    architecture = Architecture(*vanilla.layers[:-1], readout)
     fast, slow = both(kernels.NTK(architecture))
     side = 4 if size == 4 else 3
     x, z, coef = (images(3, 1, shape=(1, side, side)), images(2, 2, shape=(1, side, side)), coefficients(2, 2))
@@ -187,6 +212,29 @@ def test_results_do_not_depend_on_tiles_or_threads(budget: int, threads: int) ->
         torch.testing.assert_close(bounded.agop(x, z, coef), A, rtol=1e-5, atol=1e-6)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", ["pool-NTK", "pool-everything-NTK"])
+@pytest.mark.parametrize("budget", [1 << 29, 1 << 16])
+def test_pooled_results_do_not_depend_on_tiles_or_threads(name: str, budget: int) -> None:
+    kernel = replace(CASES[name], engine="cpu")
+    x, z, coef = images(5, 1), images(40, 2), coefficients(40, 2)
+    K, A = kernel(x, z), kernel.agop(x, z, coef)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        bounded = replace(kernel, memory_budget=budget)
+        torch.testing.assert_close(bounded(x, z), K, rtol=1e-13, atol=0)
+        torch.testing.assert_close(bounded.agop(x, z, coef), A)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_myrtle_agrees_at_its_own_size() -> None:
+    fast, slow = both(kernels.NTK(kernels.myrtle(5)))
+    x, z = (images(n, n, torch.float32, (3, 32, 32)) for n in (1, 2))
+    coef = coefficients(2, 2, torch.float32)
+    assert_agree(fast.agop(x, z, coef), slow.agop(x, z, coef))
 
 
 def test_several_threads_may_call_at_once() -> None:
@@ -223,7 +271,5 @@ def test_auto_takes_the_first_engine_that_serves() -> None:
         choose_engine("auto", kernels.NTK(kernels.vanilla(1)).recursion, torch.device("meta"), torch.float32).name
         == "reference"
     )
-    circular = Architecture(Conv(3, padding="circular"), ReLU(), kernels.GlobalAvgPool())
-    assert choose_engine("auto", kernels.NTK(circular).recursion, cpu, torch.float32).name == "reference"
     with pytest.raises(InputError, match="runs on the CPU"):
         choose_engine("cpu", kernels.NTK(kernels.vanilla(1)).recursion, torch.device("meta"), torch.float32)

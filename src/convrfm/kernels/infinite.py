@@ -15,7 +15,7 @@ from .arrays import accepts_numpy
 from .engines.choice import choose_engine
 from .engines.protocol import Engine, Gradient
 from .patch_kernel import PatchKernel, Progress, check_numerics
-from .recursion import Embedding, Recursion, patch_entries, pull_back_variances
+from .recursion import Embedding, Recursion, patch_entries
 from .tiling import blocks
 
 EngineName = Literal["auto", "cuda", "cpu", "reference"]
@@ -161,7 +161,7 @@ class InfiniteWidthKernel(PatchKernel):
                 done += 1
                 if progress:
                     progress(done, len(left.blocks) * len(right.blocks))
-            pull_back_variances(recursion, a, total.variances, total.patches)
+            engine.add_own_gradient(recursion, a, total)
             yield total.patches
 
     def _embedded(
@@ -217,8 +217,7 @@ class _EmbeddedBlocks:
         d = patch_entries(kernel.recursion, x) if with_patches or factor is not None else 1
         kept = 4 * positions + 2 * x[0].numel() + (d * grids[0][0] * grids[0][1] if with_patches else 0)
         entries = kept + d * grids[0][0] * grids[0][1] * (2 + 3 * outputs)
-        if architecture.couples_positions:
-            entries += 4 * max(1, outputs) * max(rows * cols for rows, cols in [*grids, x.shape[-2:]]) ** 2
+        entries += engine.own_entries(kernel.recursion, (x.shape[2], x.shape[3]), outputs)
         half = kernel._budget // 2 // x.element_size()
         largest = LARGEST_GRADIENT if outputs else LARGEST_BLOCK
         self.blocks = blocks(len(x), min(largest, half // entries))

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...maths.dual_activations import PiecewiseLinear
 from ...maths.windows import Window
 from ..layers import Conv
-from ..recursion import Embedding, Recursion, embed, first_covariance, own_kernel, patch_entries
+from ..recursion import Embedding, Recursion, embed, first_covariance, own_kernel, patch_entries, pull_back_variances
 from ..tiling import tiles
 from .protocol import Gradient
 from .taps import transposed_taps, window_taps
@@ -78,6 +78,12 @@ class CudaEngine:
             for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):
                 bars = (q_bar @ dual_coef[cols]).permute(1, 2, 0)
                 sum_of_bars[rows] += bars.unflatten(2, sum_of_bars.shape[2:])
+
+    def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:  # noqa: D102
+        pull_back_variances(recursion, x, total.variances, total.patches)
+
+    def own_entries(self, recursion: Recursion, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
+        return 0
 
 
 @dataclass(frozen=True)

@@ -62,21 +62,21 @@ def pull_back(
 
 @inlined
 def spread_row(
-    step: Any, number: Any, bounds: Any, sources: Any, S_bar: Any, T_bar: Any, row: Any,
-    K_sum: Any, kT_sum: Any, K_bar: Any, kT_bar: Any,
+    number: Any, bounds: Any, sources: Any, S_bar: Any, T_bar: Any, place: Any, stride: Any,
+    table: Any, cols: Any, threes: Any, after: Any, K_sum: Any, kT_sum: Any, K_bar: Any, kT_bar: Any,
 ) -> None:  # fmt: skip
-    """Row `row` of the adjoints of K and T k0 in front of a window, from the fields after it."""
-    stride = item(step, OUT_COLS) * LANES
-    place = item(step, TO_ROW) + row
+    """A row of the adjoints of K and T k0 in front of a window, from the fields after it, `stride` numbers a row.
+
+    `place` is the row's in the window's transposed table, `table` that of its `cols` columns.
+    """
     first, stop = item(bounds, place * 3), item(bounds, place * 3 + 1)
     weight, gain = item(number, WEIGHT), item(number, GAIN)
     for p in range(0, stride, LANES):
         by_tangent = sum_of_slots(T_bar, p, sources, first, stop, stride)
         store(K_sum, p, (sum_of_slots(S_bar, p, sources, first, stop, stride) + by_tangent * gain) * weight)
         store(kT_sum, p, by_tangent * weight)
-    table, threes, after = item(step, TO_COL), item(step, TO_THREES), item(step, TO_THREES + 1)
-    sum_along_row(table, item(step, IN_COLS), threes, after, K_sum, bounds, sources, K_bar)
-    sum_along_row(table, item(step, IN_COLS), threes, after, kT_sum, bounds, sources, kT_bar)
+    sum_along_row(table, cols, threes, after, K_sum, bounds, sources, K_bar)
+    sum_along_row(table, cols, threes, after, kT_sum, bounds, sources, kT_bar)
 
 
 @inlined
@@ -123,7 +123,11 @@ def backward(
                     store(K_bar, p, broadcast(mean))
                     store(kT_bar, p, broadcast(mean) if tangent else zero(fields))
             else:
-                spread_row(step, number, bounds, sources, S_above, T_above, row, K_sum, kT_sum, K_bar, kT_bar)
+                spread_row(
+                    number, bounds, sources, S_above, T_above, item(step, TO_ROW) + row, item(step, OUT_COLS) * LANES,
+                    item(step, TO_COL), cols, item(step, TO_THREES), item(step, TO_THREES + 1),
+                    K_sum, kT_sum, K_bar, kT_bar,
+                )  # fmt: skip
             place = item(step, POSITION) + row * cols
             at = row * cols * LANES
             pull_back(

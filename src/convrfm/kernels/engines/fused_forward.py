@@ -130,15 +130,16 @@ def sum_of_slots(field: Any, at: Any, sources: Any, first: Any, stop: Any, strid
 
 @inlined
 def window_row(
-    step: Any, number: Any, tangent: Any, bounds: Any, sources: Any, S_sum: Any, T_sum: Any, row: Any,
+    number: Any, starts: Any, tangent: Any, bounds: Any, sources: Any, place: Any, stride: Any, S_sum: Any, T_sum: Any,
     S: Any, T: Any,
 ) -> None:  # fmt: skip
-    """Row `row` of S' and T' after the window of `step`, from the rows that have been summed along columns."""
-    stride = item(step, OUT_COLS) * LANES
-    place = item(step, BY_ROW) + row
-    first, stop = item(bounds, (place) * 3), item(bounds, (place) * 3 + 1)
+    """A row of S' and T' after a window, from the rows that have been summed along columns, `stride` numbers each.
+
+    `place` is the row's in the window's table; `starts` says that T is not there before the window.
+    """
+    first, stop = item(bounds, place * 3), item(bounds, place * 3 + 1)
     weight, bias, gain = item(number, WEIGHT), item(number, BIAS), item(number, GAIN)
-    if tangent and item(step, FAMILY) != START and stop - first == 3:
+    if tangent and not starts and stop - first == 3:
         a, b, c = item(sources, first) * stride, item(sources, first + 1) * stride, item(sources, first + 2) * stride
         for p in range(0, stride, LANES):
             s = (load(S_sum, a + p) + load(S_sum, b + p) + load(S_sum, c + p)) * weight + bias
@@ -149,7 +150,7 @@ def window_row(
     for p in range(0, stride, LANES):
         s = sum_of_slots(S_sum, p, sources, first, stop, stride) * weight + bias
         store(S, p, s)
-        if item(step, FAMILY) == START:
+        if starts:
             store(T, p, s)
         elif tangent:
             store(T, p, sum_of_slots(T_sum, p, sources, first, stop, stride) * weight + s * gain)
@@ -187,17 +188,9 @@ def forward(
                 level -= 1
                 continue
             window_row(
-                below,
-                ahead(number, -NUMBER),
-                tangent,
-                bounds,
-                sources,
-                ahead(S_sum, slot),
-                ahead(T_sum, slot),
-                row,
-                S,
-                T,
-            )
+                ahead(number, -NUMBER), item(below, FAMILY) == START, tangent, bounds, sources,
+                item(below, BY_ROW) + row, cols * LANES, ahead(S_sum, slot), ahead(T_sum, slot), S, T,
+            )  # fmt: skip
         else:
             for p in range(0, cols * LANES, LANES):
                 s = load(S1, row * cols * LANES + p)

@@ -72,6 +72,21 @@ class LaneEmbedding(Embedding):
         return tuple(_side_by_side(t.flatten(1)) for t in (self._planes(), *self._norms()))  # type: ignore[return-value]
 
     @cached_property
+    def patches_side_by_side(self) -> Float[Tensor, "blocks positions entries lanes"]:
+        """The embedded patches on the right, with zeros after the last entry up to a multiple of four."""
+        assert self.patches is not None
+        by_position = self.patches.flatten(2).transpose(1, 2)
+        entries = by_position.new_zeros(*by_position.shape[:2], by_position.shape[2] + -by_position.shape[2] % TOGETHER)
+        entries[:, :, : by_position.shape[2]] = by_position
+        padded = _padded(entries, LANES)
+        return padded.unflatten(0, (-1, LANES)).permute(0, 2, 3, 1).contiguous()
+
+    @property
+    def norms_of_an_image(self) -> int:
+        """How many variances an image has, over all activations."""
+        return sum(q[0].numel() for q in self.variances)
+
+    @cached_property
     def taps(self) -> Taps:
         """Where `left` finds the entries of `right`."""
         conv, grid = self.recursion.architecture.first, self.images.shape[-2:]

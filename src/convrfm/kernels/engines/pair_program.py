@@ -1,10 +1,14 @@
-"""A pooled architecture as flat arrays: stages between poolings, each a chain of steps on every offset of positions.
+"""A pooled architecture as flat arrays: stages between poolings, each a chain of steps on every line of pairs.
 
-Convolutions and activations act on the pairs (u, u + o) of each offset o on its own, as on equal positions; only
-pooling mixes neighbouring offsets. So a stage never holds its covariance of all pairs: it makes one offset's picture at
-a time, from the images or from the pooled covariance before it, and adds it to the pooled covariance after it.
+Along each axis, the pairs of places that a step meets are numbered line by line (see `axis_pairs`). A *picture* is the
+part of a stage's covariance on one line of row pairs and one line of column pairs. Convolutions and activations act on
+every picture on its own, as on equal positions; only pooling mixes them. So a stage never holds its covariance: it makes
+one picture at a time, from the images or from the pooled covariance before it, and adds it to the pooled covariance
+after it.
 """
 
+import itertools
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,119 +17,213 @@ import numpy.typing as npt
 
 from ..layers import AvgPool, Conv, Flatten
 from ..recursion import Recursion
+from .axis_pairs import (
+    Moved,
+    Pair,
+    all_pairs,
+    equal_pairs,
+    lengths_before,
+    met_pairs,
+    needed_pairs,
+    split_into_lines,
+)
 from .duals import START, family
-from .program import IDENTITY, Activation, Grid, Tables, gathered_places, run_of_threes
+from .program import Activation, Grid, Tables, run_of_threes, transposed_places
+
+Integers = npt.NDArray[np.int64]
+
+# Columns of steps; of pairs; of lines; of stages.
+STEP_FAMILY, POSITION, WIDTH, ROW_PAIRS, COL_PAIRS, STEP = range(6)
+U, V, RUN, TARGET, PAIR = range(5)
+COUNT, NUMBER_OF_FIRST, TABLE, THREES, THREES_END, KEPT, TO_TABLE, TO_THREES, TO_THREES_END, LINE = range(10)
+FIRST, ROW_LINES, COL_LINES, ACROSS, POOL, STORED, STAGE = range(7)
 
 
 class PairProgram(NamedTuple):
     """What compiled code is told of a pooled architecture.
 
     Attributes:
-        steps: for each step, its family, where its norms begin, and the columns of its grid.
+        steps: for each step, its family, where its norms begin, the columns of its grid, and where its pairs begin.
         numbers: for each step `(mean_square, jump, weight, bias, gain)`, as in `Program`.
-        rows: for each step and number of rows, the table of its windows, the rows after it, and how many it keeps.
-        cols: for each step and number of columns, the same table, the columns after it, and its run of threes.
-        bounds, sources: the tables, as in `Program`.
-        stages: for each stage, its first step, the rows and columns before it and after it, the pooling after it, and
-            where its covariance begins in the memory of pooled covariances.
-        offsets: for each offset of each stage, where its picture begins within that covariance.
+        row_pairs, col_pairs: for each pair of each step, its places, how many pairs lie side by side from here on, and
+            the number of the pair that it is pooled into.
+        row_lines, col_lines: for each step and line, how many pairs it has and the number of the first, the table of
+            the window after the step and its run of threes, how many rows the window needs at once, and the transposed
+            table and its run.
+        bounds, sources: the tables, as in `Program`, their places counted from the first pair of the line.
+        stages: for each stage, its first step, its lines of row and of column pairs, how many column pairs it starts
+            with, the size of the pooling after it, and where its covariance begins in the memory of pooled covariances.
+        partners: for each pair of columns of the first covariance, by u, its number and v.
+        partner_bounds: for each column u, where its partners begin, and where the last one's end.
         tangent: whether the NTK is meant.
-        diagonal: whether the readout compares equal positions only.
         mean: the readout's factor on the sum over positions.
         bias: what the readout adds.
     """
 
-    steps: npt.NDArray[np.int64]
+    steps: Integers
     numbers: npt.NDArray[np.floating]
-    rows: npt.NDArray[np.int64]
-    cols: npt.NDArray[np.int64]
-    bounds: npt.NDArray[np.int64]
-    sources: npt.NDArray[np.int64]
-    stages: npt.NDArray[np.int64]
-    offsets: npt.NDArray[np.int64]
+    row_pairs: Integers
+    row_lines: Integers
+    col_pairs: Integers
+    col_lines: Integers
+    bounds: Integers
+    sources: Integers
+    stages: Integers
+    partners: Integers
+    partner_bounds: Integers
     tangent: bool
-    diagonal: bool
     mean: np.floating
     bias: np.floating
 
+    @property
+    def first_covariance(self) -> int:
+        """The step in front of which the first covariance stands: behind the window on products of pixels."""
+        return int(self.steps[0, STEP_FAMILY] == START)
+
 
 Step = tuple[Activation | None, Conv | None]
+Stage = tuple[list[Step], AvgPool | None]
 
 
 @lru_cache
 def compiled_pair_program(recursion: Recursion, grid: Grid, dtype: np.dtype[Any], *, from_pixels: bool) -> PairProgram:
-    """The program of a pooled architecture on images of this many rows and columns."""
-    architecture = recursion.architecture
+    """The program of a pooled architecture on images of this many rows and columns; arguments as `compiled_program`."""
+    architecture, readout = recursion.architecture, recursion.architecture.readout
     at = grid if from_pixels else architecture.grids(*grid)[0]
-    tables, largest = Tables(), max(at)
+    stages = _stages(recursion, from_pixels=from_pixels)
+    layers = _moves(stages)
+    last = lengths_before(layers, at[0])[-1], lengths_before(layers, at[1])[-1]
+    met = equal_pairs if isinstance(readout, Flatten) else all_pairs
+    tables = Tables()
+    rows = _Axis(layers, at[0], met(last[0]), tables, in_turn=True)
+    cols = _Axis(layers, at[1], met(last[1]), tables, in_turn=False)
+
     steps: list[tuple[int, ...]] = []
     numbers: list[tuple[float, ...]] = []
-    row_tables, col_tables, stages = [], [], []
-    offsets: list[list[int]] = []
-    position, stored = 0, 0
-    for pool, chain in _stages(recursion, from_pixels=from_pixels):
-        before, first = at, len(steps)
+    described, position, stored = [], 0, 0
+    for chain, pool in stages:
+        first = len(steps)
+        across = cols.counts[first]
+        size = 0 if pool is None else pool.size
+        described.append((first, len(rows.levels[first]), len(cols.levels[first]), across, size, stored))
+        stored += rows.counts[first] * across if first else 0
         for activation, conv in chain:
-            window = IDENTITY if conv is None else conv.window
+            step = len(steps)
             kind, mean_square, jump = family(activation)
-            steps.append((START if from_pixels and not steps else kind, position, at[1]))
-            weight = (1.0 if conv is None else conv.weight_std**2) / window.size**2
+            kind = START if from_pixels and not steps else kind
+            steps.append((kind, position, cols.lengths[step], rows.starts[step], cols.starts[step]))
+            weight = 1.0 if conv is None else (conv.weight_std / conv.size) ** 2
             bias, gain = (0.0, 0.0) if conv is None else (conv.bias_std**2, 1.0)
             numbers.append((mean_square, jump, weight, bias, gain))
-            by_row, by_col = [(0, 0, 0)], [(0, 0, 0, 0)]
-            for length in range(1, largest + 1):
-                fits = window.padding != "valid" or length >= window.size
-                gathered = gathered_places(window, length) if fits else []
-                kept = min(window.size, length)
-                by_row.append((tables.add(gathered, kept), len(gathered), kept))
-                by_col.append((tables.add(gathered), len(gathered), *run_of_threes(gathered)))
-            row_tables.append(by_row)
-            col_tables.append(by_col)
-            position += 0 if activation is None else at[0] * at[1]
-            at = (window.output_length(at[0]), window.output_length(at[1]))
-        size = 0 if pool is None else pool.size
-        stages.append((first, *before, *at, size, stored))
-        stored += (before[0] * before[1]) ** 2 if len(stages) > 1 else 0
-        offsets.append(_starts(*before))
-        if pool is not None:
-            at = (pool.window.output_length(at[0]), pool.window.output_length(at[1]))
-    widest = max(map(len, offsets))
-    readout, count = architecture.readout, at[0] * at[1]
-    diagonal = isinstance(readout, Flatten)
-    stages.append((len(steps), 0, 0, 0, 0, 0, stored))
+            position += 0 if activation is None else rows.lengths[step] * cols.lengths[step]
+    described.append((len(steps), 0, 0, 0, 0, stored))
+
+    first_pairs = list(itertools.chain(*cols.levels[int(from_pixels)]))
+    by_u = sorted(range(len(first_pairs)), key=first_pairs.__getitem__)
+    count = last[0] * last[1]
     return PairProgram(
         np.array(steps, dtype=np.int64),
         np.array(numbers, dtype=dtype),
-        np.array(row_tables, dtype=np.int64),
-        np.array(col_tables, dtype=np.int64),
+        *rows.arrays(),
+        *cols.arrays(),
         np.array(tables.bounds, dtype=np.int64),
         np.array(tables.sources, dtype=np.int64),
-        np.array(stages, dtype=np.int64),
-        np.array([starts + [0] * (widest - len(starts)) for starts in offsets], dtype=np.int64),
+        np.array(described, dtype=np.int64),
+        np.array([(number, first_pairs[number][1]) for number in by_u], dtype=np.int64),
+        np.searchsorted([first_pairs[number][0] for number in by_u], range(cols.lengths[int(from_pixels)] + 1)),
         recursion.tangent,
-        diagonal,
-        dtype.type(readout.weight_std**2 / (count if diagonal else count**2)),
+        dtype.type(readout.weight_std**2 / (count if isinstance(readout, Flatten) else count**2)),
         dtype.type(readout.bias_std**2),
     )
 
 
-def _starts(rows: int, cols: int) -> list[int]:
-    """Where the picture of each offset begins: (rows - |down|) times (cols - |across|) positions each."""
-    sizes = [
-        (rows - abs(down)) * (cols - abs(across)) for down in range(1 - rows, rows) for across in range(1 - cols, cols)
-    ]
-    return [0, *np.cumsum(sizes[:-1]).tolist()]
+class _Axis:
+    """The pairs of one axis, their lines, and the tables of the windows between them.
+
+    Attributes:
+        lengths: for each step, the places along the axis.
+        levels: for each step, the pairs of every line.
+        counts: for each step, how many pairs it has.
+        starts: for each step, where its pairs begin among those of all steps.
+    """
+
+    def __init__(self, layers: list[Moved], length: int, last: set[Pair], tables: Tables, *, in_turn: bool) -> None:
+        self.lengths = lengths_before(layers, length)
+        self.levels: list[list[list[Pair]]] = []
+        self._layers, self._tables, self._in_turn = layers, tables, in_turn
+        needed = needed_pairs(layers, length, last, equal=False)
+        pools = [i for i, layer in enumerate(layers) if isinstance(layer, AvgPool)]
+        for first, end in itertools.pairwise([0, *(i + 1 for i in pools), len(needed)]):
+            self.levels += split_into_lines(needed[first:end], layers[first : end - 1], self.lengths[first:end])
+        self.counts = [sum(map(len, lines)) for lines in self.levels]
+        self.starts = [0, *itertools.accumulate(self.counts[:-1])]
+
+    def arrays(self) -> tuple[Integers, Integers]:
+        """Pairs and lines, as in `PairProgram`."""
+        pairs = [entry for step in range(len(self.levels)) for entry in self._pairs(step)]
+        most = max(map(len, self.levels))
+        lines = [[*self._lines(step), *[[0] * LINE] * (most - len(at))] for step, at in enumerate(self.levels)]
+        return np.array(pairs, dtype=np.int64), np.array(lines, dtype=np.int64)
+
+    def _pairs(self, step: int) -> list[list[int]]:
+        targets: dict[Pair, int] = {}
+        if step < len(self._layers) and isinstance(layer := self._layers[step], AvgPool):
+            for number, pair in enumerate(itertools.chain(*self.levels[step + 1])):
+                targets.update(dict.fromkeys(met_pairs(layer, pair, self.lengths[step]), number))
+        entries: list[list[int]] = []
+        for line in self.levels[step]:
+            runs = [1] * len(line)
+            for i in reversed(range(len(line) - 1)):
+                if line[i + 1] == (line[i][0] + 1, line[i][1] + 1):
+                    runs[i] += runs[i + 1]
+            entries += [[*pair, run, targets.get(pair, -1)] for pair, run in zip(line, runs, strict=True)]
+        return entries
+
+    def _lines(self, step: int) -> list[list[int]]:
+        lines, number = [], 0
+        for i, line in enumerate(self.levels[step]):
+            lines.append([len(line), number, *self._windows(step, i)])
+            number += len(line)
+        return lines
+
+    def _windows(self, step: int, i: int) -> list[int]:
+        layer = self._layers[step] if step < len(self._layers) else None
+        if step + 1 == len(self.levels) or isinstance(layer, AvgPool):
+            return [0] * (LINE - TABLE)
+        before, after = self.levels[step][i], self.levels[step + 1][i]
+        places = {pair: place for place, pair in enumerate(before)}
+        gathered = [[places[met] for met in met_pairs(layer, pair, self.lengths[step])] for pair in after]
+        spread = transposed_places(gathered, len(before))
+        kept = _kept_at_once(gathered)
+        table = self._tables.add(gathered, kept if self._in_turn else None)
+        return [table, *run_of_threes(gathered), kept, self._tables.add(spread), *run_of_threes(spread)]
 
 
-def _stages(recursion: Recursion, *, from_pixels: bool) -> list[tuple[AvgPool | None, list[Step]]]:
+def _kept_at_once(gathered: Sequence[Sequence[int]]) -> int:
+    """How many rows must be kept for windows that come one after the other, when rows are made in order."""
+    made = list(itertools.accumulate(map(max, gathered), max))
+    oldest = list(itertools.accumulate(map(min, reversed(gathered)), min))[::-1]
+    return max(last - first + 1 for last, first in zip(made, oldest, strict=True))
+
+
+def _moves(stages: Sequence[Stage]) -> list[Moved]:
+    """What moves pairs between one step and the next; the last step of a stage has no window, but a pooling after it."""
+    moves: list[Moved] = []
+    for chain, pool in stages:
+        moves += [conv for _, conv in chain[:-1]]
+        moves.append(pool)
+    return moves[:-1]
+
+
+def _stages(recursion: Recursion, *, from_pixels: bool) -> list[Stage]:
     """The layers up to each pooling, and after the last, in steps; the last step of each has no window."""
     first = [recursion.architecture.first] if from_pixels else []
-    stages: list[tuple[AvgPool | None, list[Step]]] = []
+    stages: list[Stage] = []
     steps: list[Step] = []
     waiting: Activation | None = None
     for layer in [*first, *recursion.architecture.hidden]:
         if isinstance(layer, AvgPool):
-            stages.append((layer, [*steps, (waiting, None)]))
+            stages.append(([*steps, (waiting, None)], layer))
             steps, waiting = [], None
         elif isinstance(layer, Conv):
             steps.append((waiting, layer))
@@ -134,4 +232,4 @@ def _stages(recursion: Recursion, *, from_pixels: bool) -> list[tuple[AvgPool | 
             if waiting is not None:
                 steps.append((waiting, None))
             waiting = layer
-    return [*stages, (None, [*steps, (waiting, None)])]
+    return [*stages, ([*steps, (waiting, None)], None)]

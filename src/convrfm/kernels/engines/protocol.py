@@ -68,3 +68,9 @@ class Engine(Protocol):
         total: Gradient,
     ) -> None:
         """Add this z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) to `total`, in place."""
+
+    def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:
+        """Add what flows through each image's own variances to `total.patches`, once every z has been added."""
+
+    def own_entries(self, recursion: Recursion, grid: tuple[int, int], outputs: int) -> int:
+        """How many numbers one image's covariance with itself takes, on top of its grids, with adjoints of `outputs`."""

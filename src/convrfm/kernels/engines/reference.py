@@ -19,6 +19,7 @@ from ..recursion import (
     first_covariance,
     own_kernel,
     patch_entries,
+    pull_back_variances,
     transposed_layer,
 )
 from ..tiling import tiles
@@ -87,6 +88,14 @@ class ReferenceEngine:
             total.patches[:, rows] += recursion.geometry.contract(S_bar, part.patches, dual_coef[cols])
             for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):
                 sum_of_bars[rows] += torch.einsum("xipq,ik->xkpq", q_bar, dual_coef[cols])
+
+    def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:  # noqa: D102
+        pull_back_variances(recursion, x, total.variances, total.patches)
+
+    def own_entries(self, recursion: Recursion, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
+        if not recursion.architecture.couples_positions:
+            return 0
+        return 4 * max(1, outputs) * max(r * c for r, c in [grid, *recursion.architecture.grids(*grid)]) ** 2
 
 
 def _forward(recursion: Recursion, x: Embedding, z: Embedding, met: list[_Met] | None) -> Tensor:
