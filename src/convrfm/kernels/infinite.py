@@ -143,7 +143,7 @@ class InfiniteWidthKernel(PatchKernel):
     def _patch_bars(
         self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Tensor | None, progress: Progress | None
     ) -> Iterator[Float[Tensor, "positions n k r"]]:
-        """Block by block of x, the gradient with respect to the patches L x[u], but for `_scale`; memory is reused."""
+        """Block by block of x, the gradient with respect to patches but for `_outer` and `_scale`; memory is reused."""
         recursion = self.recursion
         engine = self._chosen_engine(x, z, dual_coef, factor)
         left = self._embedded(x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
@@ -163,6 +163,9 @@ class InfiniteWidthKernel(PatchKernel):
                     progress(done, len(left.blocks) * len(right.blocks))
             engine.add_own_gradient(recursion, a, total)
             yield total.patches
+
+    def _outer(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
+        return None if factor is None else self._chosen_engine(x, factor).outer(self.recursion, factor)
 
     def _embedded(
         self, x: Tensor, factor: Tensor | None, engine: Engine, *, with_patches: bool, outputs: int = 0
@@ -215,7 +218,8 @@ class _EmbeddedBlocks:
         grids = architecture.grids(*x.shape[-2:])
         positions = sum(rows * cols for rows, cols in grids)
         d = patch_entries(kernel.recursion, x) if with_patches or factor is not None else 1
-        kept = 4 * positions + 2 * x[0].numel() + (d * grids[0][0] * grids[0][1] if with_patches else 0)
+        keeps_patches = with_patches and (factor is None or engine.outer(kernel.recursion, factor) is factor)
+        kept = 4 * positions + 2 * x[0].numel() + (d * grids[0][0] * grids[0][1] if keeps_patches else 0)
         entries = kept + d * grids[0][0] * grids[0][1] * (2 + 3 * outputs)
         entries += engine.own_entries(kernel.recursion, (x.shape[2], x.shape[3]), outputs)
         half = kernel._budget // 2 // x.element_size()

@@ -66,7 +66,8 @@ class PatchKernel(ABC):
         factor = self._check(x, z, feature_matrix, dual_coef)
         blocks_of_x = [bars.clone() for bars in self._patch_bars(x, z, dual_coef, factor, None)]
         bars = torch.cat(blocks_of_x, 1).permute(1, 2, 0, 3)
-        return self._scale(x) * (bars if factor is None else bars @ factor)
+        outer = self._outer(x, factor)
+        return self._scale(x) * (bars if outer is None else bars @ outer)
 
     @accepts_numpy
     def agop(
@@ -110,13 +111,18 @@ class PatchKernel(ABC):
         inner = sum(map(sum_of_outer_products, blocks_of_x))
         assert isinstance(inner, Tensor)
         inner = inner * (self._scale(x) ** 2 / len(x))
-        return inner if factor is None else factor.T @ inner @ factor
+        outer = self._outer(x, factor)
+        return inner if outer is None else outer.T @ inner @ outer
 
     @abstractmethod
     def _patch_bars(
         self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Tensor | None, progress: Progress | None
     ) -> Iterator[Float[Tensor, "positions n k r"]]:
-        """Block by block of x, the gradient with respect to the patches L x[u], but for `_scale`; memory is reused."""
+        """Block by block of x, the gradient with respect to patches but for `_outer` and `_scale`; memory is reused."""
+
+    def _outer(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
+        """What `_patch_bars` are still to be multiplied by: they are gradients with respect to the patches L x[u]."""
+        return factor
 
     @abstractmethod
     def _scale(self, x: Tensor) -> float:

@@ -48,6 +48,12 @@ class Embedding:
     patches: Channels | None
     variances: list[Float[Tensor, "n _ _"]]
 
+    @property
+    def contracted(self) -> Channels:
+        """The patches with which adjoints are contracted."""
+        assert self.patches is not None
+        return self.patches
+
     def part(self, rows: slice) -> "Embedding":
         """Some of the images."""
         patches = None if self.patches is None else self.patches[rows]
@@ -123,14 +129,13 @@ def pull_back_variances(
 
     Args:
         recursion: the kernel's recursion.
-        x: the embedded images, with patches.
+        x: the embedded images.
         variance_bars: the adjoint of every entry of `x.variances`, for each of k outputs.
         total: what is added to, without the first layer's factor weight_std^2 / d.
     """
     geometry, hidden = recursion.geometry, recursion.architecture.hidden
-    inputs = _own_inputs(recursion, x)
+    inputs = _own_inputs(recursion, x) if recursion.architecture.couples_positions else x.variances
     grids = recursion.architecture.grids(*x.images.shape[-2:])
-    assert x.patches is not None
     bar: Tensor | None = None
     for layer, lengths in zip(reversed(hidden), reversed(grids[: len(hidden)]), strict=True):
         if isinstance(layer, Conv | AvgPool):
@@ -145,7 +150,7 @@ def pull_back_variances(
             bar = geometry.own_pullback(layer, own, bar)
         geometry.variances(bar).add_(seed)
     if bar is not None:
-        geometry.add_own_contraction(2 * bar, x.patches, total)
+        geometry.add_own_contraction(2 * bar, x.contracted, total)
 
 
 def affine_window_mean(field: Field, conv: Conv, geometry: Geometry) -> Field:

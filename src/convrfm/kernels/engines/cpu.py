@@ -14,7 +14,7 @@ from ..recursion import Embedding, Images, Recursion, embed, own_kernel, pull_ba
 from ..tiling import blocks
 from .fused_backward import gradient_blocks
 from .fused_forward import kernel_blocks
-from .lane_embedding import TOGETHER, LaneEmbedding
+from .lane_embedding import TOGETHER, LaneEmbedding, has_low_rank, positions_first
 from .lanes import LANES
 from .own_pairs import own_entries, own_variances, pull_back_own_variances
 from .pair_tiles import add_pair_gradient, pair_diagonal, pair_kernel
@@ -45,11 +45,11 @@ class CpuEngine:
         if recursion.architecture.couples_positions:
             return _embed_coupled(recursion, images, factor, with_patches=with_patches)
         plain = embed(recursion, images, factor, with_patches=with_patches)
-        patches = plain.patches if with_patches else None
-        if patches is not None:
-            patches = patches.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)  # positions first in memory
         own = own_kernel(recursion, plain)
-        return LaneEmbedding(images, patches, plain.variances, recursion, factor, plain.patches is None, own)
+        from_pixels = plain.patches is None
+        keeps_patches = with_patches and (factor is None or has_low_rank(factor))
+        patches = positions_first(plain.patches) if keeps_patches and plain.patches is not None else None
+        return LaneEmbedding(images, patches, plain.variances, recursion, factor, from_pixels, own)
 
     def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
         assert isinstance(x, LaneEmbedding)
@@ -99,7 +99,6 @@ class CpuEngine:
     ) -> None:
         assert isinstance(x, LaneEmbedding)
         assert isinstance(z, LaneEmbedding)
-        assert z.patches is not None
         if recursion.architecture.couples_positions:
             add_pair_gradient(x, self._left_of(x), z, dual_coef, budget, total)
             return
@@ -122,7 +121,7 @@ class CpuEngine:
                 )  # fmt: skip
 
         rows_at_once = max(TOGETHER, budget // (4 * len(places) * len(coefficients) * dual_coef.element_size()))
-        patches = z.patches.permute(2, 3, 0, 1).flatten(0, 1)
+        patches = z.contracted.permute(2, 3, 0, 1).flatten(0, 1)
         for rows in blocks(n_x, rows_at_once // TOGETHER * TOGETHER):
             count = rows.stop - rows.start
             S_bars = dual_coef.new_empty(len(places), count, len(coefficients))
@@ -134,6 +133,10 @@ class CpuEngine:
             bars = variance_bars[:, at : at + q[0].numel(), :outputs].transpose(1, 2)
             sum_of_bars += bars.reshape(sum_of_bars.shape)
             at += q[0].numel()
+
+    def outer(self, recursion: Recursion, factor: Float[Tensor, "r d"]) -> Float[Tensor, "s d"]:  # noqa: D102
+        embedded = recursion.architecture.couples_positions or has_low_rank(factor)
+        return factor if embedded else factor.T @ factor
 
     def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:  # noqa: D102
         assert isinstance(x, LaneEmbedding)

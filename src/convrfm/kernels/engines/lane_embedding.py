@@ -86,6 +86,13 @@ class LaneEmbedding(Embedding):
         """How many variances an image has, over all activations."""
         return sum(q[0].numel() for q in self.variances)
 
+    @property
+    def contracted(self) -> Float[Tensor, "n entries rows cols"]:
+        """L x[u] where L has a low rank, otherwise x[u], unfolded when asked for: pixels are all that is kept."""
+        if self.patches is not None:
+            return self.patches
+        return positions_first(unfold_patches(self.images, self.recursion.architecture.first.window))
+
     @cached_property
     def taps(self) -> Taps:
         """Where `left` finds the entries of `right`."""
@@ -105,7 +112,7 @@ class LaneEmbedding(Embedding):
     @property
     def _by_plane(self) -> bool:
         """Whether each tap is a plane of its own: pixels' channels, or few filters of a metric of low rank."""
-        return self.from_pixels or (self.factor is not None and 2 * len(self.factor) <= self.factor.shape[1])
+        return self.from_pixels or (self.factor is not None and has_low_rank(self.factor))
 
     def _coefficients(self) -> Float[Tensor, "n taps rows cols"]:
         window = self.recursion.architecture.first.window
@@ -128,6 +135,16 @@ class LaneEmbedding(Embedding):
         empty = self.images.new_empty(len(self.images), 0)
         norms, inverses = zip(*shares, strict=True) if shares else ((), ())
         return tuple(torch.cat([empty, *(t.flatten(1) for t in side)], 1) for side in (norms, inverses))  # type: ignore[return-value]
+
+
+def has_low_rank(factor: Float[Tensor, "r d"]) -> bool:
+    """Whether L x[u] is worth having: r numbers for each position in place of those of a pixel or d of a patch."""
+    return 2 * len(factor) <= factor.shape[1]
+
+
+def positions_first(patches: Float[Tensor, "n r rows cols"]) -> Float[Tensor, "n r rows cols"]:
+    """The same, with positions first in memory."""
+    return patches.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)
 
 
 def _padded(t: Float[Tensor, "n ..."], multiple: int) -> Float[Tensor, "m ..."]:

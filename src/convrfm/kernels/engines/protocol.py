@@ -15,8 +15,8 @@ class Gradient:
     """The gradient of k outputs at n images, summed up tile by tile.
 
     Attributes:
-        patches: with respect to the embedded patches through the covariances, without the first layer's factor
-            weight_std^2 / d. Positions come first, so that contractions are products of matrices.
+        patches: with respect to patches through the covariances, without the first layer's factor weight_std^2 / d and
+            without the engine's `outer`. Positions come first, so that contractions are products of matrices.
         variances: with respect to each image's variances, which flow on to its patches once per image.
     """
 
@@ -26,10 +26,9 @@ class Gradient:
     @classmethod
     def zeros(cls, x: Embedding, outputs: int) -> "Gradient":
         """No gradient yet, at these images."""
-        assert x.patches is not None
-        n, r, rows, cols = x.patches.shape
+        n, r, rows, cols = x.contracted.shape
         variances = [q.new_zeros(n, outputs, *q.shape[1:]) for q in x.variances]
-        return cls(x.patches.new_zeros(rows * cols, n, outputs, r), variances)
+        return cls(x.images.new_zeros(rows * cols, n, outputs, r), variances)
 
     def clear(self) -> None:
         """Back to zero, in the same memory: fresh pages cost more than the sums."""
@@ -68,6 +67,9 @@ class Engine(Protocol):
         total: Gradient,
     ) -> None:
         """Add this z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) to `total`, in place."""
+
+    def outer(self, recursion: Recursion, factor: Float[Tensor, "r d"]) -> Float[Tensor, "s d"]:
+        """What a summed-up gradient is multiplied by: L where it is with respect to L x[u], or M, for patches x[u]."""
 
     def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:
         """Add what flows through each image's own variances to `total.patches`, once every z has been added."""
