@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 import convrfm
 from convrfm.cli import app
+from convrfm.kernels.engines.cpu import CpuEngine
 
 SMALL = ["--depth", "1", "--iterations", "1", "--n-train", "40", "--n-test", "30", "--sigma", "0.5"]
 
@@ -140,11 +141,27 @@ def test_the_doctor_names_engine_and_versions() -> None:
         assert word in result.output or (word.startswith("pip") and "present" in result.output)
 
 
-@pytest.mark.parametrize("command", ["fit", "predict", "demo", "doctor"])
-def test_every_command_explains_itself(command: str) -> None:
+def test_the_doctor_writes_what_it_found(tmp_path: Path) -> None:
+    assert run("doctor", "--seed", "3", "--out", tmp_path / "findings.json").exit_code == 0
+    found = json.loads((tmp_path / "findings.json").read_text())
+    assert found["cpu engine on cpu"].startswith("sound")
+    assert found["torch"]
+
+
+def test_the_doctor_finds_an_engine_that_computes_wrong_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = CpuEngine.kernel
+    monkeypatch.setattr(CpuEngine, "kernel", lambda *arguments: 1.01 * plain(*arguments))
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "WRONG" in result.output
+
+
+@pytest.mark.parametrize("command", ["demo", "fit", "predict", "cnfa", "reproduce", "doctor"])
+def test_every_command_explains_itself_and_takes_what_all_take(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
-    assert "Usage" in result.output
+    for word in ("Usage", "--seed", "--device", "--out"):
+        assert word in re.sub("\x1b.*?m", "", result.output)
 
 
 def test_an_interrupted_fit_still_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `convrfm demo | fit | predict | cnfa | doctor`."""
+"""The command line: `convrfm demo | fit | predict | cnfa | reproduce | doctor`."""
 
 import csv
 import functools
@@ -24,10 +24,13 @@ from .estimators import ConvRFMClassifier, load
 from .experiments.cnfa_run import Scale, run_cnfa
 from .experiments.demo import run_demo
 from .experiments.doctor import findings
+from .experiments.figure import FigureScale, Request
 from .experiments.fit_run import check_folder, write_run
+from .experiments.reproduce import FIGURES
+from .experiments.reproduce import reproduce as reproduce_figure
 from .kernels.patch_kernel import PatchKernel
 from .report import RoundRecord
-from .storage.atomic import written_whole
+from .storage.atomic import write_json, written_whole
 
 app = typer.Typer(
     help="Feature learning in convolutional networks: measured, and learned without back-propagation.",
@@ -98,6 +101,7 @@ Data = Annotated[
         help="A folder with a sub-folder per class, a .npz, bars, noisy-digits, star, sklearn:digits, torchvision:NAME."
     ),
 ]
+Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch data.")]
 Seed = Annotated[int, typer.Option(help="Decides every draw.", min=0)]
 Device = Annotated[str, typer.Option(help='"auto" takes a GPU where there is one.')]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
@@ -124,7 +128,7 @@ def fit(
     ] = False,
     sigma: Annotated[float | None, typer.Option(help="Noise level of bars and noisy-digits.")] = None,
     unreadable: Annotated[Unreadable, typer.Option(help="Stop at a broken picture, or skip it.")] = Unreadable.ERROR,
-    download: Annotated[bool, typer.Option("--download", help="Let torchvision fetch data.")] = False,
+    download: Download = False,
     seed: Seed = 0,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in --out.")] = False,
@@ -252,12 +256,54 @@ def demo(
 
 @app.command()
 @worded
-def doctor(device: Device = "auto") -> None:
-    """Engines, threads, GPU and versions of this machine."""
-    table = Table(show_header=False)
-    for name, finding in findings(device):
-        table.add_row(name, escape(finding))
+def reproduce(
+    figure: Annotated[str, typer.Argument(help=f"One of {', '.join(FIGURES)}.")],
+    scale: Annotated[
+        FigureScale, typer.Option(help="smoke takes seconds, full the published sizes.")
+    ] = FigureScale.FULL,
+    data: Annotated[str | None, typer.Option(help="For noisy-mnist: MNIST as .npz, or torchvision:MNIST.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/FIGURE-SCALE.")] = None,
+    download: Download = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in --out.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """A published figure from one command; after an interruption the same command continues."""
+    folder = Path(f"runs/{figure}-{scale}") if out is None else out
+    found = reproduce_figure(
+        figure,
+        Request(scale, seed, device, data, download),
+        folder,
+        overwrite=overwrite,
+        verbose=not quiet,
+        command=shlex.join(["convrfm", *sys.argv[1:]]),
+    )
+    table = Table(*found.header)
+    for row in found.rows:
+        table.add_row(*map(str, row))
     console.print(table)
+    console.print(f"report: {folder / 'report.html'}", markup=False, soft_wrap=True)
+
+
+@app.command()
+@worded
+def doctor(
+    out: Annotated[Path | None, typer.Option(help="JSON file of the findings; by default none.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the images at which engines are compared.", min=0)] = 0,
+    device: Device = "auto",
+) -> None:
+    """Engines, threads, GPU and versions of this machine; leaves with 1 where an engine computes wrong numbers."""
+    found = findings(device, seed)
+    table = Table(show_header=False)
+    for finding in found:
+        table.add_row(finding.name, escape(finding.text), style=None if finding.sound else "bold red")
+    console.print(table)
+    if out is not None:
+        write_json(out, {finding.name: finding.text for finding in found})
+        console.print(f"findings: {out}", markup=False, soft_wrap=True)
+    if not all(finding.sound for finding in found):
+        raise typer.Exit(1)
 
 
 def accuracy_sentence(predicted: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> str:

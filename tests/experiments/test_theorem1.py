@@ -1,9 +1,5 @@
 """One step from W = 0: the ansatz holds exactly where the theorem says, and fails where its assumption does."""
 
-import json
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -38,15 +34,3 @@ def test_the_step_is_that_of_the_proof() -> None:
     patches = torch.nn.functional.unfold(padded, 3).sum(2)
     expected = 0.3 * 2 / 5 * gain * (targets * patches).sum(0)
     torch.testing.assert_close(network.first.weight.flatten(1), expected.expand(4, -1))
-
-
-def test_the_command_writes_every_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["theorem1", "--out", str(tmp_path / "new" / "theorem1.json")])
-    theorem1.main()
-    written = json.loads((tmp_path / "new" / "theorem1.json").read_text())
-    assert {(entry["data"], entry["depth"], entry["later"]) for entry in written} == {
-        (data, depth, later)
-        for data in ("random", "digits")
-        for depth in (1, 2, 3)
-        for later in ("constant", "proportional", "random")
-    }

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 
 from convrfm.errors import InputError
-from convrfm.maths.intervals import wilson_interval
+from convrfm.maths.intervals import mean_interval, wilson_interval
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (1, 3), (874, 1000)])
@@ -21,3 +22,12 @@ def test_stays_inside_zero_and_one() -> None:
 def test_impossible_counts_are_refused(successes: int, n: int, confidence: float) -> None:
     with pytest.raises(InputError, match="must be"):
         wilson_interval(successes, n, confidence)
+
+
+def test_the_interval_of_a_mean_is_that_of_the_t_test() -> None:
+    values = np.array([0.2, 1.5, 0.7, 0.1])
+    assert mean_interval(values) == pytest.approx(tuple(ttest_1samp(values, 0.0).confidence_interval()))
+
+
+def test_equal_values_leave_no_doubt() -> None:
+    assert mean_interval(np.array([2.0, 2.0])) == (2.0, 2.0)

@@ -52,3 +52,10 @@ def test_a_single_round_is_drawn() -> None:
     ax = plot_rounds(TRAIN[:1], LOO[:1], TEST[:1], chosen=0)
     ax.get_figure(root=True).draw_without_rendering()
     assert set(ax.get_xticks()) <= {-1, 0, 1}
+
+
+def test_a_published_run_is_shown_and_training_images_may_be_left_out() -> None:
+    published = np.array([0.6, 0.65, 0.7])
+    shown = lines(plot_rounds(None, LOO, TEST, published=published, chosen=2))
+    np.testing.assert_array_equal(shown["published"], published)
+    assert "training images" not in shown

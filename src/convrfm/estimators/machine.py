@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..datasets import Preprocessing, check_images
 from ..errors import InputError
+from ..kernels.devices import chosen_device
 from ..maths.patches import filter_patches
 from ..maths.psd import psd_factor
 from .forecast import forecast
@@ -379,18 +380,10 @@ class RecursiveFeatureMachine(BaseEstimator):
 
     def _to_device(self, values: Array) -> Tensor:
         """A copy on the device: what is learned must not change with the caller's array."""
-        name = self.device
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
         tensor = (
             values.detach().clone() if isinstance(values, Tensor) else torch.from_numpy(np.array(values, order="C"))
         )
-        try:
-            return tensor.to(name)
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(
-                f'device must be "auto" or a torch device of this machine; got {self.device!r}. {error}'
-            ) from error
+        return tensor.to(chosen_device(self.device))
 
     def _check_fitted_images(self, x: Array) -> Float[Tensor, "n c h w"]:
         self._check_is_fitted()

@@ -39,8 +39,10 @@ def quality(
     """Accuracy of the largest output where `classify`, and the mean squared error; means weighted by image."""
     errors = (predictions - targets).square().mean(1)
     hits = (predictions.argmax(1) == targets.argmax(1)).double()
-    shares = torch.full_like(errors, 1 / len(errors)) if weights is None else weights / weights.sum()
-    return Quality(float(shares @ hits) if classify else None, float(shares @ errors))
+    weights = torch.ones_like(errors) if weights is None else weights
+    # Sums before the quotient: equal numbers of hits give equal accuracies, so that ties are ties.
+    accuracy, error = (float((weights * values).sum() / weights.sum()) for values in (hits, errors))
+    return Quality(accuracy if classify else None, error)
 
 
 def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

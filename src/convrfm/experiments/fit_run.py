@@ -1,7 +1,6 @@
 """One run of `convrfm fit`: from data to a folder with the model, its metrics, predictions, plots and a report."""
 
 import csv
-import json
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -27,7 +26,7 @@ from ..plots import (
     plot_spectrum,
 )
 from ..report import FitRecord, RoundRecord, fit_page
-from ..storage.atomic import written_whole
+from ..storage.atomic import write_json, written_whole
 from .evaluation import Evaluation, as_metrics, evaluate_rounds
 
 FILES = {
@@ -66,8 +65,7 @@ def write_run(
         "preprocessing": data.preprocessing.to_dict(),
         "versions": versions(),
     }
-    with written_whole(folder / "metrics.json") as partial:
-        partial.write_text(json.dumps(metrics, indent=2, default=str) + "\n")
+    write_json(folder / "metrics.json", metrics)
     record = fit_record(model, data, evaluation, settings, command)
     write_plots(folder / "plots", record)
     fit_page(record).write(folder / "report.html")

@@ -51,5 +51,5 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
 
 def mean_interval(values: Float[np.ndarray, " n"], confidence: float = 0.95) -> tuple[float, float]:
     """Student's interval of a mean, such as that of accuracies over seeds."""
-    low, high = stats.t.interval(confidence, len(values) - 1, values.mean(), stats.sem(values))
-    return float(low), float(high)
+    reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
+    return float(values.mean() - reach), float(values.mean() + reach)

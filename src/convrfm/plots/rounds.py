@@ -7,16 +7,17 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from .style import BAND, BLUE, INK, MUTED, VERMILION, axes_or_new, house_style
+from .style import BAND, BLUE, GREEN, INK, MUTED, VERMILION, axes_or_new, house_style
 
 
 @house_style()
 def plot_rounds(
-    train: Float[np.ndarray, " rounds"],
+    train: Float[np.ndarray, " rounds"] | None,
     leave_one_out: Float[np.ndarray, " rounds"],
     test: Float[np.ndarray, " rounds"] | None = None,
     test_interval: Float[np.ndarray, "rounds 2"] | None = None,
     *,
+    published: Float[np.ndarray, " rounds"] | None = None,
     chosen: int,
     task: Literal["classification", "regression"] = "classification",
     ax: Axes | None = None,
@@ -27,16 +28,17 @@ def plot_rounds(
     a score that was not taken.
 
     Args:
-        train: Accuracy (as a fraction) or R^2 on the training images.
+        train: Accuracy (as a fraction) or R^2 on the training images; None leaves it out, so that the others fill the axes.
         leave_one_out: The same by leave-one-out.
         test: The same on test images.
         test_interval: Lower and upper end of the interval of each test score, drawn as error bars.
+        published: The same in a published run.
         chosen: The round whose metric the model keeps.
         task: Decides between accuracy in percent and R^2.
         ax: Where to draw; a new figure if None.
     """
     ax = axes_or_new(ax, 6.4, 3.9)
-    rounds = np.arange(len(train))
+    rounds = np.arange(len(leave_one_out))
     reference = leave_one_out[0]
     if test is not None and np.isfinite(test).any():
         reference = test[0] if np.isfinite(test[0]) else reference
@@ -45,11 +47,24 @@ def plot_rounds(
         reach = np.abs(test_interval.T - test)
         ax.errorbar(rounds, test, yerr=reach, fmt="none", ecolor=BLUE, elinewidth=1.3, capsize=4, label="95% interval")
     ax.plot(rounds, leave_one_out, color=VERMILION, marker="s", label="leave-one-out", clip_on=False)
-    ax.plot(rounds, train, color=MUTED, marker="^", linestyle=":", label="training images", clip_on=False)
+    if train is not None:
+        ax.plot(rounds, train, color=MUTED, marker="^", linestyle=":", label="training images", clip_on=False)
+    if published is not None:
+        ax.plot(
+            rounds,
+            published,
+            "D",
+            color=GREEN,
+            fillstyle="none",
+            markersize=10,
+            label="published",
+            zorder=4,
+            clip_on=False,
+        )
     if np.isfinite(reference):
         ax.axhline(reference, color=INK, linestyle=(0, (5, 3)), linewidth=1.1, label="fixed kernel", zorder=1)
     ax.axvspan(chosen - 0.2, chosen + 0.2, color=BAND, linewidth=0, label="chosen round", zorder=0)
-    ax.set_xlim(-0.35, len(train) - 0.65)
+    ax.set_xlim(-0.35, len(rounds) - 0.65)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_xlabel("updates of the patch metric M")
     if task == "classification":

@@ -1,10 +1,12 @@
 """Files appear whole or not at all."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 
@@ -37,3 +39,13 @@ def written_whole(path: Path) -> Iterator[Path]:
             raise InputError(f"cannot write {path}: {error}. Choose another name.") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain values as JSON, whole or not at all; what JSON does not know is written as its `str`.
+
+    Raises:
+        InputError: as `written_whole`.
+    """
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")

@@ -17,6 +17,8 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import lower_builtin, models, register_model
 
+from .compilation import announced
+
 LANES = 16
 
 
@@ -36,11 +38,11 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 def entry(function: Callable[..., None]) -> Any:
-    """Compile a function that Python calls: without the interpreter lock, kept on disk where that can be written."""
+    """Compile a function that Python calls: without the interpreter lock, announced, kept on disk where it can be."""
     try:
-        return njit(nogil=True, cache=True)(inspect.unwrap(function))
+        return announced(njit(nogil=True, cache=True)(inspect.unwrap(function)), kept=True)
     except RuntimeError:
-        return compiled(function)
+        return announced(compiled(function), kept=False)
 
 
 class Lanes(types.Type):

@@ -1,0 +1,49 @@
+"""Whoever waits for the compiler is told so, and nobody else."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numba import njit
+
+from convrfm.kernels.engines.compilation import announced
+
+FIRST_CALL = """
+import torch
+from convrfm import kernels
+kernels.NTK(kernels.vanilla(1), engine="cpu")(torch.ones(2, 1, 4, 4))
+"""
+
+
+def test_every_compilation_is_announced_and_no_other_call(caplog: pytest.LogCaptureFixture) -> None:
+    def twice(x):  # type: ignore[no-untyped-def]
+        return 2 * x
+
+    compiled = announced(njit(twice), kept=True)
+    njit(twice)(1)
+    assert not caplog.messages
+    assert [compiled(1), compiled(2)] == [2, 4]
+    assert len(caplog.messages) == 1
+    assert compiled(1.5) == 3
+    assert len(caplog.messages) == 2
+    assert all("compiling twice" in message and "once" in message for message in caplog.messages)
+
+
+def test_without_a_folder_for_compiled_code_the_remedy_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    announced(njit(lambda x: x), kept=False)(1)
+    assert "NUMBA_CACHE_DIR" in caplog.text
+
+
+def test_compiled_code_on_disk_is_found_in_silence(tmp_path: Path) -> None:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+
+    def told() -> list[str]:
+        command = [sys.executable, "-c", FIRST_CALL]
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return run.stderr.splitlines()
+
+    (line,) = told()
+    assert line.startswith("compiling kernel_blocks")
+    assert told() == []
