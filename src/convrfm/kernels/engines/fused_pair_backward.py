@@ -164,6 +164,23 @@ def meet_patches(
                 store(bars, 3 * LANES, b3)
 
 
+@inlined
+def sum_onto(a: Any, b: Any, height: Any, count: Any, across: Any, target: Any) -> None:
+    """Write the sum of two fields of a picture into rows of `across` pairs."""
+    for row in range(height):
+        for c in range(count):
+            at = (row * count + c) * LANES
+            store(target, (row * across + c) * LANES, load(a, at) + load(b, at))
+
+
+@inlined
+def scale_onto(field: Any, share: Any, height: Any, count: Any, across: Any, target: Any) -> None:
+    """Write a field of a picture, times `share`, into rows of `across` pairs."""
+    for row in range(height):
+        for c in range(count):
+            store(target, (row * across + c) * LANES, load(field, (row * count + c) * LANES) * share)
+
+
 @compiled
 def pull_back_stage(
     plan: Any, stages: Any, s: Any, channels: Any, S_pooled: Any, T_pooled: Any, norms: Any, room: Any, met: Any,
@@ -171,44 +188,37 @@ def pull_back_stage(
     start: Any, weights: Any, partner_bounds: Any, partners: Any, patches: Any, entries: Any, patch_bars: Any,
 ) -> None:  # fmt: skip
     """Stage `s` once more and back: to its pooled covariance, or, in front of step `start`, to the patches."""
+    steps, _, _, _, _, row_pairs, row_lines, most_rows, _, col_lines, most_cols = plan
     stage, after = ahead(stages, s * STAGE), ahead(stages, (s + 1) * STAGE)
-    first, last = item(stage, FIRST), item(after, FIRST) - 1
+    first, last, pool, across_after = item(stage, FIRST), item(after, FIRST) - 1, item(stage, POOL), item(after, ACROSS)
     below, above = item(stage, STORED) * LANES, item(after, STORED) * LANES
-    S_in, T_in, S_after, T_after = (
-        ahead(S_pooled, below), ahead(T_pooled, below), ahead(S_pooled, above), ahead(T_pooled, above),
-    )  # fmt: skip
+    S_in, T_in = ahead(S_pooled, below), ahead(T_pooled, below)
+    S_after, T_after = ahead(S_pooled, above), ahead(T_pooled, above)
     bottom = start if s == 0 else first
-    across, share = item(stage, ACROSS), 1.0 if s == 0 else share_of(stage)
-    if s == 0:
-        across = item(partner_bounds, item(ahead(plan[0], start * STEP), WIDTH))
+    step, share = ahead(steps, bottom * STEP), 1.0 if s == 0 else share_of(stage)
+    across = item(partner_bounds, item(step, WIDTH)) if s == 0 else item(stage, ACROSS)
     for i in range(item(stage, ROW_LINES)):
-        row_line = ahead(plan[6], (bottom * plan[7] + i) * LINE)
+        row_line = ahead(row_lines, (bottom * most_rows + i) * LINE)
         for j in range(item(stage, COL_LINES)):
             picture(
                 plan, s == 0, first, last, i, j, channels, S_in, T_in, across, share, norms, room, met, True,
-                item(stage, POOL), S_after, T_after, item(after, ACROSS),
+                pool, S_after, T_after, across_after,
             )  # fmt: skip
             S_bar, T_bar = pull_back_picture(
                 plan, bottom, last, i, j, norms, room, met, mean, tiny,
-                item(stage, POOL), S_after, T_after, item(after, ACROSS), fields, largest, q_bars,
+                pool, S_after, T_after, across_after, fields, largest, q_bars,
             )  # fmt: skip
-            col_line = ahead(plan[9], (bottom * plan[10] + j) * LINE)
-            count = item(col_line, COUNT)
-            for row in range(item(row_line, COUNT)):
-                at = row * count * LANES
-                if s == 0:
-                    to = (row * across + item(col_line, NUMBER_OF_FIRST)) * LANES
-                    for p in range(0, count * LANES, LANES):
-                        store(weights, to + p, load(S_bar, at + p) + load(T_bar, at + p))
-                else:
-                    to = ((item(row_line, NUMBER_OF_FIRST) + row) * across + item(col_line, NUMBER_OF_FIRST)) * LANES
-                    for p in range(0, count * LANES, LANES):
-                        store(S_in, to + p, load(S_bar, at + p) * share)
-                        store(T_in, to + p, load(T_bar, at + p) * share)
+            col_line = ahead(col_lines, (bottom * most_cols + j) * LINE)
+            height, count, column = item(row_line, COUNT), item(col_line, COUNT), item(col_line, NUMBER_OF_FIRST)
+            if s == 0:
+                sum_onto(S_bar, T_bar, height, count, across, ahead(weights, column * LANES))
+            else:
+                at = (item(row_line, NUMBER_OF_FIRST) * across + column) * LANES
+                scale_onto(S_bar, share, height, count, across, ahead(S_in, at))
+                scale_onto(T_bar, share, height, count, across, ahead(T_in, at))
         if s == 0:
-            step = ahead(plan[0], start * STEP)
             meet_patches(
-                weights, across, row_line, ahead(plan[5], item(step, ROW_PAIRS) * PAIR), item(step, WIDTH),
+                weights, across, row_line, ahead(row_pairs, item(step, ROW_PAIRS) * PAIR), item(step, WIDTH),
                 partner_bounds, partners, patches, entries, patch_bars,
             )  # fmt: skip
 

@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -32,13 +31,9 @@ def pair_diagonal(x: LaneEmbedding, left: list[Any]) -> Float[Tensor, " n"]:
     """K(x, x) of every image."""
     coefficients, norms, inverses = left
     # Rounded up, the correlation of a position with itself counts as exactly 1.
-    above = inverses * (1 + 8 * np.finfo(inverses.dtype).eps)
+    above = (inverses * (1 + 8 * np.finfo(inverses.dtype).eps)).astype(inverses.dtype)
     pairs = [(i, i // LANES) for i in range(len(x.images))]
-    return (
-        _kernel_blocks(x, [coefficients, norms, above.astype(inverses.dtype)], x, pairs, DEFAULT_BUDGET)
-        .diagonal()
-        .clone()
-    )
+    return _kernel_blocks(x, [coefficients, norms, above], x, pairs, DEFAULT_BUDGET).diagonal().clone()
 
 
 def add_pair_gradient(
@@ -52,24 +47,23 @@ def add_pair_gradient(
     variance_bars = x.images.new_zeros(len(x.images), x.norms_of_an_image, dual_coef.shape[1])
     sizes = _Sizes(program)
     shapes = [*sizes.forward, *sizes.backward, tuple(patches.shape[1:]), (x.norms_of_an_image, LANES)]
-    entries, lock = z.patches.shape[1], Lock()
+    entries = z.patches.shape[1]
 
-    def work(items: Iterator[tuple[int, int]]) -> None:
+    def work(images: Iterator[int]) -> None:
         room = [x.images.new_zeros(shape) for shape in shapes]
         counts = np.zeros((2, len(program.steps)), dtype=np.int64)
-        for image, block in items:
-            pair_gradient_block(
-                program, *products, tiny, *left, image, *right, block, x.taps.stored, x.norms_of_an_image,
-                patches.numpy(), program.first_covariance, sizes.slots, counts, *arrays(room),
-            )  # fmt: skip
-            of_block = coefficients[block * LANES : (block + 1) * LANES]
-            by_patch, by_variance = room[-2][:, :entries] @ of_block, room[-1] @ of_block
-            with lock:
-                total.patches[:, image] += by_patch.transpose(1, 2)
-                variance_bars[image] += by_variance
+        for image in images:
+            for block in range(len(patches)):
+                pair_gradient_block(
+                    program, *products, tiny, *left, image, *right, block, x.taps.stored, x.norms_of_an_image,
+                    patches.numpy(), program.first_covariance, sizes.slots, counts, *arrays(room),
+                )  # fmt: skip
+                of_block = coefficients[block * LANES : (block + 1) * LANES]
+                patch_bars, q_bars = room[-2:]
+                total.patches[:, image] += (patch_bars[:, :entries] @ of_block).transpose(1, 2)
+                variance_bars[image] += q_bars @ of_block
 
-    pairs = [(i, b) for i in range(len(x.images)) for b in range(len(patches))]
-    share(work, pairs, _threads(shapes, x, budget))
+    share(work, range(len(x.images)), _threads(shapes, x, budget))
     at = 0
     for sum_of_bars, q in zip(total.variances, x.variances, strict=True):
         bars = variance_bars[:, at : at + q[0].numel()].transpose(1, 2)

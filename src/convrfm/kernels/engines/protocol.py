@@ -75,4 +75,4 @@ class Engine(Protocol):
         """Add what flows through each image's own variances to `total.patches`, once every z has been added."""
 
     def own_entries(self, recursion: Recursion, grid: tuple[int, int], outputs: int) -> int:
-        """How many numbers one image's covariance with itself takes, on top of its grids, with adjoints of `outputs`."""
+        """How many numbers one image's covariance with itself takes beyond pictures, with its adjoints for `outputs`."""
