@@ -16,9 +16,12 @@ def count(settings: dict[str, Any]) -> dict[str, float]:
     """Operations and bytes for one pair of images; the engine must not have been imported before."""
     assert "convrfm" not in sys.modules
     sys.modules["convrfm.kernels.engines.lanes"] = counted_lanes
+    import torch
+
     from benchmarks.inputs import inputs
     from convrfm import kernels
 
+    torch.set_num_threads(1)  # one tally
     given = inputs({**settings, "n": BLOCK, "with_itself": True})
     kernel = kernels.NTK(kernels.vanilla(settings["depth"]), engine="cpu")
     left = given.x[:FEW]

@@ -1,14 +1,16 @@
 """A contestant's process: it warms up, then does its work once for every line that it reads."""
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 def peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """The most that this program has held; `getrusage` would start from what the process that launched it held."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def serve(work: Callable[[], object], share: float = 1.0) -> None:
