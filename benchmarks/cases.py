@@ -29,8 +29,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        of = {"agop": "agop", "myrtle": "myrtle K(x)"}.get(self.task, f"{self.task} K(x)")
-        task = of if self.with_itself else of.replace("K(x)", "K(x, z)")
+        task = self.task if self.task == "agop" else f"{self.task} {'K(x)' if self.with_itself else 'K(x, z)'}"
         return f"{task}, n = {self.n}, {'x'.join(map(str, self.shape))}, depth {self.depth}"
 
     def settings(self, contestant: str) -> dict[str, Any]:
