@@ -2,11 +2,15 @@
 
 import argparse
 import json
+from collections.abc import Callable
+from typing import Any
 
 from .cases import CASES
 from .contest import compete
 from .environments import ROOT
+from .growth import growth
 from .page import write_page
+from .roofline import roofline
 
 RESULTS = ROOT / "benchmarks" / "results.json"
 
@@ -15,14 +19,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each contestant takes its turn")
     parser.add_argument(
-        "--only", default="", help="run only the cases whose name contains this; keep the others' results"
+        "--only",
+        default="",
+        help='run only the cases whose name contains this ("growth" and "roofline" are names too); keep the others',
     )
     arguments = parser.parse_args()
+    measured: dict[str, Callable[[int], dict[str, Any]]] = {
+        "roofline": roofline,
+        "growth": growth,
+        **{case.name: lambda rounds, case=case: compete(case.entries, rounds) for case in CASES},
+    }
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() and arguments.only else {}
-    for case in CASES:
-        if arguments.only in case.name:
-            results[case.name] = compete(case, arguments.rounds)
-            print(case.name, json.dumps(results[case.name]), flush=True)
+    for name, measure in measured.items():
+        if arguments.only in name:
+            results[name] = measure(arguments.rounds)
+            print(name, json.dumps(results[name]), flush=True)
+            results = {known: results[known] for known in measured if known in results}
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
             write_page(results)
 

@@ -3,16 +3,20 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+Entries = dict[str, dict[str, Any]]  # what each contestant of one contest is told, the yardstick first
+
 
 @dataclass(frozen=True)
 class Case:
     """A task, and which formulations of each contestant do it.
 
     Attributes:
-        task: "kernel" (x with itself), "metric" (the same with a metric M), "agop" (400 training images, 10 outputs)
-            or "myrtle" (pooled).
-        contestants: formulations, ours first; the speed of the others is given as a multiple of its time.
-        images: at how many images a contestant takes the AGOP (None: at all); its time is divided by that number.
+        task: "kernel" (the NTK), "metric" (the NTK with a metric M), "nngp", "agop" (at n images, with as many training
+            images and 10 outputs) or "myrtle" (the NTK of a network with pooling).
+        contestants: formulations, ours first; the time of the others is given as a multiple of its time.
+        with_itself: whether the kernel is of n images with themselves, or with n others.
+        part: on how many of the n images the others work (None: all), a kernel's on each side, and an AGOP's where the
+            gradient is taken; their times are scaled to the whole.
     """
 
     task: str
@@ -20,31 +24,48 @@ class Case:
     shape: tuple[int, int, int]
     depth: int
     contestants: tuple[str, ...]
+    with_itself: bool = True
+    part: int | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.task}, n = {self.n}, {'x'.join(map(str, self.shape))}, depth {self.depth}"
+        task = self.task if self.task == "agop" else f"{self.task} {'K(x)' if self.with_itself else 'K(x, z)'}"
+        return f"{task}, n = {self.n}, {'x'.join(map(str, self.shape))}, depth {self.depth}"
 
-    def settings(self) -> dict[str, Any]:
-        return asdict(self)
+    def settings(self, contestant: str) -> dict[str, Any]:
+        return {**asdict(self), "contestant": contestant}
+
+    @property
+    def entries(self) -> Entries:
+        return {contestant: self.settings(contestant) for contestant in self.contestants}
 
 
-OURS, TORCH = "convrfm", "torch"
+OURS, EINSUM, CNN_GP = "convrfm", "torch-einsum", "cnn-gp"
 PLAIN, PAPER, BEST = "nt-plain", "nt-paper", "nt-best"
+WITH_METRIC = (OURS, EINSUM, PAPER, BEST)
+WITHOUT = (OURS, EINSUM, PLAIN)
+NNGP = (OURS, EINSUM, CNN_GP, PLAIN)
 SMALL, LARGE = (3, 32, 32), (1, 42, 42)
 
 CASES = [
-    Case("metric", 400, SMALL, 3, (OURS, PAPER, BEST)),
-    Case("kernel", 400, SMALL, 3, (OURS, PLAIN)),
-    Case("agop", 400, SMALL, 3, (OURS, PAPER, BEST)),
-    Case("myrtle", 40, SMALL, 5, (OURS, PLAIN)),
-    Case("metric", 400, SMALL, 1, (OURS, PAPER, BEST)),
-    Case("metric", 400, SMALL, 5, (OURS, PAPER, BEST)),
-    Case("kernel", 400, SMALL, 1, (OURS, PLAIN)),
-    Case("kernel", 400, SMALL, 5, (OURS, PLAIN)),
-    Case("metric", 400, LARGE, 3, (OURS, PAPER, BEST)),
-    Case("kernel", 400, LARGE, 3, (OURS, PLAIN)),
-    Case("metric", 100, SMALL, 3, (OURS, PAPER, BEST)),
-    Case("kernel", 100, SMALL, 3, (OURS, PLAIN)),
-    *(Case("metric", n, SMALL, depth, (OURS,)) for n, depth in ((1000, 3), (2000, 3), (2000, 1), (2000, 5))),
+    *(Case("metric", 400, SMALL, depth, WITH_METRIC) for depth in (3, 1, 5)),
+    Case("metric", 400, SMALL, 3, WITH_METRIC, with_itself=False),
+    Case("metric", 400, LARGE, 3, WITH_METRIC),
+    Case("metric", 100, SMALL, 3, WITH_METRIC),
+    Case("metric", 2000, SMALL, 3, WITH_METRIC, with_itself=False, part=400),
+    *(Case("kernel", 400, SMALL, depth, WITHOUT) for depth in (3, 1, 5)),
+    Case("kernel", 400, SMALL, 3, WITHOUT, with_itself=False),
+    Case("kernel", 400, LARGE, 3, WITHOUT),
+    Case("kernel", 100, SMALL, 3, WITHOUT),
+    *(Case("nngp", 400, SMALL, depth, NNGP) for depth in (3, 1, 5)),
+    Case("nngp", 400, LARGE, 3, NNGP),
+    *(Case("agop", 400, SMALL, depth, (OURS, PAPER, BEST), part=2) for depth in (3, 1, 5)),
+    Case("agop", 400, LARGE, 3, (OURS, PAPER, BEST), part=2),
+    Case("myrtle", 40, SMALL, 5, (OURS, PLAIN), part=8),
 ]
+
+LARGEST = 2000
+GROWTH_IN_IMAGES: Entries = {str(n): Case("metric", n, SMALL, 3, ()).settings(OURS) for n in (500, 1000, LARGEST)}
+GROWTH_IN_DEPTH: Entries = {
+    str(depth): Case("metric", LARGEST, SMALL, depth, ()).settings(OURS) for depth in (1, 2, 3, 5)
+}

@@ -1,4 +1,4 @@
-"""One case: all contestants alive at once, taking turns, so that the machine's moods meet them alike."""
+"""One contest: all contestants alive at once, taking turns, so that the machine's moods meet them alike."""
 
 import json
 import os
@@ -6,42 +6,48 @@ import statistics
 import subprocess
 from typing import Any
 
-from .cases import Case
+from .cases import Entries
 from .environments import ROOT, module_of, python_of, variables
 
 
-def compete(case: Case, rounds: int) -> dict[str, Any]:
-    """Median seconds, the ratios round by round to ours, and peak bytes above the imports, of every contestant."""
+def compete(entries: Entries, rounds: int) -> dict[str, dict[str, Any]]:
+    """Median seconds, the ratios turn by turn to the first, and peak bytes above the imports, of every contestant.
+
+    Args:
+        entries: what each contestant is told; its "contestant" says which program is meant.
+        rounds: how often each takes its turn, after a warm-up.
+    """
     load = os.getloadavg()[0]
-    processes = {contestant: _start(case, contestant) for contestant in case.contestants}
-    first = {contestant: _hear(p)["first_call"] for contestant, p in processes.items()}
-    turns: dict[str, list[dict[str, float]]] = {contestant: [] for contestant in processes}
+    processes = {label: _start(settings) for label, settings in entries.items()}
+    first = {label: _hear(process) for label, process in processes.items()}
+    turns: dict[str, list[dict[str, float]]] = {label: [] for label in processes}
     for _ in range(rounds):
-        for contestant, process in processes.items():
+        for label, process in processes.items():
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-            turns[contestant].append(_hear(process))
+            turns[label].append(_hear(process))
     for process in processes.values():
         process.communicate()
-    ours = [turn["seconds"] for turn in turns[case.contestants[0]]]
+    yardstick = [turn["seconds"] for turn in next(iter(turns.values()))]
     return {
-        contestant: {
+        label: {
             "median_seconds": statistics.median(turn["seconds"] for turn in said),
-            "median_ratio": statistics.median(turn["seconds"] / own for turn, own in zip(said, ours, strict=True)),
+            "median_ratio": statistics.median(turn["seconds"] / own for turn, own in zip(said, yardstick, strict=True)),
+            "share": first[label]["share"],
             "peak_bytes": max(turn["bytes"] for turn in said),
-            "first_call_seconds": first[contestant],
+            "first_call_seconds": first[label]["first_call"],
             "load_before": load,
         }
-        for contestant, said in turns.items()
+        for label, said in turns.items()
     }
 
 
-def _start(case: Case, contestant: str) -> "subprocess.Popen[str]":
-    settings = json.dumps({**case.settings(), "contestant": contestant})
-    command = [python_of(contestant), "-m", module_of(contestant), settings]
+def _start(settings: dict[str, Any]) -> "subprocess.Popen[str]":
+    contestant = settings["contestant"]
+    command = [python_of(contestant), "-m", module_of(contestant), json.dumps(settings)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=variables())
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=variables(contestant))
 
 
 def _hear(process: "subprocess.Popen[str]") -> dict[str, float]:

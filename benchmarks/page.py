@@ -1,33 +1,159 @@
 """The results as a page of the documentation."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from .environments import ROOT
+from .cases import LARGEST
+from .environments import CNN_GP, ROOT
+from .tiled import TILE
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-HEADER = """# Benchmarks
+HEADER = f"""# Benchmarks
 
-`python -m benchmarks` (or `make bench`) writes this page and `benchmarks/results.json`. Contestants of a case run in
-processes of their own, all alive at once, and take turns after a warm-up: seconds are medians over turns, ratios
-medians of the ratio to convrfm in the same turn, memory the peak above the interpreter with its imports and the inputs.
-float32. An AGOP counts seconds for one image (400 training images, 10 outputs): convrfm takes it at all 400, Neural
-Tangents at two of them. `nt` is Neural Tangents 0.6.5 on jax 0.5.3: plain; as the paper uses it (unfolded images,
-stride q, metric multiplied into the patches); and the best formulation found inside it (patches as channels of a 1 x 1
-convolution; for the AGOP jitted, all outputs at once, with the identity as metric). `torch` is the reference engine.
-Kernels are of n images with themselves; `metric` has a metric M. The load is the machine's before the case: on a busy
+`python -m benchmarks` (or `make bench`) writes this page and `benchmarks/results.json`; `--only NAME` measures some
+cases again. Contestants of a case run in processes of their own, all alive at once, and take turns after a warm-up:
+seconds are medians over turns, ratios medians of the ratio to convrfm in the same turn, memory the peak above the
+interpreter with its imports and inputs. float32, on all cores. The load is the machine's before the case: on a busy
 machine every contestant waits for the others' processes, and short calls wait the most. All run with
 `OMP_WAIT_POLICY=passive`, without which a second process on the machine slows torch's threads several times.
 
-| case | contestant | seconds | times convrfm | peak MB | first call, s | load |
-|---|---|---|---|---|---|---|
+`kernel` is the NTK of the paper's network of that depth, `metric` the same with a metric M on patches, `nngp` the NNGP;
+K(x) is of n images with themselves, K(x, z) with n others. convrfm and the contestants on torch compute K(x) from the
+pairs above the diagonal, Neural Tangents does not. `agop` is the AGOP at n images, with as many training images and
+10 outputs; `myrtle` is the NTK of Myrtle 5, with pooling.
+
+Where a contestant's *share* is below 1, it did that part of the pairs of images (of an AGOP: of the images at which the
+gradient is taken), and its seconds and ratio are scaled to the whole; its first call and its memory are not scaled.
+
+* **convrfm**: this library, its default engine.
+* **torch-einsum**: the recursion written down in torch in an afternoon (`benchmarks/einsum_baseline.py`): patch products
+  by `einsum`, windows by `avg_pool2d`, {TILE} x {TILE} images at a time, which is what stays in cache.
+* **cnn-gp**: [cambridge-mlg/cnn-gp](https://github.com/cambridge-mlg/cnn-gp) on the same torch, {TILE} x {TILE} images at
+  a time, its fastest; it has the NNGP without a metric only. Installed by
+  `pip install {CNN_GP}`; the environment variable `CNN_GP` names another source for pip.
+* **nt-plain**: Neural Tangents 0.6.5 on jax 0.5.3, jitted and in batches of 100 images by its own `nt.batch` (of 8 for
+  Myrtle 5, whose pairs of positions fill the memory); it knows no metric.
+* **nt-paper**: the same as the paper uses it: images unfolded q times as large, M^(1/2) multiplied into the patches, a
+  first convolution of stride q.
+* **nt-best**: the best formulation found inside it: patches as channels of a 1 x 1 convolution; for the AGOP jitted, all
+  outputs at once, with the identity as metric.
+"""
+CASES = """
+## Contests
+
+| case | contestant | seconds | times convrfm | share | peak MB | first call, s | load |
+|---|---|---|---|---|---|---|---|
+"""
+GROWTH = """
+## Growth
+
+convrfm, `metric K(x)`, 3x32x32, medians of turns taken by all sizes alike. The residual is the measured time over the
+fitted one, less 1; the fit makes the relative residuals small.
+"""
+ROOFLINE = """
+## Roofline
+
+How far the compiled engine is from what this machine can do. The peaks are measured in the same turns as the cases:
+multiply-adds on twelve vectors that never leave the registers; torch's product of 2048 x 2048 matrices; c = a + b in
+the first-level cache; and a copy of 256 MB (bytes read and written). Operations and cache traffic are counted by running
+the engine's own source on vectors that count (`benchmarks/counted_lanes.py`), not by hand: an addition, multiplication,
+division or square root is one operation, comparisons and selections none, and every load and store of a vector moves
+its bytes, even where the compiler keeps it in a register. K(x) is charged with each pair once. Operations of matrix
+products and convolutions, which torch does, are torch's own count. Memory traffic is that of the operands, each once.
+
+Fractions are the time at the peak over the time taken, for the arithmetic (the engine's operations at the peak of
+multiply-adds, torch's at that of matrix products), the cache and the memory; the largest names the roof. Square roots,
+divisions, comparisons and sums that nothing multiplies cannot reach the peak of multiply-adds.
 """
 
 
 def write_page(results: dict[str, dict[str, Any]]) -> None:
-    lines = [
-        f"| {name} | {contestant} | {r['median_seconds']:.3g} | {r['median_ratio']:.3g} | "
-        f"{r['peak_bytes'] / 1e6:.0f} | {r['first_call_seconds']:.3g} | {r['load_before']:.1f} |"
+    contests = {name: result for name, result in results.items() if name not in ("growth", "roofline")}
+    page = HEADER + CASES + _contests(contests)
+    if "growth" in results:
+        page += GROWTH + _growth(results["growth"])
+    if "roofline" in results:
+        page += ROOFLINE + _roofline(results["roofline"])
+    PAGE.write_text(page)
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |\n"
+
+
+def _contests(results: dict[str, dict[str, Any]]) -> str:
+    return "".join(
+        _row(
+            name,
+            contestant,
+            f"{r['median_seconds']:.3g}",
+            f"{r['median_ratio']:.3g}",
+            f"{r['share']:.3g}",
+            f"{r['peak_bytes'] / 1e6:.0f}",
+            f"{r['first_call_seconds']:.3g}",
+            f"{r['load_before']:.1f}",
+        )
         for name, contestants in results.items()
         for contestant, r in contestants.items()
-    ]
-    PAGE.write_text(HEADER + "\n".join(lines) + "\n")
+    )
+
+
+def _growth(growth: dict[str, Any]) -> str:
+    images, depth = growth["images"], growth["depth"]
+    (square,), (slope, offset) = images["coefficients"], depth["coefficients"]
+    counts = [int(n) for n in images["seconds"]]
+    pairs = LARGEST * (LARGEST + 1) / 2
+    return (
+        f"\nDepth 3, against seconds = a n^2: a = {square:.3g}; largest residual {_largest(images['residuals'])}.\n"
+        "\n| n | seconds | ns per n^2 | residual |\n|---|---|---|---|\n"
+        + "".join(
+            _row(n, f"{t:.3g}", f"{t / n**2 * 1e9:.0f}", f"{r:+.0%}")
+            for n, t, r in zip(counts, images["seconds"].values(), images["residuals"], strict=True)
+        )
+        + f"\nn = {LARGEST}, against seconds = a + b (positions of all layers): a = {offset:.3g}, b = {slope:.3g}, "
+        f"{slope / pairs * 1e9:.3g} ns per position and pair of images; largest residual {_largest(depth['residuals'])}.\n"
+        "\n| depth | positions of all layers | seconds | residual |\n|---|---|---|---|\n"
+        + "".join(
+            _row(d, p, f"{t:.3g}", f"{r:+.0%}")
+            for (d, t), p, r in zip(depth["seconds"].items(), depth["positions"], depth["residuals"], strict=True)
+        )
+    )
+
+
+def _largest(residuals: Sequence[float]) -> str:
+    return f"{max(map(abs, residuals)):.1%}"
+
+
+def _roofline(roofline: dict[str, Any]) -> str:
+    peaks = roofline["peaks"]
+    of = {"arithmetic": "GFLOP/s", "matrix products": "GFLOP/s", "cache": "GB/s", "memory": "GB/s"}
+    text = _row("peak", *of) + "|---|---|---|---|---|\n"
+    text += _row("measured", *(f"{peaks[peak] / 1e9:.0f} {unit}" for peak, unit in of.items()))
+    text += "\n" + _row(
+        "case",
+        "seconds",
+        "engine, GFLOP",
+        "products, GFLOP",
+        "GFLOP/s",
+        "cache, GB",
+        "memory, MB",
+        "fraction of arithmetic",
+        "of cache",
+        "of memory",
+        "roof",
+    )
+    text += "|---" * 11 + "|\n"
+    for name, case in roofline["cases"].items():
+        operations = case["engine_operations"] + case["product_operations"]
+        text += _row(
+            name,
+            f"{case['seconds']:.3g}",
+            f"{case['engine_operations'] / 1e9:.3g}",
+            f"{case['product_operations'] / 1e9:.3g}",
+            f"{operations / case['seconds'] / 1e9:.0f}",
+            f"{case['cache_bytes'] / 1e9:.3g}",
+            f"{case['memory_bytes'] / 1e6:.3g}",
+            *(f"{case['fractions'][bound]:.1%}" for bound in ("arithmetic", "cache", "memory")),
+            case["roof"],
+        )
+    return "\n" + text

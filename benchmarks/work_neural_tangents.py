@@ -2,6 +2,7 @@
 
 import sys
 import types
+from collections.abc import Callable
 
 sys.modules["neural_tangents.experimental"] = types.ModuleType("experimental")  # wants TensorFlow, and is not used
 
@@ -39,6 +40,11 @@ def patches(x: np.ndarray, root: np.ndarray) -> np.ndarray:
     return flat.reshape(n, rows, cols, c, Q, Q)
 
 
+def channels_last(x: np.ndarray, root: np.ndarray | None = None) -> jax.Array:
+    """The images as they are; a plain network knows no metric."""
+    return jnp.asarray(x.transpose(0, 2, 3, 1))
+
+
 def unfolded(x: np.ndarray, root: np.ndarray) -> jax.Array:
     """An image q times as large, which a convolution of stride q takes apart: the paper's usage."""
     p = patches(x, root)
@@ -54,32 +60,38 @@ def as_channels(x: np.ndarray, root: np.ndarray) -> jax.Array:
 
 def main(settings: dict) -> None:
     generator = np.random.default_rng(0)
-    n, shape, depth, contestant = (settings[k] for k in ("n", "shape", "depth", "contestant"))
-    x = generator.standard_normal((n, *shape)).astype(np.float32)
+    n, shape, depth, task, contestant = (settings[k] for k in ("n", "shape", "depth", "task", "contestant"))
     d = shape[0] * Q * Q
     root = (generator.standard_normal((d, d)) / np.sqrt(d)).astype(np.float32)
     root = (root + root.T) / 2
-    coef = jnp.asarray(generator.standard_normal((n, 10)).astype(np.float32))
-    last = jnp.asarray(x.transpose(0, 2, 3, 1))
-    if settings["task"] == "myrtle":
-        fn = batch(myrtle(), batch_size=2)
-        serve(lambda: fn(last, None, "ntk").block_until_ready())
-    if settings["task"] == "agop" and contestant == "nt-best":
-        fn = network(depth)
-        gradient = jax.jit(jax.jacrev(lambda z: fn(last, z[None], "ntk")[:, 0] @ coef))
-        serve(lambda: [gradient(z).block_until_ready() for z in last[:2]], images=2)
-    if settings["task"] == "agop":
-        fn, large = network(depth, (Q, Q)), unfolded(x, root)
-        gradient = jax.jacrev(lambda z: fn(large, z[None], "ntk")[:, 0] @ coef)
-        serve(lambda: [gradient(z).block_until_ready() for z in large[:2]], images=2)
-    if contestant == "nt-plain":
-        fn = batch(network(depth), batch_size=min(n, 100))
-        serve(lambda: np.asarray(fn(last, None, "ntk")))
-    if contestant == "nt-best":
-        fn = batch(network(depth, (1, 1)), batch_size=min(n, 100))
-        serve(lambda: np.asarray(fn(as_channels(x, root), None, "ntk")))
-    fn = batch(network(depth, (Q, Q)), batch_size=min(n, 100))
-    serve(lambda: np.asarray(fn(unfolded(x, root), None, "ntk")))
+    part = settings["part"] or n
+
+    def images(count: int) -> np.ndarray:
+        return generator.standard_normal((count, *shape)).astype(np.float32)
+
+    if task == "agop":
+        work = agop(images(n), root, depth, part, contestant)
+        serve(work, part / n)
+    fn, arranged = {
+        "nt-plain": (myrtle() if task == "myrtle" else network(depth), channels_last),
+        "nt-paper": (network(depth, (Q, Q)), unfolded),
+        "nt-best": (network(depth, (1, 1)), as_channels),
+    }[contestant]
+    fn = batch(fn, batch_size=min(part, 100))
+    x, z = images(part), None if settings["with_itself"] else images(part)
+    which = "nngp" if task == "nngp" else "ntk"
+    serve(lambda: np.asarray(fn(arranged(x, root), None if z is None else arranged(z, root), which)), (part / n) ** 2)
+
+
+def agop(x: np.ndarray, root: np.ndarray, depth: int, part: int, contestant: str) -> Callable[[], object]:
+    """The gradients of ten outputs at some of the images, by `jacrev`; summing their outer products takes no time."""
+    coef = jnp.asarray(np.random.default_rng(1).standard_normal((len(x), 10)).astype(np.float32))
+    best = contestant == "nt-best"
+    fn, images = (network(depth), channels_last(x)) if best else (network(depth, (Q, Q)), unfolded(x, root))
+    gradient = jax.jacrev(lambda z: fn(images, z[None], "ntk")[:, 0] @ coef)
+    if best:
+        gradient = jax.jit(gradient)
+    return lambda: [gradient(z).block_until_ready() for z in images[:part]]
 
 
 if __name__ == "__main__":

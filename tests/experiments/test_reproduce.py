@@ -12,6 +12,7 @@ from convrfm import ConvRFMClassifier
 from convrfm.cli import app
 from convrfm.datasets.local_signal import bundled_digits
 from convrfm.datasets.pictures import resize
+from convrfm.estimators import layers
 from convrfm.experiments import noisy_mnist
 from convrfm.experiments.reproduce import FIGURES
 
@@ -90,7 +91,7 @@ def test_record_plot_and_page_show_every_round(finished: Path) -> None:
 def test_an_interrupted_run_continues_to_the_same_rounds(
     digits: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, begun = noisy_mnist.fit_round, []
+    plain, begun = layers.fit_round, []
 
     def counted(*arguments: object) -> object:
         begun.append(1)
@@ -98,7 +99,7 @@ def test_an_interrupted_run_continues_to_the_same_rounds(
             raise KeyboardInterrupt
         return plain(*arguments)
 
-    monkeypatch.setattr(noisy_mnist, "fit_round", counted)
+    monkeypatch.setattr(layers, "fit_round", counted)
     arguments = ("noisy-mnist", tmp_path / "run", "--data", digits)
     assert reproduce(*arguments).exit_code == 130
     assert {p.name for p in (tmp_path / "run" / "steps").glob("round-*.json")} == {"round-0.json", "round-1.json"}

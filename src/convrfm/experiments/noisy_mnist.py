@@ -76,6 +76,8 @@ def scored_round(
     if path.exists():
         model = load_model(path, model.device)
     model.set_params(n_iterations=t, warm_start=True).fit(*train)
+    if len(model.history_) <= t:
+        raise KeyboardInterrupt  # `fit` keeps what was finished before it
     model.save(path)
     start = time.perf_counter()
     outputs = torch.from_numpy(model.decision_function(test[0])).double()

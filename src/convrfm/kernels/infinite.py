@@ -165,7 +165,9 @@ class InfiniteWidthKernel(PatchKernel):
             yield total.patches
 
     def _outer(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
-        return None if factor is None else self._chosen_engine(x, factor).outer(self.recursion, factor)
+        if factor is None or self._chosen_engine(x, factor).keeps_patches(self.recursion, factor):
+            return factor
+        return factor.T @ factor
 
     def _embedded(
         self, x: Tensor, factor: Tensor | None, engine: Engine, *, with_patches: bool, outputs: int = 0
@@ -218,8 +220,9 @@ class _EmbeddedBlocks:
         grids = architecture.grids(*x.shape[-2:])
         positions = sum(rows * cols for rows, cols in grids)
         d = patch_entries(kernel.recursion, x) if with_patches or factor is not None else 1
-        keeps_patches = with_patches and (factor is None or engine.outer(kernel.recursion, factor) is factor)
-        kept = 4 * positions + 2 * x[0].numel() + (d * grids[0][0] * grids[0][1] if keeps_patches else 0)
+        kept = 4 * positions + 2 * x[0].numel()
+        if with_patches and engine.keeps_patches(kernel.recursion, factor):
+            kept += d * grids[0][0] * grids[0][1]
         entries = kept + d * grids[0][0] * grids[0][1] * (2 + 3 * outputs)
         entries += engine.own_entries(kernel.recursion, (x.shape[2], x.shape[3]), outputs)
         half = kernel._budget // 2 // x.element_size()

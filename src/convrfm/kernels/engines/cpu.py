@@ -44,12 +44,14 @@ class CpuEngine:
     ) -> LaneEmbedding:
         if recursion.architecture.couples_positions:
             return _embed_coupled(recursion, images, factor, with_patches=with_patches)
-        plain = embed(recursion, images, factor, with_patches=with_patches)
-        own = own_kernel(recursion, plain)
-        from_pixels = plain.patches is None
-        keeps_patches = with_patches and (factor is None or has_low_rank(factor))
-        patches = positions_first(plain.patches) if keeps_patches and plain.patches is not None else None
-        return LaneEmbedding(images, patches, plain.variances, recursion, factor, from_pixels, own)
+        plain = embed(recursion, images, factor, with_patches=False)
+        patches = None
+        if with_patches and plain.patches is not None and self.keeps_patches(recursion, factor):
+            patches = positions_first(plain.patches)
+        from_pixels = factor is None and not with_patches
+        return LaneEmbedding(
+            images, patches, plain.variances, recursion, factor, from_pixels, own_kernel(recursion, plain)
+        )
 
     def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
         assert isinstance(x, LaneEmbedding)
@@ -134,9 +136,8 @@ class CpuEngine:
             sum_of_bars += bars.reshape(sum_of_bars.shape)
             at += q[0].numel()
 
-    def outer(self, recursion: Recursion, factor: Float[Tensor, "r d"]) -> Float[Tensor, "s d"]:  # noqa: D102
-        embedded = recursion.architecture.couples_positions or has_low_rank(factor)
-        return factor if embedded else factor.T @ factor
+    def keeps_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+        return recursion.architecture.couples_positions or (factor is not None and has_low_rank(factor))
 
     def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:  # noqa: D102
         assert isinstance(x, LaneEmbedding)

@@ -79,8 +79,8 @@ class CudaEngine:
                 bars = (q_bar @ dual_coef[cols]).permute(1, 2, 0)
                 sum_of_bars[rows] += bars.unflatten(2, sum_of_bars.shape[2:])
 
-    def outer(self, recursion: Recursion, factor: Float[Tensor, "r d"]) -> Float[Tensor, "s d"]:  # noqa: D102
-        return factor
+    def keeps_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+        return True
 
     def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:  # noqa: D102
         pull_back_variances(recursion, x, total.variances, total.patches)

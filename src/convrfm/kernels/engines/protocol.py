@@ -15,8 +15,9 @@ class Gradient:
     """The gradient of k outputs at n images, summed up tile by tile.
 
     Attributes:
-        patches: with respect to patches through the covariances, without the first layer's factor weight_std^2 / d and
-            without the engine's `outer`. Positions come first, so that contractions are products of matrices.
+        patches: with respect to patches through the covariances, without the first layer's factor weight_std^2 / d, and
+            still to be multiplied by L, or by M where the engine does not keep patches. Positions come first, so that
+            contractions are products of matrices.
         variances: with respect to each image's variances, which flow on to its patches once per image.
     """
 
@@ -68,8 +69,8 @@ class Engine(Protocol):
     ) -> None:
         """Add this z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) to `total`, in place."""
 
-    def outer(self, recursion: Recursion, factor: Float[Tensor, "r d"]) -> Float[Tensor, "s d"]:
-        """What a summed-up gradient is multiplied by: L where it is with respect to L x[u], or M, for patches x[u]."""
+    def keeps_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:
+        """Whether adjoints are contracted with the patches L x[u] of an embedding, or with x[u], unfolded when needed."""
 
     def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:
         """Add what flows through each image's own variances to `total.patches`, once every z has been added."""

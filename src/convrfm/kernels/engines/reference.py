@@ -89,8 +89,8 @@ class ReferenceEngine:
             for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):
                 sum_of_bars[rows] += torch.einsum("xipq,ik->xkpq", q_bar, dual_coef[cols])
 
-    def outer(self, recursion: Recursion, factor: Float[Tensor, "r d"]) -> Float[Tensor, "s d"]:  # noqa: D102
-        return factor
+    def keeps_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+        return True
 
     def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:  # noqa: D102
         pull_back_variances(recursion, x, total.variances, total.patches)

@@ -1,0 +1,44 @@
+"""Random images and metrics of a case, for the contestants that run on torch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+PATCH_SIZE = 3
+OUTPUTS = 10
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a case is computed on.
+
+    Attributes:
+        x: images `(n, c, h, w)`.
+        z: as many others, or None where the case has x with itself.
+        feature_matrix: the metric M `(d, d)`, or None where the case has none.
+        dual_coef: `(n, 10)`.
+        share: the part of the case's pairs that these are.
+    """
+
+    x: Tensor
+    z: Tensor | None
+    feature_matrix: Tensor | None
+    dual_coef: Tensor
+    share: float
+
+
+def inputs(settings: dict[str, Any]) -> Inputs:
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    n, shape = settings["n"], settings["shape"]
+    part = settings["part"] if settings["contestant"] != "convrfm" and settings["part"] else n
+    d = shape[0] * PATCH_SIZE**2
+    root = normal(d, d)
+    metric = root @ root.T / d if settings["task"] in ("metric", "agop") else None
+    x, z = normal(part, *shape), None if settings["with_itself"] else normal(part, *shape)
+    return Inputs(x, z, metric, normal(part, OUTPUTS), (part / n) ** 2)
