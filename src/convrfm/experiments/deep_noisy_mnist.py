@@ -85,7 +85,7 @@ def main() -> None:
         for sigma in given.sigma:
             step = folder.step(
                 f"sigma-{sigma:g}-seed-{seed}",
-                lambda seed=seed, sigma=sigma: accuracies(  # type: ignore[misc]
+                lambda seed=seed, sigma=sigma: accuracies(
                     given.data, given.n, sigma, seed, n_filters=given.filters, n_iterations=given.iterations
                 ),
             )
