@@ -29,10 +29,9 @@ ESTIMATORS = [
     ConvRFMFeatures(ConvRFMClassifier(LAPLACE, **ROWS, **GIVEN), output="maps"),
     ConvRFMFeatures(DeepConvRFMRegressor(**DEEP, **GIVEN), n_filters=3),
 ]
-EXPECTED_TO_FAIL: dict[str, str] = {}
 
 
 @pytest.mark.usefixtures("as_a_user")
-@parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL, xfail_strict=True)
+@parametrize_with_checks(ESTIMATORS)
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
     check(estimator)
