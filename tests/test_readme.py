@@ -1,4 +1,4 @@
-"""What the README shows works."""
+"""What the README and the pages of the documentation show works."""
 
 import re
 from pathlib import Path
@@ -8,14 +8,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("page", "blocks", "files"), [("README.md", 2, ["digits.safetensors"]), ("docs/estimators.md", 11, [])]
+)
+def test_the_python_of_a_page_runs(
+    page: str, blocks: int, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    found = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S)
     names: dict[str, object] = {}
-    for block in blocks:
+    for block in found:
         exec(block, names)
-    assert len(blocks) == 2
-    assert (tmp_path / "digits.safetensors").is_file()
+    assert len(found) == blocks
+    assert [path.name for path in tmp_path.iterdir()] == files
 
 
 def test_every_link_within_the_documentation_leads_somewhere() -> None:

@@ -3,6 +3,7 @@
 from . import cnfa, datasets, kernels
 from .estimators import (
     ConvRFMClassifier,
+    ConvRFMFeatures,
     ConvRFMRegressor,
     DeepConvRFMClassifier,
     DeepConvRFMRegressor,
@@ -11,6 +12,7 @@ from .estimators import (
 
 __all__ = [
     "ConvRFMClassifier",
+    "ConvRFMFeatures",
     "ConvRFMRegressor",
     "DeepConvRFMClassifier",
     "DeepConvRFMRegressor",

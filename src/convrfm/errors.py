@@ -9,6 +9,10 @@ class InputError(ConvRFMError, ValueError):
     """An argument, an array or a file of the user's does not have the form that is needed."""
 
 
+class InputTypeError(InputError, TypeError):
+    """Something in an array of the user's is of a type that cannot be made a number."""
+
+
 class ModelFileError(ConvRFMError, ValueError):
     """A saved model is damaged, foreign, or of a format that this version does not read."""
 

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
+from sklearn.exceptions import DataConversionWarning
 
 from convrfm.datasets import check_images, check_labels
-from convrfm.errors import InputError
+from convrfm.errors import InputError, InputTypeError
 
 LAYOUTS = [((4, 2, 6, 5), None), ((4, 6, 5), None), ((4, 60), (2, 6, 5))]
 
@@ -24,6 +26,10 @@ def test_every_layout_becomes_channel_first_without_a_change_of_values(shape, im
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float32", ">f4"])
 def test_numbers_become_float32(dtype: str) -> None:
     assert check_images(np.ones((2, 5, 5), dtype)).dtype == np.dtype(np.float32)
+
+
+def test_objects_that_are_numbers_become_numbers() -> None:
+    np.testing.assert_array_equal(check_images(np.full((2, 5, 5), 3, object)), np.full((2, 1, 5, 5), 3.0))
 
 
 def test_double_precision_stays() -> None:
@@ -60,7 +66,10 @@ FAULTS = [
     (np.zeros((2, 8, 8), complex), None, "complex128"),
     (torch.zeros(2, 8, 8, dtype=torch.complex64), None, "complex64"),
     (np.full((2, 8, 8), "a"), None, "real numbers"),
-    (np.full((2, 8, 8), None), None, "real numbers"),
+    (np.full((2, 8, 8), None), None, "the first is nan"),
+    (np.full((2, 8, 8), "a", object), None, "real numbers"),
+    (csr_array(np.eye(4)), (1, 2, 2), r"Pass x\.toarray"),
+    (np.zeros((4, 0)), (1, 1, -1), "0 feature"),
     ([[[1.0, 2.0]], [[1.0]]], None, "different shapes"),
 ]
 
@@ -71,6 +80,12 @@ def test_what_is_no_batch_of_images_is_refused_in_words(x, image_shape, message:
         check_images(x, image_shape=image_shape)
 
 
+def test_an_object_that_is_no_number_is_a_type_error_too() -> None:
+    with pytest.raises(InputTypeError, match="not 'dict'"):
+        check_images(np.full((2, 8, 8), {}))
+    assert issubclass(InputTypeError, InputError)
+
+
 @pytest.mark.parametrize("y", [[0, 1, 1], ["a", "b", "b"], [True, False, True], [1.0, 2.0, 1.0]])
 def test_labels_pass_unchanged_whatever_holds_them(y: list) -> None:
     assert check_labels(y, 3).tolist() == y
@@ -79,9 +94,13 @@ def test_labels_pass_unchanged_whatever_holds_them(y: list) -> None:
         assert check_labels(torch.tensor(y), 3).tolist() == y
 
 
+def test_a_column_of_labels_is_taken_with_a_warning() -> None:
+    with pytest.warns(DataConversionWarning, match=r"Pass np\.ravel\(y\)"):
+        assert check_labels([[0], [1], [1]], 3).tolist() == [0, 1, 1]
+
+
 LABEL_FAULTS = [
     ([0, 1], "got 2 labels for 3 images"),
-    ([[0], [1], [1]], r"Pass np\.ravel\(y\)"),
     (np.eye(3), "one-hot"),
     ([0.0, np.nan, np.nan], "got nan at 1"),
     ([0.0, 1.0, np.pi], "regressor"),

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import convrfm
-from convrfm import ConvRFMClassifier, ConvRFMRegressor, datasets, kernels
+from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMRegressor, datasets, kernels
 from convrfm.errors import InputError, ModelFileError
 
 KERNEL = kernels.NTK(kernels.vanilla(1))
@@ -151,6 +151,17 @@ def test_a_model_whose_tensors_do_not_fit_together(tmp_path: Path) -> None:
         save_file(tensors | {name: tensor}, path, metadata=metadata)
         with pytest.raises(ModelFileError, match="damaged"):
             convrfm.load(path)
+
+
+def test_a_deep_model_whose_images_are_too_small_for_its_filters(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    DeepConvRFMRegressor(kernels.vanilla_ntk, depth=2, n_filters=2, n_iterations=0).fit(X, Y).save(path)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors | {"x_fit": torch.ones(12, 1, 2, 2)}, path, metadata=metadata)
+    with pytest.raises(ModelFileError, match="damaged"):
+        convrfm.load(path)
 
 
 @pytest.mark.parametrize(

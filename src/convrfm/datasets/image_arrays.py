@@ -1,12 +1,15 @@
 """What counts as a batch of images and as its labels, checked once at the door."""
 
+import warnings
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Shaped
+from scipy.sparse import issparse
+from sklearn.exceptions import DataConversionWarning
 
-from ..errors import InputError
+from ..errors import InputError, InputTypeError
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 CHANNEL_COUNTS = (1, 2, 3, 4)
@@ -26,6 +29,7 @@ def check_images(x: Any, *, image_shape: tuple[int, int, int] | None = None) -> 
 
     Raises:
         InputError: If the layout, the type or a value is not that of a batch of images.
+        InputTypeError: If an entry is an object that is no number.
 
     >>> check_images(np.zeros((5, 8, 8), np.uint8)).shape
     (5, 1, 8, 8)
@@ -44,7 +48,8 @@ def check_labels(y: Any, n: int) -> Shaped[np.ndarray, " n"]:
     """Return the classes of `n` images as a NumPy array `(n,)` of numbers or strings.
 
     Args:
-        y: One label per image: numbers, booleans or strings, as an array, a tensor or a list.
+        y: One label per image: numbers, booleans or strings, as an array, a tensor or a list. A column `(n, 1)` is taken
+            with a warning, as scikit-learn does.
         n: Number of images.
 
     Raises:
@@ -56,13 +61,23 @@ def check_labels(y: Any, n: int) -> Shaped[np.ndarray, " n"]:
     labels = _array(y.detach().cpu() if isinstance(y, torch.Tensor) else y, "y")
     if labels.dtype == object and all(isinstance(label, str) for label in labels.flat):
         labels = labels.astype(str)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected. Pass np.ravel(y).",
+            DataConversionWarning,
+            stacklevel=2,
+        )
+        labels = labels[:, 0]
     if labels.ndim != 1:
-        remedy = "np.ravel(y)" if labels.size == n else "y.argmax(axis=1) if y is one-hot"
-        raise InputError(f"y must be (n,), one label per image; got {labels.shape}. Pass {remedy}.")
+        raise InputError(
+            f"y must be (n,), one label per image; got {labels.shape}. Pass y.argmax(axis=1) if y is one-hot."
+        )
     if len(labels) != n:
         raise InputError(f"y must have one label per image; got {len(labels)} labels for {n} images.")
     if labels.dtype.kind not in "biufU":
-        raise InputError(f"y must be all numbers or all strings; got {labels.dtype}. Pass y.astype(str).")
+        raise InputError(
+            f"Unknown label type: y must be all numbers or all strings; got {labels.dtype}. Pass y.astype(str)."
+        )
     if labels.dtype.kind == "f" and not (whole := labels == np.round(labels)).all():
         first = int(np.argmin(whole))
         raise InputError(
@@ -80,11 +95,27 @@ def _array(values: Any, name: str) -> np.ndarray:
 
 
 def _float_array(x: Any) -> np.ndarray:
+    if issparse(x):
+        raise InputError(f"x must be dense; got a sparse array of shape {x.shape}. Pass x.toarray().")
     array = _array(x, "x")
+    if array.dtype == object:
+        array = _numbers(array)
+    if array.dtype.kind == "c":
+        raise InputError(
+            f"x must hold real numbers; got {array.dtype}. Complex data not supported: pass x.real or abs(x)."
+        )
     if array.dtype.kind not in "biuf":
         raise InputError(f"x must hold real numbers; got {array.dtype}. Pass x.astype(np.float32).")
     wide = array.dtype.kind == "f" and array.dtype.itemsize >= 8
     return array.astype(np.float64 if wide else np.float32, copy=False)
+
+
+def _numbers(objects: np.ndarray) -> np.ndarray:
+    try:
+        return objects.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        kind = InputTypeError if isinstance(error, TypeError) else InputError
+        raise kind(f"x must hold real numbers; got objects, and {error}. Pass x.astype(np.float32).") from error
 
 
 def _float_tensor(x: torch.Tensor) -> torch.Tensor:
@@ -98,7 +129,7 @@ def _as_batch(x: Array, image_shape: tuple[int, int, int] | None) -> Array:
     if x.ndim == 2:
         return _unflatten(x, image_shape)
     if x.ndim not in (3, 4):
-        raise InputError(f"{LAYOUT}; got {shape}. For a single image, pass x[None] with its channels first.")
+        raise InputError(f"{LAYOUT}; got {shape}. Reshape your data: a single image is x[None], channels first.")
     if 0 in shape:
         raise InputError(f"{LAYOUT} with at least one image and one pixel; got {shape}.")
     if x.ndim == 3:
@@ -123,9 +154,13 @@ def _unflatten(x: Array, image_shape: tuple[int, int, int] | None) -> Array:
     n, length = x.shape
     if image_shape is None:
         raise InputError(f"{LAYOUT}; got {(n, length)}. Pass image_shape=(channels, height, width).")
+    if not length:
+        raise InputError(
+            f"x must hold images of pixels; got 0 feature(s) (shape={(n, length)}) while a minimum of 1 is required."
+        )
     known = int(np.prod([extent for extent in image_shape if extent != -1]))
     fits = length % known == 0 if -1 in image_shape else length == known
-    if 0 in (n, length) or not fits:
+    if n == 0 or not fits:
         needed = f"a multiple of {known}" if -1 in image_shape else f"{known}"
         raise InputError(
             f"x must be (n, {needed}) with n > 0 for image_shape={tuple(image_shape)}; got {(n, length)}. "
@@ -141,6 +176,6 @@ def _check_finite(x: Array) -> Array:
     wrong = np.argwhere(~(finite if isinstance(finite, np.ndarray) else finite.cpu().numpy()))
     first = tuple(wrong[0].tolist())
     raise InputError(
-        f"x must be finite; {len(wrong)} values are not, the first is {float(x[first])} at {first}. "
+        f"x must be finite, without NaN and infinity; {len(wrong)} values are not, the first is {float(x[first])} at {first}. "
         "Remove or repair these images."
     )

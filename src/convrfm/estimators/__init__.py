@@ -5,9 +5,17 @@ from pathlib import Path
 from .conv_rfm import ConvRFMClassifier, ConvRFMRegressor
 from .deep_conv_rfm import DeepConvRFMClassifier, DeepConvRFMRegressor
 from .machine import RecursiveFeatureMachine
+from .random_features import ConvRFMFeatures
 from .saving import load_model
 
-__all__ = ["ConvRFMClassifier", "ConvRFMRegressor", "DeepConvRFMClassifier", "DeepConvRFMRegressor", "load"]
+__all__ = [
+    "ConvRFMClassifier",
+    "ConvRFMFeatures",
+    "ConvRFMRegressor",
+    "DeepConvRFMClassifier",
+    "DeepConvRFMRegressor",
+    "load",
+]
 
 ESTIMATORS = (ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, DeepConvRFMRegressor)
 

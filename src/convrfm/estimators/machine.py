@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Shaped
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..datasets import Preprocessing, check_images
 from ..errors import InputError
@@ -38,6 +38,7 @@ from .settings import (
     group_numbers,
     ridge_candidates,
 )
+from .to_torch import convolutions
 
 LONG_FIT_SECONDS = 30.0
 PREDICTED_AT_ONCE = 512  # images
@@ -104,10 +105,13 @@ class RecursiveFeatureMachine(BaseEstimator):
             InputError: on any input that cannot be learned from; the message says what to change.
         """
         self._check_parameters(selection)
+        if y is None:
+            raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         images = check_images(x, image_shape=self.image_shape)
         values = self._check_y(y, len(images))
         weights = self._image_weights(values, check_weights(sample_weight, len(images)))
         numbers = group_numbers(groups, len(images))
+        folds = fold_indices(self.cv, values, numbers, weights, classify=self._classify)
         if weights is not None:
             counted = np.flatnonzero(weights)
             images, values, weights = images[counted], values[counted], weights[counted]
@@ -115,7 +119,9 @@ class RecursiveFeatureMachine(BaseEstimator):
         targets, learned = self._encode(values)
         data = self._to_device(images)
         if len(data) < 2 or bool((data == data[:1]).all()):
-            raise InputError(f"fit needs images that differ; got {len(data)}, all alike. Check how they were read.")
+            raise InputError(
+                f"fit needs images that differ; got {len(data)} sample(s), all alike. Check how they were read."
+            )
         candidates = self._candidates(data.shape[1:])
         indices = agop_indices(self.agop_samples, len(data), self.random_state)
         problem = Problem(
@@ -132,7 +138,6 @@ class RecursiveFeatureMachine(BaseEstimator):
             feature_trace=self.feature_trace,
             selection=self._selection(selection, data, learned),
         )
-        folds = fold_indices(self.cv, values, numbers, classify=self._classify)
         fits = self._fit_candidates(problem, candidates, folds, self._earlier(data, candidates))
         self.preprocessing_ = None
         for name, value in learned.items():
@@ -180,9 +185,30 @@ class RecursiveFeatureMachine(BaseEstimator):
         if layer not in range(1, len(self.layers_) + 1):
             raise InputError(f"layer must be from 1 to {len(self.layers_)}; got {layer!r}.")
         chosen = self.layers_[layer - 1]
-        metric = psd_factor(chosen.kept.feature_matrix)
-        maps = filter_patches(self._through(images, layer - 1), metric, chosen.kernel.window).square().sum(1).sqrt()
-        return self._like(maps, x)
+        root = psd_factor(chosen.kept.feature_matrix)
+        parts = [
+            filter_patches(part, root, chosen.kernel.window).norm(dim=1) for part in self._parts(images, layer - 1)
+        ]
+        return self._like(torch.cat(parts), x)
+
+    def to_torch(self, n_filters: int | None = 64, random_state: int | None = 0) -> nn.Sequential:
+        """The learned metric as the first convolution of a network, without bias; of a deep model, as its first layers.
+
+        Args:
+            n_filters: how many filters are drawn from N(0, 2 M / tr M), which is He's initialisation where M is the
+                identity; a ReLU follows them. None for the rows of a root of M, without ReLU: the norm over channels of what
+                comes out is `feature_maps`.
+            random_state: seed of the draw.
+
+        Returns:
+            `(n, c, h, w)` to `(n, n_filters, rows, cols)`, padded as the kernel's windows on images of the training images'
+            size, in their precision and on their device. The layers of a deep model come first: its filters and activation.
+
+        Raises:
+            InputError: if `n_filters` is no number of filters.
+        """
+        self._check_is_fitted()
+        return convolutions(self.layers_, self.x_fit_.shape[1:], n_filters, random_state)
 
     def save(self, path: str | Path, preprocessing: Preprocessing | None = None) -> None:
         """Write the fitted model to one file, without pickle and atomically.
@@ -296,7 +322,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         self.layers_ = tuple(layers)
         self.x_fit_ = data
         self._weights = weights
-        self._last_images: Tensor | None = None
+        self._last_images = self._through(data, len(layers) - 1)
         self.n_features_in_ = int(np.prod(data.shape[1:]))
 
         def as_given(tensor: Tensor) -> Array:
@@ -326,11 +352,7 @@ class RecursiveFeatureMachine(BaseEstimator):
 
     def _training_images(self, number: int) -> Float[Tensor, "n k rows cols"]:
         """The training images as this layer sees them; those of the last layer are kept."""
-        if number + 1 < len(self.layers_):
-            return self._through(self.x_fit_, number)
-        if self._last_images is None:
-            self._last_images = self._through(self.x_fit_, number)
-        return self._last_images
+        return self._last_images if number + 1 == len(self.layers_) else self._through(self.x_fit_, number)
 
     def _outputs(self, images: Tensor, number: int, round_: Round) -> Float[Tensor, "n k"]:
         kernel, trained = self.layers_[number].kernel, self._training_images(number)
@@ -395,14 +417,18 @@ class RecursiveFeatureMachine(BaseEstimator):
         if not hasattr(self, "layers_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit(x, y) first.")
 
-    @staticmethod
-    def _check_same_size(images: Tensor, fitted: Tensor) -> None:
-        if images.shape[1:] != fitted.shape[1:]:
-            expected, got = (" x ".join(map(str, shape[1:])) for shape in (fitted.shape, images.shape))
-            raise InputError(
-                f"the model was fitted to images of {expected} (channels x height x width); got {got}. Resize them, or fit "
-                "a model to this size."
-            )
+    def _check_same_size(self, images: Tensor, fitted: Tensor) -> None:
+        if images.shape[1:] == fitted.shape[1:]:
+            return
+        n, n_fitted = images[0].numel(), fitted[0].numel()
+        counts = f"X has {n} features, but {type(self).__name__} is expecting {n_fitted} features as input: "
+        expected, got = (" x ".join(map(str, batch.shape[1:])) for batch in (fitted, images))
+        raise InputError(
+            counts
+            * (n != n_fitted)
+            + f"the model was fitted to images of {expected} (channels x height x width); got {got}. Resize them, or fit a "
+            "model to this size."
+        )
 
     @staticmethod
     def _like(result: Tensor, x: Array) -> Array:

@@ -60,6 +60,11 @@ class Regressor(RegressorMixin, RecursiveFeatureMachine):
             variances.append(self._posterior.variance(meeting, kernel.diagonal(part, feature_matrix=kept.metric)))
         return torch.cat(variances)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     def _expose(self, as_given: Any) -> None:
         self._posterior = None
         super()._expose(as_given)

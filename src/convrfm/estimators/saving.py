@@ -72,7 +72,7 @@ def load_model(path: Path, estimators: Mapping[str, Any], device: str) -> Any:
         model.preprocessing_ = None if header.preprocessing is None else Preprocessing.from_dict(header.preprocessing)
     except InputError:
         raise
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ModelFileError(f"{path} is damaged: its header and its tensors do not fit together ({error}).") from error
     return model
 

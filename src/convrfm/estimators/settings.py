@@ -99,12 +99,20 @@ def group_numbers(groups: Any, n: int) -> Int[np.ndarray, " n"] | None:
 
 
 def fold_indices(
-    cv: Any, labels: Shaped[np.ndarray, "n *k"], groups: Int[np.ndarray, " n"] | None, *, classify: bool
+    cv: Any,
+    labels: Shaped[np.ndarray, "n *k"],
+    groups: Int[np.ndarray, " n"] | None,
+    weights: Float[np.ndarray, " n"] | None,
+    *,
+    classify: bool,
 ) -> list[Int[np.ndarray, " m"]]:
     """The images that each fold holds out; none without `cv`.
 
+    Folds are of the images as they were given; their numbers here are those among the images of positive weight.
+
     Raises:
-        InputError: unless `cv` is a number of folds or a splitter, and every image is held out once.
+        InputError: unless `cv` is a number of folds or a splitter, every image is held out once, and all folds have images
+            left to learn from.
     """
     if cv is None:
         return []
@@ -117,6 +125,13 @@ def fold_indices(
         ) from error
     if not np.array_equal(np.sort(np.concatenate(folds)), np.arange(len(labels))):
         raise InputError(f"cv must hold out every image once, as KFold does; got {cv!r}.")
+    if weights is not None:
+        counted = weights > 0
+        numbers = np.cumsum(counted) - 1
+        folds = [numbers[fold[counted[fold]]] for fold in folds]
+    folds = [fold for fold in folds if len(fold)]
+    if len(folds) < 2:
+        raise InputError(f"cv must leave images of positive weight to learn from in every fold; got {cv!r}.")
     return folds
 
 

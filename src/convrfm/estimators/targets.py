@@ -53,7 +53,9 @@ def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
-        raise InputError(f"a classifier needs images of at least two classes; all labels are {classes[0]}.")
+        raise InputError(
+            f"a classifier needs images of at least two classes; got one class: all labels are {classes[0]}."
+        )
     if len(y) <= len(classes):
         raise InputError(
             f"a classifier needs more images than classes; got {len(y)} images of {len(classes)} classes. If the "
@@ -71,8 +73,9 @@ def check_targets(y: Any, n: int) -> np.ndarray:
     """
     try:
         targets = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
-    except ValueError as error:
-        raise InputError(f"targets must be one array, (n,) or (n, k); {error}.") from error
+        targets = targets.astype(np.float64) if targets.dtype == object else targets
+    except (TypeError, ValueError) as error:
+        raise InputError(f"targets must be one array of numbers, (n,) or (n, k); {error}.") from error
     if targets.ndim not in (1, 2) or 0 in targets.shape or targets.dtype.kind not in "biuf":
         raise InputError(f"targets must be numbers, (n,) or (n, k); got {targets.dtype} of shape {targets.shape}.")
     if len(targets) != n:

@@ -1,0 +1,68 @@
+"""What a fitted model has learned as convolutions: the first layers of a network."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..maths.psd import psd_factor
+from ..maths.random_filters import random_filters
+from ..maths.windows import Window
+from .layers import Layer
+from .settings import check_count
+
+
+def convolutions(
+    layers: Sequence[Layer], image_shape: Sequence[int], n_filters: int | None, random_state: int | None
+) -> nn.Sequential:
+    """The fitted layers of random features, then filters of the last layer's metric M.
+
+    Args:
+        layers: fitted.
+        image_shape: `(c, h, w)` of the training images.
+        n_filters: filters drawn from M, with a ReLU; None for the root of M, without.
+        random_state: seed of the draw.
+
+    Raises:
+        InputError: if `n_filters` is no number of filters.
+    """
+    modules: list[nn.Module] = []
+    shape = tuple(image_shape)
+    for layer in layers[:-1]:
+        assert layer.filters is not None
+        modules += _convolution(layer.filters, layer.kernel.window, shape)
+        modules += [nn.ReLU()] if layer.activation == "relu" else []
+        shape = (len(layer.filters), *(layer.kernel.window.output_length(length) for length in shape[1:]))
+    metric, window = layers[-1].kept.feature_matrix, layers[-1].kernel.window
+    if n_filters is None:
+        return nn.Sequential(*modules, *_convolution(psd_factor(metric), window, shape))
+    check_count("n_filters", n_filters)
+    normals = torch.from_numpy(np.random.default_rng(random_state).standard_normal((n_filters, len(metric))))
+    drawn = random_filters(metric, normals.to(metric.device), "relu")
+    return nn.Sequential(*modules, *_convolution(drawn, window, shape), nn.ReLU())
+
+
+def _convolution(filters: Float[Tensor, "k d"], window: Window, image_shape: Sequence[int]) -> list[nn.Module]:
+    """The filters at every position of the window; a module of its own pads where the two sides differ."""
+    channels, height, width = image_shape
+    (top, bottom), (left, right) = window.margins(height), window.margins(width)
+    alike = top == bottom and left == right
+    wraps = window.padding == "circular"
+    convolution = nn.Conv2d(
+        channels,
+        len(filters),
+        window.size,
+        window.stride,
+        padding=(top, left) if alike else 0,
+        padding_mode="circular" if wraps and alike else "zeros",
+        bias=False,
+        device=filters.device,
+        dtype=filters.dtype,
+    )
+    with torch.no_grad():
+        convolution.weight.copy_(filters.reshape(convolution.weight.shape))
+    if alike:
+        return [convolution]
+    return [(nn.CircularPad2d if wraps else nn.ZeroPad2d)((left, right, top, bottom)), convolution]
