@@ -37,10 +37,13 @@ def quality(
     classify: bool,
 ) -> Quality:
     """Accuracy of the largest output where `classify`, and the mean squared error; means weighted by image."""
-    errors = (predictions - targets).square().mean(1)
+
+    def mean(values: Tensor) -> float:
+        # One division, at the end: equally many hits are equal accuracies to the last bit, or ties would be broken by rounding.
+        return float(values.mean() if weights is None else weights @ values / weights.sum())
+
     hits = (predictions.argmax(1) == targets.argmax(1)).double()
-    shares = torch.full_like(errors, 1 / len(errors)) if weights is None else weights / weights.sum()
-    return Quality(float(shares @ hits) if classify else None, float(shares @ errors))
+    return Quality(mean(hits) if classify else None, mean((predictions - targets).square().mean(1)))
 
 
 def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
