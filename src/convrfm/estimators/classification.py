@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
@@ -76,7 +76,7 @@ class Classifier(ClassifierMixin, RecursiveFeatureMachine):
             by_class = self._given_class_weight(classes, values)
         return by_class[codes] if sample_weight is None else by_class[codes] * sample_weight
 
-    def _given_class_weight(self, classes: Values, values: Values) -> Float[np.ndarray, " k"]:
+    def _given_class_weight(self, classes: Shaped[np.ndarray, " k"], values: Values) -> Float[np.ndarray, " k"]:
         try:
             by_class = compute_class_weight(self.class_weight, classes=classes, y=values).astype(float)
         except (ValueError, TypeError, AttributeError) as error:

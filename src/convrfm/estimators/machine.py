@@ -366,7 +366,10 @@ class RecursiveFeatureMachine(BaseEstimator):
     def _announce(self, problem: Problem, candidates: Sequence[tuple[PatchKernel, ...]], n_folds: int) -> None:
         """Say how long a long fit will take, before it starts."""
         rounds = sum(map(len, candidates)) * (self.n_iterations + 1)
-        if not self.verbose and rounds * (1 + n_folds) * len(problem.x) ** 2 * problem.x[0, 0].numel() < WORTH_A_FORECAST:
+        if (
+            not self.verbose
+            and rounds * (1 + n_folds) * len(problem.x) ** 2 * problem.x[0, 0].numel() < WORTH_A_FORECAST
+        ):
             return
         forecasts = [
             forecast(
