@@ -108,6 +108,8 @@ def test_targets(kind: type, y: Any, message: str) -> None:
         ({"feature_trace": "a"}, "feature_trace must be"),
         ({"device": "abacus"}, "device must be"),
         ({"image_shape": (3, 16, 32)}, "image_shape"),
+        ({"random_state": -1}, "random_state must be"),
+        ({"random_state": "a"}, "random_state must be"),
         ({"cv": 1}, "cv must be None"),
         ({"cv": True}, "cv must be None"),
         ({"cv": "loo"}, "cv must be None"),
@@ -177,7 +179,7 @@ def test_selection_sets(kind: type) -> None:
         kind(**settings).fit(X, Y)
     with pytest.raises(InputError, match="fitted to images of 1 x 16 x 32"):
         kind(**settings).fit(X, Y, selection=(X[:, :, :9], Y))
-    with pytest.raises(InputError, match="(labels|targets) for 12 images"):
+    with pytest.raises(InputError, match=r"(labels|targets) for 12 images"):
         kind(**settings).fit(X, Y, selection=(X, Y[:5]))
 
 

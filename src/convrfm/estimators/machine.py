@@ -33,6 +33,7 @@ from .settings import (
     check_iterations,
     check_judge,
     check_positive,
+    check_seed,
     check_weights,
     fold_indices,
     ridge_candidates,
@@ -94,7 +95,8 @@ class RecursiveFeatureMachine(BaseEstimator):
         Args:
             x: images `(n, c, h, w)`, `(n, h, w)`, or `(n, c h w)` with `image_shape`.
             y: labels `(n,)` or, for the regressor, targets `(n,)` or `(n, k)`.
-            sample_weight: `(n,)`, not negative: an image of weight w counts as w images, one of weight 0 not at all.
+            sample_weight: `(n,)`, not negative: an image of weight w counts as w images, which are left out together; one of
+                weight 0 does not count at all.
             groups: `(n,)`, of which patient or track each image is: a whole group is left out together by leave-one-out
                 and by a number of folds in `cv`; a splitter is given the groups.
             selection: images and labels on which ridge and round are chosen where `choose_on="selection"`, never used
@@ -395,6 +397,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         check_choice("agop_ridge", self.agop_ridge, ("chosen", "last"))
         check_positive("feature_power", self.feature_power)
         check_positive("feature_trace", self.feature_trace)
+        check_seed(self.random_state)
         check_judge(self.choose_on, self.cv, selection)
 
     def _selection(

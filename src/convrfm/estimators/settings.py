@@ -27,6 +27,14 @@ def check_iterations(n_iterations: object) -> None:
         raise InputError(f"n_iterations counts updates of M: an integer of at least 0; got {n_iterations!r}.")
 
 
+def check_seed(random_state: object) -> None:
+    """Raise `InputError` unless NumPy's generators can be seeded by it."""
+    if random_state is None:
+        return
+    if isinstance(random_state, bool) or not isinstance(random_state, Integral) or int(random_state) < 0:
+        raise InputError(f"random_state must be None or an integer of at least 0; got {random_state!r}.")
+
+
 def check_kernel(kernel: object) -> None:
     """Raise `InputError` unless it is a kernel with a metric on patches."""
     if isinstance(kernel, type) or not (callable(kernel) and hasattr(kernel, "agop") and hasattr(kernel, "window")):
