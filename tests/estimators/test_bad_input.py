@@ -11,46 +11,64 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import convrfm
-from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMRegressor, datasets, kernels
+from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, DeepConvRFMRegressor, datasets, kernels
 from convrfm.errors import InputError, ModelFileError
 
-KERNEL = kernels.NTK(kernels.vanilla(1))
+from .cases import CHEAP, KERNEL, laplace_family
+
 X, Y = datasets.bars(12, sigma=1.0, generator=np.random.default_rng(0))
 SPOILT = X.copy()
 SPOILT[3, 0, 2, 1] = np.nan
 ENDLESS = X.copy()
 ENDLESS[0, 0, 0, 0] = np.inf
+CLASSIFIERS = (ConvRFMClassifier, DeepConvRFMClassifier)
+REGRESSORS = (ConvRFMRegressor, DeepConvRFMRegressor)
+SHALLOW = (ConvRFMClassifier, ConvRFMRegressor)
+DEEP = (DeepConvRFMClassifier, DeepConvRFMRegressor)
 
 pytestmark = pytest.mark.usefixtures("as_a_user")
 
 
+@pytest.mark.parametrize("kind", CHEAP)
 @pytest.mark.parametrize(
-    ("x", "y", "message"),
+    ("x", "message"),
     [
-        (np.zeros((12, 32, 32, 3)), Y, "If the channels are last"),
-        (SPOILT, Y, "finite"),
-        (ENDLESS, Y, "finite"),
-        (np.ones_like(X), Y, "images that differ"),
-        (X, np.zeros(12), "at least two classes"),
-        (X[:2], np.array([0, 1]), "more images than classes"),
-        (X, np.arange(12), "more images than classes"),
-        (X[:, :, :2], Y, "too small"),
-        (X.reshape(12, -1), Y, "image_shape"),
-        (X, Y[:7], "7 labels for 12 images"),
-        (X, np.array([None] * 12), "labels|numbers"),
-        (X[:0], Y[:0], "at least one"),
-        ("photos", Y, "numbers|array"),
+        (np.zeros((12, 32, 32, 3)), "If the channels are last"),
+        (SPOILT, "finite"),
+        (ENDLESS, "finite"),
+        (np.ones_like(X), "images that differ"),
+        (X[:, :, :2], "too small|cannot carry depth 2: layer 1"),
+        (X.reshape(12, -1), "image_shape"),
+        (X[:7], "12 labels for 7 images|12 targets for 7 images"),
+        (X[:0], "at least one"),
+        ("photos", "numbers|array"),
     ],
-    ids=[
-        "channels last", "NaN", "infinity", "constant", "one class", "as many classes as images", "all distinct",
-        "patch larger than image", "2-D", "lengths", "no labels", "empty", "a string",
-    ],
-)  # fmt: skip
-def test_images_and_labels(x: Any, y: Any, message: str) -> None:
+    ids=["channels last", "NaN", "infinity", "constant", "too small", "2-D", "lengths", "empty", "a string"],
+)
+def test_images(kind: type, x: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        ConvRFMClassifier(KERNEL, n_iterations=1).fit(x, y)
+        kind(**CHEAP[kind]).fit(x, Y)
 
 
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.zeros(12), "at least two classes"),
+        (np.arange(12), "more images than classes"),
+        (Y[:7], "7 labels for 12 images"),
+        (np.array([None] * 12), "labels|numbers"),
+        (np.eye(2)[Y], r"one label per image; got \(12, 2\)"),
+        (0.5 + Y, "regressor"),
+    ],
+    ids=["one class", "all distinct", "lengths", "no labels", "one-hot", "fractions"],
+)
+def test_labels(kind: type, y: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        kind(**CHEAP[kind]).fit(X, y)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
 @pytest.mark.parametrize(
     ("y", "message"),
     [
@@ -58,13 +76,16 @@ def test_images_and_labels(x: Any, y: Any, message: str) -> None:
         (np.zeros((12, 2, 2)), r"\(n,\) or \(n, k\)"),
         (np.array(["a"] * 12), "must be numbers"),
         (np.zeros(5), "5 targets for 12 images"),
+        (np.zeros(12), "nothing can be learned"),
     ],
+    ids=["NaN", "three axes", "text", "lengths", "zeros"],
 )
-def test_targets(y: Any, message: str) -> None:
+def test_targets(kind: type, y: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        ConvRFMRegressor(KERNEL, n_iterations=1).fit(X, y)
+        kind(**CHEAP[kind]).fit(X, y)
 
 
+@pytest.mark.parametrize("kind", CHEAP)
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -72,31 +93,106 @@ def test_targets(y: Any, message: str) -> None:
         ({"ridge": [1e-3, -1e-3]}, "not be negative"),
         ({"ridge": "cv"}, '"loo"'),
         ({"ridge": []}, "not be negative"),
+        ({"ridge": ["a"]}, "ridge must be"),
         ({"n_iterations": -1}, "n_iterations"),
         ({"n_iterations": 2.5}, "n_iterations"),
+        ({"n_iterations": True}, "n_iterations"),
         ({"agop_samples": 13}, "between 1 and the 12"),
         ({"agop_samples": slice(12, 20)}, "selects none"),
         ({"agop_samples": [99]}, "must index"),
-        ({"keep": "first"}, "keep must be one of"),
-        ({"feature_power": 0.0}, "feature_power must be a positive"),
-        ({"device": "abacus"}, "device must be"),
-        ({"kernel": "ntk"}, "kernel must be"),
-        ({"kernel": kernels.NTK}, "kernel must be"),
-        ({"ridge": ["a"]}, "ridge must be"),
-        ({"feature_trace": "a"}, "feature_trace must be"),
         ({"agop_samples": True}, "agop_samples"),
+        ({"keep": "first"}, "keep must be one of"),
+        ({"choose_on": "test"}, "choose_on must be one of"),
+        ({"agop_ridge": "first"}, "agop_ridge must be one of"),
+        ({"feature_power": 0.0}, "feature_power must be a positive"),
+        ({"feature_trace": "a"}, "feature_trace must be"),
+        ({"device": "abacus"}, "device must be"),
         ({"image_shape": (3, 16, 32)}, "image_shape"),
+        ({"random_state": -1}, "random_state must be"),
+        ({"random_state": "a"}, "random_state must be"),
+        ({"cv": 1}, "cv must be None"),
+        ({"cv": True}, "cv must be None"),
+        ({"cv": "loo"}, "cv must be None"),
+        ({"cv": 13}, "cv must be None"),
+        ({"cv": 2, "agop_samples": [0]}, "holds out every image of agop_samples"),
     ],
     ids=str,
 )
-def test_settings(settings: dict[str, Any], message: str) -> None:
+def test_settings(kind: type, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        ConvRFMClassifier(**({"kernel": KERNEL, "n_iterations": 1} | settings)).fit(X, Y)
+        kind(**CHEAP[kind] | settings).fit(X, Y)
 
 
+@pytest.mark.parametrize("kind", SHALLOW)
+@pytest.mark.parametrize("kernel", ["ntk", kernels.NTK, [], [KERNEL, "ntk"], kernels.vanilla_ntk, None], ids=str)
+def test_kernels(kind: type, kernel: Any) -> None:
+    with pytest.raises(InputError, match="kernel must be"):
+        kind(kernel, n_iterations=1).fit(X, Y)
+
+
+@pytest.mark.parametrize("kind", DEEP)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_filters": 0}, "n_filters must be an integer of at least 1"),
+        ({"n_filters": 2.0}, "n_filters must be an integer of at least 1"),
+        ({"depth": 0}, "depth must be an integer of at least 1"),
+        ({"depth": "3"}, "depth must be an integer of at least 1"),
+        ({"depth": True}, "depth must be an integer of at least 1"),
+        ({"depth": []}, "depth must be one candidate or several"),
+        ({"depth": [1, 0]}, "depth must be an integer of at least 1"),
+        ({"activation": "tanh"}, "activation must be one of"),
+        ({"kernel_family": KERNEL}, "kernel_family must take a depth"),
+        ({"kernel_family": kernels.NTK}, "kernel_family must take a depth"),
+        ({"kernel_family": "ntk"}, "kernel_family must take a depth"),
+        ({"kernel_family": []}, "kernel_family must be one candidate or several"),
+        ({"kernel_family": lambda depth: depth}, "kernel must be"),
+        ({"kernel_family": laplace_family, "depth": 8}, "cannot carry depth 8: layer 8 gets 2 x 18"),
+    ],
+    ids=str,
+)
+def test_settings_of_deep_models(kind: type, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        kind(**CHEAP[kind] | settings).fit(X, Y)
+
+
+@pytest.mark.parametrize("kind", CHEAP)
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (np.arange(11), r"groups must be \(12,\)"),
+        (np.eye(12), r"groups must be \(12,\)"),
+        (np.zeros(12), "at least two"),
+        ([None, 1, "a"] * 4, "all numbers or all strings"),
+    ],
+    ids=["length", "shape", "one", "mixed"],
+)
+def test_groups(kind: type, groups: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        kind(**CHEAP[kind]).fit(X, Y, groups=groups)
+
+
+@pytest.mark.parametrize("kind", CHEAP)
+def test_selection_sets(kind: type) -> None:
+    settings = CHEAP[kind] | {"choose_on": "selection"}
+    with pytest.raises(InputError, match="images of their own"):
+        kind(**settings).fit(X, Y)
+    with pytest.raises(InputError, match="fitted to images of 1 x 16 x 32"):
+        kind(**settings).fit(X, Y, selection=(X[:, :, :9], Y))
+    with pytest.raises(InputError, match=r"(labels|targets) for 12 images"):
+        kind(**settings).fit(X, Y, selection=(X, Y[:5]))
+
+
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_selection_sets_with_unknown_labels(kind: type) -> None:
+    with pytest.raises(InputError, match="labels that the training set lacks: \\[5\\]"):
+        kind(**CHEAP[kind] | {"choose_on": "selection"}).fit(X, Y, selection=(X, np.full(12, 5)))
+
+
+@pytest.mark.parametrize("kind", CHEAP)
 @pytest.mark.parametrize("shape", [(2, 1, 16, 31), (2, 3, 16, 32)], ids=["another size", "other channels"])
-def test_predicting_on_other_images(shape: tuple[int, ...]) -> None:
-    model = ConvRFMClassifier(KERNEL, n_iterations=0).fit(X, Y)
+def test_predicting_on_other_images(kind: type, shape: tuple[int, ...]) -> None:
+    model = kind(**CHEAP[kind] | {"n_iterations": 0}).fit(X, Y)
     with pytest.raises(InputError, match="fitted to images of 1 x 16 x 32"):
         model.predict(np.ones(shape))
     if shape[1] == 3:
@@ -104,8 +200,8 @@ def test_predicting_on_other_images(shape: tuple[int, ...]) -> None:
             model.feature_maps(np.ones(shape))
 
 
-def saved(path: Path) -> Path:
-    ConvRFMClassifier(KERNEL, n_iterations=0).fit(X, Y).save(path)
+def saved(path: Path, kind: type = ConvRFMClassifier) -> Path:
+    kind(**CHEAP[kind] | {"n_iterations": 0}).fit(X, Y).save(path)
     return path
 
 
@@ -137,18 +233,31 @@ def test_a_foreign_model_file(tmp_path: Path) -> None:
         convrfm.load(tmp_path / "pickle")
 
 
-def test_a_model_whose_tensors_do_not_fit_together(tmp_path: Path) -> None:
-    path = saved(tmp_path / "model")
+@pytest.mark.parametrize("kind", CHEAP)
+def test_a_model_whose_tensors_do_not_fit_together(kind: type, tmp_path: Path) -> None:
+    path = saved(tmp_path / "model", kind)
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    for name, tensor in (
-        ("dual_coef.0.0", torch.full((12, 2), torch.nan)),
-        ("dual_coef.0.0", torch.zeros(11, 2)),
-        ("dual_coef.0.0", torch.zeros(12, 3)),
+    outputs = 2 if kind in CLASSIFIERS else 1
+    wrong = [
+        ("dual_coef.0.0", torch.full((12, outputs), torch.nan)),
+        ("dual_coef.0.0", torch.zeros(11, outputs)),
+        ("dual_coef.0.0", torch.zeros(12, outputs + 1)),
+        ("agop_coef.0.0", torch.zeros(12, outputs + 1)),
         ("feature_matrix.0.0", torch.eye(4)),
-    ):
+        ("amplitude.0.0", torch.ones(outputs + 1)),
+        ("targets", torch.zeros(11, outputs)),
+        ("weights", torch.ones(11)),
+    ]
+    if kind in DEEP:
+        wrong += [("filters.0", torch.zeros(5, 4)), ("filters.0", torch.zeros(4, 9))]
+    for name, tensor in wrong:
         save_file(tensors | {name: tensor}, path, metadata=metadata)
+        with pytest.raises(ModelFileError, match="damaged"):
+            convrfm.load(path)
+    for name in tensors:
+        save_file({n: t for n, t in tensors.items() if n != name}, path, metadata=metadata)
         with pytest.raises(ModelFileError, match="damaged"):
             convrfm.load(path)
 
@@ -164,6 +273,7 @@ def test_a_deep_model_whose_images_are_too_small_for_its_filters(tmp_path: Path)
         convrfm.load(path)
 
 
+@pytest.mark.parametrize("kind", CHEAP)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -178,11 +288,22 @@ def test_a_deep_model_whose_images_are_too_small_for_its_filters(tmp_path: Path)
     ],
     ids=str,
 )
-def test_a_header_that_was_tampered_with(change: dict[str, Any], message: str, tmp_path: Path) -> None:
-    path = saved(tmp_path / "model")
+def test_a_header_that_was_tampered_with(kind: type, change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = saved(tmp_path / "model", kind)
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["convrfm"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     save_file(tensors, path, metadata={"convrfm": json.dumps(header | change)})
     with pytest.raises(ModelFileError, match=message):
+        convrfm.load(path)
+
+
+def test_an_activation_that_was_tampered_with(tmp_path: Path) -> None:
+    path = saved(tmp_path / "model", DeepConvRFMClassifier)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["convrfm"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    header["learned"]["layers"][0]["activation"] = "tanh"
+    save_file(tensors, path, metadata={"convrfm": json.dumps(header)})
+    with pytest.raises(ModelFileError, match="activation of layer 0 is unknown"):
         convrfm.load(path)

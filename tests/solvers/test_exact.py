@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from convrfm.errors import InputError
-from convrfm.solvers.exact import RidgePath
+from convrfm.solvers.exact import GaussianPosterior, RidgePath
 
 
 def problem(n: int = 12, k: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -49,3 +49,70 @@ def test_no_ridge_interpolates() -> None:
 def test_a_kernel_of_zeros_is_refused() -> None:
     with pytest.raises(InputError, match="positive, finite largest entry"):
         RidgePath(torch.zeros(3, 3), torch.ones(3, 1))
+
+
+@pytest.mark.parametrize("ridge", [1e-4, 1e-1])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_group_left_out_is_predicted_by_the_fit_to_all_other_groups(ridge: float, weighted: bool) -> None:
+    K, y = problem()
+    scaled = K / K.max()
+    groups = torch.tensor([2, 0, 1, 1, 2, 0, 0, 3, 3, 3, 3, 2])
+    weights = 0.5 + torch.arange(12).double() % 3 if weighted else None
+    noise = torch.diag(ridge / (torch.ones(12).double() if weights is None else weights))
+    expected = torch.empty_like(y)
+    for group in range(4):
+        inside, others = (torch.nonzero(mask)[:, 0] for mask in (groups == group, groups != group))
+        inner = (scaled + noise)[others][:, others]
+        expected[inside] = scaled[inside][:, others] @ torch.linalg.solve(inner, y[others])
+    path = RidgePath(K, y, weights)
+    torch.testing.assert_close(path.leave_one_out([ridge], groups)[0], expected, rtol=1e-7, atol=1e-9)
+    each = path.leave_one_out([ridge], torch.arange(12))[0]
+    torch.testing.assert_close(each, path.leave_one_out([ridge])[0], rtol=1e-8, atol=1e-10)
+
+
+def test_integer_weights_are_repeated_images() -> None:
+    K, y = problem()
+    counts = torch.tensor([1, 2, 1, 3, 1, 1, 2, 1, 1, 1, 4, 1])
+    copies = torch.arange(12).repeat_interleave(counts)
+    weighted, repeated = RidgePath(K, y, counts.double()), RidgePath(K[copies][:, copies], y[copies])
+    assert weighted.scale == repeated.scale
+    outputs = K[:, copies] @ repeated.dual_coef(1e-2)
+    torch.testing.assert_close(K @ weighted.dual_coef(1e-2), outputs, rtol=1e-7, atol=1e-9)
+    expected = torch.empty_like(y)
+    for i in range(12):  # all copies of an image are left out together
+        others = copies != i
+        part = RidgePath(K[copies[others]][:, copies[others]] * 1.0, y[copies[others]])
+        ridge = 1e-2 * weighted.scale / part.scale
+        expected[i] = K[i, copies[others]] @ part.dual_coef(ridge)
+    torch.testing.assert_close(weighted.leave_one_out([1e-2])[0], expected, rtol=1e-6, atol=1e-8)
+
+
+def test_the_amplitude_standardises_the_leave_one_out_residuals() -> None:
+    K, y = problem()
+    scaled, ridge = K / K.max(), 1e-2
+    standardised = torch.zeros(12, 3, dtype=torch.float64)
+    for i in range(12):
+        others = [j for j in range(12) if j != i]
+        inner = scaled[others][:, others] + ridge * torch.eye(11, dtype=K.dtype)
+        mean = scaled[i, others] @ torch.linalg.solve(inner, y[others])
+        variance = scaled[i, i] + ridge - scaled[i, others] @ torch.linalg.solve(inner, scaled[others, i])
+        standardised[i] = (y[i] - mean) ** 2 / variance
+    torch.testing.assert_close(RidgePath(K, y).amplitude(ridge), standardised.mean(0), rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_posterior_variance_is_that_of_the_joint_gaussian(weighted: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(15, 6, generator=generator, dtype=torch.float64)
+    joint = features @ features.T
+    K, meeting, own = joint[:12, :12], joint[12:, :12], joint.diagonal()[12:]
+    weights = 1 + torch.arange(12).double() if weighted else None
+    noisy = K / K.max() + torch.diag(1e-2 / (torch.ones(12).double() if weights is None else weights))
+    expected = (own / K.max() + 1e-2) - (meeting @ torch.linalg.inv(noisy) @ meeting.T).diagonal() / K.max() ** 2
+    torch.testing.assert_close(GaussianPosterior(K, 1e-2, weights).variance(meeting, own), expected)
+
+
+def test_a_posterior_of_an_indefinite_matrix_is_refused() -> None:
+    K = torch.tensor([[1.0, 1.0 + 1e-4], [1.0 + 1e-4, 1.0]], dtype=torch.float64)
+    with pytest.raises(InputError, match="positive definite"):
+        GaussianPosterior(K, 1e-8, None)

@@ -5,9 +5,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from sklearn.base import ClassifierMixin
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
 from ..datasets import check_labels
@@ -68,15 +68,24 @@ class Classifier(ClassifierMixin, RecursiveFeatureMachine):
     def _image_weights(self, values: Values, sample_weight: Weights | None) -> Weights | None:
         if self.class_weight is None:
             return sample_weight
+        classes, codes = np.unique(values, return_inverse=True)
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            totals = np.bincount(codes, sample_weight)
+            by_class = totals.sum() / (len(classes) * totals)
+        else:
+            by_class = self._given_class_weight(classes, values)
+        return by_class[codes] if sample_weight is None else by_class[codes] * sample_weight
+
+    def _given_class_weight(self, classes: Shaped[np.ndarray, " k"], values: Values) -> Float[np.ndarray, " k"]:
         try:
-            by_class = compute_sample_weight(self.class_weight, values)
-        except (ValueError, TypeError) as error:
+            by_class = compute_class_weight(self.class_weight, classes=classes, y=values).astype(float)
+        except (ValueError, TypeError, AttributeError) as error:
             raise InputError(
                 f'class_weight must be None, "balanced", or a weight for each class; got {self.class_weight!r}: {error}'
             ) from error
         if not (np.isfinite(by_class).all() and (by_class > 0).all()):
             raise InputError(f"class_weight must be positive and finite for every class; got {self.class_weight!r}.")
-        return by_class if sample_weight is None else by_class * sample_weight
+        return by_class
 
     def _learned(self) -> tuple[dict[str, Any], Tensors]:
         learned, tensors = super()._learned()

@@ -25,7 +25,7 @@ class ConvRFM(RecursiveFeatureMachine):
     kernel: PatchKernel | Sequence[PatchKernel] = DEFAULT_KERNEL
 
     def _candidates(self, shape: Sequence[int]) -> list[tuple[PatchKernel, ...]]:
-        kernels = several(self.kernel)
+        kernels = several("kernel", self.kernel)
         for kernel in kernels:
             check_kernel(kernel)
             kernel.check_image_size(*shape[-2:])
@@ -63,12 +63,13 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1. K is divided by its largest entry
             first, so that a ridge means the same in every round.
         agop_samples: training images at which gradients are taken: None for all, a number (drawn with `random_state`), or a
-            slice or index array.
+            slice or index array of those whose weight is not 0.
         keep: the round that is kept: "best", or "last".
         choose_on: kernel, ridge and round are chosen by "loo", or on the "selection" set given to `fit`.
         cv: None, or a number of folds or a scikit-learn splitter: kernel, ridge and round are chosen by cross-validation in
             place of leave-one-out. Every fold learns its own M without the images that it holds out, so that nothing that is
-            judged has been seen; it costs as many more fits as there are folds.
+            judged has been seen; it costs as many more fits, and copies of the images, as there are folds. A number of folds
+            keeps the classes' shares, and the groups given to `fit` together.
         feature_power: patches are multiplied by AGOP^feature_power: 0.5 makes the metric the AGOP, 1 its square.
         feature_trace: trace to which the metric is scaled; None for d, which keeps the scale of the fixed kernel.
         agop_ridge: which ridge's coefficients feed the AGOP: the "chosen" one's, or the "last" candidate's.
@@ -76,7 +77,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         class_weight: None, "balanced" (every class counts alike), or a weight for each class.
         device: "auto" (a GPU where there is one), or a torch device.
         random_state: seed of the draw of `agop_samples`.
-        warm_start: `fit` goes on from the rounds of the fit before, which must have been to the same images.
+        warm_start: `fit` goes on from the rounds of the fit before, which must have been to the same images, labels and
+            weights with the same kernel; other parameters count for the new rounds.
         verbose: show progress and an estimate of time and memory.
 
     Attributes:
@@ -90,9 +92,10 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         layers_: the one layer, with every finished round.
         x_fit_: the training images `(n, c, h, w)`, a copy, without those of weight 0.
         preprocessing_: how raw pictures became images, where the model was loaded with it.
-        history_: one record for each round (of each kernel): iteration, ridge, accuracy and mean squared error by
-            leave-one-out (by leave-one-group-out where `fit` was given groups), on the training images, and by
-            cross-validation or on the selection set where those choose; and seconds. Leave-one-out is exact given M; after
+        history_: one record for each round: iteration, ridge, accuracy and mean squared error by leave-one-out (by
+            leave-one-group-out where `fit` was given groups), on the training images, and by cross-validation or on the
+            selection set where those choose; temperature and seconds. Where there were several kernels, the records of all,
+            each with the number of its candidate, from 1, and the kernel. Leave-one-out is exact given M; after
             round 0 it is optimistic, because M has seen every label.
 
     Example:

@@ -49,18 +49,18 @@ class DeepConvRFM(RecursiveFeatureMachine):
     def _candidates(self, shape: Sequence[int]) -> list[tuple[PatchKernel, ...]]:
         check_count("n_filters", self.n_filters)
         check_choice("activation", self.activation, ("relu", None))
-        depths = several(self.depth)
+        depths = several("depth", self.depth)
         for depth in depths:
             check_count("depth", depth)
-        families = several(self.kernel_family)
-        return [_kernels(family, depth, shape, self.n_filters) for family in families for depth in depths]
+        families = several("kernel_family", self.kernel_family)
+        return [_kernels(family, depth, shape) for family in families for depth in depths]
 
     @staticmethod
     def _parameters_of(kernels: Sequence[PatchKernel]) -> dict[str, Any]:
         return {"kernel_family": FittedFamily(tuple(kernels)), "depth": len(kernels)}
 
     def _draw(self) -> FilterDraw | None:
-        seeds = np.random.SeedSequence(self.random_state).spawn(max(several(self.depth)))
+        seeds = np.random.SeedSequence(self.random_state).spawn(max(several("depth", self.depth)))
         return FilterDraw(self.n_filters, self.activation, seeds)
 
     def _stages(self) -> list[tuple[int, Round]]:
@@ -120,7 +120,7 @@ class DeepConvRFMRegressor(Regressor, DeepConvRFM):
     """Deep ConvRFM for targets `(n,)` or `(n, k)`; see `DeepConvRFMClassifier` and `ConvRFMRegressor`."""
 
 
-def _kernels(family: KernelFamily, depth: int, shape: Sequence[int], n_filters: int) -> tuple[PatchKernel, ...]:
+def _kernels(family: KernelFamily, depth: int, shape: Sequence[int]) -> tuple[PatchKernel, ...]:
     """The kernel of every layer; raises `InputError` where the images become too small."""
     if not callable(family) or hasattr(family, "agop"):
         raise InputError(

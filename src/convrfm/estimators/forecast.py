@@ -1,16 +1,20 @@
 """How long a fit will take and how much memory, before it starts."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from .problem import Images, PatchKernel
+from ..maths.random_filters import random_features, random_filters
+from .layers import FilterDraw
+from .problem import Images, Metric, PatchKernel
 
-SMALLEST_SAMPLE = 16  # images
+SMALLEST_SAMPLE, LARGEST_SAMPLE = 16, 512  # images
 LONG_ENOUGH = 0.1  # seconds
 REPEATS = 3
+EIGENDECOMPOSITION = 3e-10  # seconds, times n^3
 
 
 @dataclass(frozen=True)
@@ -28,21 +32,55 @@ class Forecast:
         return f"about {duration} and {memory}"
 
 
-def forecast(kernel: PatchKernel, x: Images, outputs: int, n_iterations: int, agop_images: int) -> Forecast:
-    """Measure some pairs of images and extrapolate.
+def forecast(
+    kernels: Sequence[PatchKernel],
+    draw: FilterDraw | None,
+    x: Images,
+    *,
+    outputs: int,
+    n_iterations: int,
+    agop_images: int,
+    n_folds: int,
+) -> Forecast:
+    """Measure some pairs of images in every layer and extrapolate.
 
-    Kernels grow as n^2 / 2, AGOPs as n times the images at which gradients are taken, the eigendecomposition as n^3;
-    memory is four matrices of n^2 numbers in double precision.
+    Kernels grow as n^2 / 2, AGOPs as n times the images at which gradients are taken, the eigendecomposition as n^3; all
+    of them once more for every fold. Memory is four matrices of n^2 numbers in double precision, and the images of two
+    layers while one is drawn.
+
+    Args:
+        kernels: one for each layer.
+        draw: how filters between layers are drawn; needed where there are several.
+        x: the training images.
+        outputs: how many.
+        n_iterations: updates of M in each layer.
+        agop_images: the number of images at which gradients are taken.
+        n_folds: of cross-validation; 0 for none.
     """
-    n = len(x)
-    per_kernel_pair = _seconds_a_pair(lambda few: kernel(few, few.clone()), x)
-    kernels = (n_iterations + 1) * per_kernel_pair * n * n / 2
-    gradients = 0.0
-    if n_iterations:
-        per_gradient_pair = _seconds_a_pair(lambda few: kernel.agop(few, few, few.new_ones(len(few), outputs)), x)
-        gradients = n_iterations * per_gradient_pair * n * agop_images
-    eigendecompositions = (n_iterations + 1) * 3e-10 * n**3
-    return Forecast(kernels + gradients + eigendecompositions, 4 * n * n * 8)
+    n, seconds, layer_bytes = len(x), 0.0, 0
+    few = x[:LARGEST_SAMPLE]
+    for number, kernel in enumerate(kernels):
+        metric = torch.eye(few.shape[1] * kernel.window.size**2).to(few)
+        seconds += _round_seconds(kernel, few, n, None)
+        if n_iterations:
+            coef = few.new_ones(len(few), outputs)
+            gradients = _seconds_a_pair(
+                lambda x: kernel.agop(x, x, coef[: len(x)], feature_matrix=metric),  # noqa: B023 (called at once)
+                few,
+            )
+            seconds += n_iterations * (gradients * n * agop_images + _round_seconds(kernel, few, n, metric))
+        if number + 1 < len(kernels):
+            assert draw is not None
+            filters = random_filters(metric, draw.normals(number, len(metric)).to(few.device), draw.activation)
+            few = random_features(few, filters, kernel.window, draw.activation)
+            layer_bytes = max(layer_bytes, 2 * n * few[0].numel() * few.element_size())
+    return Forecast((1 + n_folds) * seconds, 4 * n * n * 8 + (1 + n_folds) * layer_bytes)
+
+
+def _round_seconds(kernel: PatchKernel, few: Images, n: int, metric: Metric) -> float:
+    """A kernel matrix and its eigendecomposition."""
+    pair = _seconds_a_pair(lambda x: kernel(x, x.clone(), feature_matrix=metric), few)
+    return pair * n * n / 2 + EIGENDECOMPOSITION * n**3
 
 
 def _seconds_a_pair(compute: Callable[[Tensor], Tensor], x: Images) -> float:

@@ -39,6 +39,12 @@ class Layer:
         """The round whose metric and coefficients this layer keeps."""
         return self.rounds[-1] if self.keep == "last" else best_round(self.rounds)
 
+    def leads_on_as(self, other: "Layer") -> bool:
+        """Whether the next layer sees the same images after both."""
+        if self.filters is None or other.filters is None:
+            return False
+        return torch.equal(self.filters, other.filters) and self.activation == other.activation
+
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k rows cols"]:
         """The images as the next layer sees them."""
         assert self.filters is not None
@@ -59,10 +65,9 @@ class FilterDraw:
     activation: Activation
     seeds: Sequence[np.random.SeedSequence]
 
-    def normals(self, layer: int, problem: Problem) -> Float[Tensor, "k d"]:
-        """The standard normal numbers of this layer."""
-        shape = (self.n_filters, problem.patch_entries)
-        return torch.from_numpy(np.random.default_rng(self.seeds[layer]).standard_normal(shape)).to(problem.x.device)
+    def normals(self, layer: int, d: int) -> Float[Tensor, "k d"]:
+        """The standard normal numbers of this layer, for patches of d entries."""
+        return torch.from_numpy(np.random.default_rng(self.seeds[layer]).standard_normal((self.n_filters, d)))
 
 
 def fit_layers(
@@ -91,19 +96,19 @@ def fit_layers(
         watch: from what is being done to what is told of its progress.
     """
     for number, kernel in enumerate(kernels):
-        layer = Layer(kernel, keep, list(earlier[number].rounds) if number < len(earlier) else [])
-        kept_before = layer.kept.iteration if layer.rounds else None
+        before = earlier[number] if number < len(earlier) else None
+        layer = Layer(kernel, keep, [] if before is None else list(before.rounds))
         layers.append(layer)
         for iteration in range(len(layer.rounds), n_iterations + 1):
             label = f"layer {number + 1}/{len(kernels)}, " * (len(kernels) > 1) + f"round {iteration}/{n_iterations}"
             layer.rounds.append(fit_round(problem, layer.rounds[-1] if layer.rounds else None, folds, watch(label)))
-        if layer.kept.iteration != kept_before:
-            earlier = ()  # further layers rest on another metric
         if number + 1 < len(kernels):
             assert draw is not None
-            normals = draw.normals(number, problem)
+            normals = draw.normals(number, problem.patch_entries).to(problem.x.device)
             layer.activation = draw.activation
             layer.filters = random_filters(layer.kept.feature_matrix, normals, draw.activation)
+            if before is None or not before.leads_on_as(layer):
+                earlier = ()  # further layers rest on other images
             for fold in folds:
                 metric = fold.metrics[layer.kept.iteration]
                 own = layer.filters if metric is None else random_filters(metric, normals, draw.activation)

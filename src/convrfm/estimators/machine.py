@@ -4,7 +4,7 @@ import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -20,27 +20,29 @@ from ..errors import InputError
 from ..kernels.devices import chosen_device
 from ..maths.patches import filter_patches
 from ..maths.psd import psd_factor
-from .forecast import forecast
+from .forecast import Forecast, forecast
 from .layers import FilterDraw, Keep, Layer, fit_layers
 from .presets import preset
 from .problem import PatchKernel, Problem
-from .progress import shown_progress
+from .progress import shown_progress, within
 from .rounds import Fold, Round, record_of
 from .saving import Tensors, layers_from_file, layers_to_file, save_model
 from .settings import (
     agop_indices,
     check_choice,
+    check_groups,
     check_iterations,
     check_judge,
     check_positive,
+    check_seed,
     check_weights,
     fold_indices,
-    group_numbers,
     ridge_candidates,
 )
 from .to_torch import convolutions
 
 LONG_FIT_SECONDS = 30.0
+WORTH_A_FORECAST = 5e8  # pairs of images, times their pixels, in all rounds
 PREDICTED_AT_ONCE = 512  # images
 
 Machine = TypeVar("Machine", bound="RecursiveFeatureMachine")
@@ -95,9 +97,10 @@ class RecursiveFeatureMachine(BaseEstimator):
         Args:
             x: images `(n, c, h, w)`, `(n, h, w)`, or `(n, c h w)` with `image_shape`.
             y: labels `(n,)` or, for the regressor, targets `(n,)` or `(n, k)`.
-            sample_weight: `(n,)`, not negative: an image of weight w counts as w images, one of weight 0 not at all.
-            groups: `(n,)`, of which patient or track each image is: a whole group is left out together by leave-one-out,
-                and `cv` is given the groups.
+            sample_weight: `(n,)`, not negative: an image of weight w counts as w images, which are left out together; one of
+                weight 0 does not count at all.
+            groups: `(n,)`, of which patient or track each image is: a whole group is left out together by leave-one-out
+                and by a number of folds in `cv`; a splitter is given the groups.
             selection: images and labels on which ridge and round are chosen where `choose_on="selection"`, never used
                 otherwise.
 
@@ -109,13 +112,16 @@ class RecursiveFeatureMachine(BaseEstimator):
             raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         images = check_images(x, image_shape=self.image_shape)
         values = self._check_y(y, len(images))
-        weights = self._image_weights(values, check_weights(sample_weight, len(images)))
-        numbers = group_numbers(groups, len(images))
+        weights = check_weights(sample_weight, len(images))
+        numbers = check_groups(groups, len(images))
         folds = fold_indices(self.cv, values, numbers, weights, classify=self._classify)
         if weights is not None:
             counted = np.flatnonzero(weights)
             images, values, weights = images[counted], values[counted], weights[counted]
             numbers = None if numbers is None else numbers[counted]
+        if numbers is not None and not (numbers != numbers[0]).any():
+            raise InputError("groups must be at least two, since one is left out at a time; all images are of one.")
+        weights = self._image_weights(values, weights)
         targets, learned = self._encode(values)
         data = self._to_device(images)
         if len(data) < 2 or bool((data == data[:1]).all()):
@@ -138,13 +144,13 @@ class RecursiveFeatureMachine(BaseEstimator):
             feature_trace=self.feature_trace,
             selection=self._selection(selection, data, learned),
         )
-        fits = self._fit_candidates(problem, candidates, folds, self._earlier(data, candidates))
+        fits = self._fit_candidates(problem, candidates, folds, self._earlier(problem, candidates))
         self.preprocessing_ = None
         for name, value in learned.items():
             setattr(self, name, value)
         chosen = max(range(len(fits)), key=lambda i: (fits[i][-1].kept.judged.rank, -i))
-        self.history_ = _history(fits)
-        self._remember(fits[chosen], data, problem.weights, as_arrays=not isinstance(x, Tensor))
+        self.history_ = _history(fits, deep=self._deep)
+        self._remember(fits[chosen], data, problem.y, problem.weights, as_arrays=not isinstance(x, Tensor))
         return self
 
     def staged_outputs(self, x: Array) -> Iterator[Array]:
@@ -265,7 +271,7 @@ class RecursiveFeatureMachine(BaseEstimator):
 
     def _learned(self) -> tuple[dict[str, Any], Tensors]:
         learned, tensors = layers_to_file(self.layers_)
-        tensors["x_fit"] = self.x_fit_
+        tensors |= {"x_fit": self.x_fit_, "targets": self._targets}
         if self._weights is not None:
             tensors["weights"] = self._weights
         return {"layers": learned, "history": self.history_}, tensors
@@ -277,7 +283,10 @@ class RecursiveFeatureMachine(BaseEstimator):
         tensors = {name: self._to_device(tensor) for name, tensor in tensors.items()}
         layers = layers_from_file(learned["layers"], tensors, outputs, self.keep)
         self.history_ = learned["history"]
-        self._remember(layers, tensors["x_fit"], tensors.get("weights"), as_arrays=True)
+        x, targets, weights = tensors["x_fit"], tensors["targets"], tensors.get("weights")
+        if targets.shape != layers[-1].kept.dual_coef.shape or not (weights is None or weights.shape == x.shape[:1]):
+            raise ValueError(f"targets or weights do not fit {len(x)} images")
+        self._remember(layers, x, targets, weights, as_arrays=True)
 
     def _fit_candidates(
         self,
@@ -288,11 +297,11 @@ class RecursiveFeatureMachine(BaseEstimator):
     ) -> list[list[Layer]]:
         """The layers of every candidate; those that an interrupt left, if any round was finished."""
         fits: list[list[Layer]] = []
+        self._announce(problem, candidates, len(folds))
         with shown_progress(shown=self.verbose) as watch:
             try:
-                for kernels in candidates:
-                    start = Problem(**(vars(problem) | {"kernel": kernels[0]}))
-                    self._announce(start)
+                for number, kernels in enumerate(candidates, 1):
+                    start = replace(problem, kernel=kernels[0])
                     fits.append([])
                     fit_layers(
                         fits[-1],
@@ -303,7 +312,7 @@ class RecursiveFeatureMachine(BaseEstimator):
                         draw=self._draw(),
                         folds=[Fold(start, torch.from_numpy(held_out).to(start.x.device)) for held_out in folds],
                         earlier=earlier,
-                        watch=watch,
+                        watch=within(f"kernel {number}/{len(candidates)}", watch) if len(candidates) > 1 else watch,
                     )
             except KeyboardInterrupt:
                 for layers in fits:
@@ -318,10 +327,12 @@ class RecursiveFeatureMachine(BaseEstimator):
                 warnings.warn(f"interrupted: {finished} of {total} rounds are kept.", stacklevel=3)
         return fits
 
-    def _remember(self, layers: Sequence[Layer], data: Tensor, weights: Tensor | None, *, as_arrays: bool) -> None:
+    def _remember(
+        self, layers: Sequence[Layer], data: Tensor, targets: Tensor, weights: Tensor | None, *, as_arrays: bool
+    ) -> None:
         self.layers_ = tuple(layers)
         self.x_fit_ = data
-        self._weights = weights
+        self._targets, self._weights = targets, weights
         self._last_images = self._through(data, len(layers) - 1)
         self.n_features_in_ = int(np.prod(data.shape[1:]))
 
@@ -330,16 +341,25 @@ class RecursiveFeatureMachine(BaseEstimator):
 
         self._expose(as_given)
 
-    def _earlier(self, data: Tensor, candidates: Sequence[tuple[PatchKernel, ...]]) -> Sequence[Layer]:
+    def _earlier(self, problem: Problem, candidates: Sequence[tuple[PatchKernel, ...]]) -> Sequence[Layer]:
         """The layers that `warm_start` goes on from."""
         if not self.warm_start or not hasattr(self, "layers_"):
             return ()
         if self.cv is not None or len(candidates) > 1:
-            raise InputError("warm_start goes on with one kernel chosen by leave-one-out: pass cv=None and one kernel.")
+            raise InputError("warm_start goes on with one kernel chosen without folds: pass cv=None and one kernel.")
         finished = max(len(layer.rounds) for layer in self.layers_) - 1
-        kernels = tuple(layer.kernel for layer in self.layers_)
-        if not torch.equal(self.x_fit_, data) or kernels != candidates[0][: len(kernels)]:
-            raise InputError("warm_start adds rounds to a fit of the same images with the same kernel; these differ.")
+        if tuple(layer.kernel for layer in self.layers_) != candidates[0][: len(self.layers_)]:
+            raise InputError("warm_start adds rounds to a fit with the same kernel; pass it, or warm_start=False.")
+        then, now = (self.x_fit_, self._targets, self._weights), (problem.x, problem.y, problem.weights)
+        if not all(map(_same, then, now)):
+            raise InputError(
+                "warm_start adds rounds to a fit of the same images, labels and weights; these differ. Pass them again, or "
+                "warm_start=False."
+            )
+        if any(round_.judge != self.choose_on for layer in self.layers_ for round_ in layer.rounds):
+            raise InputError(
+                "warm_start goes on choosing as before: pass the same choose_on and cv, or warm_start=False."
+            )
         if self.n_iterations < finished:
             raise InputError(f"warm_start can only add rounds: n_iterations must be at least {finished}.")
         return self.layers_
@@ -368,17 +388,30 @@ class RecursiveFeatureMachine(BaseEstimator):
         images = self._check_fitted_images(x)
         return self._outputs(images, len(self.layers_) - 1, self.layers_[-1].kept)
 
-    def _announce(self, problem: Problem) -> None:
+    def _announce(self, problem: Problem, candidates: Sequence[tuple[PatchKernel, ...]], n_folds: int) -> None:
         """Say how long a long fit will take, before it starts."""
-        if not self.verbose and len(problem.x) ** 2 * problem.x[0, 0].numel() < 1e8:
+        rounds = sum(map(len, candidates)) * (self.n_iterations + 1)
+        if (
+            not self.verbose
+            and rounds * (1 + n_folds) * len(problem.x) ** 2 * problem.x[0, 0].numel() < WORTH_A_FORECAST
+        ):
             return
-        agop_images = len(problem.x) if problem.agop_indices is None else len(problem.agop_indices)
-        expected = forecast(problem.kernel, problem.x, problem.y.shape[1], self.n_iterations, agop_images)
-        if self.verbose or expected.seconds > LONG_FIT_SECONDS:
-            print(
-                f"fitting {self.n_iterations + 1} rounds on {len(problem.x)} images: {expected} (estimated)",
-                file=sys.stderr,
+        forecasts = [
+            forecast(
+                kernels,
+                self._draw(),
+                problem.x,
+                outputs=problem.y.shape[1],
+                n_iterations=self.n_iterations,
+                agop_images=len(problem.x) if problem.agop_indices is None else len(problem.agop_indices),
+                n_folds=n_folds,
             )
+            for kernels in candidates
+        ]
+        expected = Forecast(sum(each.seconds for each in forecasts), max(each.bytes for each in forecasts))
+        if self.verbose or expected.seconds > LONG_FIT_SECONDS:
+            folds = f", each in {n_folds} folds as well," if n_folds else ""
+            print(f"fitting {rounds} rounds{folds} on {len(problem.x)} images: {expected} (estimated)", file=sys.stderr)
 
     def _check_parameters(self, selection: object) -> None:
         check_iterations(self.n_iterations)
@@ -387,6 +420,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         check_choice("agop_ridge", self.agop_ridge, ("chosen", "last"))
         check_positive("feature_power", self.feature_power)
         check_positive("feature_trace", self.feature_trace)
+        check_seed(self.random_state)
         check_judge(self.choose_on, self.cv, selection)
 
     def _selection(
@@ -441,12 +475,18 @@ class RecursiveFeatureMachine(BaseEstimator):
         return tags
 
 
-def _history(fits: Sequence[Sequence[Layer]]) -> list[dict[str, Any]]:
-    """A record for each round; where there are several, with its kernel and its layer."""
+def _same(a: Tensor | None, b: Tensor | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return a.dtype == b.dtype and torch.equal(a, b.to(a.device))
+
+
+def _history(fits: Sequence[Sequence[Layer]], *, deep: bool) -> list[dict[str, Any]]:
+    """A record for each round: of which candidate, where there are several, and of which layer, where it is deep."""
     records = []
-    for layers in fits:
+    for candidate, layers in enumerate(fits, 1):
         for number, layer in enumerate(layers, 1):
-            place: dict[str, Any] = {"kernel": repr(layer.kernel)} if len(fits) > 1 else {}
-            place |= {"layer": number} if len(layers) > 1 else {}
+            place: dict[str, Any] = {"candidate": candidate, "kernel": repr(layer.kernel)} if len(fits) > 1 else {}
+            place |= {"layer": number} if deep else {}
             records += [place | record_of(round_) for round_ in layer.rounds]
     return records

@@ -2,11 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .problem import Watch
+
+Shown = TypeVar("Shown")
+
+
+def within(place: str, watch: Callable[[str], Shown]) -> Callable[[str], Shown]:
+    """The same watch, of which every label begins with this place."""
+    return lambda label: watch(f"{place}, {label}")
 
 
 @contextmanager

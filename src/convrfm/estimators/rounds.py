@@ -14,6 +14,7 @@ from ..maths.calibration import temperature
 from ..maths.psd import psd_power, scale_to_trace
 from ..solvers.exact import RidgePath
 from .problem import Metric, Problem, Watch
+from .progress import within
 from .targets import Quality, quality
 
 Judge = Literal["loo", "cv", "selection"]
@@ -104,11 +105,13 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
     judged = [quality(o, targets, weights, classify=problem.classify) for o in outputs]
     at = max(range(len(problem.ridges)), key=lambda i: (judged[i].rank, problem.ridges[i]))
     ridge = problem.ridges[at]
+    dual_coef = path.dual_coef(ridge).to(problem.x)
+    feeding = _agop_ridge(problem, ridge)
     return Round(
         iteration=0 if previous is None else previous.iteration + 1,
         feature_matrix=torch.eye(problem.patch_entries).to(problem.x) if metric is None else metric,
-        dual_coef=path.dual_coef(ridge).to(problem.x),
-        agop_coef=path.dual_coef(_agop_ridge(problem, ridge)).to(problem.x),
+        dual_coef=dual_coef,
+        agop_coef=dual_coef if feeding == ridge else path.dual_coef(feeding).to(problem.x),
         ridge=ridge,
         train=quality(path.fitted(ridge), problem.y, problem.weights, classify=problem.classify),
         loo=quality(left_out[at], problem.y, problem.weights, classify=problem.classify),
@@ -132,16 +135,19 @@ def record_of(round_: Round) -> dict[str, Any]:
         record[f"{name}_error"] = measured.error
         if measured.accuracy is not None:
             record[f"{name}_accuracy"] = measured.accuracy
-    return record | {"temperature": round_.temperature, "seconds": round_.seconds}
+    if round_.temperature is not None:
+        record["temperature"] = round_.temperature
+    return record | {"seconds": round_.seconds}
 
 
 def round_from_record(
     record: dict[str, Any],
     feature_matrix: Float[Tensor, "d d"],
     dual_coef: Float[Tensor, "n k"],
+    agop_coef: Float[Tensor, "n k"],
     amplitude: Float[Tensor, " k"],
 ) -> Round:
-    """The round of which `record_of` made a record; the next AGOP takes the kept coefficients."""
+    """The round of which `record_of` made a record."""
 
     def measured(name: str) -> Quality:
         return Quality(record.get(f"{name}_accuracy"), record[f"{name}_error"])
@@ -150,13 +156,13 @@ def round_from_record(
         iteration=record["iteration"],
         feature_matrix=feature_matrix,
         dual_coef=dual_coef,
-        agop_coef=dual_coef,
+        agop_coef=agop_coef,
         ridge=record["ridge"],
         train=measured("train"),
         loo=measured("loo"),
         judge=record["judge"],
         judged=measured(record["judge"]),
-        temperature=record["temperature"],
+        temperature=record.get("temperature"),
         amplitude=amplitude,
         seconds=record["seconds"],
     )
@@ -202,7 +208,8 @@ def _cross_validated(
 ) -> list[Float[Tensor, "n k"]]:
     """For every ridge, the outputs for all images, each from the fold that holds it out."""
     outputs = [torch.zeros_like(problem.y) for _ in problem.ridges]
-    for fold in folds:
-        for whole, part in zip(outputs, fold.advance(agop_ridge, watch), strict=True):
+    for number, fold in enumerate(folds, 1):
+        held_out = fold.advance(agop_ridge, within(f"fold {number}/{len(folds)}", watch))
+        for whole, part in zip(outputs, held_out, strict=True):
             whole[fold.held_out] = part
     return outputs

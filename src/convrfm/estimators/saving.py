@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from ..datasets import Preprocessing
 from ..errors import InputError, ModelFileError
 from ..kernels.description import describe, from_description
+from ..maths.random_filters import GAIN
 from ..storage.models import FORMAT, FORMAT_VERSION, ModelHeader, read_model, write_model
 from .layers import Keep, Layer
 from .problem import PatchKernel
@@ -44,7 +46,7 @@ def save_model(model: Savable, path: Path, preprocessing: Preprocessing | None) 
     learned, tensors = model._learned()
     kept_as_kernels = model._parameters_of([layer.kernel for layer in model.layers_])
     parameters = {name: value for name, value in model.get_params(deep=False).items() if name not in kept_as_kernels}
-    if not isinstance(parameters["cv"], int):
+    if not isinstance(parameters["cv"], Integral):
         parameters["cv"] = None
     header = ModelHeader(
         format=FORMAT,
@@ -86,6 +88,8 @@ def layers_to_file(layers: Sequence[Layer]) -> tuple[list[dict[str, Any]], Tenso
         for round_ in layer.rounds:
             for name in ROUND_TENSORS:
                 tensors[f"{name}.{number}.{round_.iteration}"] = getattr(round_, name)
+            if round_.agop_coef is not round_.dual_coef:
+                tensors[f"agop_coef.{number}.{round_.iteration}"] = round_.agop_coef
         if layer.filters is not None:
             tensors[f"filters.{number}"] = layer.filters
     return entries, tensors
@@ -111,16 +115,17 @@ def layers_from_file(
     for number, entry in enumerate(entries):
         kernel = from_description(entry["kernel"])
         d = channels * kernel.window.size**2
+        if entry["activation"] not in GAIN:
+            raise ValueError(f"the activation of layer {number} is unknown: {entry['activation']!r}")
         layer = Layer(kernel, keep, activation=entry["activation"])
         for record in entry["rounds"]:
             metric, coef, amplitude = (tensors[f"{name}.{number}.{record['iteration']}"] for name in ROUND_TENSORS)
+            agop_coef = tensors.get(f"agop_coef.{number}.{record['iteration']}", coef)
             if metric.shape != (d, d) or coef.ndim != 2 or coef.shape != (n, outputs or coef.shape[1]):
                 raise ValueError(f"round {record['iteration']} does not fit {n} images with patches of {d} entries")
-            if amplitude.shape != coef.shape[1:]:
-                raise ValueError(
-                    f"round {record['iteration']} has {len(amplitude)} amplitudes for {coef.shape[1]} outputs"
-                )
-            layer.rounds.append(round_from_record(record, metric, coef, amplitude))
+            if amplitude.shape != coef.shape[1:] or agop_coef.shape != coef.shape:
+                raise ValueError(f"round {record['iteration']} has tensors of different numbers of outputs")
+            layer.rounds.append(round_from_record(record, metric, coef, agop_coef, amplitude))
         if not layer.rounds:
             raise ValueError(f"layer {number} has no rounds")
         if number + 1 < len(entries):

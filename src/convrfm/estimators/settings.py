@@ -1,13 +1,13 @@
 """The parameters of an estimator, checked when `fit` is called, and what they select."""
 
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 from torch import Tensor
 
 from ..errors import InputError
@@ -25,6 +25,14 @@ def check_iterations(n_iterations: object) -> None:
     """Raise `InputError` unless updates of M can be counted by it."""
     if isinstance(n_iterations, bool) or not isinstance(n_iterations, int | np.integer) or n_iterations < 0:
         raise InputError(f"n_iterations counts updates of M: an integer of at least 0; got {n_iterations!r}.")
+
+
+def check_seed(random_state: object) -> None:
+    """Raise `InputError` unless NumPy's generators can be seeded by it."""
+    if random_state is None:
+        return
+    if isinstance(random_state, bool) or not isinstance(random_state, Integral) or int(random_state) < 0:
+        raise InputError(f"random_state must be None or an integer of at least 0; got {random_state!r}.")
 
 
 def check_kernel(kernel: object) -> None:
@@ -68,7 +76,9 @@ def check_weights(sample_weight: Any, n: int) -> Float[np.ndarray, " n"] | None:
     if sample_weight is None:
         return None
     try:
-        weights = np.asarray(sample_weight.cpu() if isinstance(sample_weight, Tensor) else sample_weight, dtype=float)
+        weights = np.asarray(
+            sample_weight.detach().cpu() if isinstance(sample_weight, Tensor) else sample_weight, dtype=float
+        )
     except (TypeError, ValueError) as error:
         raise InputError(f"sample_weight must be numbers, ({n},); {error}.") from error
     if weights.ndim == 0:
@@ -81,20 +91,21 @@ def check_weights(sample_weight: Any, n: int) -> Float[np.ndarray, " n"] | None:
     return weights
 
 
-def group_numbers(groups: Any, n: int) -> Int[np.ndarray, " n"] | None:
-    """Groups of any labels as numbers from 0, or None.
+def check_groups(groups: Any, n: int) -> Int[np.ndarray, " n"] | None:
+    """Groups of any labels as numbers, or None.
 
     Raises:
-        InputError: unless there is one group for each image, and two groups at least.
+        InputError: unless there is one group for each image.
     """
     if groups is None:
         return None
-    labels = np.asarray(groups.cpu() if isinstance(groups, Tensor) else groups)
+    try:
+        labels = np.asarray(groups.cpu() if isinstance(groups, Tensor) else groups)
+        numbers = np.unique(labels, return_inverse=True)[1]
+    except (ValueError, TypeError) as error:
+        raise InputError(f"groups must be all numbers or all strings; {error}.") from error
     if labels.shape != (n,):
         raise InputError(f"groups must be ({n},), one for each image; got {labels.shape}.")
-    numbers = np.unique(labels, return_inverse=True)[1]
-    if numbers.max() == 0:
-        raise InputError("groups must be at least two, since one is left out at a time; all images are of one.")
     return numbers
 
 
@@ -106,38 +117,50 @@ def fold_indices(
     *,
     classify: bool,
 ) -> list[Int[np.ndarray, " m"]]:
-    """The images that each fold holds out; none without `cv`.
+    """The images that each fold holds out; none without `cv`. A number of folds keeps groups together.
 
     Folds are of the images as they were given; their numbers here are those among the images of positive weight.
 
     Raises:
-        InputError: unless `cv` is a number of folds or a splitter, every image is held out once, and all folds have images
-            left to learn from.
+        InputError: unless `cv` is a number of folds or a splitter, every image is held out once and used by all other folds,
+            and all folds have images to hold out and images to learn from.
     """
     if cv is None:
         return []
     try:
-        splitter = check_cv(cv, labels, classifier=classify)
-        folds = [held_out for _, held_out in splitter.split(labels, labels, groups)]
+        if groups is not None and isinstance(cv, Integral):
+            splitter = StratifiedGroupKFold(cv) if classify else GroupKFold(cv)
+        else:
+            splitter = check_cv(cv, labels, classifier=classify)
+        folds = [(np.sort(part), held_out) for part, held_out in splitter.split(labels, labels, groups)]
     except (ValueError, TypeError) as error:
         raise InputError(
             f"cv must be None, a number of folds, or a splitter for these labels; got {cv!r}: {error}"
         ) from error
-    if not np.array_equal(np.sort(np.concatenate(folds)), np.arange(len(labels))):
-        raise InputError(f"cv must hold out every image once, as KFold does; got {cv!r}.")
-    if weights is not None:
-        counted = weights > 0
-        numbers = np.cumsum(counted) - 1
-        folds = [numbers[fold[counted[fold]]] for fold in folds]
-    folds = [fold for fold in folds if len(fold)]
-    if len(folds) < 2:
+    every = np.arange(len(labels))
+    held_out_once = np.array_equal(np.sort(np.concatenate([every[:0], *(held_out for _, held_out in folds)])), every)
+    if not held_out_once or not all(np.array_equal(part, np.delete(every, held_out)) for part, held_out in folds):
+        raise InputError(
+            f"cv must hold out every image once and learn from all others meanwhile, as KFold does; got {cv!r}."
+        )
+    if not all(len(held_out) for _, held_out in folds):
+        raise InputError(f"cv must hold out some image in every fold; got {cv!r}: pass fewer folds.")
+    counted = np.ones(len(labels), dtype=bool) if weights is None else weights > 0
+    numbers = np.cumsum(counted) - 1
+    parts = [numbers[held_out[counted[held_out]]] for _, held_out in folds]
+    parts = [part for part in parts if len(part)]
+    if len(parts) < 2:
         raise InputError(f"cv must leave images of positive weight to learn from in every fold; got {cv!r}.")
-    return folds
+    return parts
 
 
-def several(value: Any) -> list[Any]:
-    """A list of candidates, of one where one was given."""
-    return list(value) if isinstance(value, list | tuple) else [value]
+def several(name: str, value: Any) -> list[Any]:
+    """A list of candidates, of one where one was given; raises `InputError` where there is none."""
+    if not isinstance(value, list | tuple):
+        return [value]
+    if not value:
+        raise InputError(f"{name} must be one candidate or several; got {value!r}.")
+    return list(value)
 
 
 def ridge_candidates(ridge: Any) -> tuple[float, ...]:

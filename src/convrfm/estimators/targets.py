@@ -37,12 +37,13 @@ def quality(
     classify: bool,
 ) -> Quality:
     """Accuracy of the largest output where `classify`, and the mean squared error; means weighted by image."""
-    errors = (predictions - targets).square().mean(1)
+
+    def mean(values: Tensor) -> float:
+        # One division, at the end: equally many hits are equal accuracies to the last bit, or ties would be broken by rounding.
+        return float(values.mean() if weights is None else weights @ values / weights.sum())
+
     hits = (predictions.argmax(1) == targets.argmax(1)).double()
-    weights = torch.ones_like(errors) if weights is None else weights
-    # Sums before the quotient: equal numbers of hits give equal accuracies, so that ties are ties.
-    accuracy, error = (float((weights * values).sum() / weights.sum()) for values in (hits, errors))
-    return Quality(accuracy if classify else None, error)
+    return Quality(mean(hits) if classify else None, mean((predictions - targets).square().mean(1)))
 
 
 def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

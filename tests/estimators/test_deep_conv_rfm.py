@@ -1,0 +1,208 @@
+"""Deep ConvRFM is Algorithm 2, layer by layer."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+import convrfm
+from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, DeepConvRFMRegressor, kernels
+from convrfm.errors import InputError
+
+from .cases import (
+    drawn_filters,
+    interrupt_after,
+    laplace_family,
+    layer_images,
+    nngp_family,
+    pictures,
+    same_padded_family,
+)
+
+X, Y = pictures(18)
+X_NEW, Y_NEW = pictures(7, 1)
+
+
+def deep(**settings: Any) -> DeepConvRFMClassifier:
+    return DeepConvRFMClassifier(**({"depth": 2, "n_filters": 5, "n_iterations": 1} | settings))
+
+
+@pytest.mark.parametrize(
+    ("family", "activation", "keep", "depth"),
+    [
+        (kernels.vanilla_ntk, "relu", "best", 2),
+        (kernels.vanilla_ntk, None, "last", 2),
+        (nngp_family, "relu", "last", 2),
+        (laplace_family, "relu", "best", 2),
+        (same_padded_family, "relu", "last", 3),
+    ],
+)
+def test_every_layer_is_conv_rfm_on_the_random_features_of_the_layer_before(
+    family: Any, activation: Any, keep: Any, depth: int
+) -> None:
+    settings: dict[str, Any] = {"n_iterations": 1, "keep": keep, "ridge": (1e-3, 1e-1)}
+    model = deep(kernel_family=family, activation=activation, depth=depth, random_state=3, **settings).fit(X, Y)
+    x, x_new = X, X_NEW
+    records = []
+    for number in range(depth):
+        kernel = family(depth - number)
+        layer = ConvRFMClassifier(kernel, **settings).fit(x, Y)
+        assert model.kernels_[number] == kernel
+        np.testing.assert_allclose(model.feature_matrices_[number], layer.feature_matrix_, rtol=1e-6, atol=1e-9)
+        records += [record | {"layer": number + 1} for record in layer.history_]
+        expected = layer.decision_function(x_new)
+        if number + 1 < depth:
+            filters = drawn_filters(layer.feature_matrix_, 3, number, depth, 5, activation)
+            np.testing.assert_allclose(model.filters_[number], filters, rtol=1e-5, atol=1e-7)
+            margin = 1 if family is same_padded_family else 0
+            x, x_new = (layer_images(images, filters, activation, margin) for images in (x, x_new))
+    np.testing.assert_allclose(model.decision_function(X_NEW), expected, rtol=1e-4, atol=1e-6)
+    for record, wanted in zip(model.history_, records, strict=True):
+        assert set(record) == set(wanted)
+        for name in wanted.keys() - {"judge", "seconds"}:
+            assert record[name] == pytest.approx(wanted[name], rel=1e-4)
+
+
+def test_one_layer_is_conv_rfm_to_the_last_bit() -> None:
+    x, x_new = X.astype(np.float32), X_NEW.astype(np.float32)
+    one, shallow = deep(depth=1).fit(x, Y), ConvRFMClassifier(kernels.vanilla_ntk(1), n_iterations=1).fit(x, Y)
+    np.testing.assert_array_equal(one.decision_function(x_new), shallow.decision_function(x_new))
+    np.testing.assert_array_equal(one.predict_proba(x_new), shallow.predict_proba(x_new))
+    np.testing.assert_array_equal(one.feature_matrices_[0], shallow.feature_matrix_)
+    assert (one.filters_, one.best_iterations_) == ([], [shallow.best_iteration_])
+
+
+def test_the_seed_decides_the_filters_and_nothing_else_does() -> None:
+    torch.manual_seed(0)
+    one = deep(random_state=1).fit(X, Y)
+    torch.manual_seed(5)
+    same, other = deep(random_state=1).fit(X, Y), deep(random_state=2).fit(X, Y)
+    np.testing.assert_array_equal(one.filters_[0], same.filters_[0])
+    np.testing.assert_array_equal(one.decision_function(X_NEW), same.decision_function(X_NEW))
+    np.testing.assert_array_equal(one.feature_matrices_[0], other.feature_matrices_[0])
+    assert np.abs(one.filters_[0] - other.filters_[0]).min() > 0
+
+
+def test_layers_draw_from_streams_of_their_own() -> None:
+    model = deep(kernel_family=same_padded_family, depth=3, n_iterations=0, n_filters=1).fit(X, Y)
+    first, second = (filters * np.sqrt(filters.shape[1] / 2) for filters in model.filters_)
+    assert np.abs(first - second).min() > 1e-3
+
+
+def test_every_layer_keeps_its_metric_filters_and_rounds() -> None:
+    model = deep(kernel_family=same_padded_family, depth=3, n_iterations=2).fit(X, Y)
+    assert [len(layer.rounds) for layer in model.layers_] == [3, 3, 3]
+    assert [M.shape for M in model.feature_matrices_] == [(9, 9), (45, 45), (45, 45)]
+    assert [filters.shape for filters in model.filters_] == [(5, 9), (5, 45)]
+    for M in model.feature_matrices_:
+        assert np.trace(M) == pytest.approx(len(M))
+    assert [(r["layer"], r["iteration"]) for r in model.history_] == [(a, b) for a in (1, 2, 3) for b in (0, 1, 2)]
+    assert [model.feature_maps(X_NEW, layer).shape for layer in (1, 2, 3)] == [(7, 6, 7)] * 3
+    with pytest.raises(InputError, match="from 1 to 3"):
+        model.feature_maps(X_NEW, 4)
+
+
+@pytest.mark.parametrize(("depth", "layer", "size"), [(4, 1, "6 x 7"), (7, 1, "6 x 7")])
+def test_images_too_small_for_the_first_kernel_are_refused(depth: int, layer: int, size: str) -> None:
+    with pytest.raises(InputError, match=f"cannot carry depth {depth}: layer {layer} gets {size}"):
+        deep(depth=depth).fit(X, Y)
+
+
+def test_images_that_shrink_too_much_are_refused_with_the_layer() -> None:
+    with pytest.raises(InputError, match="6 x 7 cannot carry depth 3: layer 3 gets 2 x 3"):
+        deep(kernel_family=laplace_family, depth=3).fit(X, Y)
+    with pytest.raises(InputError, match="cannot carry depth 3"):
+        deep(kernel_family=laplace_family, depth=[1, 3]).fit(X, Y)
+
+
+def test_stages_are_the_fixed_kernel_and_every_layer() -> None:
+    model = deep().fit(X, Y)
+    stages = list(model.staged_outputs(X_NEW))
+    fixed = ConvRFMClassifier(kernels.vanilla_ntk(2), n_iterations=0).fit(X, Y)
+    first = ConvRFMClassifier(kernels.vanilla_ntk(2), n_iterations=1).fit(X, Y)
+    for stage, expected in zip(stages, (fixed, first, model), strict=True):
+        np.testing.assert_allclose(stage, expected.decision_function(X_NEW), rtol=1e-9, atol=1e-12)
+    labels = list(model.staged_predict(X_NEW))
+    np.testing.assert_array_equal(labels, [stage.argmax(1) for stage in stages])
+
+
+@pytest.mark.parametrize("family", [kernels.vanilla_ntk, nngp_family, laplace_family])
+@pytest.mark.parametrize("kind", [DeepConvRFMClassifier, DeepConvRFMRegressor])
+def test_reading_and_writing_changes_nothing(family: Any, kind: Any, tmp_path: Path) -> None:
+    settings = {"depth": 2, "n_filters": 5, "n_iterations": 1, "activation": None, "random_state": 4, "cv": 2}
+    model = kind(family, **settings).fit(X, Y)
+    model.save(tmp_path / "model")
+    again = convrfm.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict(X_NEW), model.predict(X_NEW))
+    for stage, original in zip(again.staged_outputs(X_NEW), model.staged_outputs(X_NEW), strict=True):
+        np.testing.assert_array_equal(stage, original)
+    assert again.history_ == model.history_
+    assert (again.kernels_, again.best_iterations_) == (model.kernels_, model.best_iterations_)
+    for name in ("feature_matrices_", "filters_"):
+        for a, b in zip(getattr(again, name), getattr(model, name), strict=True):
+            np.testing.assert_array_equal(a, b)
+    kept = {name: value for name, value in again.get_params().items() if name not in ("kernel_family", "device")}
+    assert kept == {name: model.get_params()[name] for name in kept}
+    for refitted in (clone(again).fit(X, Y), again.fit(X, Y)):
+        np.testing.assert_array_equal(refitted.predict(X_NEW), model.predict(X_NEW))
+    again.save(tmp_path / "again")
+    np.testing.assert_array_equal(convrfm.load(tmp_path / "again").predict(X_NEW), model.predict(X_NEW))
+
+
+def test_torch_in_torch_out() -> None:
+    model, arrays = deep().fit(torch.tensor(X), torch.tensor(Y)), deep().fit(X, Y)
+    for values in (*model.feature_matrices_, *model.filters_, model.dual_coef_):
+        assert isinstance(values, torch.Tensor)
+    x_new = torch.tensor(X_NEW)
+    np.testing.assert_array_equal(model.decision_function(x_new).numpy(), arrays.decision_function(X_NEW))
+    np.testing.assert_array_equal(model.predict_proba(x_new).numpy(), arrays.predict_proba(X_NEW))
+    assert isinstance(model.feature_maps(x_new, 2), torch.Tensor)
+    assert model.score(x_new, torch.tensor(Y_NEW)) == arrays.score(X_NEW, Y_NEW)
+
+
+@pytest.mark.parametrize(("calls", "finished"), [(1, [1]), (3, [3]), (4, [3, 1]), (8, [3, 3, 2])])
+def test_an_interrupt_keeps_finished_rounds_and_layers(calls: int, finished: list[int]) -> None:
+    x, y = pictures(12, noise=0.3)
+    x = np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0)))
+    with interrupt_after(calls) as family, pytest.warns(UserWarning, match=f"{sum(finished)} of 9 rounds"):
+        model = deep(kernel_family=family, depth=3, n_iterations=2).fit(x, y)
+    whole = deep(depth=3, n_iterations=2).fit(x, y)
+    assert [len(layer.rounds) for layer in model.layers_] == finished
+    for layer, complete in zip(model.layers_, whole.layers_, strict=False):
+        for a, b in zip(layer.rounds, complete.rounds, strict=False):
+            torch.testing.assert_close(a.dual_coef, b.dual_coef)
+    assert model.predict(x).shape == y.shape
+    assert len(list(model.staged_predict(x))) == len(finished) + 1
+    assert len(model.filters_) == len(finished) - 1
+
+
+def test_an_interrupt_before_the_first_round_is_an_interrupt() -> None:
+    with interrupt_after(0) as family, pytest.raises(KeyboardInterrupt):
+        deep(kernel_family=family).fit(X, Y)
+
+
+def test_the_images_of_layers_are_kept_once_and_only_those_of_the_last() -> None:
+    model = deep(depth=3, kernel_family=same_padded_family).fit(X, Y)
+    model.predict(X_NEW)
+    list(model.staged_predict(X_NEW))
+    held = {
+        tensor.data_ptr(): tensor
+        for owner in (model, *model.layers_, *(round_ for layer in model.layers_ for round_ in layer.rounds))
+        for tensor in vars(owner).values()
+        if isinstance(tensor, torch.Tensor) and tensor.ndim == 4
+    }
+    assert sorted(tuple(tensor.shape) for tensor in held.values()) == [(18, 1, 6, 7), (18, 5, 6, 7)]
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+def test_the_regressor_is_that_of_its_last_layer(columns: int | None) -> None:
+    targets = Y.astype(float) if columns is None else np.stack([Y, 2.0 - Y**2], 1)
+    model = DeepConvRFMRegressor(depth=2, n_filters=5, n_iterations=1).fit(X, targets)
+    x, x_new = (layer_images(images, model.filters_[0], "relu") for images in (X, X_NEW))
+    last = ConvRFMRegressor(kernels.vanilla_ntk(1), n_iterations=1).fit(x, targets)
+    for a, b in zip(model.predict(X_NEW, return_std=True), last.predict(x_new, return_std=True), strict=True):
+        assert a.shape == ((7,) if columns is None else (7, 2))
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)

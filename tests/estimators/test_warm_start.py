@@ -1,0 +1,107 @@
+"""A warm start ends where one fit would have ended."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convrfm
+from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, kernels
+from convrfm.errors import InputError
+
+from .cases import CHEAP, KERNEL, RIDGES, interrupt_after, pictures
+
+X, Y = pictures(16)
+X_NEW, _ = pictures(7, 1)
+
+
+def same(a: Any, b: Any) -> None:
+    for layer, other in zip(a.layers_, b.layers_, strict=True):
+        assert len(layer.rounds) == len(other.rounds)
+        for one, two in zip(layer.rounds, other.rounds, strict=True):
+            np.testing.assert_array_equal(one.dual_coef, two.dual_coef)
+            np.testing.assert_array_equal(one.feature_matrix, two.feature_matrix)
+    for stage, expected in zip(a.staged_outputs(X_NEW), b.staged_outputs(X_NEW), strict=True):
+        np.testing.assert_array_equal(stage, expected)
+    assert [r | {"seconds": 0} for r in a.history_] == [r | {"seconds": 0} for r in b.history_]
+
+
+@pytest.mark.parametrize("kind", CHEAP)
+@pytest.mark.parametrize(
+    "settings", [{"keep": "best"}, {"keep": "last"}, {"agop_ridge": "last", "ridge": RIDGES}], ids=str
+)
+@pytest.mark.parametrize("stored", [False, True], ids=["at once", "from a file"])
+def test_one_update_and_then_two_more_are_three(
+    kind: type, settings: dict[str, Any], stored: bool, tmp_path: Path
+) -> None:
+    weights = 1.0 + np.arange(16) % 2
+    model = kind(**CHEAP[kind] | settings | {"warm_start": True, "agop_samples": 9}).fit(X, Y, weights)
+    first = model.layers_[0].rounds[:2]
+    if stored:
+        model.save(tmp_path / "model")
+        model = convrfm.load(tmp_path / "model")
+        first = model.layers_[0].rounds[:2]
+    model.predict(X_NEW)
+    model.set_params(n_iterations=3).fit(X, Y, weights)
+    assert all(a is b for a, b in zip(model.layers_[0].rounds[:2], first, strict=True))
+    same(model, kind(**CHEAP[kind] | settings | {"n_iterations": 3, "agop_samples": 9}).fit(X, Y, weights))
+
+
+@pytest.mark.parametrize("later", [{"random_state": 7}, {"n_filters": 3}, {"activation": None}], ids=str)
+def test_layers_whose_images_change_start_again(later: dict[str, Any]) -> None:
+    settings: dict[str, Any] = {"depth": 2, "n_filters": 5, "n_iterations": 1}
+    model = DeepConvRFMClassifier(**settings, warm_start=True).fit(X, Y)
+    model.set_params(**later).fit(X, Y)
+    same(model, DeepConvRFMClassifier(**settings | later).fit(X, Y))
+
+
+def test_it_goes_on_where_an_interrupt_stopped_it() -> None:
+    settings: dict[str, Any] = {"depth": 2, "n_filters": 5, "n_iterations": 2}
+    with interrupt_after(4) as family, pytest.warns(UserWarning, match="interrupted: 4 of 6"):
+        model = DeepConvRFMClassifier(family, **settings, warm_start=True).fit(X, Y)
+    model.fit(X, Y)
+    same(model, DeepConvRFMClassifier(**settings).fit(X, Y))
+
+
+def test_without_it_a_second_fit_is_a_first_one() -> None:
+    model = ConvRFMClassifier(KERNEL, n_iterations=1).fit(*pictures(10, 3))
+    same(model.fit(X, Y), ConvRFMClassifier(KERNEL, n_iterations=1).fit(X, Y))
+
+
+@pytest.mark.parametrize(
+    ("changes", "images", "labels", "weights", "message"),
+    [
+        ({}, X_NEW[[0, 1, 2, 3] * 4], Y, None, "same images, labels and weights"),
+        ({}, X.astype(np.float32), Y, None, "same images, labels and weights"),
+        ({}, X[:12], Y[:12], None, "same images, labels and weights"),
+        ({}, X, Y[::-1], None, "same images, labels and weights"),
+        ({}, X, Y, np.arange(1.0, 17), "same images, labels and weights"),
+        ({"kernel": kernels.NTK(kernels.vanilla(2))}, X, Y, None, "same kernel"),
+        ({"kernel": [KERNEL, kernels.NTK(kernels.vanilla(2))]}, X, Y, None, "one kernel"),
+        ({"cv": 3}, X, Y, None, "cv=None"),
+        ({"n_iterations": 1}, X, Y, None, "at least 2"),
+    ],
+    ids=["images", "precision", "fewer", "labels", "weights", "kernel", "kernels", "folds", "rounds"],
+)
+def test_what_it_cannot_go_on_from_is_refused(
+    changes: dict[str, Any], images: Any, labels: Any, weights: Any, message: str
+) -> None:
+    model = ConvRFMClassifier(KERNEL, n_iterations=2, warm_start=True).fit(X, Y)
+    before = model.decision_function(X_NEW)
+    with pytest.raises(InputError, match=message):
+        model.set_params(**changes).fit(images, labels, weights)
+    np.testing.assert_array_equal(model.decision_function(X_NEW), before)
+
+
+@pytest.mark.parametrize(("first", "selection"), [({"cv": 3}, None), ({"choose_on": "selection"}, pictures(9, 4))])
+def test_rounds_with_other_judges_are_not_compared(first: dict[str, Any], selection: Any) -> None:
+    model = ConvRFMClassifier(KERNEL, n_iterations=1, warm_start=True, **first).fit(X, Y, selection=selection)
+    with pytest.raises(InputError, match="choosing as before"):
+        model.set_params(cv=None, choose_on="loo").fit(X, Y)
+
+
+def test_numbers_are_targets_as_labels_are() -> None:
+    model = ConvRFMRegressor(KERNEL, n_iterations=1, warm_start=True).fit(X, Y)
+    with pytest.raises(InputError, match="same images, labels"):
+        model.fit(X, Y + 1)

@@ -1,0 +1,53 @@
+"""Filters have the metric for their covariance; a layer is a convolution and an activation."""
+
+import pytest
+import torch
+
+from convrfm.maths.random_filters import Activation, random_features, random_filters
+from convrfm.maths.windows import Padding, Window
+
+
+def metric(d: int = 9) -> torch.Tensor:
+    root = torch.randn(d, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return root @ root.T
+
+
+@pytest.mark.parametrize(("activation", "gain"), [("relu", 2.0), (None, 1.0)])
+def test_the_covariance_of_filters_is_the_metric_with_the_gain_for_its_trace(
+    activation: Activation, gain: float
+) -> None:
+    M = metric()
+    root = random_filters(M, torch.eye(9, dtype=torch.float64), activation)
+    torch.testing.assert_close(root.T @ root, gain * M / M.trace())
+    torch.testing.assert_close(root, root.T)
+    normals = torch.randn(5, 9, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    torch.testing.assert_close(random_filters(M, normals, activation), normals @ root)
+
+
+@pytest.mark.parametrize("activation", ["relu", None])
+def test_the_gain_keeps_the_mean_square_of_white_images(activation: Activation) -> None:
+    generator = torch.Generator().manual_seed(0)
+    normals = torch.randn(2000, 9, generator=generator, dtype=torch.float64)
+    patches = torch.randn(2000, 9, generator=generator, dtype=torch.float64)
+    outputs = patches @ random_filters(metric(), normals, activation).T
+    if activation == "relu":
+        outputs = outputs.clamp_min(0)
+    assert float(outputs.square().mean()) == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("activation", ["relu", None])
+def test_a_layer_is_the_inner_product_of_every_patch_with_every_filter(
+    padding: Padding, activation: Activation
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 2, 5, 6, generator=generator, dtype=torch.float64)
+    filters = torch.randn(3, 18, generator=generator, dtype=torch.float64)
+    features = random_features(images, filters, Window(3, padding=padding), activation)
+    margin = 1 if padding == "same" else 0
+    wide = torch.zeros(2, 2, 5 + 2 * margin, 6 + 2 * margin).double()
+    wide[:, :, margin : margin + 5, margin : margin + 6] = images
+    assert features.shape == (2, 3, 3 + 2 * margin, 4 + 2 * margin)
+    for i, f, u, v in [(0, 0, 0, 0), (1, 2, 2, 3), (0, 1, 1, 2), (1, 0, 0, 3)]:
+        expected = float(wide[i, :, u : u + 3, v : v + 3].flatten() @ filters[f])
+        assert float(features[i, f, u, v]) == pytest.approx(max(expected, 0) if activation else expected)
