@@ -303,7 +303,7 @@ def rounds_table(layers: Sequence[LayerRecord], judge: str) -> Table:
     """Accuracy of every round of every layer; the kept ones are marked."""
     deep = len(layers) > 1
     columns = ("round", "ridge", "train", judge, "test (95% interval)", "seconds")
-    table = Table(*["layer"] * deep, *columns, box=box.SIMPLE_HEAD)
+    table = Table(*["layer"] * deep, *columns, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for number, layer in enumerate(layers, 1):
         for record in layer.rounds:
             interval = interval_text(record.test_interval, "classification")

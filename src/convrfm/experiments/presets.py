@@ -227,9 +227,9 @@ def page(results: Sequence[Outcome], scale: Scale) -> str:
         f"{scale.n_train} training images, {scale.n_selection} selection images, {scale.n_test} test images, "
         f"{scale.n_seeds} seeds; NTK of depth {scale.depth}, patches of 3 x 3; deep: {scale.depth} layers, "
         f"{scale.n_filters} filters. Test accuracy in per cent: means over seeds with Student's 95% intervals; the last two "
-        "columns are differences seed by seed, the last one to the defaults of the same model (with many of them, one in twenty "
-        "intervals misses 0 by chance). Results **selected on** a selection set have used labels of that set, which "
-        "the others have not: beside them stand our defaults fitted to the selection images too, with the same labels in all.",
+        "columns are differences seed by seed, the last one to the defaults of the same model. One in twenty such intervals "
+        "misses 0 by chance. Results chosen on a **selection set** have used labels of that set, which the others have not: "
+        "beside them stand our defaults fitted to the selection images too, with the same labels in all.",
     ]
     for task in dict.fromkeys(result.task for result in results):
         sections += [f"### {task}", table_of_results([result for result in results if result.task == task])]
