@@ -52,3 +52,10 @@ def test_a_single_round_is_drawn() -> None:
     ax = plot_rounds(TRAIN[:1], LOO[:1], TEST[:1], chosen=0)
     ax.get_figure(root=True).draw_without_rendering()
     assert set(ax.get_xticks()) <= {-1, 0, 1}
+
+
+def test_no_round_is_marked_where_none_is_chosen() -> None:
+    ax = plot_rounds(TRAIN, LOO, TEST, chosen=None, judge="cross-validation", steps="layers")
+    assert not ax.patches
+    assert ax.get_xlabel() == "layers"
+    np.testing.assert_array_equal(lines(ax)["cross-validation"], LOO)

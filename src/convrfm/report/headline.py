@@ -13,6 +13,12 @@ def measure_name(task: Task) -> str:
     return "accuracy" if task == "classification" else "R²"
 
 
+def held_out_measure(judge: Judge, task: Task) -> str:
+    """What the scores by a judge are called."""
+    measure = measure_name(task)
+    return f"{measure} on {judge}" if judge == "the selection set" else f"{judge} {measure}"
+
+
 def score_text(score: float | None, task: Task) -> str:
     """A score as a reader expects it: 87.4% for an accuracy, 0.874 for R², a dash if there is none."""
     if score is None or math.isnan(score):
