@@ -13,6 +13,7 @@ from convrfm.kernels import NTK, vanilla
 from convrfm.maths.intervals import mean_interval
 
 SCALE = presets.Scale(n_train=24, n_selection=12, n_test=20, depth=1, n_filters=3, n_seeds=2)
+DOCS = Path(__file__).parents[2] / "docs"
 BARS = presets.TASKS[0]
 
 
@@ -60,6 +61,12 @@ def test_the_table_of_differences_is_that_of_the_presets() -> None:
         "| `activation` | ReLU | nothing | (not deep) | ReLU |",
     ):
         assert line in table
+
+
+def test_the_page_of_the_documentation_shows_the_outcomes_beside_it() -> None:
+    record = json.loads((DOCS / "presets.json").read_text())
+    results = [presets.Outcome(**entry) for entry in record["outcomes"]]
+    assert (DOCS / "presets.md").read_text() == presets.page(results, presets.Scale(**record["scale"]))
 
 
 def test_the_command_writes_the_page_and_every_outcome(

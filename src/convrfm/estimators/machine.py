@@ -265,7 +265,7 @@ class RecursiveFeatureMachine(BaseEstimator):
             try:
                 for kernels in candidates:
                     start = Problem(**(vars(problem) | {"kernel": kernels[0]}))
-                    self._announce(start)
+                    self._announce(start, len(kernels))
                     fits.append([])
                     fit_layers(
                         fits[-1],
@@ -345,17 +345,15 @@ class RecursiveFeatureMachine(BaseEstimator):
         images = self._check_fitted_images(x)
         return self._outputs(images, len(self.layers_) - 1, self.layers_[-1].kept)
 
-    def _announce(self, problem: Problem) -> None:
+    def _announce(self, problem: Problem, layers: int) -> None:
         """Say how long a long fit will take, before it starts."""
         if not self.verbose and len(problem.x) ** 2 * problem.x[0, 0].numel() < 1e8:
             return
         agop_images = len(problem.x) if problem.agop_indices is None else len(problem.agop_indices)
         expected = forecast(problem.kernel, problem.x, problem.y.shape[1], self.n_iterations, agop_images)
         if self.verbose or expected.seconds > LONG_FIT_SECONDS:
-            print(
-                f"fitting {self.n_iterations + 1} rounds on {len(problem.x)} images: {expected} (estimated)",
-                file=sys.stderr,
-            )
+            rounds = f"{self.n_iterations + 1} rounds" + f" of the first of {layers} layers" * (layers > 1)
+            print(f"fitting {rounds} on {len(problem.x)} images: {expected} (estimated)", file=sys.stderr)
 
     def _check_parameters(self, selection: object) -> None:
         check_iterations(self.n_iterations)
