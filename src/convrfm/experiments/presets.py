@@ -167,7 +167,7 @@ def table_of_results(results: Sequence[Outcome]) -> str:
         "fixed kernel",
         "learned",
         "gain over the fixed kernel",
-        "less the defaults",
+        "difference to the defaults",
     )
     lines = [_row(header), _row(["---"] * len(header))]
     for deep in (False, True):
