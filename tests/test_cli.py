@@ -29,6 +29,28 @@ def bars_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def deep_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "deep"
+    size = [
+        "--depth",
+        "2",
+        "--filters",
+        "4",
+        "--iterations",
+        "1",
+        "--n-train",
+        "40",
+        "--n-test",
+        "30",
+        "--sigma",
+        "0.5",
+    ]
+    result = run("fit", "bars", "--deep", *size, "--cv", "2", "--out", folder, "--quiet")
+    assert result.exit_code == 0, result.output
+    return folder
+
+
 def table(path: Path) -> list[dict[str, str]]:
     with path.open() as file:
         return list(csv.DictReader(file))
@@ -64,12 +86,66 @@ def test_fit_writes_a_run_that_agrees_with_itself(bars_run: Path) -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_the_settings_in_the_metrics_reproduce_the_run(bars_run: Path, tmp_path: Path) -> None:
-    settings = json.loads((bars_run / "metrics.json").read_text())["settings"]
-    changed = {name: value for name, value in settings.items() if name != "data" and value not in (None, False)}
-    flags = [word for name, value in changed.items() for word in ("--" + name.replace("_", "-"), str(value))]
-    assert run("fit", settings["data"], *flags, "--out", tmp_path / "again", "--quiet").exit_code == 0
-    assert (tmp_path / "again" / "predictions.csv").read_bytes() == (bars_run / "predictions.csv").read_bytes()
+def test_a_deep_run_is_kept_stage_by_stage(deep_run: Path) -> None:
+    metrics = json.loads((deep_run / "metrics.json").read_text())
+    rounds, kept = metrics["rounds"], metrics["best_iterations"]
+    assert [(r["layer"], r["iteration"]) for r in rounds] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    tested = {(r["layer"], r["iteration"]) for r in rounds if r["test_accuracy"] is not None}
+    assert tested == {(1, 0), (1, kept[0]), (2, kept[1])}
+    rows = table(deep_run / "predictions.csv")
+    hits = np.mean([row["true"] == row["predicted"] for row in rows])
+    (last,) = (r for r in rounds if (r["layer"], r["iteration"]) == (2, kept[1]))
+    assert last["test_accuracy"] == pytest.approx(hits)
+    assert metrics["selected_on"] == "cross-validation"
+    assert all("cv_accuracy" in r for r in rounds)
+    assert len(metrics["kernels"]) == 2
+    assert {p.stem for p in (deep_run / "plots").iterdir()} == {
+        "stages", "rounds", "eigenvectors", "spectrum", "feature_maps", "confusion"
+    }  # fmt: skip
+    page = (deep_run / "report.html").read_text()
+    assert "Deep ConvRFM on bars" in page
+    assert f"{100 * hits:.1f}%" in page
+
+
+def test_probabilities_are_those_of_the_model(deep_run: Path, tmp_path: Path) -> None:
+    model = convrfm.load(deep_run / "model.safetensors")
+    data = convrfm.datasets.load("bars", n_train=40, n_test=30, sigma=0.5)
+    rows = table(deep_run / "predictions.csv")
+    written = [[float(row[f"p {label}"]) for label in model.classes_] for row in rows]
+    np.testing.assert_allclose(written, model.predict_proba(data.x_test), atol=1e-4)
+    np.savez(tmp_path / "more.npz", x=data.x_test, y=data.y_test)
+    result = run("predict", deep_run, tmp_path / "more.npz", "--out", tmp_path / "again.csv")
+    assert result.exit_code == 0, result.output
+    assert "accuracy: " in result.output
+    for again, row in zip(table(tmp_path / "again.csv"), rows, strict=True):
+        assert {name: row[name] for name in again if name != "name"} == {n: v for n, v in again.items() if n != "name"}
+
+
+def flags(settings: dict[str, object]) -> list[str]:
+    """The options of a command line with these settings."""
+    options = {"--" + name.replace("_", "-"): value for name, value in settings.items() if value not in (None, False)}
+    return [word for name, value in options.items() for word in ([name] if value is True else [name, str(value)])]
+
+
+@pytest.mark.parametrize("fixture", ["bars_run", "deep_run"])
+def test_the_settings_in_the_metrics_reproduce_the_run(
+    fixture: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    before: Path = request.getfixturevalue(fixture)
+    settings = json.loads((before / "metrics.json").read_text())["settings"]
+    data = settings.pop("data")
+    assert run("fit", data, *flags(settings), "--out", tmp_path / "again", "--quiet").exit_code == 0
+    assert (tmp_path / "again" / "predictions.csv").read_bytes() == (before / "predictions.csv").read_bytes()
+
+
+@pytest.mark.parametrize("kernel", ["nngp", "laplace", "gaussian"])
+def test_layers_take_the_kernel_that_is_named(kernel: str, tmp_path: Path) -> None:
+    size = ["--depth", "2", "--filters", "3", "--iterations", "1", "--n-train", "20", "--n-test", "10"]
+    result = run("fit", "bars", "--deep", "--kernel", kernel, "--patch-size", "5", *size, "--out", tmp_path, "--quiet")
+    assert result.exit_code == 0, result.output
+    kernels = convrfm.load(tmp_path / "model.safetensors").kernels_
+    assert [type(k).__name__.lower() for k in kernels] == [kernel] * 2
+    assert [k.window.size for k in kernels] == [5, 5]
 
 
 def test_a_run_is_not_overwritten_unasked(bars_run: Path) -> None:
@@ -121,6 +197,9 @@ def test_predicting_again_gives_what_the_run_recorded(bars_run: Path) -> None:
         (["fit", "bars", "--ridge", "-1"], "not be negative"),
         (["fit", "bars", "--depth", "0"], "depth must be"),
         (["fit", "bars", "--patch-size", "40"], "too small"),
+        (["fit", "bars", "--deep", "--depth", "9"], "cannot carry depth 9"),
+        (["fit", "bars", "--deep", "--filters", "0"], "n_filters must be"),
+        (["fit", "bars", "--cv", "1"], "cv must be"),
         (["fit", "star", "--sigma", "1"], "sigma belongs to"),
         (["fit", "bars", "--n-train", "1"], "classes|at least"),
         (["predict", "nowhere", "bars"], "no model file"),

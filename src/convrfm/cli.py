@@ -5,13 +5,14 @@ import functools
 import shlex
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -20,7 +21,8 @@ from . import datasets, kernels
 from .cnfa import Report
 from .datasets import Preprocessing
 from .errors import ConvRFMError
-from .estimators import ConvRFMClassifier, load
+from .estimators import ConvRFMClassifier, DeepConvRFMClassifier, load
+from .estimators.classification import Classifier
 from .experiments.cnfa_run import Scale, run_cnfa
 from .experiments.demo import run_demo
 from .experiments.doctor import findings
@@ -29,7 +31,8 @@ from .experiments.fit_run import check_folder, write_run
 from .experiments.reproduce import FIGURES
 from .experiments.reproduce import reproduce as reproduce_figure
 from .kernels.patch_kernel import PatchKernel
-from .report import RoundRecord
+from .report import LayerRecord
+from .report.headline import interval_text
 from .storage.atomic import write_json, written_whole
 
 app = typer.Typer(
@@ -114,11 +117,14 @@ def fit(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/fit"),
     kernel: Annotated[KernelName, typer.Option(help="ntk and nngp of a network, or a radial one.")] = KernelName.NTK,
-    depth: Annotated[int, typer.Option(help="Convolutions of the network (ntk, nngp).")] = 3,
+    depth: Annotated[int, typer.Option(help="Convolutions of the network (ntk, nngp); with --deep: layers.")] = 3,
     patch_size: Annotated[int, typer.Option(help="Side of the patches.")] = 3,
     bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (laplace, gaussian).")] = 10.0,
     iterations: Annotated[int, typer.Option(help="Updates of the patch metric M.")] = 3,
-    ridge: Annotated[float | None, typer.Option(help="Regularisation; by default the best by leave-one-out.")] = None,
+    ridge: Annotated[float | None, typer.Option(help="Regularisation; by default the best on held-out images.")] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Layer upon layer, joined by random features of M.")] = False,
+    filters: Annotated[int, typer.Option(help="Random features between layers (--deep).")] = 64,
+    cv: Annotated[int | None, typer.Option(help="Folds to choose ridge and round by; default leave-one-out.")] = None,
     agop_samples: Annotated[int | None, typer.Option(help="Images at which gradients are taken; default all.")] = None,
     n_train: Annotated[int | None, typer.Option(help="Training images, drawn by class; default all.")] = None,
     n_test: Annotated[int | None, typer.Option(help="Test images, drawn by class; default all.")] = None,
@@ -137,7 +143,10 @@ def fit(
     """Learn from images: a model, its metrics, predictions, plots and a report in one folder."""
     parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
     settings = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
-    chosen = kernel.build(depth, patch_size, bandwidth)
+    family = functools.partial(kernel.build, patch_size=patch_size, bandwidth=bandwidth)
+    model: ConvRFMClassifier | DeepConvRFMClassifier = (
+        DeepConvRFMClassifier(family, depth=depth, n_filters=filters) if deep else ConvRFMClassifier(family(depth))
+    )
     images = datasets.load(
         data,
         n_train=n_train,
@@ -152,17 +161,17 @@ def fit(
     check_folder(out, overwrite=overwrite)
     for note in images.notes:
         complaints.print(note, style="dim", markup=False, soft_wrap=True)
-    model = ConvRFMClassifier(
-        chosen,
+    model.set_params(
         n_iterations=iterations,
         ridge="loo" if ridge is None else ridge,
         agop_samples=agop_samples,
+        cv=cv,
         device=device,
         random_state=seed,
         verbose=not quiet,
     ).fit(images.x_train, images.y_train)
-    rounds = write_run(out, model, images, settings, shlex.join(["convrfm", *sys.argv[1:]]))
-    console.print(rounds_table(rounds, model.best_iteration_))
+    layers = write_run(out, model, images, settings, shlex.join(["convrfm", *sys.argv[1:]]))
+    console.print(rounds_table(layers, "leave-one-out" if cv is None else "cross-validation"))
     console.print(f"report: {out / 'report.html'}", markup=False, soft_wrap=True)
 
 
@@ -182,15 +191,24 @@ def predict(
     channels, height, width = model.x_fit_.shape[1:]
     preprocessing = model.preprocessing_ or Preprocessing((height, width), channels)
     x, names, labels, notes = datasets.load_for_prediction(data, preprocessing, unreadable=unreadable.value, seed=seed)
-    predicted = model.predict(x)
+    columns: dict[str, Any] = {"name": names}
+    if labels is not None:
+        columns["true"] = labels
+    if isinstance(model, Classifier):
+        probabilities = model.predict_proba(x)
+        predicted = model.classes_[probabilities.argmax(1)]
+        columns["predicted"] = predicted
+        for label, of_class in zip(model.classes_, probabilities.T, strict=True):
+            columns[f"p {label}"] = [f"{p:.4f}" for p in of_class]
+    else:
+        predicted = columns["predicted"] = model.predict(x)
     with written_whole(out) as partial, partial.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["name", "predicted"] if labels is None else ["name", "true", "predicted"])
-        truths = [[]] * len(names) if labels is None else [[label] for label in labels]
-        table.writerows([name, *truth, label] for name, truth, label in zip(names, truths, predicted, strict=True))
+        table.writerow(columns)
+        table.writerows(zip(*columns.values(), strict=True))
     for note in notes:
         complaints.print(note, style="dim", markup=False, soft_wrap=True)
-    if labels is not None and isinstance(model, ConvRFMClassifier):
+    if labels is not None and isinstance(model, Classifier):
         console.print(accuracy_sentence(predicted, labels, model.classes_), markup=False)
     elif len(names) == 1:
         console.print(f"{names[0]}: {predicted[0]}", markup=False, highlight=False)
@@ -327,19 +345,24 @@ def layers_table(report: Report) -> Table:
     return table
 
 
-def rounds_table(rounds: list[RoundRecord], best_iteration: int) -> Table:
-    """Accuracy of every round; the kept one is marked."""
-    table = Table("round", "ridge", "train", "leave-one-out", "test (95% interval)", "seconds")
-    for record in rounds:
-        low, high = record.test_interval or (float("nan"), float("nan"))
-        table.add_row(
-            f"{record.iteration}{' *' if record.iteration == best_iteration else ''}",
-            f"{record.ridge:.1e}",
-            f"{record.train_score:.1%}",
-            f"{record.loo_score:.1%}",
-            f"{record.test_score:.1%} ({low:.1%} to {high:.1%})",
-            f"{record.seconds:.1f}",
-        )
+def rounds_table(layers: Sequence[LayerRecord], judge: str) -> Table:
+    """Accuracy of every round of every layer; the kept ones are marked."""
+    deep = len(layers) > 1
+    columns = ("round", "ridge", "train", judge, "test (95% interval)", "seconds")
+    table = Table(*["layer"] * deep, *columns, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for number, layer in enumerate(layers, 1):
+        for record in layer.rounds:
+            interval = interval_text(record.test_interval, "classification")
+            table.add_row(
+                *[str(number)] * deep,
+                f"{record.iteration}{' *' if record is layer.kept else ''}",
+                f"{record.ridge:.1e}",
+                f"{record.train_score:.1%}",
+                f"{record.held_out_score:.1%}",
+                "" if record.test_score is None else f"{record.test_score:.1%} ({interval})",
+                f"{record.seconds:.1f}",
+            )
+        table.add_section()
     return table
 
 

@@ -11,10 +11,13 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_maps_are_drawn_each_on_its_own_scale(channels: int) -> None:
     before, after = RNG.random((2, 2, 6, 10))
-    figure = plot_feature_maps(RNG.standard_normal((2, channels, 8, 12)), before, 1000 * after)
-    panels = np.array(figure.axes).reshape(2, 3)
-    for row, first, second in zip(panels, before, 1000 * after, strict=True):
-        for ax, feature_map in ((row[1], first), (row[2], second)):
+    deeper = RNG.random((2, 4, 8))
+    maps = {"before": before, "after": 1000 * after, "deeper": deeper}
+    figure = plot_feature_maps(RNG.standard_normal((2, channels, 8, 12)), maps)
+    panels = np.array(figure.axes).reshape(2, 4)
+    assert [ax.get_title(loc="left") for ax in panels[0]] == ["image", *maps]
+    for row, *shown in zip(panels, *maps.values(), strict=True):
+        for ax, feature_map in zip(row[1:], shown, strict=True):
             np.testing.assert_array_equal(ax.images[0].get_array(), feature_map)
             assert ax.images[0].get_clim() == (feature_map.min(), feature_map.max())
 

@@ -59,3 +59,10 @@ def test_a_published_run_is_shown_and_training_images_may_be_left_out() -> None:
     shown = lines(plot_rounds(None, LOO, TEST, published=published, chosen=2))
     np.testing.assert_array_equal(shown["published"], published)
     assert "training images" not in shown
+
+
+def test_no_round_is_marked_where_none_is_chosen() -> None:
+    ax = plot_rounds(TRAIN, LOO, TEST, chosen=None, judge="cross-validation", steps="layers")
+    assert not ax.patches
+    assert ax.get_xlabel() == "layers"
+    np.testing.assert_array_equal(lines(ax)["cross-validation"], LOO)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from convrfm.errors import InputError
-from convrfm.plots import effective_rank, plot_spectrum
+from convrfm.plots import effective_rank, plot_spectra, plot_spectrum
 
 
 @pytest.mark.parametrize("k", [1, 3, 9])
@@ -28,3 +28,11 @@ def test_identity_lies_on_its_reference() -> None:
 def test_a_matrix_without_trace_is_refused() -> None:
     with pytest.raises(InputError, match="positive trace"):
         effective_rank(np.zeros((4, 4)))
+
+
+def test_spectra_are_relative_to_the_identity_of_each_layer() -> None:
+    ax = plot_spectra([np.diag([4.0, 2.0, 0.0]), 7 * np.eye(5)])
+    drawn = {line.get_label(): np.asarray(line.get_ydata()) for line in ax.lines}
+    np.testing.assert_allclose(drawn["layer 1"], [2, 1, np.nan])
+    np.testing.assert_allclose(drawn["layer 2"], np.ones(5))
+    np.testing.assert_array_equal(drawn["identity (fixed kernel)"], 1)

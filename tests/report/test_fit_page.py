@@ -1,45 +1,62 @@
+import base64
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from convrfm.report import FitRecord, RoundRecord, fit_page
+from convrfm.plots import effective_rank
+from convrfm.report import FitRecord, LayerRecord, RoundRecord, fit_page
 
 CLASSES = ["<b>cat</b>", "dog & $x^", "emu"]
 
 
-def a_record(channels: int = 1, size: int = 3) -> FitRecord:
-    generator = np.random.default_rng(0)
+def a_layer(channels: int, size: int, tests: tuple[float | None, ...]) -> LayerRecord:
+    generator = np.random.default_rng(channels)
     d = channels * size * size
     a = generator.standard_normal((d, d))
+    train_and_held_out = [(1.0, 0.70, 0.40), (1.0, 0.85, 0.30), (1.0, 0.84, 0.31)]
+    return LayerRecord(
+        rounds=[
+            RoundRecord(
+                t, 10.0**-t, *train_and_held_out[t], test, None if test is None else (test - 0.04, test + 0.04), 1.5 + t
+            )
+            for t, test in enumerate(tests)
+        ],
+        best_iteration=1,
+        feature_matrix=a @ a.T,
+        patch_shape=(channels, size, size),
+        feature_maps=generator.random((5, 6, 8)),
+    )
+
+
+def a_record(channels: int = 1, size: int = 3, deeper: tuple[LayerRecord, ...] = ()) -> FitRecord:
+    generator = np.random.default_rng(0)
     codes = generator.integers(0, 3, (2, 60))
     names = np.array(CLASSES)
     return FitRecord(
         title="A run",
         task="classification",
-        rounds=[
-            RoundRecord(0, 1e-3, 1.0, 0.70, 0.40, 0.71, (0.66, 0.75), 1.5),
-            RoundRecord(1, 1e-4, 1.0, 0.85, 0.30, 0.83, (0.79, 0.87), 2.5),
-            RoundRecord(2, 1e-3, 1.0, 0.84, 0.31, None, None, 2.0),
-        ],
-        best_iteration=1,
-        feature_matrix=a @ a.T,
-        patch_shape=(channels, size, size),
+        layers=[a_layer(channels, size, (0.71, 0.83, None)), *deeper],
         sample_images=generator.standard_normal((5, channels, 8, 10)),
-        feature_maps_before=generator.random((5, 6, 8)),
-        feature_maps_after=generator.random((5, 6, 8)),
+        patch_lengths=generator.random((5, 6, 8)),
         y_true=names[codes[0]],
         y_pred=names[codes[1]],
         classes=names,
         n_train=300,
         n_test=60,
-        selected_on="leave-one-out",
+        judge="leave-one-out",
+        chosen=True,
         command="convrfm fit bars --out run --seed 0",
         settings={"ridge": "loo", "seed": 0},
         versions={"convrfm": "0.1.0"},
         notes=["One file was skipped: <i>.png"],
         files={"report.html": "this page"},
     )
+
+
+def a_deep_record() -> FitRecord:
+    return a_record(deeper=(a_layer(4, 3, (None, 0.86)), a_layer(5, 3, (None, 0.91, None))))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +71,7 @@ def test_page_tells_the_result_the_choice_and_how_to_repeat_it(html: str) -> Non
         "Leave-one-out is exact for the fixed kernel",
         "convrfm fit bars --out run --seed 0",
         "report.html",
-        "0.0001",
+        "0.1",
         "One file was skipped: &lt;i&gt;.png",
     ):
         assert words in html
@@ -70,9 +87,21 @@ def test_every_part_of_the_run_has_its_picture(channels: int, size: int, picture
     assert fit_page(a_record(channels, size)).render().count("<img ") == pictures
 
 
+@pytest.mark.parametrize("record", [a_record(), a_deep_record()], ids=["shallow", "deep"])
+def test_the_pictures_of_the_page_are_written_as_files(record: FitRecord, tmp_path: Path) -> None:
+    page = fit_page(record)
+    page.write_pictures(tmp_path)
+    names = ["rounds", "eigenvectors", "spectrum", "feature_maps", "confusion"] + ["stages"] * (len(record.layers) > 1)
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.png" for name in names}
+    for path in tmp_path.iterdir():
+        assert base64.b64encode(path.read_bytes()).decode() in page.render()
+
+
 def test_regression_without_test_images_has_a_page() -> None:
-    rounds = [replace(r, test_score=None, test_interval=None) for r in a_record().rounds]
-    record = replace(a_record(), task="regression", rounds=rounds, y_true=None, y_pred=None, classes=[], n_test=0)
+    record = a_record()
+    (layer,) = record.layers
+    untested = replace(layer, rounds=[replace(r, test_score=None, test_interval=None) for r in layer.rounds])
+    record = replace(record, task="regression", layers=[untested], y_true=None, y_pred=None, classes=[], n_test=0)
     html = fit_page(record).render()
     assert "leave-one-out R² rose from 0.700 (fixed kernel) to 0.850" in html
     assert "Mistakes" not in html
@@ -81,3 +110,28 @@ def test_regression_without_test_images_has_a_page() -> None:
 def test_the_chosen_round_is_marked_in_the_table(html: str) -> None:
     assert html.count('class="marked"') == 1
     assert '<tr class="marked"><th scope="row" class="number">1</th>' in html
+
+
+def test_several_layers_are_told_stage_by_stage_and_layer_by_layer() -> None:
+    record = a_deep_record()
+    html = fit_page(record).render()
+    for words in (
+        "With 3 layers the test accuracy rose from 71.0% (fixed kernel) to 91.0%",
+        "Rounds 1, 1 and 1 of the layers were chosen, layer by layer, by their leave-one-out score",
+        "fixed kernel 71.0%, 1 layer 83.0%, 2 layers 86.0%, 3 layers 91.0%",
+        "4 x 3 x 3",
+        f"{effective_rank(record.layers[2].feature_matrix):.1f}",
+    ):
+        assert words in html
+    assert html.count('class="marked"') == 1 + 3  # the last stage, and every layer's kept round
+    assert html.count("<img ") == 6
+
+
+@pytest.mark.parametrize("record", [a_record(), a_deep_record()], ids=["shallow", "deep"])
+def test_the_judge_is_named_wherever_its_scores_stand(record: FitRecord) -> None:
+    by_folds = fit_page(replace(record, judge="cross-validation")).render()
+    assert "Every fold of the cross-validation learns its own M" in by_folds
+    assert "cross-validation score" in by_folds
+    assert "eave-one-out" not in by_folds
+    last = fit_page(replace(record, chosen=False)).render()
+    assert "nothing was chosen" in last

@@ -1,7 +1,7 @@
 import pytest
 
 from convrfm.report.fit_record import RoundRecord
-from convrfm.report.headline import choice, headline, interval_text, score_text
+from convrfm.report.headline import choice, choice_of_layers, headline, headline_of_layers, interval_text, score_text
 
 
 def a_round(
@@ -52,3 +52,17 @@ def test_the_criterion_is_named() -> None:
 def test_absent_scores_are_dashes() -> None:
     assert score_text(None, "classification") == score_text(float("nan"), "regression") == "—"
     assert interval_text(None, "classification") == "—"
+
+
+def test_layers_are_told_from_the_fixed_kernel_to_the_last_one() -> None:
+    stages = [a_round(0, 0.8, 0.812), a_round(1, 0.9, 0.85), a_round(0, 0.9, 0.874, (0.841, 0.902))]
+    assert headline_of_layers(stages, "classification", 1000) == (
+        "With 2 layers the test accuracy rose from 81.2% (fixed kernel) to 87.4% (95% interval 84.1 to 90.2; n = 1000)."
+    )
+    assert choice_of_layers([1, 0], "cross-validation").startswith("Rounds 1 and 0 of the layers were chosen")
+
+
+def test_only_leave_one_out_is_called_optimistic() -> None:
+    text = headline([a_round(0, 0.8), a_round(1, 0.9)], 1, "classification", 0, "the selection set")
+    assert "the accuracy on the selection set rose from 80.0%" in text
+    assert "optimistic" not in text

@@ -40,7 +40,7 @@ def full_page(text: str) -> Page:
     for _ in range(3):
         section = page.section(text).prose(text).lead(text).note(text, text).warning(text).code(text)
         section.highlights([(text, text)]).settings({text: text})
-        section.table([text, "n"], [[text, 1], [text, 2]], caption=text, marked_row=1)
+        section.table([text, "n"], [[text, 1], [text, 2]], caption=text, marked_rows=[1])
     return page
 
 

@@ -1,5 +1,6 @@
 """The tour: two tasks whose signal is local, and what the learned metrics do to photographs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ..plots import plot_feature_maps
 from ..report import Page, RoundRecord, Section
 from ..report.fit_sections import feature_maps_section, metric_section, rounds_section
 from ..report.headline import score_text
-from .evaluation import evaluate_rounds
+from .evaluation import evaluate
 from .fit_run import patch_norms, sample_indices
 
 PHOTO_STEP = 3  # every third pixel of 427 x 640
@@ -70,7 +71,7 @@ def run_demo(out: Path, *, seed: int, device: str, verbose: bool) -> tuple[list[
         model = ConvRFMClassifier(
             kernel, n_iterations=task.updates, device=device, random_state=seed, verbose=verbose
         ).fit(data.x_train, data.y_train)
-        rounds = evaluate_rounds(model, data.x_test, data.y_test).rounds
+        (rounds,) = evaluate(model, data.x_test, data.y_test).layers
         results.append(result_of(task, model, rounds))
         models.append(model)
         page.sections.extend(task_sections(task, data, model, rounds))
@@ -84,7 +85,9 @@ def run_demo(out: Path, *, seed: int, device: str, verbose: bool) -> tuple[list[
     return results, page.write(out / "report.html")
 
 
-def task_sections(task: Task, data: ImageData, model: ConvRFMClassifier, rounds: list[RoundRecord]) -> list[Section]:
+def task_sections(
+    task: Task, data: ImageData, model: ConvRFMClassifier, rounds: Sequence[RoundRecord]
+) -> list[Section]:
     """The story of one task: its scores, its metric, and where the model looks."""
     samples = data.x_test[sample_indices(data.y_test)]
     metric = np.asarray(model.feature_matrix_, dtype=np.float64)
@@ -110,7 +113,10 @@ def photographs_section(in_colour: ConvRFMClassifier, in_grey: ConvRFMClassifier
     )
     for images, model, name in ((grey, in_grey, "noisy digits"), (photos, in_colour, "star")):
         section.figure(
-            plot_feature_maps(images, patch_norms(images, model), model.feature_maps(images)),
+            plot_feature_maps(
+                images,
+                {"before learning": patch_norms(images, model), "after learning": model.feature_maps(images)},
+            ),
             caption=f"Photographs under the metric of the model trained on {name}.",
             alt=f"Two photographs, the length of their patches, and the same under the metric of {name}.",
         )
@@ -124,7 +130,7 @@ def photographs() -> Float[np.ndarray, "2 3 h w"]:
     return np.ascontiguousarray(np.moveaxis(images, -1, 1))
 
 
-def result_of(task: Task, model: ConvRFMClassifier, rounds: list[RoundRecord]) -> Result:
+def result_of(task: Task, model: ConvRFMClassifier, rounds: Sequence[RoundRecord]) -> Result:
     """The table's line."""
     fixed, kept = rounds[0], rounds[model.best_iteration_]
     return Result(

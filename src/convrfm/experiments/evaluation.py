@@ -1,57 +1,79 @@
-"""How good every round of a fitted model is on test images, as records for metrics.json and for the report."""
+"""How good a fitted model is on test images, round by round or layer by layer, for metrics.json and for the report."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Shaped
+from scipy.special import softmax
 
-from ..estimators import ConvRFMClassifier
+from ..estimators import DeepConvRFMClassifier
+from ..estimators.classification import Classifier
+from ..estimators.rounds import Round, record_of
 from ..maths.intervals import wilson_interval
 from ..report import RoundRecord
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Every finished round on test images.
+    """The stages of a model on test images.
 
     Attributes:
-        rounds: a record for each round, with its test accuracy and the 95% Wilson interval of that.
-        outputs: the kept round's outputs `(n, k)`.
+        layers: a record for each round of each layer; stages have their test accuracy and its 95% Wilson interval.
+        outputs: the outputs `(n, k)` of the last layer's kept round.
+        probabilities: softmax of the outputs divided by the model's temperature.
         predicted: its labels `(n,)`.
     """
 
-    rounds: list[RoundRecord]
+    layers: Sequence[Sequence[RoundRecord]]
     outputs: Float[np.ndarray, "n k"]
+    probabilities: Float[np.ndarray, "n k"]
     predicted: Shaped[np.ndarray, " n"]
 
 
-def evaluate_rounds(
-    model: ConvRFMClassifier, x_test: Float[np.ndarray, "n c h w"], y_test: Shaped[np.ndarray, " n"]
-) -> Evaluation:
-    """Score every finished round; one kernel between test and training images for each."""
-    stages = list(model.staged_outputs(x_test))
-    labels = [model.classes_[outputs.argmax(1)] for outputs in stages]
-    records = []
-    for history, predicted in zip(model.history_, labels, strict=True):
-        hits = int((predicted == y_test).sum())
-        records.append(
-            RoundRecord(
-                iteration=history["iteration"],
-                ridge=history["ridge"],
-                train_score=history["train_accuracy"],
-                loo_score=history["loo_accuracy"],
-                loo_error=history["loo_error"],
-                test_score=hits / len(y_test),
-                test_interval=wilson_interval(hits, len(y_test)),
-                seconds=history["seconds"],
-            )
-        )
-    return Evaluation(records, stages[model.best_iteration_], labels[model.best_iteration_])
+def evaluate(model: Classifier, x_test: Float[np.ndarray, "n c h w"], y_test: Shaped[np.ndarray, " n"]) -> Evaluation:
+    """Score every stage of a model: one kernel between test and training images for each."""
+    outputs = dict(zip(stages(model), model.staged_outputs(x_test), strict=True))
+    labels = {round_: model.classes_[of_round.argmax(1)] for round_, of_round in outputs.items()}
+    hits = {round_: int((predicted == y_test).sum()) for round_, predicted in labels.items()}
+    kept = model.layers_[-1].kept
+    return Evaluation(
+        layers=[[_record(round_, hits.get(round_), len(y_test)) for round_ in layer.rounds] for layer in model.layers_],
+        outputs=outputs[kept],
+        probabilities=softmax(outputs[kept] / model.temperature_, axis=1),
+        predicted=labels[kept],
+    )
 
 
-def as_metrics(records: Sequence[RoundRecord]) -> list[dict[str, Any]]:
-    """The records with the names that metrics.json uses: accuracies are fractions."""
-    names = {"train_score": "train_accuracy", "loo_score": "loo_accuracy", "test_score": "test_accuracy"}
-    return [{names.get(name, name): value for name, value in asdict(record).items()} for record in records]
+def stages(model: Classifier) -> list[Round]:
+    """The rounds behind `staged_outputs`: all of one layer; of several the fixed kernel and each layer's kept one."""
+    if isinstance(model, DeepConvRFMClassifier):
+        return [model.layers_[0].rounds[0], *(layer.kept for layer in model.layers_)]
+    return model.layers_[0].rounds
+
+
+def as_metrics(model: Classifier, evaluation: Evaluation) -> list[dict[str, Any]]:
+    """The lines of metrics.json: those of `history_`, and what was measured on test images. Accuracies are fractions."""
+    return [
+        {"layer": number}
+        | record_of(round_)
+        | {"test_accuracy": record.test_score, "test_interval": record.test_interval}
+        for number, (layer, records) in enumerate(zip(model.layers_, evaluation.layers, strict=True), 1)
+        for round_, record in zip(layer.rounds, records, strict=True)
+    ]
+
+
+def _record(round_: Round, hits: int | None, n: int) -> RoundRecord:
+    assert round_.train.accuracy is not None
+    assert round_.judged.accuracy is not None
+    return RoundRecord(
+        iteration=round_.iteration,
+        ridge=round_.ridge,
+        train_score=round_.train.accuracy,
+        held_out_score=round_.judged.accuracy,
+        held_out_error=round_.judged.error,
+        test_score=None if hits is None else hits / n,
+        test_interval=None if hits is None else wilson_interval(hits, n),
+        seconds=round_.seconds,
+    )

@@ -164,7 +164,7 @@ def reproduction_of(request: Request, n: int, notes: tuple[str, ...], steps: lis
             rows,
             caption="Errors are squared, summed over the ten outputs, and means over test images. The published run has "
             f"{IMAGES[FigureScale.FULL]} images for training and as many for testing.",
-            marked_row=len(rows) - 1,
+            marked_rows=[len(rows) - 1],
         )
     )
     learned = metric_section(steps[-1].tensors["feature_matrix"].cpu().double().numpy(), (1, PATCH_SIZE, PATCH_SIZE))

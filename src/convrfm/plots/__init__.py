@@ -4,9 +4,10 @@ from .confusion import confusion_counts, plot_confusion, row_shares
 from .correlations import plot_correlations
 from .eigenvectors import LeadingEigenvectors, leading_eigenvectors, plot_eigenvectors
 from .feature_maps import plot_feature_maps
+from .layers import plot_layers
 from .matrices import plot_matrices
 from .rounds import plot_rounds
-from .spectrum import effective_rank, plot_spectrum
+from .spectrum import effective_rank, plot_spectra, plot_spectrum
 from .style import house_style
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "plot_correlations",
     "plot_eigenvectors",
     "plot_feature_maps",
+    "plot_layers",
     "plot_matrices",
     "plot_rounds",
+    "plot_spectra",
     "plot_spectrum",
     "row_shares",
 ]

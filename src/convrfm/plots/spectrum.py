@@ -1,5 +1,7 @@
 """The eigenvalues of a patch metric."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -7,7 +9,7 @@ from matplotlib.axes import Axes
 
 from ..errors import InputError
 from ..maths import spectra
-from .style import BLUE, MUTED, axes_or_new, house_style
+from .style import BLUE, MUTED, SERIES, axes_or_new, house_style
 
 
 def effective_rank(feature_matrix: Float[np.ndarray, "d d"]) -> float:
@@ -42,9 +44,6 @@ def plot_spectrum(feature_matrix: Float[np.ndarray, "d d"], ax: Axes | None = No
     rank = effective_rank(feature_matrix)
     ax = axes_or_new(ax, 6.4, 3.4)
     d = len(feature_matrix)
-    eigenvalues = np.linalg.eigvalsh(feature_matrix)[::-1]
-    rounding = d * np.finfo(feature_matrix.dtype).eps * eigenvalues[0]
-    positive = np.where(eigenvalues > rounding, eigenvalues, np.nan)
     ax.axhline(
         np.trace(feature_matrix) / d,
         color=MUTED,
@@ -54,7 +53,7 @@ def plot_spectrum(feature_matrix: Float[np.ndarray, "d d"], ax: Axes | None = No
     )
     ax.plot(
         np.arange(1, d + 1),
-        positive,
+        _eigenvalues(feature_matrix),
         color=BLUE,
         marker="o",
         markersize=5 if d <= 40 else 2.5,
@@ -68,3 +67,44 @@ def plot_spectrum(feature_matrix: Float[np.ndarray, "d d"], ax: Axes | None = No
     ax.legend(loc="lower right", bbox_to_anchor=(1.02, 0.99), ncols=2, columnspacing=1.6)
     ax.set_title(f"effective rank {rank:.1f} of {d}")
     return ax
+
+
+@house_style()
+def plot_spectra(feature_matrices: Sequence[Float[np.ndarray, "_ _"]], ax: Axes | None = None) -> Axes:
+    """Draw the eigenvalues of every layer's metric from large to small, on log scales, divided by their mean.
+
+    The dashed line at 1 is the identity, the metric of every layer's fixed kernel. Eigenvalues that are zero up to
+    rounding are left out.
+
+    Args:
+        feature_matrices: M of every layer, symmetric and positive semi-definite; d may differ.
+        ax: Where to draw; a new figure if None.
+    """
+    ax = axes_or_new(ax, 6.4, 3.6)
+    ax.axhline(1, color=MUTED, linestyle="--", linewidth=1.1, label="identity (fixed kernel)")
+    for number, feature_matrix in enumerate(feature_matrices):
+        d = len(feature_matrix)
+        relative = _eigenvalues(feature_matrix) * d / np.trace(feature_matrix)
+        colour, marker = SERIES[number % len(SERIES)], "os^Dv"[number % 5]
+        ax.plot(
+            np.arange(1, d + 1),
+            relative,
+            color=colour,
+            marker=marker,
+            markersize=4 if d <= 40 else 2,
+            label=f"layer {number + 1}",
+        )
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlabel("eigenvector")
+    ax.set_ylabel("eigenvalue / mean")
+    ax.grid(axis="y")
+    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.01), ncols=4, columnspacing=1.6)
+    return ax
+
+
+def _eigenvalues(feature_matrix: Float[np.ndarray, "d d"]) -> Float[np.ndarray, " d"]:
+    """From large to small; NaN for those that are zero up to rounding."""
+    eigenvalues = np.linalg.eigvalsh(feature_matrix)[::-1]
+    rounding = len(feature_matrix) * np.finfo(feature_matrix.dtype).eps * eigenvalues[0]
+    return np.where(eigenvalues > rounding, eigenvalues, np.nan)

@@ -2,7 +2,7 @@
 
 from .cnfa_page import cnfa_page
 from .fit_page import fit_page
-from .fit_record import FitRecord, RoundRecord
+from .fit_record import FitRecord, LayerRecord, RoundRecord
 from .page import Page, Section
 
-__all__ = ["FitRecord", "Page", "RoundRecord", "Section", "cnfa_page", "fit_page"]
+__all__ = ["FitRecord", "LayerRecord", "Page", "RoundRecord", "Section", "cnfa_page", "fit_page"]

@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,7 +44,10 @@ class Highlights:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as a PNG inside the page; the PNG has twice its width and height in CSS pixels."""
+    """A figure as a PNG inside the page; the PNG has twice its width and height in CSS pixels.
+
+    `name` is that of its file where the pictures of the page are written as files; without one there is none.
+    """
 
     kind: ClassVar[str] = "picture"
     base64: str
@@ -52,17 +55,18 @@ class Picture:
     height: int
     caption: str
     alt: str
+    name: str | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells below a header; `marked_row` is the row to point out."""
+    """Rows of cells below a header; `marked_rows` are those to point out."""
 
     kind: ClassVar[str] = "table"
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str
-    marked_row: int | None
+    marked_rows: Collection[int]
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -89,10 +93,10 @@ class Code:
 Block = Prose | Callout | Highlights | Picture | Table | Settings | Code
 
 
-def picture(figure: Figure, caption: str, alt: str) -> Picture:
+def picture(figure: Figure, caption: str, alt: str, name: str | None = None) -> Picture:
     """Render a figure at twice the resolution of the screen; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     with house_style():
         figure.savefig(buffer, format="png", dpi=_SHARPNESS * _SCREEN_DPI, metadata={"Software": None})
     width, height = (round(side * _SCREEN_DPI) for side in figure.get_size_inches())
-    return Picture(base64.b64encode(buffer.getvalue()).decode("ascii"), width, height, caption, alt)
+    return Picture(base64.b64encode(buffer.getvalue()).decode("ascii"), width, height, caption, alt, name)

@@ -8,7 +8,8 @@ from .fit_sections import (
     reproduction_section,
     rounds_section,
 )
-from .headline import choice, headline, measure_name, score_text
+from .headline import choice, choice_of_layers, headline, headline_of_layers, held_out_measure, measure_name, score_text
+from .layer_sections import maps_of_layers_section, metrics_section, rounds_of_layers_section, stages_section
 from .page import Page, Section
 
 
@@ -16,9 +17,7 @@ def fit_page(record: FitRecord) -> Page:
     """Put a finished run on one page: the result first, then what was learned, then how to repeat it."""
     sections = [
         summary_section(record),
-        rounds_section(record.rounds, record.best_iteration, record.task),
-        metric_section(record.feature_matrix, record.patch_shape),
-        feature_maps_section(record.sample_images, record.feature_maps_before, record.feature_maps_after),
+        *(_sections(record) if len(record.layers) == 1 else _sections_of_layers(record)),
     ]
     if record.task == "classification" and record.y_true is not None and record.y_pred is not None:
         sections.append(confusion_section(record.y_true, record.y_pred, record.classes))
@@ -28,28 +27,58 @@ def fit_page(record: FitRecord) -> Page:
 
 def summary_section(record: FitRecord) -> Section:
     """The result in words and in four numbers, and the remarks on the data."""
-    fixed, chosen = record.rounds[0], record.rounds[record.best_iteration]
-    if fixed.test_score is None or chosen.test_score is None:
-        measure, first, last = f"leave-one-out {measure_name(record.task)}", fixed.loo_score, chosen.loo_score
-    else:
-        measure, first, last = f"test {measure_name(record.task)}", fixed.test_score, chosen.test_score
+    fixed, kept = record.stages[0], record.stages[-1]
+    iterations = [layer.best_iteration for layer in record.layers]
     section = Section("In short")
-    section.lead(headline(record.rounds, record.best_iteration, record.task, record.n_test))
-    section.prose(choice(record.best_iteration, record.selected_on))
+    if len(record.layers) == 1:
+        rounds = record.layers[0].rounds
+        section.lead(headline(rounds, iterations[0], record.task, record.n_test, record.judge))
+        section.prose(choice(iterations[0], record.selected_on))
+    else:
+        section.lead(headline_of_layers(record.stages, record.task, record.n_test, record.judge))
+        section.prose(choice_of_layers(iterations, record.selected_on))
+    if fixed.test_score is None or kept.test_score is None:
+        measure = held_out_measure(record.judge, record.task)
+        first, last = fixed.held_out_score, kept.held_out_score
+    else:
+        measure, first, last = f"test {measure_name(record.task)}", fixed.test_score, kept.test_score
+    updates = max(len(layer.rounds) for layer in record.layers) - 1
     section.highlights(
         [
             (score_text(last, record.task), measure),
             (score_text(first, record.task), f"{measure} of the fixed kernel"),
-            (f"{record.best_iteration} of {len(record.rounds) - 1}", "updates of M kept"),
-            (f"{sum(r.seconds for r in record.rounds):.1f} s", "for all rounds"),
+            (
+                f"{', '.join(map(str, iterations))} of {updates}",
+                "updates of M kept" + " by layer" * (len(iterations) > 1),
+            ),
+            (f"{sum(r.seconds for layer in record.layers for r in layer.rounds):.1f} s", "for all rounds"),
         ]
     )
     return section.note(*record.notes) if record.notes else section
 
 
+def _sections(record: FitRecord) -> list[Section]:
+    (layer,) = record.layers
+    return [
+        rounds_section(layer.rounds, layer.best_iteration, record.task, record.judge),
+        metric_section(layer.feature_matrix, layer.patch_shape),
+        feature_maps_section(record.sample_images, record.patch_lengths, layer.feature_maps),
+    ]
+
+
+def _sections_of_layers(record: FitRecord) -> list[Section]:
+    return [
+        stages_section(record.stages, record.task, record.judge),
+        rounds_of_layers_section(record.layers, record.task, record.judge),
+        metrics_section(record.layers),
+        maps_of_layers_section(record.sample_images, record.patch_lengths, record.layers),
+    ]
+
+
 def _subtitle(record: FitRecord) -> str:
-    channels, size, _ = record.patch_shape
+    channels, size, _ = record.layers[0].patch_shape
     images = f"{record.n_train} training and {record.n_test or 'no'} test images"
     pixels = " by ".join(map(str, record.sample_images.shape[:1:-1]))
     colours = f"{channels} channel{'s' if channels > 1 else ''}"
-    return f"{images} of {pixels} pixels, {colours}; patches of {size} by {size}"
+    layers = f"; {len(record.layers)} layers" * (len(record.layers) > 1)
+    return f"{images} of {pixels} pixels, {colours}; patches of {size} by {size}{layers}"

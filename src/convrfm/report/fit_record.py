@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 Task = Literal["classification", "regression"]
+Judge = Literal["leave-one-out", "cross-validation", "the selection set"]
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,9 @@ class RoundRecord:
         iteration: How many updates of the patch metric came before; 0 is the fixed kernel.
         ridge: The regularisation of this fit.
         train_score: Score on the training images.
-        loo_score: Score by leave-one-out; NaN if it was not computed.
-        loo_error: Mean squared error by leave-one-out; NaN if it was not computed.
-        test_score: Score on test images, if there are any.
+        held_out_score: Score by leave-one-out, or whatever else judges the rounds; NaN if it was not computed.
+        held_out_error: Mean squared error by the same; NaN if it was not computed.
+        test_score: Score on test images, if it was taken.
         test_interval: Lower and upper end of its 95% interval.
         seconds: Wall time of the round.
     """
@@ -28,11 +29,35 @@ class RoundRecord:
     iteration: int
     ridge: float
     train_score: float
-    loo_score: float
-    loo_error: float
+    held_out_score: float
+    held_out_error: float
     test_score: float | None
     test_interval: tuple[float, float] | None
     seconds: float
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """One layer and what it has learned.
+
+    Attributes:
+        rounds: Its rounds 0 to T in order.
+        best_iteration: The round whose metric it keeps.
+        feature_matrix: That metric M, (d, d).
+        patch_shape: (c, q, q) with d = c q q.
+        feature_maps: |M^(1/2) x[u]| of the sample images, as they arrive at this layer, (m, rows, cols).
+    """
+
+    rounds: Sequence[RoundRecord]
+    best_iteration: int
+    feature_matrix: Float[np.ndarray, "d d"]
+    patch_shape: tuple[int, int, int]
+    feature_maps: Float[np.ndarray, "m rows cols"]
+
+    @property
+    def kept(self) -> RoundRecord:
+        """The round whose metric the layer keeps."""
+        return self.rounds[self.best_iteration]
 
 
 @dataclass(frozen=True)
@@ -42,19 +67,17 @@ class FitRecord:
     Attributes:
         title: The heading of the page.
         task: "classification" or "regression".
-        rounds: The rounds 0 to T in order.
-        best_iteration: The round whose metric the model keeps.
-        feature_matrix: That metric M, (d, d).
-        patch_shape: (c, q, q) with d = c q q.
+        layers: The layers in order: one for ConvRFM, several for Deep ConvRFM, whose test scores are those of the fixed
+            kernel and of every layer's kept round.
         sample_images: A few images to look at, (m, c, h, w).
-        feature_maps_before: |x[u]| of the sample images, (m, rows, cols).
-        feature_maps_after: |M^(1/2) x[u]| of the sample images, (m, rows, cols).
+        patch_lengths: |x[u]| of the sample images, (m, rows, cols).
         y_true: Labels or targets of the test images, (n_test,) or (n_test, k); None without test images.
-        y_pred: The predictions of the chosen round for them.
+        y_pred: The predictions of the last layer's kept round for them.
         classes: The class names in the order of the model; empty for regression.
         n_train: Number of training images.
         n_test: Number of test images.
-        selected_on: What chose the round; None if the last round is kept without a choice.
+        judge: What judges the rounds.
+        chosen: Whether the judge chose the rounds that are kept; otherwise they are the last ones.
         command: The command line that reproduces the run.
         settings: Every parameter of the run, the seed among them.
         versions: Versions of the software.
@@ -64,21 +87,28 @@ class FitRecord:
 
     title: str
     task: Task
-    rounds: Sequence[RoundRecord]
-    best_iteration: int
-    feature_matrix: Float[np.ndarray, "d d"]
-    patch_shape: tuple[int, int, int]
+    layers: Sequence[LayerRecord]
     sample_images: Float[np.ndarray, "m c h w"]
-    feature_maps_before: Float[np.ndarray, "m rows cols"]
-    feature_maps_after: Float[np.ndarray, "m rows cols"]
+    patch_lengths: Float[np.ndarray, "m rows cols"]
     y_true: Shaped[np.ndarray, " n_predicted *k"] | None
     y_pred: Shaped[np.ndarray, " n_predicted *k"] | None
     classes: Sequence[object] | np.ndarray
     n_train: int
     n_test: int
-    selected_on: Literal["leave-one-out", "the selection set"] | None
+    judge: Judge
+    chosen: bool
     command: str
     settings: Mapping[str, object]
     versions: Mapping[str, str]
     notes: Sequence[str] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def selected_on(self) -> Judge | None:
+        """What chose the rounds; None if the last ones are kept without a choice."""
+        return self.judge if self.chosen else None
+
+    @property
+    def stages(self) -> list[RoundRecord]:
+        """The fixed kernel, then every layer's kept round."""
+        return [self.layers[0].rounds[0], *(layer.kept for layer in self.layers)]

@@ -15,62 +15,71 @@ from ..plots import (
     plot_rounds,
     plot_spectrum,
 )
-from .fit_record import RoundRecord, Task
-from .headline import ABSENT, interval_text, measure_name, score_text
+from .fit_record import Judge, RoundRecord, Task
+from .headline import measure_name, score_text
 from .page import Section
+from .scores import HOW_TO_READ, Scores, capitalised, score_columns
 
-_MOST_SAMPLES = 4
+MOST_SAMPLES = 4
 _MOST_CONFUSIONS = 8
 
 
-def rounds_section(rounds: Sequence[RoundRecord], best_iteration: int, task: Task) -> Section:
-    """Scores by round, as a picture and as a table, and how to read the leave-one-out column."""
+def rounds_section(
+    rounds: Sequence[RoundRecord], best_iteration: int, task: Task, judge: Judge = "leave-one-out"
+) -> Section:
+    """Scores by round, as a picture and as a table, and how to read the held-out column."""
     measure = measure_name(task)
-    tests = np.array([np.nan if r.test_score is None else r.test_score for r in rounds])
-    intervals = np.array([r.test_interval or (np.nan, np.nan) for r in rounds])
-    tested = bool(np.isfinite(tests).any())
+    scores = Scores.of(rounds)
+    tested = scores.test is not None
+    columns = {"Round": [str(r.iteration) for r in rounds]} | score_columns(rounds, task, judge)
     first, last = (
-        score_text(r.test_score if tested else r.loo_score, task) for r in (rounds[0], rounds[best_iteration])
-    )
-    axes = plot_rounds(
-        np.array([r.train_score for r in rounds]),
-        np.array([r.loo_score for r in rounds]),
-        tests if tested else None,
-        intervals if np.isfinite(intervals).any() else None,
-        chosen=best_iteration,
-        task=task,
+        score_text(r.test_score if tested else r.held_out_score, task) for r in (rounds[0], rounds[best_iteration])
     )
     return (
-        Section(f"{measure[0].upper()}{measure[1:]} by round")
+        Section(f"{capitalised(measure)} by round")
         .prose(
             "Round 0 is the fixed kernel, which weighs all directions of a patch alike. Each later round "
             "fits again after one more update of the patch metric M by the average gradient outer product of "
             "the fitted predictor."
         )
         .figure(
-            axes,
+            plot_rounds(*scores, chosen=best_iteration, judge=judge, task=task),
             caption="Scores after each update. The dashed line continues the fixed kernel; the band marks "
             "the chosen round.",
-            alt=f"Line chart of {measure} by round. {'Test' if tested else 'Leave-one-out'}: {first} with "
+            alt=f"Line chart of {measure} by round. {'Test' if tested else capitalised(judge)}: {first} with "
             f"the fixed kernel, {last} at the chosen round {best_iteration}.",
+            name="rounds",
         )
         .table(
-            ["Round", "Ridge", "Train", "Leave-one-out", "LOO error", "Test", "95% interval", "Seconds"],
-            [_cells(r, task) for r in rounds],
-            caption=f"Train, leave-one-out and test: {measure}. LOO error: mean squared error by "
-            "leave-one-out. The chosen round is marked.",
-            marked_row=best_iteration,
+            tuple(columns),
+            zip(*columns.values(), strict=True),
+            caption=f"Train, {judge} and test: {measure}. Error: mean squared error by {judge}. "
+            "The chosen round is marked.",
+            marked_rows=[best_iteration],
         )
-        .note(
-            "Leave-one-out is exact for the fixed kernel (up to the choice of the ridge). From round 1 on it "
-            "is optimistic, because M has seen the labels of all training images, also of the one left out. "
-            "Judge by the test scores where there are any."
-        )
+        .note(HOW_TO_READ[judge])
     )
 
 
 def metric_section(feature_matrix: Float[np.ndarray, "d d"], patch_shape: tuple[int, int, int]) -> Section:
     """What the patch metric responds to: its leading eigenvectors and its spectrum."""
+    d = len(feature_matrix)
+    section = Section("What the patch metric has learned")
+    return show_eigenvectors(section, feature_matrix, patch_shape).figure(
+        plot_spectrum(feature_matrix),
+        caption="Eigenvalues of M; those that are zero up to rounding are left out. The dashed line is "
+        "the identity of the same trace, the metric of the fixed kernel: directions above it are "
+        "stretched, those below shrunk. The effective rank is (tr M)² / tr(M²).",
+        alt="Eigenvalues of M from large to small on a log scale; the effective rank is "
+        f"{effective_rank(feature_matrix):.1f} of {d}.",
+        name="spectrum",
+    )
+
+
+def show_eigenvectors(
+    section: Section, feature_matrix: Float[np.ndarray, "d d"], patch_shape: tuple[int, int, int], name: str = "M"
+) -> Section:
+    """Add the leading eigenvectors of a metric on patches of pixels; `name` is what the metric is called."""
     c, q, _ = patch_shape
     d = len(feature_matrix)
     shares = leading_eigenvectors(feature_matrix, patch_shape).shares
@@ -80,28 +89,17 @@ def metric_section(feature_matrix: Float[np.ndarray, "d d"], patch_shape: tuple[
         if c == 3
         else f"Red is positive, blue is negative, white is zero{tiled}"
     )
-    return (
-        Section("What the patch metric has learned")
-        .prose(
-            f"M compares patches of {q} by {q} pixels with {c} channel{'s' if c > 1 else ''}: it is a matrix "
-            f"of {d} by {d}. Its leading eigenvectors are the patterns in a patch that the prediction "
-            f"depends on most. The first {len(shares)} hold {shares.sum():.1%} of its trace."
-        )
-        .figure(
-            plot_eigenvectors(feature_matrix, patch_shape),
-            caption=f"Leading eigenvectors of M, each on its own scale. {colours}. The sign of an "
-            "eigenvector means nothing: here the largest entry is positive.",
-            alt=f"The {len(shares)} leading eigenvectors of M as images of {q} by {q} pixels; their shares "
-            f"of the trace are {', '.join(f'{share:.1%}' for share in shares)}.",
-        )
-        .figure(
-            plot_spectrum(feature_matrix),
-            caption="Eigenvalues of M; those that are zero up to rounding are left out. The dashed line is "
-            "the identity of the same trace, the metric of the fixed kernel: directions above it are "
-            "stretched, those below shrunk. The effective rank is (tr M)² / tr(M²).",
-            alt="Eigenvalues of M from large to small on a log scale; the effective rank is "
-            f"{effective_rank(feature_matrix):.1f} of {d}.",
-        )
+    return section.prose(
+        f"{capitalised(name)} compares patches of {q} by {q} pixels with {c} channel{'s' if c > 1 else ''}: it is a matrix "
+        f"of {d} by {d}. Its leading eigenvectors are the patterns in a patch that the prediction "
+        f"depends on most. The first {len(shares)} hold {shares.sum():.1%} of its trace."
+    ).figure(
+        plot_eigenvectors(feature_matrix, patch_shape),
+        caption=f"Leading eigenvectors of {name}, each on its own scale. {colours}. The sign of an "
+        "eigenvector means nothing: here the largest entry is positive.",
+        alt=f"The {len(shares)} leading eigenvectors of {name} as images of {q} by {q} pixels; their shares "
+        f"of the trace are {', '.join(f'{share:.1%}' for share in shares)}.",
+        name="eigenvectors",
     )
 
 
@@ -111,7 +109,7 @@ def feature_maps_section(
     after: Float[np.ndarray, "m rows cols"],
 ) -> Section:
     """Where the model looks in a few images; at most four are shown."""
-    shown = slice(_MOST_SAMPLES)
+    shown = slice(MOST_SAMPLES)
     return (
         Section("Where the model looks")
         .prose(
@@ -119,11 +117,12 @@ def feature_maps_section(
             "count alike (M is the identity); after learning those count most that M stretches."
         )
         .figure(
-            plot_feature_maps(images[shown], before[shown], after[shown]),
+            plot_feature_maps(images[shown], {"before learning": before[shown], "after learning": after[shown]}),
             caption="Sample images, and |M^(1/2) x[u]| at every position u before and after learning. Every "
             "panel has its own colour scale, dark for its smallest and bright for its largest value; the "
             "range is written below.",
             alt=f"{len(images[shown])} sample images, each with its map before and after learning.",
+            name="feature_maps",
         )
     )
 
@@ -142,6 +141,7 @@ def confusion_section(
         plot_confusion(counts, classes),
         caption=f"Confusion matrix on the test images. Colours are shares of the true class{legend}",
         alt=f"Confusion matrix of {k} classes; {right} of {n} images are on the diagonal.",
+        name="confusion",
     )
     if k > 2 and right < n:
         section.table(
@@ -162,19 +162,6 @@ def reproduction_section(
     if files:
         section.prose("The files in its folder:").settings(files)
     return section
-
-
-def _cells(record: RoundRecord, task: Task) -> list[object]:
-    return [
-        record.iteration,
-        f"{record.ridge:.3g}",
-        score_text(record.train_score, task),
-        score_text(record.loo_score, task),
-        ABSENT if np.isnan(record.loo_error) else f"{record.loo_error:.4g}",
-        score_text(record.test_score, task),
-        interval_text(record.test_interval, task),
-        f"{record.seconds:.1f}",
-    ]
 
 
 def _frequent_mistakes(

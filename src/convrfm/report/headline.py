@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
-from .fit_record import RoundRecord, Task
+from .fit_record import Judge, RoundRecord, Task
 
 ABSENT = "—"
 
@@ -12,6 +11,12 @@ ABSENT = "—"
 def measure_name(task: Task) -> str:
     """What the scores of a task are called."""
     return "accuracy" if task == "classification" else "R²"
+
+
+def held_out_measure(judge: Judge, task: Task) -> str:
+    """What the scores by a judge are called."""
+    measure = measure_name(task)
+    return f"{measure} on {judge}" if judge == "the selection set" else f"{judge} {measure}"
 
 
 def score_text(score: float | None, task: Task) -> str:
@@ -29,42 +34,67 @@ def interval_text(interval: tuple[float, float] | None, task: Task) -> str:
     return f"{100 * low:.1f} to {100 * high:.1f}" if task == "classification" else f"{low:.3f} to {high:.3f}"
 
 
-def headline(rounds: Sequence[RoundRecord], best_iteration: int, task: Task, n_test: int) -> str:
+def headline(
+    rounds: Sequence[RoundRecord], best_iteration: int, task: Task, n_test: int, judge: Judge = "leave-one-out"
+) -> str:
     """The result in one to two sentences: the chosen round beside the fixed kernel, and how sure that is.
 
-    Without test scores it speaks of leave-one-out scores and says that they are optimistic.
+    Without test scores it speaks of the judge's scores and says where they are optimistic.
     """
-    fixed, chosen = rounds[0], rounds[best_iteration]
-    if fixed.test_score is None or chosen.test_score is None:
-        measure = f"leave-one-out {measure_name(task)}"
-        found = _change(best_iteration, measure, fixed.loo_score, chosen.loo_score, task, "")
+    updates = "1 update" if best_iteration == 1 else f"{best_iteration} updates"
+    cause = f"After {updates} of the patch metric" if best_iteration else None
+    return _result(rounds[0], rounds[best_iteration], cause, task, n_test, judge)
+
+
+def headline_of_layers(stages: Sequence[RoundRecord], task: Task, n_test: int, judge: Judge = "leave-one-out") -> str:
+    """The same for several layers: the last layer's kept round beside the fixed kernel."""
+    return _result(stages[0], stages[-1], f"With {len(stages) - 1} layers", task, n_test, judge)
+
+
+def choice(best_iteration: int, selected_on: Judge | None) -> str:
+    """Which round is kept and what chose it."""
+    if selected_on is None:
+        return f"The model keeps the last round, {best_iteration}; nothing was chosen."
+    return f"Round {best_iteration} was chosen by its {_criterion(selected_on)}; test scores never choose."
+
+
+def choice_of_layers(best_iterations: Sequence[int], selected_on: Judge | None) -> str:
+    """Which round of every layer is kept and what chose it."""
+    if selected_on is None:
+        return "Every layer keeps its last round; nothing was chosen."
+    *first, last = map(str, best_iterations)
+    kept = f"Rounds {', '.join(first)} and {last} of the layers"
+    return f"{kept} were chosen, layer by layer, by their {_criterion(selected_on)}; test scores never choose."
+
+
+def _criterion(judge: Judge) -> str:
+    return f"score on {judge}" if judge == "the selection set" else f"{judge} score"
+
+
+def _result(fixed: RoundRecord, kept: RoundRecord, cause: str | None, task: Task, n_test: int, judge: Judge) -> str:
+    if fixed.test_score is None or kept.test_score is None:
+        measure = (
+            f"{judge} {measure_name(task)}" if judge != "the selection set" else f"{measure_name(task)} on {judge}"
+        )
+        found = _change(cause, measure, fixed.held_out_score, kept.held_out_score, task, "")
         remedy = "There are no test scores to confirm it: keep some images aside."
-        return f"{found} Leave-one-out is optimistic after round 0. {remedy}" if best_iteration else f"{found} {remedy}"
-    interval = chosen.test_interval
+        optimistic = cause is not None and judge == "leave-one-out"
+        return f"{found} Leave-one-out is optimistic after round 0. {remedy}" if optimistic else f"{found} {remedy}"
+    interval = kept.test_interval
     precision = f"95% interval {interval_text(interval, task)}; n = {n_test}" if interval else f"n = {n_test}"
     measure = f"test {measure_name(task)}"
-    found = _change(best_iteration, measure, fixed.test_score, chosen.test_score, task, f" ({precision})")
-    if best_iteration and interval and interval[0] <= fixed.test_score <= interval[1]:
+    found = _change(cause, measure, fixed.test_score, kept.test_score, task, f" ({precision})")
+    if cause is not None and interval and interval[0] <= fixed.test_score <= interval[1]:
         return f"{found} The fixed kernel lies inside that interval, so the difference may be chance."
     return found
 
 
-def choice(best_iteration: int, selected_on: Literal["leave-one-out", "the selection set"] | None) -> str:
-    """Which round is kept and what chose it."""
-    if selected_on is None:
-        return f"The model keeps the last round, {best_iteration}; nothing was chosen."
-    criterion = "leave-one-out score" if selected_on == "leave-one-out" else f"score on {selected_on}"
-    return f"Round {best_iteration} was chosen by its {criterion}; test scores never choose."
-
-
-def _change(updates: int, measure: str, fixed: float, chosen: float, task: Task, precision: str) -> str:
-    before, after = score_text(fixed, task), score_text(chosen, task)
-    if updates == 0:
+def _change(cause: str | None, measure: str, fixed: float, kept: float, task: Task, precision: str) -> str:
+    before, after = score_text(fixed, task), score_text(kept, task)
+    if cause is None:
         same = f"the {measure} is that of the fixed kernel, {after}{precision}"
         return f"No update of the patch metric was kept: {same}."
-    count = "1 update" if updates == 1 else f"{updates} updates"
     if before == after:
-        return f"After {count} of the patch metric the {measure} is what it was, {after}{precision}."
-    verb = "rose" if chosen > fixed else "did not rise but fell"
-    found = f"the {measure} {verb} from {before} (fixed kernel) to {after}{precision}"
-    return f"After {count} of the patch metric {found}."
+        return f"{cause} the {measure} is what it was, {after}{precision}."
+    verb = "rose" if kept > fixed else "did not rise but fell"
+    return f"{cause} the {measure} {verb} from {before} (fixed kernel) to {after}{precision}."

@@ -1,6 +1,7 @@
 """One HTML file that holds everything it shows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import base64
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..storage.atomic import written_whole
-from .blocks import Block, Callout, Code, Highlights, Prose, Settings, Table, picture
+from .blocks import Block, Callout, Code, Highlights, Picture, Prose, Settings, Table, picture
 
 # Autoescape is on because class names, file names and notes come from users' data.
 _TEMPLATES = jinja2.Environment(
@@ -51,22 +52,25 @@ class Section:
         """A row of large numbers: (value, what it is)."""
         return self._with(Highlights(tuple(items)))
 
-    def figure(self, drawn: Figure | Axes, caption: str, alt: str) -> "Section":
-        """A picture with its caption, and `alt`: what it shows, for those who cannot see it."""
+    def figure(self, drawn: Figure | Axes, caption: str, alt: str, name: str | None = None) -> "Section":
+        """A picture with its caption, and `alt`: what it shows, for those who cannot see it.
+
+        `name` is that of its file, for `Page.write_pictures`.
+        """
         figure = drawn.get_figure(root=True) if isinstance(drawn, Axes) else drawn
         assert figure is not None
-        return self._with(picture(figure, caption, alt))
+        return self._with(picture(figure, caption, alt, name))
 
     def table(
         self,
         header: Sequence[str],
         rows: Iterable[Sequence[object]],
         caption: str,
-        marked_row: int | None = None,
+        marked_rows: Collection[int] = (),
     ) -> "Section":
-        """A table; `marked_row` is the index of a row to point out. Cells are shown by `str`."""
+        """A table; `marked_rows` are the indices of rows to point out. Cells are shown by `str`."""
         cells = tuple(tuple(str(cell) for cell in row) for row in rows)
-        return self._with(Table(tuple(header), cells, caption, marked_row))
+        return self._with(Table(tuple(header), cells, caption, marked_rows))
 
     def settings(self, items: Mapping[str, object]) -> "Section":
         """Names and their values, shown by `str`."""
@@ -120,3 +124,11 @@ class Page:
         with written_whole(path) as partial:
             partial.write_text(html, encoding="utf-8")
         return path
+
+    def write_pictures(self, folder: Path) -> None:
+        """Write every picture that has a name as `name.png` into a folder that exists."""
+        for section in self.sections:
+            for block in section.blocks:
+                if isinstance(block, Picture) and block.name is not None:
+                    with written_whole(folder / f"{block.name}.png") as partial:
+                        partial.write_bytes(base64.b64decode(block.base64))

@@ -1,0 +1,49 @@
+"""Every stage of a model is scored once, and records say which."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets, kernels
+from convrfm.estimators.classification import Classifier
+from convrfm.experiments.evaluation import as_metrics, evaluate, stages
+
+X, Y = datasets.bars(60, sigma=1.0, generator=np.random.default_rng(0))
+MODELS = (
+    ConvRFMClassifier(kernels.NTK(kernels.vanilla(1)), n_iterations=2),
+    DeepConvRFMClassifier(depth=2, n_filters=4, n_iterations=1),
+)
+
+
+@pytest.fixture(scope="module", params=MODELS, ids=["shallow", "deep"])
+def model(request: pytest.FixtureRequest) -> Classifier:
+    return request.param.fit(X[:30], Y[:30])
+
+
+def test_stages_have_the_accuracy_of_their_predictions_and_other_rounds_have_none(model: Classifier) -> None:
+    evaluation = evaluate(model, X[30:], Y[30:])
+    records = {
+        round_: record
+        for layer, of_layer in zip(model.layers_, evaluation.layers, strict=True)
+        for round_, record in zip(layer.rounds, of_layer, strict=True)
+    }
+    for stage, predicted in zip(stages(model), model.staged_predict(X[30:]), strict=True):
+        assert records[stage].test_score == pytest.approx((predicted == Y[30:]).mean())
+        low, high = records[stage].test_interval
+        assert low <= records[stage].test_score <= high
+    assert {r for r, record in records.items() if record.test_score is not None} == set(stages(model))
+
+
+def test_predictions_and_probabilities_are_those_of_the_model(model: Classifier) -> None:
+    evaluation = evaluate(model, X[30:], Y[30:])
+    np.testing.assert_array_equal(evaluation.predicted, model.predict(X[30:]))
+    np.testing.assert_allclose(evaluation.probabilities, model.predict_proba(X[30:]), rtol=1e-4, atol=1e-6)
+    expected = softmax(evaluation.outputs / model.temperature_, axis=1)
+    np.testing.assert_allclose(evaluation.probabilities, expected)
+
+
+def test_metrics_are_the_history_and_the_test_scores(model: Classifier) -> None:
+    metrics = as_metrics(model, evaluate(model, X[30:], Y[30:]))
+    for line, history in zip(metrics, model.history_, strict=True):
+        assert line.items() >= history.items()
+        assert line.keys() - history.keys() <= {"layer", "test_accuracy", "test_interval"}
