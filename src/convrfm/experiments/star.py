@@ -72,7 +72,7 @@ def produce(request: Request, folder: RunFolder, verbose: bool) -> Reproduction:
             f"Over {len(gains)} other draws one update adds {gains.mean():.1f} points on average "
             f"(95% interval {low:.1f} to {high:.1f})."
         )
-        .table(HEADER, rows, caption="Test accuracy in per cent, 50 training and 2050 test images.", marked_row=0)
+        .table(HEADER, rows, caption="Test accuracy in per cent, 50 training and 2050 test images.", marked_rows=[0])
     )
     results = {
         "accuracies": dict(zip(map(str, seeds), runs, strict=True)),
