@@ -147,6 +147,7 @@ def fit(
     model: ConvRFMClassifier | DeepConvRFMClassifier = (
         DeepConvRFMClassifier(family, depth=depth, n_filters=filters) if deep else ConvRFMClassifier(family(depth))
     )
+    check_folder(out, overwrite=overwrite)
     images = datasets.load(
         data,
         n_train=n_train,
@@ -158,7 +159,6 @@ def fit(
         sigma=sigma,
         download=download,
     )
-    check_folder(out, overwrite=overwrite)
     for note in images.notes:
         complaints.print(note, style="dim", markup=False, soft_wrap=True)
     model.set_params(

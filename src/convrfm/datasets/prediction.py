@@ -67,5 +67,5 @@ def _read(data: str | Path, reading: Reading) -> Pictures:
     source = read_source(data, reading)
     if source.test is not None:
         return source.test
-    note = f"{data} has no test part: all {len(source.train)} images are taken, those that a model was fitted to among them."
+    note = f"{data} has no test part: all {len(source.train)} images are taken, any that the model was fitted to among them."
     return replace(source.train, notes=(*source.train.notes, note))

@@ -74,7 +74,7 @@ def forecast(
             filters = random_filters(metric, draw.normals(number, len(metric)).to(few.device), draw.activation)
             few = random_features(few, filters, kernel.window, draw.activation)
             layer_bytes = max(layer_bytes, 2 * n * few[0].numel() * few.element_size())
-    return Forecast((1 + n_folds) * seconds, 4 * n * n * 8 + (1 + n_folds) * layer_bytes)
+    return Forecast((1 + n_folds) * seconds, 6 * n * n * 8 + (1 + n_folds) * layer_bytes)
 
 
 def _round_seconds(kernel: PatchKernel, few: Images, n: int, metric: Metric) -> float:

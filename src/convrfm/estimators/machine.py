@@ -148,6 +148,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         self.preprocessing_ = None
         for name, value in learned.items():
             setattr(self, name, value)
+        self._grouped = numbers is not None
         chosen = max(range(len(fits)), key=lambda i: (fits[i][-1].kept.judged.rank, -i))
         self.history_ = _history(fits, deep=self._deep)
         self._remember(fits[chosen], data, problem.y, problem.weights, as_arrays=not isinstance(x, Tensor))
@@ -223,6 +224,8 @@ class RecursiveFeatureMachine(BaseEstimator):
             path: the file; an existing one is replaced once the new one is complete.
             preprocessing: how raw pictures became `x`, kept for `convrfm predict`; by default what was loaded with the
                 model.
+
+        Kernels, settings and everything that was learned are kept; a splitter in `cv` is not (a number of folds is).
         """
         self._check_is_fitted()
         save_model(self, Path(path), self.preprocessing_ if preprocessing is None else preprocessing)
@@ -274,7 +277,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         tensors |= {"x_fit": self.x_fit_, "targets": self._targets}
         if self._weights is not None:
             tensors["weights"] = self._weights
-        return {"layers": learned, "history": self.history_}, tensors
+        return {"layers": learned, "history": self.history_, "grouped": self._grouped}, tensors
 
     def _restore(self, learned: dict[str, Any], tensors: Tensors, outputs: int | None) -> None:
         """Take back what `_learned` gave away; `outputs` is how many there must be, None for any number."""
@@ -282,7 +285,7 @@ class RecursiveFeatureMachine(BaseEstimator):
             raise ValueError("a tensor holds NaN or infinity")
         tensors = {name: self._to_device(tensor) for name, tensor in tensors.items()}
         layers = layers_from_file(learned["layers"], tensors, outputs, self.keep)
-        self.history_ = learned["history"]
+        self.history_, self._grouped = learned["history"], bool(learned["grouped"])
         x, targets, weights = tensors["x_fit"], tensors["targets"], tensors.get("weights")
         if targets.shape != layers[-1].kept.dual_coef.shape or not (weights is None or weights.shape == x.shape[:1]):
             raise ValueError(f"targets or weights do not fit {len(x)} images")
@@ -318,6 +321,10 @@ class RecursiveFeatureMachine(BaseEstimator):
                 for layers in fits:
                     layers[:] = [layer for layer in layers if layer.rounds]
                 fits = [layers for layers in fits if layers]
+                if len(earlier) > max(map(len, fits), default=0):
+                    fits = [
+                        list(earlier)
+                    ]  # going on has begun to replace layers: those that were finished are worth more
                 if not fits:
                     raise
                 for layers in fits:
@@ -355,6 +362,10 @@ class RecursiveFeatureMachine(BaseEstimator):
             raise InputError(
                 "warm_start adds rounds to a fit of the same images, labels and weights; these differ. Pass them again, or "
                 "warm_start=False."
+            )
+        if self._grouped or problem.groups is not None or problem.selection is not None:
+            raise InputError(
+                "warm_start goes on with leave-one-out of single images: pass neither groups nor a selection."
             )
         if any(round_.judge != self.choose_on for layer in self.layers_ for round_ in layer.rounds):
             raise InputError(

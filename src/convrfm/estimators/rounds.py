@@ -90,7 +90,6 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
     start = time.perf_counter()
     metric = None if previous is None else learned_metric(problem, previous.metric, previous.agop_coef, watch)
     path = _path(problem, metric, watch)
-    left_out = path.leave_one_out(problem.ridges, problem.groups)
     judge: Judge = "cv" if folds else "loo" if problem.selection is None else "selection"
     targets, weights = problem.y, problem.weights
     if judge == "cv":
@@ -101,10 +100,11 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
         assert problem.selection is not None
         outputs, targets, weights = _selection_outputs(problem, metric, path, watch), problem.selection[1], None
     else:
-        outputs = left_out
+        outputs = path.leave_one_out(problem.ridges, problem.groups)
     judged = [quality(o, targets, weights, classify=problem.classify) for o in outputs]
     at = max(range(len(problem.ridges)), key=lambda i: (judged[i].rank, problem.ridges[i]))
     ridge = problem.ridges[at]
+    left_out = outputs[at] if judge == "loo" else path.leave_one_out([ridge], problem.groups)[0]
     dual_coef = path.dual_coef(ridge).to(problem.x)
     feeding = _agop_ridge(problem, ridge)
     return Round(
@@ -114,7 +114,7 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
         agop_coef=dual_coef if feeding == ridge else path.dual_coef(feeding).to(problem.x),
         ridge=ridge,
         train=quality(path.fitted(ridge), problem.y, problem.weights, classify=problem.classify),
-        loo=quality(left_out[at], problem.y, problem.weights, classify=problem.classify),
+        loo=quality(left_out, problem.y, problem.weights, classify=problem.classify),
         judge=judge,
         judged=judged[at],
         temperature=temperature(outputs[at], targets, weights) if problem.classify else None,

@@ -113,13 +113,14 @@ def fold_indices(
     cv: Any,
     labels: Shaped[np.ndarray, "n *k"],
     groups: Int[np.ndarray, " n"] | None,
-    weights: Float[np.ndarray, " n"] | None,
+    weights: Float[np.ndarray, " n"] | None = None,
     *,
     classify: bool,
 ) -> list[Int[np.ndarray, " m"]]:
-    """The images that each fold holds out; none without `cv`. A number of folds keeps groups together.
+    """The images that each fold holds out, numbered among those of positive weight; none without `cv`.
 
-    Folds are of the images as they were given; their numbers here are those among the images of positive weight.
+    A number of folds divides the images of positive weight and keeps groups together; a splitter divides the images as they
+    were given.
 
     Raises:
         InputError: unless `cv` is a number of folds or a splitter, every image is held out once and used by all other folds,
@@ -127,6 +128,9 @@ def fold_indices(
     """
     if cv is None:
         return []
+    counted = np.ones(len(labels), dtype=bool) if weights is None else weights > 0
+    if isinstance(cv, Integral):
+        labels, groups, counted = labels[counted], None if groups is None else groups[counted], counted[counted]
     try:
         if groups is not None and isinstance(cv, Integral):
             splitter = StratifiedGroupKFold(cv) if classify else GroupKFold(cv)
@@ -145,7 +149,6 @@ def fold_indices(
         )
     if not all(len(held_out) for _, held_out in folds):
         raise InputError(f"cv must hold out some image in every fold; got {cv!r}: pass fewer folds.")
-    counted = np.ones(len(labels), dtype=bool) if weights is None else weights > 0
     numbers = np.cumsum(counted) - 1
     parts = [numbers[held_out[counted[held_out]]] for _, held_out in folds]
     parts = [part for part in parts if len(part)]

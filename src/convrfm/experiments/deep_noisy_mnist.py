@@ -16,6 +16,7 @@ from ..estimators import DeepConvRFMClassifier
 from ..kernels import NTK, vanilla
 from ..maths.intervals import mean_interval
 from ..storage.atomic import write_json, written_whole
+from .fit_run import versions
 from .run_folder import RunFolder, Step
 
 STAGES = ("fixed kernel", "ConvRFM", "two layers", "Deep ConvRFM")
@@ -78,7 +79,13 @@ def main() -> None:
     parser.add_argument("--filters", type=int, default=64)
     parser.add_argument("--iterations", type=int, default=2)
     given = parser.parse_args()
-    settings = {"n": given.n, "filters": given.filters, "iterations": given.iterations}
+    settings = {
+        "data": given.data,
+        "n": given.n,
+        "filters": given.filters,
+        "iterations": given.iterations,
+        **versions(),
+    }
     folder = RunFolder(given.out, settings, overwrite=False)
     found: dict[float, list[list[float]]] = {sigma: [] for sigma in given.sigma}
     for seed in range(given.seeds):

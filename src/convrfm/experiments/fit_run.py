@@ -2,6 +2,7 @@
 
 import csv
 import platform
+import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +43,8 @@ def write_run(
     folder: Path, model: Classifier, data: ImageData, settings: Mapping[str, object], command: str
 ) -> list[LayerRecord]:
     """Evaluate a fitted model on the test images and write everything into its folder."""
-    (folder / "plots").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "plots", ignore_errors=True)  # an earlier run's pictures are not this one's
+    (folder / "plots").mkdir(parents=True)
     model.save(folder / "model.safetensors", preprocessing=data.preprocessing)
     evaluation = evaluate(model, data.x_test, data.y_test)
     write_predictions(folder / "predictions.csv", model, data, evaluation)

@@ -72,13 +72,13 @@ def scored_round(
     folder: RunFolder, t: int, train: tuple[Images, Labels], test: tuple[Images, Labels], model: ConvRFMClassifier
 ) -> Step:
     """Go on to round t from what the folder keeps, and score it on test images."""
-    path = folder.path / STEPS / "model.safetensors"
-    if path.exists():
-        model = load_model(path, model.device)
+    before, after = (folder.path / STEPS / f"model-{number}.safetensors" for number in (t - 1, t))
+    if t:
+        model = load_model(before, model.device)
     model.set_params(n_iterations=t, warm_start=True).fit(*train)
     if len(model.history_) <= t:
         raise KeyboardInterrupt  # `fit` keeps what was finished before it
-    model.save(path)
+    model.save(after)
     start = time.perf_counter()
     outputs = torch.from_numpy(model.decision_function(test[0])).double()
     scores = quality(outputs, one_hot(test[1], 10), None, classify=True)

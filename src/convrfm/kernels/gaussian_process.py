@@ -1,5 +1,6 @@
 """A convolutional kernel in GPyTorch: `PatchKernelGP`, for Gaussian processes on flattened images."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,11 +32,11 @@ class PatchKernelGP(Kernel):
     has_lengthscale = False
 
     def __init__(
-        self, kernel: PatchKernel, image_shape: tuple[int, int, int], feature_matrix: Tensor | None = None
+        self, kernel: PatchKernel, image_shape: tuple[int, int, int], feature_matrix: Tensor | np.ndarray | None = None
     ) -> None:
         super().__init__()
         self.kernel, self.image_shape = kernel, image_shape
-        self.register_buffer("feature_matrix", feature_matrix)
+        self.register_buffer("feature_matrix", None if feature_matrix is None else torch.as_tensor(feature_matrix))
 
     def forward(
         self, x1: Tensor, x2: Tensor, diag: bool = False, last_dim_is_batch: bool = False, **_: object
@@ -45,10 +46,11 @@ class PatchKernelGP(Kernel):
             raise InputError(
                 "a convolutional kernel does not split into one kernel for each pixel (last_dim_is_batch)."
             )
-        if x1.ndim > 2:
-            pairs = zip(x1.flatten(0, -3), x2.flatten(0, -3), strict=True)
-            batch = torch.stack([self.forward(a, b, diag) for a, b in pairs])
-            return batch.reshape(*x1.shape[:-2], *batch.shape[1:])
+        if max(x1.ndim, x2.ndim) > 2:
+            shape = torch.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
+            left, right = (x.expand(*shape, *x.shape[-2:]).flatten(0, -3) for x in (x1, x2))
+            batch = torch.stack([self.forward(a, b, diag) for a, b in zip(left, right, strict=True)])
+            return batch.reshape(*shape, *batch.shape[1:])
         a, b = self._images(x1), self._images(x2)
         metric = self.feature_matrix
         if torch.equal(a, b):

@@ -221,8 +221,9 @@ class _EmbeddedBlocks:
         positions = sum(rows * cols for rows, cols in grids)
         d = patch_entries(kernel.recursion, x) if with_patches or factor is not None else 1
         kept = 4 * positions + 2 * x[0].numel()
-        if with_patches and engine.keeps_patches(kernel.recursion, factor):
-            kept += d * grids[0][0] * grids[0][1]
+        if engine.keeps_patches(kernel.recursion, factor):
+            filtered = 0 if factor is None else len(factor)  # L x[u], as the other side of a pair reads it
+            kept += (filtered + (d if with_patches else 0)) * grids[0][0] * grids[0][1]
         entries = kept + d * grids[0][0] * grids[0][1] * (2 + 3 * outputs)
         entries += engine.own_entries(kernel.recursion, (x.shape[2], x.shape[3]), outputs)
         half = kernel._budget // 2 // x.element_size()

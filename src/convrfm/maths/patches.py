@@ -1,5 +1,8 @@
 """Patches of images: unfolded, and met with filters without unfolding."""
 
+from contextlib import nullcontext
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
@@ -18,6 +21,13 @@ def unfold_patches(images: Float[Tensor, "n c h w"], window: Window) -> Float[Te
 def filter_patches(
     images: Float[Tensor, "n c h w"], filters: Float[Tensor, "r d"], window: Window
 ) -> Float[Tensor, "n r rows cols"]:
-    """The inner product of every patch with each of r filters: a convolution, so that no patch is ever unfolded."""
+    """The inner product of every patch with each of r filters: a convolution, so that no patch is ever unfolded.
+
+    On a GPU cuDNN would round to TF32 of its own accord; here it does so only where torch's matrix products do
+    (`torch.backends.cuda.matmul.allow_tf32`, False unless set).
+    """
     kernels = filters.reshape(len(filters), images.shape[1], window.size, window.size)
-    return functional.conv2d(pad(images, window, (-2, -1)), kernels, stride=window.stride)
+    rounds = torch.backends.cuda.matmul.allow_tf32
+    precise = torch.backends.cudnn.flags(enabled=True, allow_tf32=rounds) if images.is_cuda else nullcontext()
+    with precise:
+        return functional.conv2d(pad(images, window, (-2, -1)), kernels, stride=window.stride)

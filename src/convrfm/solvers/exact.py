@@ -22,7 +22,7 @@ class RidgePath:
     and the leave-one-out residual of image i is alpha_i / P_ii, where P = (K / scale + ridge W^-1)^-1; that of a group G of
     images is P_GG^-1 alpha_G. Exact given K; a metric in K that was learned from the same labels makes leave-one-out
     optimistic. The decomposition is in float64: n^3 time once, then n^2 (k + 1) for each ridge (groups of m images: n^2 m);
-    K and three matrices of n^2 doubles are alive at once.
+    K and four matrices of n^2 doubles are alive at once.
 
     Args:
         kernel_matrix: `(n, n)`, symmetric.
@@ -48,8 +48,9 @@ class RidgePath:
             weighted *= self._roots
             weighted *= self._roots[:, None]
         values, self._vectors = torch.linalg.eigh(weighted)
-        # Rounding of K makes its smallest eigenvalues negative; a covariance has none below zero.
-        self._values = values.clamp_min(len(values) * torch.finfo(values.dtype).eps)
+        # Below this, eigenvalues are K's own rounding: images that are all but the same would get coefficients that
+        # leave-one-out takes for good and that K, as it is computed for new images, cannot bear.
+        self._values = values.clamp_min(len(values) * torch.finfo(kernel_matrix.dtype).eps)
         self._projected = self._vectors.T @ (self._roots[:, None] * self._targets)
 
     def dual_coef(self, ridge: float) -> Float[Tensor, "n k"]:
@@ -79,9 +80,10 @@ class RidgePath:
         """The variance s^2 of every output as a Gaussian process with covariance s^2 K / scale and noise s^2 ridge.
 
         Such a process predicts y_i from all others with variance s^2 / P_ii; s^2 is what makes the squared leave-one-out
-        residuals those variances on average.
+        residuals those variances on average, an image of weight w counting as w.
         """
-        return (self._alpha(ridge).square() / self._precision_diagonals([ridge])[0][:, None]).mean(0)
+        shares = self._alpha(ridge).square() / self._precision_diagonals([ridge])[0][:, None]
+        return shares.sum(0) / self._roots.square().sum()
 
     def _alpha(self, ridge: float) -> Tensor:
         return self._roots[:, None] * (self._vectors @ (self._projected / (self._values + ridge)[:, None]))
