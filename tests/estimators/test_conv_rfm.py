@@ -258,3 +258,10 @@ def test_reading_and_writing_a_model_changes_no_prediction(tmp_path: Path) -> No
         for stage, original in zip(again.staged_predict(x_test), model.staged_predict(x_test), strict=True):
             np.testing.assert_array_equal(stage, original)
         assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_leave_one_out_tells_the_truth_where_one_image_has_two_labels() -> None:
+    (x, y), (x_test, y_test) = bars(60, sigma=1.0), bars(400, 1, sigma=1.0)
+    model = classifier(n_iterations=0).fit(np.concatenate([x, x[:1]]), np.append(y, 1 - y[0]))
+    assert model.score(x_test, y_test) > model.history_[0]["loo_accuracy"] - 0.1
+    assert model.history_[0]["train_error"] < 0.25

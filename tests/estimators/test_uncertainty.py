@@ -71,10 +71,18 @@ def test_weights_divide_the_noise_of_their_images() -> None:
     M = next_metric(KERNEL, X, X, coefficients(KERNEL(X), TARGETS[:, :1], 1e-2, weights), None, weights)
     K, meeting = KERNEL(X, feature_matrix=M), KERNEL(X_NEW, X, feature_matrix=M)
     precision = np.linalg.inv(K / K.max() + np.diag(1e-2 / weights))
-    amplitude = ((precision @ TARGETS[:, 0]) ** 2 / np.diag(precision)).mean()
+    amplitude = ((precision @ TARGETS[:, 0]) ** 2 / np.diag(precision)).sum() / weights.sum()
     explained = np.einsum("ij,jk,ik->i", meeting, precision, meeting) / K.max() ** 2
     variance = KERNEL.diagonal(X_NEW, feature_matrix=M) / K.max() - explained + 1e-2
     np.testing.assert_allclose(model.predict(X_NEW, return_std=True)[1], np.sqrt(amplitude * variance), rtol=1e-5)
+
+
+def test_an_image_of_next_to_no_weight_is_next_to_absent() -> None:
+    light = np.where(np.arange(16) % 4 == 0, 1e-10, 1.0)
+    model = ConvRFMRegressor(KERNEL, n_iterations=0, ridge=1e-2)
+    almost = model.fit(X, TARGETS[:, 0], light).predict(X_NEW, return_std=True)
+    absent = model.fit(X, TARGETS[:, 0], np.round(light)).predict(X_NEW, return_std=True)
+    np.testing.assert_allclose(almost, absent, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [ConvRFMRegressor, DeepConvRFMRegressor])

@@ -67,8 +67,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         keep: the round that is kept: "best", or "last".
         choose_on: kernel, ridge and round are chosen by "loo", or on the "selection" set given to `fit`.
         cv: None, or a number of folds or a scikit-learn splitter: kernel, ridge and round are chosen by cross-validation in
-            place of leave-one-out. Every fold learns its own M without the images that it holds out: no metric or coefficient has
-            seen what it is judged by. Ridge and round are the best of a few on those images, a small optimism that an outer
+            place of leave-one-out. Every fold learns its own M without the images that it holds out: no metric has seen
+            what it is judged by. Ridge and round are the best of a few on those images, a small optimism that an outer
             `cross_val_score` is free of. It costs as many more fits, and copies of the images, as there are folds. A number
             of folds keeps the classes' shares, and the groups given to `fit` together.
         feature_power: patches are multiplied by AGOP^feature_power: 0.5 makes the metric the AGOP, 1 its square.
