@@ -48,9 +48,9 @@ class RidgePath:
             weighted *= self._roots
             weighted *= self._roots[:, None]
         values, self._vectors = torch.linalg.eigh(weighted)
-        # Below this, eigenvalues are K's own rounding: images that are all but the same would get coefficients that
+        # Eigenvalues near sqrt(n) eps are K's own rounding: images that are all but the same would get coefficients that
         # leave-one-out takes for good and that K, as it is computed for new images, cannot bear.
-        self._values = values.clamp_min(len(values) * torch.finfo(kernel_matrix.dtype).eps)
+        self._values = values.clamp_min(8 * len(values) ** 0.5 * torch.finfo(kernel_matrix.dtype).eps)
         self._projected = self._vectors.T @ (self._roots[:, None] * self._targets)
 
     def dual_coef(self, ridge: float) -> Float[Tensor, "n k"]:
