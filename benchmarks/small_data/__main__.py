@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.small_data", description=__doc__)
     parser.add_argument("--data", type=Path, help="folder with cifar10/, gtsrb32/ and usps.npz; without it, only write")
     parser.add_argument("--fashion", type=Path, help="folder with Fashion-MNIST's four idx files")
-    parser.add_argument("--quick", action="store_true", help="n up to 40, 2 seeds, into runs/small_data")
+    parser.add_argument("--quick", action="store_true", help="n up to 80, 2 seeds, into runs/small_data")
     arguments = parser.parse_args()
     results = ROOT / "benchmarks" / "small_data" / "results.jsonl"
     page = ROOT / "docs" / "small_data.md"

@@ -47,7 +47,7 @@ PLAN = (
     Stage(("ConvRFM, cv=5",), (1000,), FEW, ("CIFAR-10",)),
     Stage(("Deep ConvRFM",), (160,), FEW),
 )
-QUICK = (Stage(CHEAP, SIZES[:3], 2),)
+QUICK = (Stage(CHEAP, SIZES[:4], 2),)
 
 
 def trials(plan: Sequence[Stage], classes: dict[str, int]) -> Iterator[Trial]:
