@@ -29,21 +29,27 @@ class Stage:
     data: Sequence[str] | None = None
 
 
+TEN_CLASSES = ("CIFAR-10", "USPS", "Fashion-MNIST")  # GTSRB's 43 outputs make an AGOP several times as dear
 PLAN = (
     Stage(CHEAP, SIZES[:5]),
     Stage(("fixed kernel",), (640,)),
     Stage(("CNN",), SIZES[:4], FEW),
     Stage(("Deep ConvRFM",), SIZES[:3], FEW),
-    Stage(("ConvRFM",), (640,), FEW),
+    Stage(("ConvRFM",), (640,), FEW, TEN_CLASSES),
     Stage(("fixed kernel", "ConvRFM"), (1000,), FEW, ("CIFAR-10",)),
-    Stage(("ConvRFM, cv=5",), (160,), FEW),
+    Stage(("ConvRFM, cv=5",), (160,), FEW, TEN_CLASSES),
     Stage(("logistic regression", "random forest"), (320, 640)),
-    Stage(("fixed kernel", "ConvRFM"), (320,)),
     Stage(("ConvRFM, cv=5",), (1000,), 1, ("CIFAR-10",)),
+    Stage(("CNN",), SIZES[:4]),
+    Stage(("fixed kernel",), (320,)),
+    Stage(("ConvRFM",), (320,), SEEDS, TEN_CLASSES),
+    Stage(("ConvRFM",), (640,), 1),
     Stage(("Deep ConvRFM",), (80,), FEW),
     Stage(("CNN",), (160,), FEW),
-    Stage(("ConvRFM",), (640,)),
-    Stage(("ConvRFM, cv=5",), (640,), FEW),
+    Stage(("ConvRFM, cv=5",), (640,), FEW, TEN_CLASSES),
+    Stage(("ConvRFM",), (320, 640)),
+    Stage(("Deep ConvRFM",), SIZES[:3]),
+    Stage(("ConvRFM, cv=5",), (160, 640), FEW),
     Stage(("ConvRFM, cv=5",), (1000,), FEW, ("CIFAR-10",)),
     Stage(("Deep ConvRFM",), (160,), FEW),
 )
