@@ -60,6 +60,5 @@ def _panel(ax: Axes, name: str, results: Results) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.yaxis.set_major_formatter(PercentFormatter(decimals=0))
-    ax.set_ylim(bottom=0)
     ax.grid(axis="y")
     ax.set_xlabel("training images n")
