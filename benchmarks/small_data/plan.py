@@ -1,0 +1,75 @@
+"""What is run, and in which order: small complete tables first."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+SIZES = (10, 20, 40, 80, 160, 320, 640)
+SEEDS = 10
+FEW = 3  # seeds of the dear methods
+CHEAP = ("fixed kernel", "ConvRFM", "logistic regression", "random forest")
+
+
+class Trial(NamedTuple):
+    """One fit."""
+
+    data: str
+    n: int
+    seed: int
+    method: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Trials of every combination; `data` names the data sets, None for all."""
+
+    methods: Sequence[str]
+    sizes: Sequence[int]
+    seeds: int = SEEDS
+    data: Sequence[str] | None = None
+
+
+TEN_CLASSES = ("CIFAR-10", "USPS", "Fashion-MNIST")  # GTSRB's 43 outputs make an AGOP several times as dear
+PLAN = (
+    Stage(CHEAP, SIZES[:5]),
+    Stage(("fixed kernel",), (640,)),
+    Stage(("CNN",), SIZES[:4], FEW),
+    Stage(("Deep ConvRFM",), SIZES[:3], FEW),
+    Stage(("ConvRFM",), (640,), FEW, TEN_CLASSES),
+    Stage(("fixed kernel", "ConvRFM"), (1000,), FEW, ("CIFAR-10",)),
+    Stage(("ConvRFM, cv=5",), (160,), FEW, TEN_CLASSES),
+    Stage(("logistic regression", "random forest"), (320, 640)),
+    Stage(("ConvRFM, cv=5",), (1000,), 1, ("CIFAR-10",)),
+    Stage(("CNN",), SIZES[:4]),
+    Stage(("fixed kernel",), (320,)),
+    Stage(("ConvRFM",), (320,), SEEDS, TEN_CLASSES),
+    Stage(("ConvRFM",), (640,), 1),
+    Stage(("Deep ConvRFM",), (80,), FEW),
+    Stage(("CNN",), (160,), FEW),
+    Stage(("ConvRFM, cv=5",), (640,), FEW, TEN_CLASSES),
+    Stage(("ConvRFM",), (320, 640)),
+    Stage(("Deep ConvRFM",), SIZES[:3]),
+    Stage(("ConvRFM, cv=5",), (160, 640), FEW),
+    Stage(("ConvRFM, cv=5",), (1000,), FEW, ("CIFAR-10",)),
+    Stage(("Deep ConvRFM",), (160,), FEW),
+)
+QUICK = (Stage(CHEAP, SIZES[:4], 2),)
+
+
+def trials(plan: Sequence[Stage], classes: dict[str, int]) -> Iterator[Trial]:
+    """Every trial, stage by stage and within one seed by seed; sizes below the number of classes are left out.
+
+    Args:
+        plan: the stages.
+        classes: how many classes each data set has.
+    """
+    for stage in plan:
+        for name, n_classes in classes.items():
+            if stage.data is None or name in stage.data:
+                sizes = [n for n in stage.sizes if n >= n_classes]
+                yield from (
+                    Trial(name, n, seed, method)
+                    for seed in range(stage.seeds)
+                    for n in sizes
+                    for method in stage.methods
+                )
