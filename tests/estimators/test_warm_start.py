@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import convrfm
-from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, kernels
+from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, datasets, kernels
 from convrfm.errors import InputError
 
 from .cases import CHEAP, KERNEL, RIDGES, interrupt_after, pictures
@@ -105,3 +105,10 @@ def test_numbers_are_targets_as_labels_are() -> None:
     model = ConvRFMRegressor(KERNEL, n_iterations=1, warm_start=True).fit(X, Y)
     with pytest.raises(InputError, match="same images, labels"):
         model.fit(X, Y + 1)
+
+
+def test_a_warm_start_does_not_mix_ways_of_judging() -> None:
+    x, y = datasets.bars(16, sigma=1.0, generator=np.random.default_rng(0))
+    model = ConvRFMClassifier(kernels.NTK(kernels.vanilla(1)), n_iterations=0, warm_start=True).fit(x, y)
+    with pytest.raises(InputError, match="neither groups nor a selection"):
+        model.set_params(n_iterations=1).fit(x, y, groups=np.arange(16) // 2)

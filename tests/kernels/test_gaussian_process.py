@@ -1,6 +1,7 @@
 """In GPyTorch, a convolutional kernel gives the posterior that linear algebra gives."""
 
 import gpytorch
+import numpy as np
 import pytest
 import torch
 
@@ -55,3 +56,12 @@ def test_metrics_diagonals_and_batches() -> None:
 def test_inputs_of_another_shape_are_refused() -> None:
     with pytest.raises(InputError, match=r"must be \(n, 60\)"):
         PatchKernelGP(kernels.NNGP(kernels.vanilla(1)), SHAPE).forward(torch.zeros(3, 59), torch.zeros(3, 59))
+
+
+def test_a_metric_may_be_an_array_and_batches_broadcast() -> None:
+    images = torch.randn(5, 36, generator=torch.Generator().manual_seed(0))
+    metric = np.diag(np.arange(1.0, 10.0)).astype(np.float32)
+    kernel = PatchKernelGP(kernels.NNGP(kernels.vanilla(1)), (1, 6, 6), metric)
+    batch = kernel.forward(images.expand(2, -1, -1), images[:3])
+    assert batch.shape == (2, 5, 3)
+    torch.testing.assert_close(batch[1], kernel.forward(images, images[:3]))

@@ -321,10 +321,9 @@ class RecursiveFeatureMachine(BaseEstimator):
                 for layers in fits:
                     layers[:] = [layer for layer in layers if layer.rounds]
                 fits = [layers for layers in fits if layers]
+                # A warm start may have begun to replace layers: those that were finished are worth more.
                 if len(earlier) > max(map(len, fits), default=0):
-                    fits = [
-                        list(earlier)
-                    ]  # going on has begun to replace layers: those that were finished are worth more
+                    fits = [list(earlier)]
                 if not fits:
                     raise
                 for layers in fits:

@@ -13,7 +13,7 @@ from ..kernels.engines.choice import explain_engines
 from ..kernels.infinite import EngineName
 from .fit_run import versions
 
-OPTIONAL = {"torchvision": "vision", "timm": "vision", "dask": "distributed", "zarr": "distributed", "triton": "cuda"}
+OPTIONAL = {"torchvision": "vision", "timm": "vision", "gpytorch": "gp", "mapie": "conformal", "triton": "cuda"}
 KERNEL = NTK(vanilla(depth=3))
 TOLERANCE = 1e-3  # of the largest entry; float32 is good to about 1e-5
 
