@@ -13,7 +13,7 @@ from ..maths.windows import Window
 from .architecture import Architecture, vanilla
 from .arrays import accepts_numpy
 from .engines.choice import choose_engine
-from .engines.protocol import Engine, Gradient
+from .engines.protocol import Engine, Gradient, Patches
 from .patch_kernel import PatchKernel, Progress, check_numerics
 from .recursion import Embedding, Recursion, patch_entries
 from .tiling import blocks
@@ -82,8 +82,8 @@ class InfiniteWidthKernel(PatchKernel):
         factor = self._check(x, z, feature_matrix)
         out = x.new_empty(len(x), len(x) if z is None else len(z))
         engine = self._chosen_engine(x, z, factor)
-        left = self._embedded(x, factor, engine, with_patches=False)
-        right = self._embedded(x if z is None else z, factor, engine, with_patches=False)
+        left = _EmbeddedBlocks(self, x, factor, engine)
+        right = _EmbeddedBlocks(self, x if z is None else z, factor, engine)
         pairs = [(a, b) for a in left.blocks for b in right.blocks if z is not None or b.start >= a.start]
         done = 0
         for rows in left.blocks:
@@ -106,7 +106,7 @@ class InfiniteWidthKernel(PatchKernel):
         """K(x, x) of every image, `(n,)`, at the cost of n pairs."""
         factor = self._check(x, None, feature_matrix)
         engine = self._chosen_engine(x, factor)
-        images = self._embedded(x, factor, engine, with_patches=False)
+        images = _EmbeddedBlocks(self, x, factor, engine)
         return torch.cat([engine.diagonal(self.recursion, images.embed(rows)) for rows in images.blocks])
 
     @property
@@ -146,8 +146,8 @@ class InfiniteWidthKernel(PatchKernel):
         """Block by block of x, the gradient with respect to patches but for `_outer` and `_scale`; memory is reused."""
         recursion = self.recursion
         engine = self._chosen_engine(x, z, dual_coef, factor)
-        left = self._embedded(x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
-        right = self._embedded(z, factor, engine, with_patches=True)
+        left = _EmbeddedBlocks(self, x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
+        right = _EmbeddedBlocks(self, z, factor, engine, with_patches=True)
         done = 0
         total: Gradient | None = None
         for rows in left.blocks:
@@ -165,14 +165,9 @@ class InfiniteWidthKernel(PatchKernel):
             yield total.patches
 
     def _outer(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
-        if factor is None or self._chosen_engine(x, factor).keeps_patches(self.recursion, factor):
+        if factor is None or self._chosen_engine(x, factor).embeds_patches(self.recursion, factor):
             return factor
         return factor.T @ factor
-
-    def _embedded(
-        self, x: Tensor, factor: Tensor | None, engine: Engine, *, with_patches: bool, outputs: int = 0
-    ) -> "_EmbeddedBlocks":
-        return _EmbeddedBlocks(self, x, factor, engine, with_patches, outputs)
 
     def check_image_size(self, height: int, width: int) -> None:
         """Raise `InputError` for images too small for the kernel."""
@@ -211,32 +206,38 @@ class _EmbeddedBlocks:
         x: Tensor,
         factor: Tensor | None,
         engine: Engine,
-        with_patches: bool,
-        outputs: int,
+        *,
+        with_patches: bool = False,
+        outputs: int = 0,
     ) -> None:
-        self._kernel, self._x, self._factor = kernel, x, factor
-        self._engine, self._with_patches = engine, with_patches
-        architecture = kernel.architecture
-        grids = architecture.grids(*x.shape[-2:])
-        positions = sum(rows * cols for rows, cols in grids)
-        d = patch_entries(kernel.recursion, x) if with_patches or factor is not None else 1
-        kept = 4 * positions + 2 * x[0].numel()
-        if engine.keeps_patches(kernel.recursion, factor):
-            filtered = 0 if factor is None else len(factor)  # L x[u], as the other side of a pair reads it
-            kept += (filtered + (d if with_patches else 0)) * grids[0][0] * grids[0][1]
-        entries = kept + d * grids[0][0] * grids[0][1] * (2 + 3 * outputs)
-        entries += engine.own_entries(kernel.recursion, (x.shape[2], x.shape[3]), outputs)
+        self._kernel, self._x, self._factor, self._engine = kernel, x, factor, engine
+        recursion = kernel.recursion
+        grids = recursion.architecture.grids(*x.shape[-2:])
+        first = grids[0][0] * grids[0][1]
+        d = patch_entries(recursion, x) if with_patches or factor is not None else 1
+        unfolded = d * first if with_patches else 0
+        kept = 4 * sum(rows * cols for rows, cols in grids) + 2 * x[0].numel()
+        if embeds := engine.embeds_patches(recursion, factor):
+            kept += unfolded + (0 if factor is None else len(factor) * first)  # L x[u], as each side of a pair reads it
+        entries = kept + d * first * (2 + 3 * outputs)
+        entries += engine.own_entries(recursion, (x.shape[2], x.shape[3]), outputs)
         half = kernel._budget // 2 // x.element_size()
-        largest = LARGEST_GRADIENT if outputs else LARGEST_BLOCK
-        self.blocks = blocks(len(x), min(largest, half // entries))
+        self.blocks = blocks(len(x), min(LARGEST_GRADIENT if outputs else LARGEST_BLOCK, half // entries))
         self._kept: dict[int, Embedding] | None = {} if kept * len(x) <= half else None
+        self._patches: Patches = "kept" if with_patches else "unused"
+        self._patches_of_kept: Patches = (
+            self._patches if embeds or (kept + unfolded) * len(x) <= half else "on demand"
+        )
 
     def embed(self, rows: slice) -> Embedding:
-        return self._engine.embed(self._kernel.recursion, self._x[rows], self._factor, with_patches=self._with_patches)
+        return self._embedded(rows, self._patches)
 
     def __getitem__(self, rows: slice) -> Embedding:
         if self._kept is None:
             return self.embed(rows)
         if rows.start not in self._kept:
-            self._kept[rows.start] = self.embed(rows)
+            self._kept[rows.start] = self._embedded(rows, self._patches_of_kept)
         return self._kept[rows.start]
+
+    def _embedded(self, rows: slice, patches: Patches) -> Embedding:
+        return self._engine.embed(self._kernel.recursion, self._x[rows], self._factor, patches=patches)

@@ -70,30 +70,19 @@ def embed(
         patches = filter_patches(images, factor, window)
     elif with_patches:
         patches = unfold_patches(images, window)
-    bare = Embedding(images, patches, [])
+    own = own_first_covariance(recursion, Embedding(images, patches, []))
     geometry = recursion.geometry
-    inputs = [geometry.variances(own).clone() for own in _own_inputs(recursion, bare)]
-    return Embedding(images, patches, inputs)
+    return Embedding(images, patches, [geometry.variances(S).clone() for S in own_inputs(recursion, own)])
 
 
-def first_covariance(
-    recursion: Recursion, x: Embedding, z: Embedding | None, patch_entries: int
-) -> Float[Tensor, "..."]:
-    """The covariance after the first convolution, of x with z or (None) of every image of x with itself."""
-    geometry, conv = recursion.geometry, recursion.architecture.first
-    by_patches = x.patches is not None
-    a = x.patches if x.patches is not None else x.images
-    if z is None:
-        field = geometry.own_products(a)
-    else:
-        b = z.patches if z.patches is not None else z.images
-        field = geometry.products(a, b)
-    if by_patches:
-        field *= conv.weight_std**2 / patch_entries
-    else:
-        field = window_mean(field, conv.window, geometry.windows)
-        field *= conv.weight_std**2 / x.images.shape[1]
-    return field.add_(conv.bias_std**2)
+def first_covariance(recursion: Recursion, x: Embedding, z: Embedding) -> Field:
+    """The covariance after the first convolution, of x with z."""
+    return _convolved(recursion, x, recursion.geometry.products(_met(x), _met(z)))
+
+
+def own_first_covariance(recursion: Recursion, x: Embedding) -> Field:
+    """The covariance after the first convolution of every image of x with itself; asks nothing of x's variances."""
+    return _convolved(recursion, x, recursion.geometry.own_products(_met(x)))
 
 
 def patch_entries(recursion: Recursion, images: Images) -> int:
@@ -101,10 +90,24 @@ def patch_entries(recursion: Recursion, images: Images) -> int:
     return images.shape[1] * recursion.architecture.patch_size**2
 
 
-def own_kernel(recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:
-    """K(x, x) of every image, without the rounding of an arc cosine near 1."""
+def own_inputs(recursion: Recursion, S: Field) -> list[Field]:
+    """Every image's own field in front of each activation, from that after the first convolution."""
+    geometry = recursion.geometry
+    inputs: list[Field] = []
+    for layer in recursion.architecture.hidden:
+        if isinstance(layer, Conv):
+            S = affine_window_mean(S, layer, geometry)
+        elif isinstance(layer, AvgPool):
+            S = window_mean(S, layer.window, geometry.pools)
+        else:
+            inputs.append(S)
+            S, _ = geometry.own_dual(layer, S)
+    return inputs
+
+
+def own_kernel(recursion: Recursion, S: Field) -> Float[Tensor, " n"]:
+    """K(x, x) of every image from its own field after the first convolution, with no arc cosine to round near 1."""
     geometry, readout = recursion.geometry, recursion.architecture.readout
-    S = first_covariance(recursion, x, None, patch_entries(recursion, x.images))
     T = S
     for layer in recursion.architecture.hidden:
         if isinstance(layer, Conv):
@@ -134,7 +137,9 @@ def pull_back_variances(
         total: what is added to, without the first layer's factor weight_std^2 / d.
     """
     geometry, hidden = recursion.geometry, recursion.architecture.hidden
-    inputs = _own_inputs(recursion, x) if recursion.architecture.couples_positions else x.variances
+    inputs = x.variances
+    if recursion.architecture.couples_positions:
+        inputs = own_inputs(recursion, own_first_covariance(recursion, x))
     grids = recursion.architecture.grids(*x.images.shape[-2:])
     bar: Tensor | None = None
     for layer, lengths in zip(reversed(hidden), reversed(grids[: len(hidden)]), strict=True):
@@ -166,17 +171,17 @@ def transposed_layer(bar: Field, layer: Conv | AvgPool, geometry: Geometry, grid
     return spread.mul_(layer.weight_std**2) if isinstance(layer, Conv) else spread
 
 
-def _own_inputs(recursion: Recursion, x: Embedding) -> list[Field]:
-    """Every image's own field in front of each activation."""
-    geometry = recursion.geometry
-    inputs: list[Field] = []
-    S = first_covariance(recursion, x, None, patch_entries(recursion, x.images))
-    for layer in recursion.architecture.hidden:
-        if isinstance(layer, Conv):
-            S = affine_window_mean(S, layer, geometry)
-        elif isinstance(layer, AvgPool):
-            S = window_mean(S, layer.window, geometry.pools)
-        else:
-            inputs.append(S)
-            S, _ = geometry.own_dual(layer, S)
-    return inputs
+def _met(x: Embedding) -> Channels:
+    """What the first products are taken of."""
+    return x.images if x.patches is None else x.patches
+
+
+def _convolved(recursion: Recursion, x: Embedding, products: Field) -> Field:
+    """The first convolution's covariance from inner products of patches, or of pixels."""
+    geometry, conv = recursion.geometry, recursion.architecture.first
+    if x.patches is not None:
+        products *= conv.weight_std**2 / patch_entries(recursion, x.images)
+    else:
+        products = window_mean(products, conv.window, geometry.windows)
+        products *= conv.weight_std**2 / x.images.shape[1]
+    return products.add_(conv.bias_std**2)

@@ -10,16 +10,24 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ...maths.patches import filter_patches, unfold_patches
-from ..recursion import Embedding, Images, Recursion, embed, own_kernel, pull_back_variances
+from ..recursion import (
+    Embedding,
+    Images,
+    Recursion,
+    own_first_covariance,
+    own_inputs,
+    own_kernel,
+    pull_back_variances,
+)
 from ..tiling import blocks
 from .fused_backward import gradient_blocks
 from .fused_forward import kernel_blocks
-from .lane_embedding import TOGETHER, LaneEmbedding, has_low_rank, positions_first
+from .lane_embedding import TOGETHER, LaneEmbedding, has_low_rank, parts_in_cache, positions_first
 from .lanes import LANES
 from .own_pairs import own_entries, own_variances, pull_back_own_variances
 from .pair_tiles import add_pair_gradient, pair_diagonal, pair_kernel
 from .program import IN_COLS, IN_ROWS, KEPT, OUT_COLS, POSITION, Program, compiled_program
-from .protocol import Gradient
+from .protocol import Gradient, Patches
 from .threads import arrays, share
 
 IMAGES_AT_A_CALL = 32  # long enough to make the call's cost vanish, short enough to share work between threads
@@ -40,22 +48,28 @@ class CpuEngine:
         return None
 
     def embed(  # noqa: D102
-        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
+        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches
     ) -> LaneEmbedding:
         if recursion.architecture.couples_positions:
-            return _embed_coupled(recursion, images, factor, with_patches=with_patches)
-        plain = embed(recursion, images, factor, with_patches=False)
-        patches = None
-        if with_patches and plain.patches is not None and self.keeps_patches(recursion, factor):
-            patches = positions_first(plain.patches)
-        from_pixels = factor is None and not with_patches
-        return LaneEmbedding(
-            images, patches, plain.variances, recursion, factor, from_pixels, own_kernel(recursion, plain)
-        )
+            return _embed_coupled(recursion, images, factor, with_patches=patches != "unused")
+        window, (rows, cols) = recursion.architecture.first.window, recursion.architecture.grids(*images.shape[-2:])[0]
+        kept: Tensor | None = None
+        if factor is None:
+            own = own_first_covariance(recursion, Embedding(images, None, []))
+        else:
+            parts = [images[part] for part in parts_in_cache(images, len(factor) * rows * cols)]
+            met = (Embedding(part, filter_patches(part, factor, window), []) for part in parts)
+            own = torch.cat([own_first_covariance(recursion, part) for part in met])
+        if factor is not None and has_low_rank(factor) and patches != "unused":
+            kept = positions_first(filter_patches(images, factor, window))
+        elif patches == "kept":
+            kept = positions_first(unfold_patches(images, window))
+        from_pixels = factor is None and patches == "unused"
+        return LaneEmbedding(images, kept, own_inputs(recursion, own), recursion, factor, from_pixels, own)
 
     def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
         assert isinstance(x, LaneEmbedding)
-        return pair_diagonal(x, self._left_of(x)) if x.own_kernel is None else x.own_kernel
+        return pair_diagonal(x, self._left_of(x)) if x.own is None else own_kernel(recursion, x.own)
 
     def kernel(  # noqa: D102
         self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
@@ -65,7 +79,7 @@ class CpuEngine:
         if recursion.architecture.couples_positions:
             return pair_kernel(x, self._left_of(x), z, budget)
         program, taps = _program(x), x.taps
-        out = x.images.new_empty(len(x.images) + -len(x.images) % TOGETHER, len(z.images) + -len(z.images) % LANES)
+        out = x.images.new_empty(len(x.images), len(z.images) + -len(z.images) % LANES)
         places, offsets = taps.places.numpy(), taps.offsets.numpy()
         left, right = self._left_of(x), arrays(z.right)
         number = program.numbers.dtype.type
@@ -88,7 +102,7 @@ class CpuEngine:
                 if z is not x or images.start < (block + 2) * LANES
             ],
         )
-        return out[: len(x.images), : len(z.images)]
+        return out[:, : len(z.images)]
 
     def add_gradient(  # noqa: D102
         self,
@@ -136,7 +150,7 @@ class CpuEngine:
             sum_of_bars += bars.reshape(sum_of_bars.shape)
             at += q[0].numel()
 
-    def keeps_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+    def embeds_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
         return recursion.architecture.couples_positions or (factor is not None and has_low_rank(factor))
 
     def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:  # noqa: D102
@@ -152,6 +166,7 @@ class CpuEngine:
     def _left_of(self, x: LaneEmbedding) -> list[Any]:
         """The left side of the images last used: it is large, and serves all their tiles before others come."""
         if self._left is None or self._left[0] is not x:
+            self._left = None  # its memory serves again
             self._left = x, arrays(x.left())
         return self._left[1]
 

@@ -10,9 +10,17 @@ from torch import Tensor
 from ...maths.dual_activations import PiecewiseLinear
 from ...maths.windows import Window
 from ..layers import Conv
-from ..recursion import Embedding, Recursion, embed, first_covariance, own_kernel, patch_entries, pull_back_variances
+from ..recursion import (
+    Embedding,
+    Recursion,
+    embed,
+    first_covariance,
+    own_first_covariance,
+    own_kernel,
+    pull_back_variances,
+)
 from ..tiling import tiles
-from .protocol import Gradient
+from .protocol import Gradient, Patches
 from .taps import transposed_taps, window_taps
 from .triton_kernels import BLOCK, dual_then_mean, dual_then_window, pull_back_dual
 
@@ -41,12 +49,12 @@ class CudaEngine:
         return None
 
     def embed(  # noqa: D102
-        self, recursion: Recursion, images: Tensor, factor: Tensor | None, *, with_patches: bool
+        self, recursion: Recursion, images: Tensor, factor: Tensor | None, *, patches: Patches
     ) -> Embedding:
-        return embed(recursion, images, factor, with_patches=with_patches)
+        return embed(recursion, images, factor, with_patches=patches != "unused")
 
     def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
-        return own_kernel(recursion, x)
+        return own_kernel(recursion, own_first_covariance(recursion, x))
 
     def kernel(  # noqa: D102
         self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
@@ -79,7 +87,7 @@ class CudaEngine:
                 bars = (q_bar @ dual_coef[cols]).permute(1, 2, 0)
                 sum_of_bars[rows] += bars.unflatten(2, sum_of_bars.shape[2:])
 
-    def keeps_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+    def embeds_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
         return True
 
     def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:  # noqa: D102
@@ -122,7 +130,7 @@ class _Tile:
     def __init__(self, recursion: Recursion, stages: list[_Stage], x: Embedding, z: Embedding) -> None:
         self.recursion, self.stages = recursion, stages
         self.n_x, self.n_z = len(x.images), len(z.images)
-        first = first_covariance(recursion, x, z, patch_entries(recursion, x.images))
+        first = first_covariance(recursion, x, z)
         self.S = first.flatten(2).permute(2, 0, 1).contiguous()
         self.sides = [(*_roots(qx), *_roots(qz)) for qx, qz in zip(x.variances, z.variances, strict=True)]
 

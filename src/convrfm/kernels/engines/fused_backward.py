@@ -150,7 +150,7 @@ def gradient_blocks(
     S1: Any, rows: Any, summed: Any, slots: Any, made: Any, met: Any, fields: Any,
     S_bars: Any, variance_bars: Any,
 ) -> None:  # fmt: skip
-    """The adjoints of the images first..last of x, a multiple of four of them, with all images z.
+    """The adjoints of the images first..last of x with all images z.
 
     `S_bars` `(positions, images x, images z)` counts x from `start`; `variance_bars` `(images x, positions, outputs)`
     counts all of x, and is added to.
@@ -162,8 +162,8 @@ def gradient_blocks(
     for i in range(first, last, TOGETHER):
         for block in range(0, images_z // LANES, 2):
             products(
-                ahead(address(x), i * len(places) * len(taps)), ahead(address(z), block * stored * LANES),
-                stored * LANES, address(places), len(places), address(taps), len(taps), scale, bias, address(S1),
+                address(x), i, last - 1, ahead(address(z), block * stored * LANES), stored * LANES,
+                address(places), len(places), address(taps), len(taps), scale, bias, address(S1),
             )  # fmt: skip
             for pair in range(2 * TOGETHER):
                 column = (block + pair // TOGETHER) * LANES

@@ -32,22 +32,26 @@ from .program import (
 
 @inlined
 def products(
-    x: Any, z: Any, block: Any, places: Any, count: Any, taps: Any, depth: Any, scale: Any, bias: Any, S: Any
-) -> None:
+    x: Any, image: Any, last: Any, z: Any, block: Any, places: Any, count: Any, taps: Any, depth: Any, scale: Any,
+    bias: Any, S: Any,
+) -> None:  # fmt: skip
     """scale * x[u]^T z[u] + bias at every position, of four images x with two blocks of sixteen images z.
 
-    `x` holds the coefficients of four images, `(positions, taps, 4)`; `z` places of lanes, the second block `block`
-    numbers after the first; `S` takes the four fields with the first block, then the four with the second.
+    `x` holds coefficients, `(images, positions, taps)`, of the images from `image` on; the `last` one serves for those
+    that are not there. `z` holds places of lanes, the second block `block` numbers after the first; `S` takes the four
+    fields with the first block, then the four with the second.
     """
-    field = count * LANES
+    field, size = count * LANES, count * depth
+    first, second = ahead(x, image * size), ahead(x, min(image + 1, last) * size)
+    third, fourth = ahead(x, min(image + 2, last) * size), ahead(x, min(image + 3, last) * size)
     for u in range(count):
-        here, at = item(places, u) * LANES, u * depth * TOGETHER
+        here, at = item(places, u) * LANES, u * depth
         a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero(S)
         for k in range(depth):
-            tap, p = here + item(taps, k) * LANES, at + k * TOGETHER
+            tap, p = here + item(taps, k) * LANES, at + k
             a, b = load(z, tap), load(z, block + tap)
-            x0, x1 = load_broadcast(x, p), load_broadcast(x, p + 1)
-            x2, x3 = load_broadcast(x, p + 2), load_broadcast(x, p + 3)
+            x0, x1 = load_broadcast(first, p), load_broadcast(second, p)
+            x2, x3 = load_broadcast(third, p), load_broadcast(fourth, p)
             a0, a1, a2, a3 = a0 + a * x0, a1 + a * x1, a2 + a * x2, a3 + a * x3
             b0, b1, b2, b3 = b0 + b * x0, b1 + b * x1, b2 + b * x2, b3 + b * x3
         p = u * LANES
@@ -231,7 +235,7 @@ def kernel_blocks(
     z: Any, zn: Any, zv: Any, block: Any, stored: Any, positions: Any, symmetric: Any,
     S1: Any, rows: Any, summed: Any, slots: Any, made: Any, out: Any,
 ) -> None:  # fmt: skip
-    """The kernel of the images first..last of x, a multiple of four of them, with two blocks of sixteen images z.
+    """The kernel of the images first..last of x with two blocks of sixteen images z.
 
     Symmetric: pairs below the diagonal's blocks are left out.
     """
@@ -239,7 +243,7 @@ def kernel_blocks(
     field = len(places) * LANES
     for i in range(first, last, TOGETHER):
         products(
-            ahead(address(x), i * len(places) * len(taps)), ahead(address(z), block * stored * LANES), stored * LANES,
+            address(x), i, last - 1, ahead(address(z), block * stored * LANES), stored * LANES,
             address(places), len(places), address(taps), len(taps), scale, bias, address(S1),
         )  # fmt: skip
         for b in range(2):
@@ -247,7 +251,7 @@ def kernel_blocks(
             if column >= out.shape[1] or (symmetric and i >= column + LANES):
                 continue
             norms_z = column * positions
-            for g in range(TOGETHER):
+            for g in range(min(TOGETHER, last - i)):
                 norms_x = (i + g) * positions
                 total = forward(
                     address(steps), address(numbers), len(steps), tangent, address(bounds), address(sources),

@@ -10,10 +10,12 @@ from torch import Tensor
 from ...maths.patches import filter_patches, unfold_patches
 from ...maths.windows import pad
 from ..recursion import Embedding, Recursion, patch_entries
+from ..tiling import blocks
 from .duals import norm_and_inverse_root
 from .lanes import LANES
 
 TOGETHER = 4  # images on the left that share every load of those on the right
+CACHE_BYTES = 1 << 21  # of one part's intermediate results
 
 Side = tuple[Float[Tensor, " entries"], Float[Tensor, " norms"], Float[Tensor, " norms"]]
 
@@ -45,31 +47,28 @@ class LaneEmbedding(Embedding):
         recursion: what the images were embedded for.
         factor: the metric's factor L; None for the identity.
         from_pixels: whether the first covariance is a window mean of products of pixels, not products of patches.
-        own_kernel: K(x, x) of every image; None where positions are coupled, and it costs as much as a pair.
+        own: each image's own covariance after the first convolution; None where positions are coupled.
     """
 
     recursion: Recursion
     factor: Float[Tensor, "r d"] | None
     from_pixels: bool
-    own_kernel: Float[Tensor, " n"] | None
+    own: Float[Tensor, "n rows cols"] | None
 
     def left(self) -> Side:
-        """Coefficients, norms and inverse roots `(n, positions)`, flat.
-
-        Coefficients are `(n / 4, positions, taps, 4)`, or, where positions are coupled, `(n, positions, taps)`.
-        """
-        if self.recursion.architecture.couples_positions:
-            one_by_one = self._coefficients().flatten(2).transpose(1, 2)
-            return tuple(t.flatten() for t in (one_by_one, *self._norms()))  # type: ignore[return-value]
-        coefficients = _padded(self._coefficients().flatten(2), TOGETHER)
-        by_four = coefficients.reshape(len(coefficients) // TOGETHER, TOGETHER, *coefficients.shape[1:])
-        norms = [_padded(t, TOGETHER).flatten() for t in self._norms()]
-        return by_four.permute(0, 3, 2, 1).flatten(), norms[0], norms[1]
+        """Coefficients `(n, positions, taps)`, norms and inverse roots `(n, positions)`, flat."""
+        rows, cols = self.images.shape[-2:]
+        if not self.from_pixels:
+            rows, cols = self.recursion.architecture.grids(rows, cols)[0]
+        coefficients = self.images.new_empty(len(self.images), rows * cols, len(self.taps.offsets))
+        for part in parts_in_cache(self.images, coefficients[0].numel()):
+            coefficients[part] = self._coefficients(part).flatten(2).transpose(1, 2)
+        return tuple(t.flatten() for t in (coefficients, *self._norms))  # type: ignore[return-value]
 
     @cached_property
     def right(self) -> Side:
         """Places, norms and inverse roots: `(blocks, entries, LANES)`, flat, for an even number of blocks."""
-        return tuple(_side_by_side(t.flatten(1)) for t in (self._planes(), *self._norms()))  # type: ignore[return-value]
+        return tuple(_side_by_side(t.flatten(1)) for t in (self._planes(), *self._norms))  # type: ignore[return-value]
 
     @cached_property
     def patches_side_by_side(self) -> Float[Tensor, "blocks positions entries lanes"]:
@@ -114,27 +113,31 @@ class LaneEmbedding(Embedding):
         """Whether each tap is a plane of its own: pixels' channels, or few filters of a metric of low rank."""
         return self.from_pixels or (self.factor is not None and has_low_rank(self.factor))
 
-    def _coefficients(self) -> Float[Tensor, "n taps rows cols"]:
-        window = self.recursion.architecture.first.window
+    def _coefficients(self, part: slice) -> Float[Tensor, "n taps rows cols"]:
+        images, window = self.images[part], self.recursion.architecture.first.window
         if self.from_pixels:
-            return self.images
+            return images
         if self.factor is None:
-            return unfold_patches(self.images, window)
-        if self._by_plane:
-            return filter_patches(self.images, self.factor, window)
-        return filter_patches(self.images, self.factor.T @ self.factor, window)
+            return unfold_patches(images, window)
+        return filter_patches(images, self.factor if self._by_plane else self.factor.T @ self.factor, window)
 
     def _planes(self) -> Float[Tensor, "n channels height width"]:
         if self._by_plane:
-            return self._coefficients()
+            return self._coefficients(slice(None))
         return pad(self.images, self.recursion.architecture.first.window, (-2, -1))
 
+    @cached_property
     def _norms(self) -> tuple[Float[Tensor, "n positions"], Float[Tensor, "n positions"]]:
         activations = self.recursion.architecture.activations
         shares = [norm_and_inverse_root(a, q) for a, q in zip(activations, self.variances, strict=True)]
         empty = self.images.new_empty(len(self.images), 0)
         norms, inverses = zip(*shares, strict=True) if shares else ((), ())
         return tuple(torch.cat([empty, *(t.flatten(1) for t in side)], 1) for side in (norms, inverses))  # type: ignore[return-value]
+
+
+def parts_in_cache(images: Float[Tensor, "n c h w"], entries: int) -> list[slice]:
+    """Images in parts whose intermediate results, so many entries each, fit the cache and need no fresh memory."""
+    return blocks(len(images), CACHE_BYTES // (entries * images.element_size()))
 
 
 def has_low_rank(factor: Float[Tensor, "r d"]) -> bool:

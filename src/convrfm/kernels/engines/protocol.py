@@ -1,7 +1,7 @@
 """What every engine does: prepare images, one tile of the kernel, and one tile of the gradient."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -10,14 +10,18 @@ from torch import Tensor
 from ..recursion import Embedding, Images, Recursion
 
 
+Patches = Literal["unused", "on demand", "kept"]
+"""Whether an embedding needs its patches, and if so, whether there is memory to keep them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Gradient:
     """The gradient of k outputs at n images, summed up tile by tile.
 
     Attributes:
         patches: with respect to patches through the covariances, without the first layer's factor weight_std^2 / d, and
-            still to be multiplied by L, or by M where the engine does not keep patches. Positions come first, so that
-            contractions are products of matrices.
+            still to be multiplied by L, or by M where the engine contracts them with x[u]. Positions come first, so
+            that contractions are products of matrices.
         variances: with respect to each image's variances, which flow on to its patches once per image.
     """
 
@@ -47,7 +51,7 @@ class Engine(Protocol):
         """Why this engine cannot serve an architecture for images of this type on a device; None where it can."""
 
     def embed(
-        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
+        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches
     ) -> Embedding:
         """Images as this engine reads them; `factor` is L with L^T L = M, None for the identity."""
 
@@ -69,8 +73,8 @@ class Engine(Protocol):
     ) -> None:
         """Add this z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) to `total`, in place."""
 
-    def keeps_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:
-        """Whether adjoints are contracted with the patches L x[u] of an embedding, or with x[u], unfolded when needed."""
+    def embeds_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:
+        """Whether adjoints are contracted with L x[u], or with x[u], which can be unfolded on demand."""
 
     def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:
         """Add what flows through each image's own variances to `total.patches`, once every z has been added."""

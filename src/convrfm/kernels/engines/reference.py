@@ -17,13 +17,13 @@ from ..recursion import (
     affine_window_mean,
     embed,
     first_covariance,
+    own_first_covariance,
     own_kernel,
-    patch_entries,
     pull_back_variances,
     transposed_layer,
 )
 from ..tiling import tiles
-from .protocol import Gradient
+from .protocol import Gradient, Patches
 
 CACHE_BYTES = 1 << 24  # tiles larger than this leave the processor's cache and slow down
 ARRAYS_FORWARD = 8  # temporaries of one field's size that are alive at once
@@ -50,12 +50,12 @@ class ReferenceEngine:
         return None
 
     def embed(  # noqa: D102
-        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
+        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches
     ) -> Embedding:
-        return embed(recursion, images, factor, with_patches=with_patches)
+        return embed(recursion, images, factor, with_patches=patches != "unused")
 
     def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
-        return own_kernel(recursion, x)
+        return own_kernel(recursion, own_first_covariance(recursion, x))
 
     def kernel(  # noqa: D102
         self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
@@ -89,7 +89,7 @@ class ReferenceEngine:
             for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):
                 sum_of_bars[rows] += torch.einsum("xipq,ik->xkpq", q_bar, dual_coef[cols])
 
-    def keeps_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+    def embeds_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
         return True
 
     def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:  # noqa: D102
@@ -104,7 +104,7 @@ class ReferenceEngine:
 def _forward(recursion: Recursion, x: Embedding, z: Embedding, met: list[_Met] | None) -> Tensor:
     """The kernel of a tile; appends what each activation met to `met`."""
     geometry, readout = recursion.geometry, recursion.architecture.readout
-    S = first_covariance(recursion, x, z, patch_entries(recursion, x.images))
+    S = first_covariance(recursion, x, z)
     T = S if recursion.tangent else None
     variances = iter(zip(x.variances, z.variances, strict=True))
     for layer in recursion.architecture.hidden:
