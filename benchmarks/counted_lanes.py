@@ -20,6 +20,7 @@ COUNTED: Counter[str] = Counter()
 class Address(NamedTuple):
     flat: np.ndarray
     place: int
+    columns: int = 1
 
     @property
     def dtype(self) -> np.dtype:
@@ -31,7 +32,7 @@ class Lanes:
         self.numbers = numbers
 
     def _with(self, other: Any, operation: Callable[[Any, Any], np.ndarray]) -> "Lanes":
-        COUNTED["operations"] += LANES
+        COUNTED["operations"] += self.numbers.size
         with np.errstate(divide="ignore", invalid="ignore"):
             return Lanes(operation(self.numbers, other.numbers if isinstance(other, Lanes) else other))
 
@@ -65,7 +66,11 @@ def address(array: np.ndarray) -> Address:
 
 
 def ahead(start: Address, count: int) -> Address:
-    return Address(start.flat, start.place + int(count))
+    return start._replace(place=start.place + int(count))
+
+
+def abreast(start: Address) -> Address:
+    return start._replace(columns=2)
 
 
 def item(start: Address, place: int) -> Any:
@@ -77,18 +82,22 @@ def put(start: Address, place: int, number: Any) -> None:
 
 
 def load(start: Address, place: int) -> Lanes:
-    COUNTED["bytes"] += LANES * start.dtype.itemsize
-    return Lanes(start.flat[start.place + place : start.place + place + LANES].copy())
+    first = start.place + place
+    numbers = start.flat[first : first + start.columns * LANES].copy()
+    COUNTED["bytes"] += numbers.nbytes
+    return Lanes(numbers)
 
 
 def load_broadcast(start: Address, place: int) -> Lanes:
-    COUNTED["bytes"] += start.dtype.itemsize
-    return broadcast(item(start, place))
+    first = start.place + place
+    COUNTED["bytes"] += start.columns * start.dtype.itemsize
+    return Lanes(np.repeat(start.flat[first : first + start.columns], LANES))
 
 
 def store(start: Address, place: int, value: Lanes) -> None:
-    COUNTED["bytes"] += LANES * start.dtype.itemsize
-    start.flat[start.place + place : start.place + place + LANES] = value.numbers
+    first = start.place + place
+    COUNTED["bytes"] += value.numbers.nbytes
+    start.flat[first : first + value.numbers.size] = value.numbers
 
 
 def broadcast(scalar: Any) -> Lanes:
@@ -96,7 +105,7 @@ def broadcast(scalar: Any) -> Lanes:
 
 
 def zero(like: Lanes | Address) -> Lanes:
-    return Lanes(np.zeros(LANES, like.dtype if isinstance(like, Address) else like.numbers.dtype))
+    return Lanes(np.zeros(LANES, like.dtype) if isinstance(like, Address) else np.zeros_like(like.numbers))
 
 
 def where_less(a: Lanes, b: Lanes, then: Lanes, otherwise: Lanes) -> Lanes:
@@ -108,7 +117,7 @@ def magnitude(a: Lanes) -> Lanes:
 
 
 def square_root(a: Lanes) -> Lanes:
-    COUNTED["operations"] += LANES
+    COUNTED["operations"] += a.numbers.size
     return Lanes(np.sqrt(a.numbers))
 
 
@@ -117,7 +126,7 @@ def polynomial(single: Sequence[float], double: Sequence[float]) -> Callable[[La
 
     def horner(a: Lanes) -> Lanes:
         coefficients = by_width[a.numbers.itemsize]
-        value = broadcast(a.numbers.dtype.type(coefficients[-1]))
+        value = Lanes(np.full_like(a.numbers, coefficients[-1]))
         for c in reversed(coefficients[:-1]):
             value = value * a + c
         return value

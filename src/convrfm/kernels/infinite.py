@@ -225,9 +225,7 @@ class _EmbeddedBlocks:
         self.blocks = blocks(len(x), min(LARGEST_GRADIENT if outputs else LARGEST_BLOCK, half // entries))
         self._kept: dict[int, Embedding] | None = {} if kept * len(x) <= half else None
         self._patches: Patches = "kept" if with_patches else "unused"
-        self._patches_of_kept: Patches = (
-            self._patches if embeds or (kept + unfolded) * len(x) <= half else "on demand"
-        )
+        self._patches_of_kept: Patches = self._patches if embeds or (kept + unfolded) * len(x) <= half else "on demand"
 
     def embed(self, rows: slice) -> Embedding:
         return self._embedded(rows, self._patches)

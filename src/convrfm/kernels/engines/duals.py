@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...maths.dual_activations import GELU, ABReLU, Erf, LeakyReLU, ReLU
-from .lanes import broadcast, inlined, where_less, zero
+from .lanes import inlined, where_less, zero
 from .polynomials import PI, angle_and_sine
 
 Activation = ReLU | ABReLU | LeakyReLU | Erf | GELU
@@ -67,7 +67,7 @@ def piecewise_linear_pullback(
     r = s * v
     angle, sine = angle_and_sine(r)
     k0 = mean_square - jump * angle
-    by_angle = where_less(broadcast(tiny), sine * sine, k0_bar / sine, zero(r))
+    by_angle = where_less(zero(r) + tiny, sine * sine, k0_bar / sine, zero(r))
     return k0, K_bar * k0 + jump * v * by_angle, (K_bar * n * sine - by_angle * r) * (vx * vx * (0.5 * jump))
 
 

@@ -9,7 +9,21 @@ from typing import Any
 from .duals import ERF, NONE, PIECEWISE_LINEAR, erf_pullback, gelu_pullback, piecewise_linear_pullback
 from .fused_forward import forward, products, sum_along_row, sum_of_slots
 from .lane_embedding import TOGETHER
-from .lanes import LANES, address, ahead, broadcast, compiled, entry, inlined, item, load, load_broadcast, store, zero
+from .lanes import (
+    LANES,
+    abreast,
+    address,
+    ahead,
+    broadcast,
+    compiled,
+    entry,
+    inlined,
+    item,
+    load,
+    load_broadcast,
+    store,
+    zero,
+)
 from .program import (
     FAMILY,
     GAIN,
@@ -29,20 +43,14 @@ from .program import (
 
 
 @inlined
-def pull_back(
-    step: Any, number: Any, tangent: Any, tiny: Any, count: Any,
-    S: Any, T: Any, xn: Any, xv: Any, zn: Any, zv: Any,
-    K_bar: Any, kT_bar: Any, S_bar: Any, T_bar: Any, q_bar: Any,
+def pull_back_columns(
+    first: Any, last: Any, step: Any, kind: Any, mean_square: Any, jump: Any, tiny: Any,
+    S: Any, T: Any, xn: Any, xv: Any, zn: Any, zv: Any, K_bar: Any, kT_bar: Any, S_bar: Any, T_bar: Any, q_bar: Any,
 ) -> None:  # fmt: skip
-    """The adjoints of S, T and qx at `count` positions from those of K and T k0."""
-    kind, mean_square, jump = item(step, FAMILY), item(number, MEAN_SQUARE), item(number, JUMP)
-    for c in range(count):
+    """The adjoints at the columns first..last, `step` of them at once, as many as the addresses load."""
+    for c in range(first, last, step):
         p = c * LANES
         by_value, by_tangent = load(K_bar, p), load(kT_bar, p)
-        if kind <= NONE:
-            store(S_bar, p, by_value)
-            store(T_bar, p, by_tangent)
-            continue
         s, k0_bar = load(S, p), by_tangent * load(T, p)
         vx, nx, nz = load_broadcast(xv, c), load_broadcast(xn, c), load(zn, p)
         vz = load(zv, p)
@@ -58,6 +66,30 @@ def pull_back(
         store(S_bar, p, s_bar)
         store(T_bar, p, by_tangent * k0)
         store(q_bar, p, qx_bar)
+
+
+@inlined
+def pull_back(
+    step: Any, number: Any, tangent: Any, tiny: Any, count: Any,
+    S: Any, T: Any, xn: Any, xv: Any, zn: Any, zv: Any,
+    K_bar: Any, kT_bar: Any, S_bar: Any, T_bar: Any, q_bar: Any,
+) -> None:  # fmt: skip
+    """The adjoints of S, T and qx at `count` positions from those of K and T k0."""
+    kind, mean_square, jump = item(step, FAMILY), item(number, MEAN_SQUARE), item(number, JUMP)
+    if kind <= NONE:
+        for p in range(0, count * LANES, LANES):
+            store(S_bar, p, load(K_bar, p))
+            store(T_bar, p, load(kT_bar, p))
+        return
+    even = count - count % 2
+    pull_back_columns(
+        0, even, 2, kind, mean_square, jump, tiny,
+        abreast(S), abreast(T), abreast(xn), abreast(xv), abreast(zn), abreast(zv), abreast(K_bar), abreast(kT_bar),
+        S_bar, T_bar, q_bar,
+    )  # fmt: skip
+    pull_back_columns(
+        even, count, 1, kind, mean_square, jump, tiny, S, T, xn, xv, zn, zv, K_bar, kT_bar, S_bar, T_bar, q_bar
+    )
 
 
 @inlined

@@ -9,7 +9,21 @@ from typing import Any
 
 from .duals import ERF, NONE, PIECEWISE_LINEAR, START, erf, gelu, piecewise_linear
 from .lane_embedding import TOGETHER
-from .lanes import LANES, address, ahead, compiled, entry, inlined, item, load, load_broadcast, put, store, zero
+from .lanes import (
+    LANES,
+    abreast,
+    address,
+    ahead,
+    compiled,
+    entry,
+    inlined,
+    item,
+    load,
+    load_broadcast,
+    put,
+    store,
+    zero,
+)
 from .program import (
     BIAS,
     BY_COL,
@@ -66,31 +80,30 @@ def products(
 
 
 @inlined
-def activate(
-    step: Any,
-    number: Any,
-    tangent: Any,
-    count: Any,
-    S: Any,
-    T: Any,
-    xn: Any,
-    xv: Any,
-    zn: Any,
-    zv: Any,
-    K: Any,
-    kT: Any,
-) -> None:
-    """K and T k0 of `count` positions."""
-    kind, mean_square, jump = item(step, FAMILY), item(number, MEAN_SQUARE), item(number, JUMP)
-    if kind <= NONE:
-        for p in range(0, count * LANES, LANES):
-            store(K, p, load(S, p))
-            if tangent and kind == NONE:
-                store(kT, p, load(T, p))
-        return
-    for c in range(count):
+def met_by(window: Any, p: Any, tangent: Any) -> Any:
+    """What an activation meets at place `p` of a row: S and T, or their sums over three rows of a window."""
+    three, S, T, a, b, c, weight, bias, gain, starts = window
+    if not three:
+        return load(S, p), load(T, p)
+    s = (load(S, p + a) + load(S, p + b) + load(S, p + c)) * weight + bias
+    if starts or not tangent:
+        return s, s
+    return s, (load(T, p + a) + load(T, p + b) + load(T, p + c)) * weight + s * gain
+
+
+@inlined
+def activate_columns(
+    first: Any, last: Any, step: Any, kind: Any, mean_square: Any, jump: Any, tangent: Any, window: Any, saves: Any,
+    S_met: Any, T_met: Any, xn: Any, xv: Any, zn: Any, zv: Any, K: Any, kT: Any,
+) -> None:  # fmt: skip
+    """K and T k0 of the columns first..last, `step` of them at once, as many as the addresses load."""
+    for c in range(first, last, step):
         p = c * LANES
-        s, vx, vz = load(S, p), load_broadcast(xv, c), load(zv, p)
+        s, t = met_by(window, p, tangent)
+        if saves:
+            store(S_met, p, s)
+            store(T_met, p, t)
+        vx, vz = load_broadcast(xv, c), load(zv, p)
         nx, nz = load_broadcast(xn, c), load(zn, p)
         if kind == PIECEWISE_LINEAR:
             value, k0 = piecewise_linear(s, nz * nx, vz * vx, mean_square, jump)
@@ -100,7 +113,33 @@ def activate(
             value, k0 = gelu(s, nx, nz, vz * vx, vz * vz + vx * vx - 1.0)
         store(K, p, value)
         if tangent:
-            store(kT, p, load(T, p) * k0)
+            store(kT, p, t * k0)
+
+
+@inlined
+def activate(
+    step: Any, number: Any, tangent: Any, count: Any, window: Any, saves: Any, S_met: Any, T_met: Any,
+    xn: Any, xv: Any, zn: Any, zv: Any, K: Any, kT: Any,
+) -> None:  # fmt: skip
+    """K and T k0 of `count` positions; `saves`: whether to keep what they meet."""
+    kind, mean_square, jump = item(step, FAMILY), item(number, MEAN_SQUARE), item(number, JUMP)
+    if kind <= NONE:
+        for p in range(0, count * LANES, LANES):
+            s, t = met_by(window, p, tangent)
+            store(K, p, s)
+            if tangent and kind == NONE:
+                store(kT, p, t)
+        return
+    even = count - count % 2
+    three, S, T, a, b, c, weight, bias, gain, starts = window
+    two = three, abreast(S), abreast(T), a, b, c, weight, bias, gain, starts
+    activate_columns(
+        0, even, 2, kind, mean_square, jump, tangent, two, saves, S_met, T_met,
+        abreast(xn), abreast(xv), abreast(zn), abreast(zv), K, kT,
+    )  # fmt: skip
+    activate_columns(
+        even, count, 1, kind, mean_square, jump, tangent, window, saves, S_met, T_met, xn, xv, zn, zv, K, kT
+    )
 
 
 @inlined
@@ -133,6 +172,13 @@ def sum_of_slots(field: Any, at: Any, sources: Any, first: Any, stop: Any, strid
 
 
 @inlined
+def no_window(number: Any, S: Any, T: Any) -> Any:
+    """A row of S and T as they are."""
+    nothing = item(number, BIAS)
+    return False, S, T, 0, 0, 0, nothing, nothing, nothing, False
+
+
+@inlined
 def window_row(
     number: Any, starts: Any, tangent: Any, bounds: Any, sources: Any, place: Any, stride: Any, S_sum: Any, T_sum: Any,
     S: Any, T: Any,
@@ -143,14 +189,6 @@ def window_row(
     """
     first, stop = item(bounds, place * 3), item(bounds, place * 3 + 1)
     weight, bias, gain = item(number, WEIGHT), item(number, BIAS), item(number, GAIN)
-    if tangent and not starts and stop - first == 3:
-        a, b, c = item(sources, first) * stride, item(sources, first + 1) * stride, item(sources, first + 2) * stride
-        for p in range(0, stride, LANES):
-            s = (load(S_sum, a + p) + load(S_sum, b + p) + load(S_sum, c + p)) * weight + bias
-            t = (load(T_sum, a + p) + load(T_sum, b + p) + load(T_sum, c + p)) * weight + s * gain
-            store(S, p, s)
-            store(T, p, t)
-        return
     for p in range(0, stride, LANES):
         s = sum_of_slots(S_sum, p, sources, first, stop, stride) * weight + bias
         store(S, p, s)
@@ -158,6 +196,20 @@ def window_row(
             store(T, p, s)
         elif tangent:
             store(T, p, sum_of_slots(T_sum, p, sources, first, stop, stride) * weight + s * gain)
+
+
+@inlined
+def window_of(
+    number: Any, starts: Any, tangent: Any, bounds: Any, sources: Any, place: Any, stride: Any, S_sum: Any, T_sum: Any,
+    S: Any, T: Any,
+) -> Any:  # fmt: skip
+    """The same row to be met: three rows, as in the inside of most windows, are summed there, others now."""
+    first = item(bounds, place * 3)
+    if item(bounds, place * 3 + 1) - first == 3:
+        a, b, c = item(sources, first) * stride, item(sources, first + 1) * stride, item(sources, first + 2) * stride
+        return True, S_sum, T_sum, a, b, c, item(number, WEIGHT), item(number, BIAS), item(number, GAIN), starts
+    window_row(number, starts, tangent, bounds, sources, place, stride, S_sum, T_sum, S, T)
+    return no_window(number, S, T)
 
 
 @compiled
@@ -177,7 +229,7 @@ def forward(
         made: room for a count of rows for every step.
         saves, S_met, T_met: whether, and where, to keep what each activation meets.
     """
-    S, T, K, kT = rows, ahead(rows, widest), ahead(rows, 2 * widest), ahead(rows, 3 * widest)
+    K, kT = ahead(rows, 2 * widest), ahead(rows, 3 * widest)
     last = depth - 1
     total = zero(S1)
     for level in range(depth):
@@ -191,23 +243,18 @@ def forward(
             if item(bounds, (item(below, BY_ROW) + row) * 3 + 2) >= item(made, level - 1):
                 level -= 1
                 continue
-            window_row(
+            window = window_of(
                 ahead(number, -NUMBER), item(below, FAMILY) == START, tangent, bounds, sources,
-                item(below, BY_ROW) + row, cols * LANES, ahead(S_sum, slot), ahead(T_sum, slot), S, T,
+                item(below, BY_ROW) + row, cols * LANES, ahead(S_sum, slot), ahead(T_sum, slot),
+                rows, ahead(rows, widest),
             )  # fmt: skip
         else:
-            for p in range(0, cols * LANES, LANES):
-                s = load(S1, row * cols * LANES + p)
-                store(S, p, s)
-                store(T, p, s)
+            S = ahead(S1, row * cols * LANES)
+            window = no_window(number, S, S)
         place = item(step, POSITION) + row * cols
-        if saves and item(step, FAMILY) > NONE:
-            for p in range(0, cols * LANES, LANES):
-                store(S_met, place * LANES + p, load(S, p))
-                store(T_met, place * LANES + p, load(T, p))
         activate(
-            step, number, tangent, cols, S, T, ahead(xn, place), ahead(xv, place),
-            ahead(zn, place * LANES), ahead(zv, place * LANES), K, kT,
+            step, number, tangent, cols, window, saves, ahead(S_met, place * LANES), ahead(T_met, place * LANES),
+            ahead(xn, place), ahead(xv, place), ahead(zn, place * LANES), ahead(zv, place * LANES), K, kT,
         )  # fmt: skip
         put(made, level, row + 1)
         if level == last:

@@ -15,7 +15,7 @@ Compiled functions hand each other addresses in groups:
 from typing import Any
 
 from .duals import START
-from .fused_forward import activate, sum_along_row, window_row
+from .fused_forward import activate, no_window, sum_along_row, window_row
 from .lanes import LANES, address, ahead, compiled, entry, inlined, item, load, load_broadcast, put, store, zero
 from .pair_program import (
     ACROSS,
@@ -151,8 +151,8 @@ def picture(
             pair, p = ahead(pairs, c * PAIR), c * LANES
             xn, xv, zn, zv = facing(norms, pair, item(step, POSITION) + u_row, item(step, POSITION) + v_row)
             activate(
-                step, number, tangent, item(pair, RUN), ahead(S, p), ahead(T, p), xn, xv, zn, zv,
-                ahead(K, p), ahead(kT, p),
+                step, number, tangent, item(pair, RUN), no_window(number, ahead(S, p), ahead(T, p)), False, S, T,
+                xn, xv, zn, zv, ahead(K, p), ahead(kT, p),
             )  # fmt: skip
             c += item(pair, RUN)
         if level < last:

@@ -46,17 +46,28 @@ def entry(function: Callable[..., None]) -> Any:
 
 
 class Lanes(types.Type):
-    """Sixteen numbers of one floating-point type."""
+    """Sixteen numbers of one floating-point type, or those of two columns."""
 
-    def __init__(self, element: types.Float) -> None:
-        self.element = element
-        super().__init__(name=f"Lanes({element})")
+    def __init__(self, element: types.Float, count: int = LANES) -> None:
+        self.element, self.count = element, count
+        super().__init__(name=f"Lanes({element}, {count})")
 
 
 @register_model(Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Lanes) -> None:
-        super().__init__(dmm, fe_type, ir.VectorType(dmm.lookup(fe_type.element).get_value_type(), LANES))
+        super().__init__(dmm, fe_type, ir.VectorType(dmm.lookup(fe_type.element).get_value_type(), fe_type.count))
+
+
+class Abreast(types.CPointer):
+    """An address from which two columns are read at once."""
+
+    def __init__(self, dtype: types.Float) -> None:
+        super().__init__(dtype)
+        self.name = f"Abreast({dtype})"
+
+
+register_model(Abreast)(models.PointerModel)
 
 
 @intrinsic
@@ -71,6 +82,20 @@ def address(typingctx: Any, array: Any) -> Any:
         return cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0]).data
 
     return types.CPointer(array.dtype)(array), codegen
+
+
+@intrinsic
+def abreast(typingctx: Any, start: Any) -> Any:
+    """The same address, from which every load takes two columns.
+
+    A column's operations wait for each other, and a processor looks ahead only so far: of two columns in turn, one
+    always has work.
+    """
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return args[0]
+
+    return Abreast(start.dtype)(start), codegen
 
 
 @intrinsic
@@ -106,8 +131,8 @@ def put(typingctx: Any, start: Any, place: Any, number: Any) -> Any:
 
 @intrinsic
 def load(typingctx: Any, start: Any, place: Any) -> Any:
-    """Sixteen consecutive numbers."""
-    lanes = Lanes(start.dtype)
+    """Sixteen consecutive numbers; two columns of them from an address of columns abreast."""
+    lanes = _loaded(start)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector = context.get_value_type(lanes)
@@ -120,18 +145,25 @@ def load(typingctx: Any, start: Any, place: Any) -> Any:
 
 @intrinsic
 def load_broadcast(typingctx: Any, start: Any, place: Any) -> Any:
-    """One number in every lane."""
-    lanes = Lanes(start.dtype)
+    """One number in every lane of a column; columns abreast have consecutive numbers."""
+    lanes = _loaded(start)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _broadcast(builder, context.get_value_type(lanes), builder.load(builder.gep(args[0], [args[1]])))
+        column = context.get_value_type(Lanes(start.dtype))
+        first = builder.gep(args[0], [args[1]])
+        left = _broadcast(builder, column, builder.load(first))
+        if lanes.count == LANES:
+            return left
+        right = _broadcast(builder, column, builder.load(builder.gep(first, [context.get_constant(types.intp, 1)])))
+        both = ir.Constant(ir.VectorType(ir.IntType(32), lanes.count), list(range(lanes.count)))
+        return builder.shuffle_vector(left, right, both)
 
     return lanes(start, types.intp), codegen
 
 
 @intrinsic
 def store(typingctx: Any, start: Any, place: Any, value: Any) -> Any:
-    """Write sixteen consecutive numbers."""
+    """Write as many consecutive numbers as there are lanes."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         target = builder.bitcast(builder.gep(args[0], [args[1]]), args[2].type.as_pointer())
@@ -158,7 +190,7 @@ def zero(typingctx: Any, like: Any) -> Any:
     lanes = like if isinstance(like, Lanes) else Lanes(like.dtype)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return ir.Constant(context.get_value_type(lanes), [0.0] * LANES)
+        return ir.Constant(context.get_value_type(lanes), [0.0] * lanes.count)
 
     return lanes(like), codegen
 
@@ -183,10 +215,10 @@ def polynomial(single: Sequence[float], double: Sequence[float]) -> Any:
 
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             vector = args[0].type
-            value = ir.Constant(vector, [coefficients[-1]] * LANES)
+            value = ir.Constant(vector, [coefficients[-1]] * a.count)
             for c in reversed(coefficients[:-1]):
                 product = builder.fmul(value, args[0], flags=("contract",))
-                value = builder.fadd(product, ir.Constant(vector, [c] * LANES), flags=("contract",))
+                value = builder.fadd(product, ir.Constant(vector, [c] * a.count), flags=("contract",))
             return value
 
         return a(a), codegen
@@ -200,7 +232,7 @@ def _llvm_function(name: str) -> Any:
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             vector = args[0].type
             prototype = ir.FunctionType(vector, [vector])
-            full = f"llvm.{name}.v{LANES}f{a.element.bitwidth}"
+            full = f"llvm.{name}.v{a.count}f{a.element.bitwidth}"
             return builder.call(cgutils.get_or_insert_function(builder.module, prototype, full), args)
 
         return a(a), codegen
@@ -215,7 +247,13 @@ magnitude = _llvm_function("fabs")
 def _broadcast(builder: Any, vector: Any, scalar: Any) -> Any:
     nothing = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+    return builder.shuffle_vector(
+        first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    )
+
+
+def _loaded(start: Any) -> Lanes:
+    return Lanes(start.dtype, 2 * LANES if isinstance(start, Abreast) else LANES)
 
 
 def _arithmetic(op: Callable[[Any, Any], Any], emit: Callable[[Any, Any, Any], Any]) -> None:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ..recursion import Embedding, Images, Recursion
 
-
 Patches = Literal["unused", "on demand", "kept"]
 """Whether an embedding needs its patches, and if so, whether there is memory to keep them."""
 
