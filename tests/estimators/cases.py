@@ -105,15 +105,24 @@ def rows(images: Any) -> set[bytes]:
     return {np.ascontiguousarray(image).tobytes() for image in np.asarray(images)}
 
 
-def layer_images(images: np.ndarray, filters: np.ndarray, activation: str | None, margin: int = 0) -> np.ndarray:
-    """Every filter on every patch of side 3, one at a time."""
+def layer_images(
+    images: np.ndarray,
+    filters: np.ndarray,
+    activation: str | None,
+    margin: int = 0,
+    centered_on: np.ndarray | None = None,
+) -> np.ndarray:
+    """Every filter on every patch of side 3, one at a time, less each channel's mean over `centered_on`."""
     wide = np.pad(images, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
     height, width = wide.shape[2] - 2, wide.shape[3] - 2
     out = np.zeros((len(images), len(filters), height, width))
     for u in range(height):
         for v in range(width):
             out[:, :, u, v] = wide[:, :, u : u + 3, v : v + 3].reshape(len(images), -1) @ filters.T
-    return np.maximum(out, 0) if activation == "relu" else out
+    out = np.maximum(out, 0) if activation == "relu" else out
+    if centered_on is None:
+        return out
+    return out - layer_images(centered_on, filters, activation, margin).mean((0, 2, 3))[:, None, None]
 
 
 def drawn_filters(M: np.ndarray, seed: int, layer: int, depth: int, k: int, activation: str | None) -> np.ndarray:

@@ -31,20 +31,21 @@ def deep(**settings: Any) -> DeepConvRFMClassifier:
 
 
 @pytest.mark.parametrize(
-    ("family", "activation", "keep", "depth"),
+    ("family", "activation", "center", "keep", "depth"),
     [
-        (kernels.vanilla_ntk, "relu", "best", 2),
-        (kernels.vanilla_ntk, None, "last", 2),
-        (nngp_family, "relu", "last", 2),
-        (laplace_family, "relu", "best", 2),
-        (same_padded_family, "relu", "last", 3),
+        (kernels.vanilla_ntk, "relu", True, "best", 2),
+        (kernels.vanilla_ntk, None, False, "last", 2),
+        (nngp_family, "relu", False, "last", 2),
+        (laplace_family, "relu", True, "best", 2),
+        (same_padded_family, "relu", True, "last", 3),
     ],
 )
 def test_every_layer_is_conv_rfm_on_the_random_features_of_the_layer_before(
-    family: Any, activation: Any, keep: Any, depth: int
+    family: Any, activation: Any, center: bool, keep: Any, depth: int
 ) -> None:
     settings: dict[str, Any] = {"n_iterations": 1, "keep": keep, "ridge": (1e-3, 1e-1)}
-    model = deep(kernel_family=family, activation=activation, depth=depth, random_state=3, **settings).fit(X, Y)
+    drawn = {"activation": activation, "center_features": center, "random_state": 3}
+    model = deep(kernel_family=family, depth=depth, **drawn, **settings).fit(X, Y)
     x, x_new = X, X_NEW
     records = []
     for number in range(depth):
@@ -58,7 +59,8 @@ def test_every_layer_is_conv_rfm_on_the_random_features_of_the_layer_before(
             filters = drawn_filters(layer.feature_matrix_, 3, number, depth, 5, activation)
             np.testing.assert_allclose(model.filters_[number], filters, rtol=1e-5, atol=1e-7)
             margin = 1 if family is same_padded_family else 0
-            x, x_new = (layer_images(images, filters, activation, margin) for images in (x, x_new))
+            centered_on = x if center else None
+            x, x_new = (layer_images(images, filters, activation, margin, centered_on) for images in (x, x_new))
     np.testing.assert_allclose(model.decision_function(X_NEW), expected, rtol=1e-4, atol=1e-6)
     for record, wanted in zip(model.history_, records, strict=True):
         assert set(record) == set(wanted)
@@ -201,7 +203,7 @@ def test_the_images_of_layers_are_kept_once_and_only_those_of_the_last() -> None
 def test_the_regressor_is_that_of_its_last_layer(columns: int | None) -> None:
     targets = Y.astype(float) if columns is None else np.stack([Y, 2.0 - Y**2], 1)
     model = DeepConvRFMRegressor(depth=2, n_filters=5, n_iterations=1).fit(X, targets)
-    x, x_new = (layer_images(images, model.filters_[0], "relu") for images in (X, X_NEW))
+    x, x_new = (layer_images(images, model.filters_[0], "relu", centered_on=X) for images in (X, X_NEW))
     last = ConvRFMRegressor(kernels.vanilla_ntk(1), n_iterations=1).fit(x, targets)
     for a, b in zip(model.predict(X_NEW, return_std=True), last.predict(x_new, return_std=True), strict=True):
         assert a.shape == ((7,) if columns is None else (7, 2))

@@ -15,7 +15,7 @@ from convrfm.maths.windows import Window
 from .cases import KERNEL, pictures
 
 X = torch.tensor(pictures(40)[0])
-DRAW = FilterDraw(5, "relu", np.random.SeedSequence(0).spawn(3))
+DRAW = FilterDraw(5, "relu", True, np.random.SeedSequence(0).spawn(3))
 
 
 class Clock:

@@ -22,7 +22,7 @@ def fingerprint(model: Any) -> str:
 
     def tensors() -> Iterator[torch.Tensor | None]:
         for layer in model.layers_:
-            yield layer.filters
+            yield from () if layer.features is None else (layer.features.filters, layer.features.mean)
             for round_ in layer.rounds:
                 yield from (round_.dual_coef, round_.agop_coef, round_.feature_matrix, round_.amplitude)
 
@@ -99,7 +99,7 @@ def test_during_a_deep_fit_every_layer_meets_features_of_the_training_images_and
     model.fit(X, Y).predict(X_NEW)
     Recorded.met.clear()
     model.fit(X, Y)
-    expected = [X] * 3 + [layer_images(X, model.filters_[0], "relu")] * 3
+    expected = [X] * 3 + [layer_images(X, model.filters_[0], "relu", centered_on=X)] * 3
     for (_, *pair), images in zip(Recorded.met, expected, strict=True):
         for met in pair:
             np.testing.assert_allclose(met, images, rtol=1e-9, atol=1e-12)

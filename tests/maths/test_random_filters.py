@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from convrfm.maths.random_filters import Activation, random_features, random_filters
+from convrfm.maths import random_filters as module
+from convrfm.maths.random_filters import Activation, RandomFeatures, random_filters
 from convrfm.maths.windows import Padding, Window
 
 
@@ -43,7 +44,7 @@ def test_a_layer_is_the_inner_product_of_every_patch_with_every_filter(
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2, 2, 5, 6, generator=generator, dtype=torch.float64)
     filters = torch.randn(3, 18, generator=generator, dtype=torch.float64)
-    features = random_features(images, filters, Window(3, padding=padding), activation)
+    features = RandomFeatures(filters, Window(3, padding=padding), activation)(images)
     margin = 1 if padding == "same" else 0
     wide = torch.zeros(2, 2, 5 + 2 * margin, 6 + 2 * margin).double()
     wide[:, :, margin : margin + 5, margin : margin + 6] = images
@@ -51,3 +52,17 @@ def test_a_layer_is_the_inner_product_of_every_patch_with_every_filter(
     for i, f, u, v in [(0, 0, 0, 0), (1, 2, 2, 3), (0, 1, 1, 2), (1, 0, 0, 3)]:
         expected = float(wide[i, :, u : u + 3, v : v + 3].flatten() @ filters[f])
         assert float(features[i, f, u, v]) == pytest.approx(max(expected, 0) if activation else expected)
+
+
+@pytest.mark.parametrize("activation", ["relu", None])
+def test_a_centered_layer_has_mean_zero_in_every_channel_over_its_own_images(
+    activation: Activation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "IMAGES_AT_ONCE", 3)
+    generator = torch.Generator().manual_seed(0)
+    images, others = (torch.rand(7, 2, 5, 6, generator=generator, dtype=torch.float64) for _ in range(2))
+    plain = RandomFeatures(torch.randn(3, 18, generator=generator, dtype=torch.float64), Window(3), activation)
+    centered = plain.centered(images)
+    torch.testing.assert_close(centered(images).mean((0, 2, 3)), torch.zeros(3).double())
+    shift = (plain(others) - centered(others)).flatten(2)
+    torch.testing.assert_close(shift, plain(images).mean((0, 2, 3))[:, None].expand_as(shift))

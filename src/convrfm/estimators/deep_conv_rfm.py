@@ -43,12 +43,14 @@ class DeepConvRFM(RecursiveFeatureMachine):
     depth: int | Sequence[int] = 3
     n_filters: int = 64
     activation: Activation = "relu"
+    center_features: bool = True
 
     _deep: ClassVar[bool] = True
 
     def _candidates(self, shape: Sequence[int]) -> list[tuple[PatchKernel, ...]]:
         check_count("n_filters", self.n_filters)
         check_choice("activation", self.activation, ("relu", None))
+        check_choice("center_features", self.center_features, (True, False))
         depths = several("depth", self.depth)
         for depth in depths:
             check_count("depth", depth)
@@ -61,7 +63,7 @@ class DeepConvRFM(RecursiveFeatureMachine):
 
     def _draw(self) -> FilterDraw | None:
         seeds = np.random.SeedSequence(self.random_state).spawn(max(several("depth", self.depth)))
-        return FilterDraw(self.n_filters, self.activation, seeds)
+        return FilterDraw(self.n_filters, self.activation, self.center_features, seeds)
 
     def _stages(self) -> list[tuple[int, Round]]:
         return [(0, self.layers_[0].rounds[0]), *((number, layer.kept) for number, layer in enumerate(self.layers_))]
@@ -71,7 +73,7 @@ class DeepConvRFM(RecursiveFeatureMachine):
         self.kernels_ = [layer.kernel for layer in self.layers_]
         self.best_iterations_ = [layer.kept.iteration for layer in self.layers_]
         self.feature_matrices_ = [as_given(layer.kept.feature_matrix) for layer in self.layers_]
-        self.filters_ = [as_given(layer.filters) for layer in self.layers_ if layer.filters is not None]
+        self.filters_ = [as_given(layer.features.filters) for layer in self.layers_ if layer.features is not None]
 
 
 @dataclass(eq=False, repr=False)
@@ -92,6 +94,8 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
         depth: how many layers; or several: the best is kept.
         n_filters: filters of each layer.
         activation: "relu", or None.
+        center_features: whether each channel of the features is centered by its mean over training images and positions.
+            ReLU features all lean to one side, which makes their patches resemble each other; the paper does not center.
         random_state: seed of the filters, layer by layer, and of the draw of `agop_samples`.
 
     The other parameters are those of `ConvRFMClassifier`, for every layer.

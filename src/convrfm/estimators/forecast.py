@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..maths.random_filters import random_features, random_filters
 from .layers import FilterDraw
 from .problem import Images, Metric, PatchKernel
 
@@ -71,8 +70,7 @@ def forecast(
             seconds += n_iterations * (gradients * n * agop_images + _round_seconds(kernel, few, n, metric))
         if number + 1 < len(kernels):
             assert draw is not None
-            filters = random_filters(metric, draw.normals(number, len(metric)).to(few.device), draw.activation)
-            few = random_features(few, filters, kernel.window, draw.activation)
+            few = draw.features(number, metric, kernel.window, few, None)(few)
             layer_bytes = max(layer_bytes, 2 * n * few[0].numel() * few.element_size())
     return Forecast((1 + n_folds) * seconds, 6 * n * n * 8 + (1 + n_folds) * layer_bytes)
 

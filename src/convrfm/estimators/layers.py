@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..maths.random_filters import Activation, random_features, random_filters
+from ..maths.random_filters import Activation, RandomFeatures, random_filters
+from ..maths.windows import Window
 from .problem import PatchKernel, Problem, Watch
 from .rounds import Fold, Round, best_round, fit_round
 
@@ -24,15 +25,14 @@ class Layer:
         kernel: the kernel on this layer's images.
         keep: which round is kept: "best", or "last".
         rounds: every finished round, from the fixed kernel on.
-        filters: `(k, d)`, drawn from N(0, M) with the kept round's M; None at the last layer.
-        activation: what follows the filters.
+        features: what leads to the next layer, with filters drawn from N(0, M), M that of the kept round; None at the
+            last layer.
     """
 
     kernel: PatchKernel
     keep: Keep
     rounds: list[Round] = field(default_factory=list)
-    filters: Float[Tensor, "k d"] | None = None
-    activation: Activation = None
+    features: RandomFeatures | None = None
 
     @property
     def kept(self) -> Round:
@@ -41,14 +41,10 @@ class Layer:
 
     def leads_on_as(self, other: "Layer") -> bool:
         """Whether the next layer sees the same images after both."""
-        if self.filters is None or other.filters is None:
+        a, b = self.features, other.features
+        if a is None or b is None or a.activation != b.activation or (a.mean is None) != (b.mean is None):
             return False
-        return torch.equal(self.filters, other.filters) and self.activation == other.activation
-
-    def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k rows cols"]:
-        """The images as the next layer sees them."""
-        assert self.filters is not None
-        return random_features(images, self.filters, self.kernel.window, self.activation)
+        return torch.equal(a.filters, b.filters)
 
 
 @dataclass(frozen=True)
@@ -58,16 +54,28 @@ class FilterDraw:
     Attributes:
         n_filters: how many.
         activation: what follows them.
+        center: whether each channel's mean over training images and positions is subtracted.
         seeds: one for each layer.
     """
 
     n_filters: int
     activation: Activation
+    center: bool
     seeds: Sequence[np.random.SeedSequence]
 
-    def normals(self, layer: int, d: int) -> Float[Tensor, "k d"]:
-        """The standard normal numbers of this layer, for patches of d entries."""
-        return torch.from_numpy(np.random.default_rng(self.seeds[layer]).standard_normal((self.n_filters, d)))
+    def features(
+        self,
+        layer: int,
+        feature_matrix: Float[Tensor, "d d"],
+        window: Window,
+        images: Float[Tensor, "n c h w"],
+        weights: Float[Tensor, " n"] | None,
+    ) -> RandomFeatures:
+        """What leads from this layer, with its metric M and its (weighted) training images, to the next."""
+        shape = (self.n_filters, len(feature_matrix))
+        normals = torch.from_numpy(np.random.default_rng(self.seeds[layer]).standard_normal(shape)).to(images.device)
+        features = RandomFeatures(random_filters(feature_matrix, normals, self.activation), window, self.activation)
+        return features.centered(images, weights) if self.center else features
 
 
 def fit_layers(
@@ -104,13 +112,14 @@ def fit_layers(
             layer.rounds.append(fit_round(problem, layer.rounds[-1] if layer.rounds else None, folds, watch(label)))
         if number + 1 < len(kernels):
             assert draw is not None
-            normals = draw.normals(number, problem.patch_entries).to(problem.x.device)
-            layer.activation = draw.activation
-            layer.filters = random_filters(layer.kept.feature_matrix, normals, draw.activation)
+            metric = layer.kept.feature_matrix
+            layer.features = draw.features(number, metric, kernel.window, problem.x, problem.weights)
             if before is None or not before.leads_on_as(layer):
                 earlier = ()  # further layers rest on other images
             for fold in folds:
-                metric = fold.metrics[layer.kept.iteration]
-                own = layer.filters if metric is None else random_filters(metric, normals, draw.activation)
-                fold.next_layer(fold.problem.through(own, draw.activation, kernels[number + 1]))
-            problem = problem.through(layer.filters, draw.activation, kernels[number + 1])
+                fitted, own = fold.problem, fold.metrics[layer.kept.iteration]
+                features = draw.features(
+                    number, metric if own is None else own, kernel.window, fitted.x, fitted.weights
+                )
+                fold.next_layer(fitted.through(features, kernels[number + 1]))
+            problem = problem.through(layer.features, kernels[number + 1])

@@ -327,7 +327,7 @@ class RecursiveFeatureMachine(BaseEstimator):
                 if not fits:
                     raise
                 for layers in fits:
-                    layers[-1].filters = None
+                    layers[-1].features = None
                 finished = sum(len(layer.rounds) for layers in fits for layer in layers)
                 total = sum(map(len, candidates)) * (self.n_iterations + 1)
                 warnings.warn(f"interrupted: {finished} of {total} rounds are kept.", stacklevel=3)
@@ -377,6 +377,7 @@ class RecursiveFeatureMachine(BaseEstimator):
     def _through(self, images: Tensor, depth: int) -> Float[Tensor, "n k rows cols"]:
         """Images as they arrive after this many layers of random features."""
         for layer in self.layers_[:depth]:
+            assert layer.features is not None
             images = layer.features(images)
         return images
 

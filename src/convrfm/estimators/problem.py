@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..errors import InputError
-from ..maths.random_filters import Activation, random_features
+from ..maths.random_filters import RandomFeatures
 from ..maths.windows import Window
 
 Images = Float[Tensor, "n c h w"]
@@ -97,11 +97,7 @@ class Problem:
             selection=(self.x[held_out], self.y[held_out]),
         )
 
-    def through(self, filters: Float[Tensor, "f d"], activation: Activation, kernel: PatchKernel) -> "Problem":
+    def through(self, features: RandomFeatures, kernel: PatchKernel) -> "Problem":
         """The next layer's problem: all images through random features, another kernel on them."""
-
-        def layer(images: Tensor) -> Tensor:
-            return random_features(images, filters, self.kernel.window, activation)
-
-        selection = None if self.selection is None else (layer(self.selection[0]), self.selection[1])
-        return replace(self, kernel=kernel, x=layer(self.x), selection=selection)
+        selection = None if self.selection is None else (features(self.selection[0]), self.selection[1])
+        return replace(self, kernel=kernel, x=features(self.x), selection=selection)

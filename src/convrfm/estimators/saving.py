@@ -14,7 +14,7 @@ from torch import Tensor
 from ..datasets import Preprocessing
 from ..errors import InputError, ModelFileError
 from ..kernels.description import describe, from_description
-from ..maths.random_filters import GAIN
+from ..maths.random_filters import GAIN, RandomFeatures
 from ..storage.models import FORMAT, FORMAT_VERSION, ModelHeader, read_model, write_model
 from .layers import Keep, Layer
 from .problem import PatchKernel
@@ -84,14 +84,18 @@ def layers_to_file(layers: Sequence[Layer]) -> tuple[list[dict[str, Any]], Tenso
     entries, tensors = [], {}
     for number, layer in enumerate(layers):
         records = [record_of(round_) for round_ in layer.rounds]
-        entries.append({"kernel": describe(layer.kernel), "activation": layer.activation, "rounds": records})
+        entry: dict[str, Any] = {"kernel": describe(layer.kernel), "rounds": records}
         for round_ in layer.rounds:
             for name in ROUND_TENSORS:
                 tensors[f"{name}.{number}.{round_.iteration}"] = getattr(round_, name)
             if round_.agop_coef is not round_.dual_coef:
                 tensors[f"agop_coef.{number}.{round_.iteration}"] = round_.agop_coef
-        if layer.filters is not None:
-            tensors[f"filters.{number}"] = layer.filters
+        if layer.features is not None:
+            tensors[f"filters.{number}"] = layer.features.filters
+            entry |= {"activation": layer.features.activation, "centered": layer.features.mean is not None}
+            if layer.features.mean is not None:
+                tensors[f"feature_mean.{number}"] = layer.features.mean
+        entries.append(entry)
     return entries, tensors
 
 
@@ -115,9 +119,7 @@ def layers_from_file(
     for number, entry in enumerate(entries):
         kernel = from_description(entry["kernel"])
         d = channels * kernel.window.size**2
-        if entry["activation"] not in GAIN:
-            raise ValueError(f"the activation of layer {number} is unknown: {entry['activation']!r}")
-        layer = Layer(kernel, keep, activation=entry["activation"])
+        layer = Layer(kernel, keep)
         for record in entry["rounds"]:
             metric, coef, amplitude = (tensors[f"{name}.{number}.{record['iteration']}"] for name in ROUND_TENSORS)
             agop_coef = tensors.get(f"agop_coef.{number}.{record['iteration']}", coef)
@@ -129,10 +131,14 @@ def layers_from_file(
         if not layer.rounds:
             raise ValueError(f"layer {number} has no rounds")
         if number + 1 < len(entries):
-            layer.filters = tensors[f"filters.{number}"]
-            channels = len(layer.filters)
-            if layer.filters.shape != (channels, d):
+            if entry["activation"] not in GAIN:
+                raise ValueError(f"the activation of layer {number} is unknown: {entry['activation']!r}")
+            filters = tensors[f"filters.{number}"]
+            mean = tensors[f"feature_mean.{number}"] if entry["centered"] else None
+            channels = len(filters)
+            if filters.shape != (channels, d) or (mean is not None and mean.shape != (channels,)):
                 raise ValueError(f"the filters of layer {number} do not fit patches of {d} entries")
+            layer.features = RandomFeatures(filters, kernel.window, entry["activation"], mean)
         layers.append(layer)
     return layers
 

@@ -15,8 +15,8 @@ from ..errors import InputError
 DEFAULT_RIDGES = tuple(float(r) for r in np.logspace(-8, 0, 17))
 
 
-def check_choice(name: str, value: object, allowed: Sequence[str | None]) -> None:
-    """Raise `InputError` unless the value is one of a few words."""
+def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
+    """Raise `InputError` unless the value is one of a few."""
     if value not in allowed:
         raise InputError(f"{name} must be one of {tuple(allowed)}; got {value!r}.")
 

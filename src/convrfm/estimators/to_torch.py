@@ -31,10 +31,12 @@ def convolutions(
     modules: list[nn.Module] = []
     shape = tuple(image_shape)
     for layer in layers[:-1]:
-        assert layer.filters is not None
-        modules += _convolution(layer.filters, layer.kernel.window, shape)
-        modules += [nn.ReLU()] if layer.activation == "relu" else []
-        shape = (len(layer.filters), *(layer.kernel.window.output_length(length) for length in shape[1:]))
+        features = layer.features
+        assert features is not None
+        modules += _convolution(features.filters, features.window, shape)
+        modules += [nn.ReLU()] if features.activation == "relu" else []
+        modules += [] if features.mean is None else [Centering(features.mean)]
+        shape = (len(features.filters), *(layer.kernel.window.output_length(length) for length in shape[1:]))
     metric, window = layers[-1].kept.feature_matrix, layers[-1].kernel.window
     if n_filters is None:
         return nn.Sequential(*modules, *_convolution(psd_factor(metric), window, shape))
@@ -42,6 +44,20 @@ def convolutions(
     normals = torch.from_numpy(np.random.default_rng(random_state).standard_normal((n_filters, len(metric))))
     drawn = random_filters(metric, normals.to(metric.device), "relu")
     return nn.Sequential(*modules, *_convolution(drawn, window, shape), nn.ReLU())
+
+
+class Centering(nn.Module):
+    """Subtracts a number from every channel."""
+
+    mean: Tensor
+
+    def __init__(self, mean: Float[Tensor, " k"]) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+
+    def forward(self, images: Float[Tensor, "n k rows cols"]) -> Float[Tensor, "n k rows cols"]:
+        """The images less the mean."""
+        return images - self.mean[:, None, None]
 
 
 def _convolution(filters: Float[Tensor, "k d"], window: Window, image_shape: Sequence[int]) -> list[nn.Module]:

@@ -43,6 +43,14 @@ from .program import (
     WEIGHT,
 )
 
+TAPS_AT_ONCE = 72  # places of z under a row of positions and so many taps stay in the first-level cache
+
+
+@inlined
+def add_to(S: Any, p: Any, products: Any, begin: Any, scale: Any, bias: Any) -> None:
+    """Some taps' share of scale * x[u]^T z[u] + bias; that of the first taps begins it."""
+    store(S, p, products * scale + bias if begin == 0 else load(S, p) + products * scale)
+
 
 @inlined
 def products(
@@ -58,25 +66,26 @@ def products(
     field, size = count * LANES, count * depth
     first, second = ahead(x, image * size), ahead(x, min(image + 1, last) * size)
     third, fourth = ahead(x, min(image + 2, last) * size), ahead(x, min(image + 3, last) * size)
-    for u in range(count):
-        here, at = item(places, u) * LANES, u * depth
-        a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero(S)
-        for k in range(depth):
-            tap, p = here + item(taps, k) * LANES, at + k
-            a, b = load(z, tap), load(z, block + tap)
-            x0, x1 = load_broadcast(first, p), load_broadcast(second, p)
-            x2, x3 = load_broadcast(third, p), load_broadcast(fourth, p)
-            a0, a1, a2, a3 = a0 + a * x0, a1 + a * x1, a2 + a * x2, a3 + a * x3
-            b0, b1, b2, b3 = b0 + b * x0, b1 + b * x1, b2 + b * x2, b3 + b * x3
-        p = u * LANES
-        store(S, p, a0 * scale + bias)
-        store(S, p + field, a1 * scale + bias)
-        store(S, p + 2 * field, a2 * scale + bias)
-        store(S, p + 3 * field, a3 * scale + bias)
-        store(S, p + 4 * field, b0 * scale + bias)
-        store(S, p + 5 * field, b1 * scale + bias)
-        store(S, p + 6 * field, b2 * scale + bias)
-        store(S, p + 7 * field, b3 * scale + bias)
+    for begin in range(0, depth, TAPS_AT_ONCE):
+        end = min(begin + TAPS_AT_ONCE, depth)
+        for u in range(count):
+            here, at, p = item(places, u) * LANES, u * depth, u * LANES
+            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero(S)
+            for k in range(begin, end):
+                tap = here + item(taps, k) * LANES
+                a, b = load(z, tap), load(z, block + tap)
+                x0, x1 = load_broadcast(first, at + k), load_broadcast(second, at + k)
+                x2, x3 = load_broadcast(third, at + k), load_broadcast(fourth, at + k)
+                a0, a1, a2, a3 = a0 + a * x0, a1 + a * x1, a2 + a * x2, a3 + a * x3
+                b0, b1, b2, b3 = b0 + b * x0, b1 + b * x1, b2 + b * x2, b3 + b * x3
+            add_to(S, p, a0, begin, scale, bias)
+            add_to(S, p + field, a1, begin, scale, bias)
+            add_to(S, p + 2 * field, a2, begin, scale, bias)
+            add_to(S, p + 3 * field, a3, begin, scale, bias)
+            add_to(S, p + 4 * field, b0, begin, scale, bias)
+            add_to(S, p + 5 * field, b1, begin, scale, bias)
+            add_to(S, p + 6 * field, b2, begin, scale, bias)
+            add_to(S, p + 7 * field, b3, begin, scale, bias)
 
 
 @inlined
