@@ -165,9 +165,11 @@ class InfiniteWidthKernel(PatchKernel):
             yield total.patches
 
     def _outer(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
-        if factor is None or self._chosen_engine(x, factor).embeds_patches(self.recursion, factor):
+        if self._chosen_engine(x, factor).embeds_patches(self.recursion, factor):
             return factor
-        return factor.T @ factor
+        d = patch_entries(self.recursion, x)
+        M = torch.eye(d).to(x) if factor is None else factor.T @ factor
+        return M.unflatten(0, (x.shape[1], -1)).transpose(0, 1).flatten(0, 1)  # channels last
 
     def check_image_size(self, height: int, width: int) -> None:
         """Raise `InputError` for images too small for the kernel."""

@@ -53,19 +53,18 @@ class CpuEngine:
         if recursion.architecture.couples_positions:
             return _embed_coupled(recursion, images, factor, with_patches=patches != "unused")
         window, (rows, cols) = recursion.architecture.first.window, recursion.architecture.grids(*images.shape[-2:])[0]
-        kept: Tensor | None = None
         if factor is None:
             own = own_first_covariance(recursion, Embedding(images, None, []))
         else:
             parts = [images[part] for part in parts_in_cache(images, len(factor) * rows * cols)]
             met = (Embedding(part, filter_patches(part, factor, window), []) for part in parts)
             own = torch.cat([own_first_covariance(recursion, part) for part in met])
+        filtered: Tensor | None = None
         if factor is not None and has_low_rank(factor) and patches != "unused":
-            kept = positions_first(filter_patches(images, factor, window))
-        elif patches == "kept":
-            kept = positions_first(unfold_patches(images, window))
+            filtered = positions_first(filter_patches(images, factor, window))
         from_pixels = factor is None and patches == "unused"
-        return LaneEmbedding(images, kept, own_inputs(recursion, own), recursion, factor, from_pixels, own)
+        embedding = LaneEmbedding(images, filtered, own_inputs(recursion, own), recursion, factor, from_pixels, own)
+        return embedding.with_patches() if filtered is None and patches == "kept" else embedding
 
     def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
         assert isinstance(x, LaneEmbedding)
@@ -137,13 +136,12 @@ class CpuEngine:
                 )  # fmt: skip
 
         rows_at_once = max(TOGETHER, budget // (4 * len(places) * len(coefficients) * dual_coef.element_size()))
-        patches = z.contracted.permute(2, 3, 0, 1).flatten(0, 1)
         for rows in blocks(n_x, rows_at_once // TOGETHER * TOGETHER):
             count = rows.stop - rows.start
             S_bars = dual_coef.new_empty(len(places), count, len(coefficients))
             parts = [slice(rows.start + s.start, rows.start + s.stop) for s in blocks(count, IMAGES_AT_A_CALL // 4)]
             share(work, [(rows.start, S_bars, part) for part in parts])
-            _contract(S_bars[:, :, :n_z], patches, dual_coef, total.patches[:, rows])
+            _contract(S_bars[:, :, :n_z], z, dual_coef, total.patches[:, rows])
         at = 0
         for sum_of_bars, q in zip(total.variances, x.variances, strict=True):
             bars = variance_bars[:, at : at + q[0].numel(), :outputs].transpose(1, 2)
@@ -173,21 +171,24 @@ class CpuEngine:
 
 def _contract(
     S_bars: Float[Tensor, "positions n_x n_z"],
-    patches: Float[Tensor, "positions n_z r"],
+    z: LaneEmbedding,
     dual_coef: Float[Tensor, "n_z k"],
     total: Float[Tensor, "positions n_x k r"],
 ) -> None:
-    """Add the sum over images i of S_bars[u, x, i] dual_coef[i, o] patches[u, i] to `total`, all outputs o at once.
+    """Add the sum over images i of S_bars[u, x, i] dual_coef[i, o] z_i[u] to `total`, all outputs o at once.
 
-    The coefficients multiply whichever side is smaller: the patches, or the adjoints.
+    The coefficients multiply whichever side is smaller: the patches z_i[u], or the adjoints.
     """
-    n_x, (_, n_z, r), k = S_bars.shape[1], patches.shape, dual_coef.shape[1]
-    for part in blocks(len(patches), CHUNK_BYTES // (n_z * k * min(n_x, r) * patches.element_size())):
+    rows, cols = z.recursion.architecture.grids(*z.images.shape[-2:])[0]
+    n_x, (n_z, k), r = S_bars.shape[1], dual_coef.shape, total.shape[3]
+    row_bytes = cols * n_z * (k * min(n_x, r) + r) * total.element_size()
+    for some in blocks(rows, CHUNK_BYTES // row_bytes):
+        patches, part = z.patches_of(some), slice(some.start * cols, some.stop * cols)
         if n_x < r:
             weighted = (S_bars[part, :, None] * dual_coef.T).flatten(1, 2)
-            total[part].view(-1, n_x * k, r).baddbmm_(weighted, patches[part])
+            total[part].view(-1, n_x * k, r).baddbmm_(weighted, patches)
         else:
-            weighted = (patches[part, :, None] * dual_coef[:, :, None]).flatten(2)
+            weighted = (patches[:, :, None] * dual_coef[:, :, None]).flatten(2)
             total[part].view(-1, n_x, k * r).baddbmm_(S_bars[part], weighted)
 
 

@@ -1,6 +1,6 @@
 """A batch of images as compiled code reads it: one by one on the left of a pair, sixteen side by side on the right."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -85,12 +85,22 @@ class LaneEmbedding(Embedding):
         """How many variances an image has, over all activations."""
         return sum(q[0].numel() for q in self.variances)
 
-    @property
-    def contracted(self) -> Float[Tensor, "n entries rows cols"]:
-        """L x[u] where L has a low rank, otherwise x[u], unfolded when asked for: pixels are all that is kept."""
+    def patches_of(self, rows: slice) -> Float[Tensor, "positions n entries"]:
+        """The patches at some rows of positions: L x[u] where L has a low rank, otherwise x[u], channels last.
+
+        They come from the pixels where patches are not kept: copied while they are used, they stay in cache.
+        """
         if self.patches is not None:
-            return self.patches
-        return positions_first(unfold_patches(self.images, self.recursion.architecture.first.window))
+            return self.patches[:, :, rows].permute(2, 3, 0, 1).flatten(0, 1)
+        conv = self.recursion.architecture.first
+        met = self._pixels[rows.start * conv.stride : (rows.stop - 1) * conv.stride + conv.size]
+        windows = met.unfold(0, conv.size, conv.stride).unfold(1, conv.size, conv.stride)
+        return windows.permute(0, 1, 2, 4, 5, 3).flatten(3).flatten(0, 1)
+
+    def with_patches(self) -> "LaneEmbedding":
+        """The same, with the patches x[u] of all positions kept."""
+        rows, cols = self.recursion.architecture.grids(*self.images.shape[-2:])[0]
+        return replace(self, patches=self.patches_of(slice(0, rows)).unflatten(0, (rows, cols)).permute(2, 3, 0, 1))
 
     @cached_property
     def taps(self) -> Taps:
@@ -125,6 +135,10 @@ class LaneEmbedding(Embedding):
         if self._by_plane:
             return self._coefficients(slice(None))
         return pad(self.images, self.recursion.architecture.first.window, (-2, -1))
+
+    @cached_property
+    def _pixels(self) -> Float[Tensor, "height width n c"]:
+        return pad(self.images, self.recursion.architecture.first.window, (-2, -1)).permute(2, 3, 0, 1).contiguous()
 
     @cached_property
     def _norms(self) -> tuple[Float[Tensor, "n positions"], Float[Tensor, "n positions"]]:

@@ -19,8 +19,8 @@ class Gradient:
 
     Attributes:
         patches: with respect to patches through the covariances, without the first layer's factor weight_std^2 / d, and
-            still to be multiplied by L, or by M where the engine contracts them with x[u]. Positions come first, so
-            that contractions are products of matrices.
+            still to be multiplied by L, or, where the engine contracts them with x[u], channels last, by M. Positions
+            come first, so that contractions are products of matrices.
         variances: with respect to each image's variances, which flow on to its patches once per image.
     """
 
@@ -73,7 +73,7 @@ class Engine(Protocol):
         """Add this z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) to `total`, in place."""
 
     def embeds_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:
-        """Whether adjoints are contracted with L x[u], or with x[u], which can be unfolded on demand."""
+        """Whether adjoints are contracted with L x[u], or with x[u], channels last, which can be made on demand."""
 
     def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:
         """Add what flows through each image's own variances to `total.patches`, once every z has been added."""
