@@ -76,6 +76,29 @@ def test_results_do_not_depend_on_the_memory_budget(kernel: RadialKernel) -> Non
 
 
 @every_kernel
+def test_only_as_many_patches_are_unfolded_at_once_as_the_budget_holds(
+    kernel: RadialKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    unfolded = RadialKernel._patches
+
+    def recorded(self: RadialKernel, x: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
+        patches = unfolded(self, x, factor)
+        held.append(patches.nbytes)
+        return patches
+
+    monkeypatch.setattr(RadialKernel, "_patches", recorded)
+    x, z, coef = images(60), images(50, 1), torch.ones(50, 3, dtype=torch.float64)
+    whole = unfolded(kernel, x, None).nbytes
+    budget = whole // 4
+    bounded = type(kernel)(kernel.patch_size, kernel.bandwidth, memory_budget=budget)
+    for compute in (lambda: bounded(x), lambda: bounded(x, z), lambda: bounded.agop(x, z, coef)):
+        held.clear()
+        compute()
+        assert 2 * max(held) <= budget < whole <= sum(held)
+
+
+@every_kernel
 def test_a_kernel_is_rebuilt_from_its_description(kernel: RadialKernel) -> None:
     assert from_description(describe(kernel)) == kernel
 

@@ -98,7 +98,7 @@ class InfiniteWidthKernel(PatchKernel):
                 if progress:
                     progress(done, len(pairs))
             if z is None:
-                out.diagonal()[rows] = engine.diagonal(self.recursion, a)
+                out.diagonal()[rows] = engine.diagonal(self.recursion, a, self._budget)
         return out
 
     @accepts_numpy
@@ -107,7 +107,7 @@ class InfiniteWidthKernel(PatchKernel):
         factor = self._check(x, None, feature_matrix)
         engine = self._chosen_engine(x, factor)
         images = _EmbeddedBlocks(self, x, factor, engine)
-        return torch.cat([engine.diagonal(self.recursion, images.embed(rows)) for rows in images.blocks])
+        return torch.cat([engine.diagonal(self.recursion, images.embed(rows), self._budget) for rows in images.blocks])
 
     @property
     def recursion(self) -> Recursion:

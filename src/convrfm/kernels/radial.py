@@ -19,11 +19,12 @@ from ..maths.patches import filter_patches, unfold_patches
 from ..maths.windows import Window
 from .arrays import accepts_numpy
 from .patch_kernel import PatchKernel, Progress, check_numerics
-from .tiling import blocks, tiles
+from .tiling import blocks
 
 PatchesFirst = Float[Tensor, "positions n r"]
 Squares = Float[Tensor, "positions n m"]
 ARRAYS = 4  # temporaries of a tile's size that are alive at once
+UNFOLDED = 2  # copies of a patch, likewise
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,24 @@ class RadialKernel(PatchKernel):
     ) -> Float[Tensor, "n m"]:
         """The kernel matrix `(n, m)`; see `NTK` for the arguments. K(x, x) is 1."""
         factor = self._check(x, z, feature_matrix)
-        left = self._patches(x, factor)
-        right = left if z is None else self._patches(z, factor)
-        out = x.new_empty(left.shape[1], right.shape[1])
-        parts = list(tiles(left.shape[1], right.shape[1], self._pairs(left), symmetric=z is None))
-        for done, (rows, cols) in enumerate(parts, 1):
-            tile = self._value(squared_distances(left[:, rows], right[:, cols])).mean(0)
-            if z is None:
-                out[cols, rows] = tile.T
-            out[rows, cols] = tile
-            if progress:
-                progress(done, len(parts))
+        others = x if z is None else z
+        out = x.new_empty(len(x), len(others))
+        height, width = self._tile(x, entries=0)
+        parts = [
+            (rows, [cols for cols in blocks(len(others), width) if z is not None or cols.stop > rows.start])
+            for rows in blocks(len(x), height)
+        ]
+        total, done = sum(len(across) for _, across in parts), 0
+        for rows, across in parts:
+            left = self._patches(x[rows], factor)
+            for cols in across:
+                tile = self._value(squared_distances(left, self._patches(others[cols], factor))).mean(0)
+                if z is None:
+                    out[cols, rows] = tile.T
+                out[rows, cols] = tile
+                done += 1
+                if progress:
+                    progress(done, total)
         if z is None:
             out = out.triu(1) + out.triu(1).T
             out.diagonal().fill_(1)
@@ -101,22 +109,24 @@ class RadialKernel(PatchKernel):
     def _patch_bars(
         self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Tensor | None, progress: Progress | None
     ) -> Iterator[Float[Tensor, "positions n k r"]]:
-        left, right = self._patches(x, factor), self._patches(z, factor)
-        positions, _, r = left.shape
-        k = dual_coef.shape[1]
-        image_entries = positions * (ARRAYS * len(z) + 2 * k * r)
-        parts = blocks(len(x), self._budget // (image_entries * x.element_size()))
-        for done, rows in enumerate(parts, 1):
-            f = left[:, rows]
-            slopes = self._slope(squared_distances(f, right))
-            towards = torch.stack([slopes @ (right * coef[:, None]) for coef in dual_coef.T], 2)
-            yield towards.sub_((slopes @ dual_coef)[..., None] * f[:, :, None])
-            if progress:
-                progress(done, len(parts))
+        k, r = dual_coef.shape[1], self._entries(x) if factor is None else len(factor)
+        height, width = self._tile(x, entries=2 * k * r)
+        down, across = blocks(len(x), height), blocks(len(z), width)
+        for number, rows in enumerate(down):
+            f = self._patches(x[rows], factor)
+            bars = f.new_zeros(len(f), f.shape[1], k, r)
+            for done, cols in enumerate(across, number * len(across) + 1):
+                g, coef = self._patches(z[cols], factor), dual_coef[cols]
+                slopes = self._slope(squared_distances(f, g))
+                for output in range(k):
+                    bars[:, :, output] += slopes @ (g * coef[:, output, None])
+                bars.sub_((slopes @ coef)[..., None] * f[:, :, None])
+                if progress:
+                    progress(done, len(down) * len(across))
+            yield bars
 
     def _scale(self, x: Tensor) -> float:
-        rows, cols = (self.window.output_length(length) for length in x.shape[-2:])
-        return 1 / (rows * cols)
+        return 1 / self._positions(x)
 
     def check_image_size(self, height: int, width: int) -> None:
         """Raise `InputError` for images too small for the kernel."""
@@ -129,8 +139,22 @@ class RadialKernel(PatchKernel):
         patches = unfold_patches(x, window) if factor is None else filter_patches(x, factor, window)
         return patches.flatten(2).permute(2, 0, 1).contiguous()
 
-    def _pairs(self, patches: PatchesFirst) -> int:
-        return max(1, self._budget // (ARRAYS * len(patches) * patches.element_size()))
+    def _positions(self, x: Tensor) -> int:
+        rows, cols = (self.window.output_length(length) for length in x.shape[-2:])
+        return rows * cols
+
+    def _entries(self, x: Tensor) -> int:
+        return x.shape[1] * self.patch_size**2
+
+    def _tile(self, x: Tensor, *, entries: int) -> tuple[int, int]:
+        """How many images on either side fit the budget; `entries`: what one of x takes at a position beside its patch.
+
+        A tile is as high as half the budget allows: the patches of its other side are made again for each row of tiles.
+        """
+        patch = UNFOLDED * self._entries(x)
+        numbers = self._budget // 2 // (self._positions(x) * x.element_size())
+        height = max(1, min(len(x), numbers // (patch + entries)))
+        return height, max(1, numbers // (patch + ARRAYS * height))
 
 
 @dataclass(frozen=True)

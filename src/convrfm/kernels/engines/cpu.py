@@ -66,9 +66,9 @@ class CpuEngine:
         embedding = LaneEmbedding(images, filtered, own_inputs(recursion, own), recursion, factor, from_pixels, own)
         return embedding.with_patches() if filtered is None and patches == "kept" else embedding
 
-    def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
+    def diagonal(self, recursion: Recursion, x: Embedding, budget: int) -> Float[Tensor, " n"]:  # noqa: D102
         assert isinstance(x, LaneEmbedding)
-        return pair_diagonal(x, self._left_of(x)) if x.own is None else own_kernel(recursion, x.own)
+        return pair_diagonal(x, self._left_of(x), budget) if x.own is None else own_kernel(recursion, x.own)
 
     def kernel(  # noqa: D102
         self, recursion: Recursion, x: Embedding, z: Embedding, budget: int

@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ..tiling import DEFAULT_BUDGET
 from .fused_pair_backward import pair_gradient_block
 from .fused_pair_forward import pair_kernel_block
 from .lane_embedding import LaneEmbedding
@@ -27,13 +26,13 @@ def pair_kernel(x: LaneEmbedding, left: list[Any], z: LaneEmbedding, budget: int
     return _kernel_blocks(x, left, z, pairs, budget)[:, : len(z.images)]
 
 
-def pair_diagonal(x: LaneEmbedding, left: list[Any]) -> Float[Tensor, " n"]:
+def pair_diagonal(x: LaneEmbedding, left: list[Any], budget: int) -> Float[Tensor, " n"]:
     """K(x, x) of every image."""
     coefficients, norms, inverses = left
     # Rounded up, the correlation of a position with itself counts as exactly 1.
     above = (inverses * (1 + 8 * np.finfo(inverses.dtype).eps)).astype(inverses.dtype)
     pairs = [(i, i // LANES) for i in range(len(x.images))]
-    return _kernel_blocks(x, [coefficients, norms, above], x, pairs, DEFAULT_BUDGET).diagonal().clone()
+    return _kernel_blocks(x, [coefficients, norms, above], x, pairs, budget).diagonal().clone()
 
 
 def add_pair_gradient(

@@ -54,7 +54,7 @@ class Engine(Protocol):
     ) -> Embedding:
         """Images as this engine reads them; `factor` is L with L^T L = M, None for the identity."""
 
-    def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:
+    def diagonal(self, recursion: Recursion, x: Embedding, budget: int) -> Float[Tensor, " n"]:
         """K(x, x) of every image."""
 
     def kernel(self, recursion: Recursion, x: Embedding, z: Embedding, budget: int) -> Float[Tensor, "n_x n_z"]:

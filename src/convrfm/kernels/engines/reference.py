@@ -54,7 +54,7 @@ class ReferenceEngine:
     ) -> Embedding:
         return embed(recursion, images, factor, with_patches=patches != "unused")
 
-    def diagonal(self, recursion: Recursion, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
+    def diagonal(self, recursion: Recursion, x: Embedding, budget: int) -> Float[Tensor, " n"]:  # noqa: D102
         return own_kernel(recursion, own_first_covariance(recursion, x))
 
     def kernel(  # noqa: D102

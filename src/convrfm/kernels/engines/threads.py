@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import torch
@@ -17,8 +18,16 @@ def share(work: Callable[[Iterator[Any]], None], items: Sequence[Any], most: int
     for item in [*items, *[None] * threads]:
         queue.put(item)
     with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(work, iter(queue.get, None)) for _ in range(threads)]:
-            done.result()
+        try:
+            for done in [pool.submit(work, iter(queue.get, None)) for _ in range(threads)]:
+                done.result()
+        except BaseException:  # an interrupt too: what is begun is finished, and no more is begun
+            with suppress(Empty):
+                while True:
+                    queue.get_nowait()
+            for _ in range(threads):
+                queue.put(None)
+            raise
 
 
 def arrays(side: Iterable[Tensor]) -> list[Any]:

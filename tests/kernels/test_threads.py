@@ -1,0 +1,36 @@
+"""Work is shared once among threads; a failure or an interrupt leaves the rest undone."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from convrfm.kernels.engines.threads import share
+
+
+def test_every_item_is_worked_once() -> None:
+    done: list[int] = []
+    share(done.extend, range(100))
+    assert sorted(done) == list(range(100))
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failure_is_told_and_no_more_is_begun(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    begun: list[int] = []
+    failed = threading.Event()
+
+    def work(items: Iterator[int]) -> None:
+        for item in items:
+            begun.append(item)
+            if item == 0:
+                failed.set()
+                raise error
+            failed.wait()
+            threading.Event().wait(0.01)
+
+    with pytest.raises(error):
+        share(work, range(1000))
+    assert 0 in begun
+    assert len(begun) < 100
