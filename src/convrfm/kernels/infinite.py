@@ -218,7 +218,7 @@ class _EmbeddedBlocks:
         first = grids[0][0] * grids[0][1]
         d = patch_entries(recursion, x) if with_patches or factor is not None else 1
         unfolded = d * first if with_patches else 0
-        kept = 4 * sum(rows * cols for rows, cols in grids) + 2 * x[0].numel()
+        kept = 4 * sum(rows * cols for rows, cols in grids) + (3 if with_patches else 2) * x[0].numel()
         if embeds := engine.embeds_patches(recursion, factor):
             kept += unfolded + (0 if factor is None else len(factor) * first)  # L x[u], as each side of a pair reads it
         entries = kept + d * first * (2 + 3 * outputs)
@@ -226,17 +226,18 @@ class _EmbeddedBlocks:
         half = kernel._budget // 2 // x.element_size()
         self.blocks = blocks(len(x), min(LARGEST_GRADIENT if outputs else LARGEST_BLOCK, half // entries))
         self._kept: dict[int, Embedding] | None = {} if kept * len(x) <= half else None
-        self._patches: Patches = "kept" if with_patches else "unused"
-        self._patches_of_kept: Patches = self._patches if embeds or (kept + unfolded) * len(x) <= half else "on demand"
+        fits = embeds or (kept + unfolded) * len(x) <= half
+        self._patches: Patches = ("kept" if fits else "on demand") if with_patches else "unused"
 
     def embed(self, rows: slice) -> Embedding:
-        return self._embedded(rows, self._patches)
+        """For one row of tiles."""
+        return self._embedded(rows, "unused" if self._patches == "unused" else "kept")
 
     def __getitem__(self, rows: slice) -> Embedding:
         if self._kept is None:
-            return self.embed(rows)
+            return self._embedded(rows, self._patches)
         if rows.start not in self._kept:
-            self._kept[rows.start] = self._embedded(rows, self._patches_of_kept)
+            self._kept[rows.start] = self._embedded(rows, self._patches)
         return self._kept[rows.start]
 
     def _embedded(self, rows: slice, patches: Patches) -> Embedding:
