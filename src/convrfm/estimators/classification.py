@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..datasets import check_labels
 from ..errors import InputError
-from .machine import Array, RecursiveFeatureMachine, Values, Weights
+from .machine import RecursiveFeatureMachine, Values, Weights
+from .prediction import Array
 from .saving import Tensors, labels_from_json, labels_to_json
 from .targets import encode_labels, one_hot
 

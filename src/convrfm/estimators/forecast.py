@@ -1,5 +1,6 @@
 """How long a fit will take and how much memory, before it starts."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from torch import Tensor
 
 from ..maths.random_filters import random_features, random_filters
 from .layers import FilterDraw
-from .problem import Images, Metric, PatchKernel
+from .problem import Images, Metric, PatchKernel, Problem
 
+LONG_FIT_SECONDS = 30.0
+WORTH_A_FORECAST = 5e8  # pairs of images, times their pixels, in all rounds
 SMALLEST_SAMPLE, LARGEST_SAMPLE = 16, 512  # images
 LONG_ENOUGH = 0.1  # seconds
 REPEATS = 3
@@ -30,6 +33,46 @@ class Forecast:
         duration = f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
         memory = f"{self.bytes / 2**30:.1f} GiB" if self.bytes >= 2**30 else f"{self.bytes / 2**20:.0f} MiB"
         return f"about {duration} and {memory}"
+
+
+def announce(
+    candidates: Sequence[Sequence[PatchKernel]],
+    draw: FilterDraw | None,
+    problem: Problem,
+    *,
+    n_iterations: int,
+    n_folds: int,
+    verbose: bool,
+) -> None:
+    """Say how long a long fit will take, before it starts; any fit where `verbose`.
+
+    Args:
+        candidates: the kernels of every layer, once for each candidate.
+        draw: how filters between layers are drawn; needed where there are several.
+        problem: that of the first layer.
+        n_iterations: updates of M in each layer.
+        n_folds: of cross-validation; 0 for none.
+        verbose: whether short fits are announced too.
+    """
+    n, rounds = len(problem.x), sum(map(len, candidates)) * (n_iterations + 1)
+    if not verbose and rounds * (1 + n_folds) * n**2 * problem.x[0, 0].numel() < WORTH_A_FORECAST:
+        return
+    forecasts = [
+        forecast(
+            kernels,
+            draw,
+            problem.x,
+            outputs=problem.y.shape[1],
+            n_iterations=n_iterations,
+            agop_images=n if problem.agop_indices is None else len(problem.agop_indices),
+            n_folds=n_folds,
+        )
+        for kernels in candidates
+    ]
+    expected = Forecast(sum(each.seconds for each in forecasts), max(each.bytes for each in forecasts))
+    if verbose or expected.seconds > LONG_FIT_SECONDS:
+        folds = f", each in {n_folds} folds as well," if n_folds else ""
+        print(f"fitting {rounds} rounds{folds} on {n} images: {expected} (estimated)", file=sys.stderr)
 
 
 def forecast(

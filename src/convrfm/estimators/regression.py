@@ -10,7 +10,8 @@ from sklearn.metrics import r2_score
 from torch import Tensor
 
 from ..solvers.exact import GaussianPosterior
-from .machine import Array, RecursiveFeatureMachine, Values
+from .machine import RecursiveFeatureMachine, Values
+from .prediction import Array
 from .saving import Tensors
 from .targets import check_targets
 
