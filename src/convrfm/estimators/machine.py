@@ -109,7 +109,7 @@ class RecursiveFeatureMachine(Predictor):
             raise InputError("groups must be at least two, since one is left out at a time; all images are of one.")
         weights = self._image_weights(values, weights)
         targets, learned = self._encode(values)
-        data = self._to_device(images)
+        data = self._to_device(images, copy=True)  # what was learned must not change with the caller's array
         if len(data) < 2 or bool((data == data[:1]).all()):
             raise InputError(
                 f"fit needs images that differ; got {len(data)} sample(s), all alike. Check how they were read."

@@ -23,7 +23,7 @@ from .rounds import Round
 from .saving import Tensors, layers_from_file, layers_to_file, save_model
 from .to_torch import convolutions
 
-PREDICTED_AT_ONCE = 512  # images
+BYTES_AT_ONCE = 1 << 28  # of what is made of images that are alive together
 
 Array = Any  # a NumPy array or a torch tensor
 
@@ -75,11 +75,10 @@ class Predictor(BaseEstimator):
         if layer not in range(1, len(self.layers_) + 1):
             raise InputError(f"layer must be from 1 to {len(self.layers_)}; got {layer!r}.")
         chosen = self.layers_[layer - 1]
-        root = psd_factor(chosen.kept.feature_matrix)
-        parts = [
-            filter_patches(part, root, chosen.kernel.window).norm(dim=1) for part in self._parts(images, layer - 1)
-        ]
-        return self._like(torch.cat(parts), x)
+        root, window = psd_factor(chosen.kept.feature_matrix), chosen.kernel.window
+        one = filter_patches(self._through(images[:1], layer - 1), root, window)
+        parts = self._parts(images, layer - 1, one.numel())
+        return self._like(torch.cat([filter_patches(part, root, window).norm(dim=1) for part in parts]), x)
 
     def to_torch(self, n_filters: int | None = 64, random_state: int | None = 0) -> nn.Sequential:
         """The learned metric as the first convolution of a network, without bias; of a deep model, as its first layers.
@@ -156,7 +155,8 @@ class Predictor(BaseEstimator):
         """Take back what `_learned` gave away; `outputs` is how many there must be, None for any number."""
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise ValueError("a tensor holds NaN or infinity")
-        tensors = {name: self._to_device(tensor) for name, tensor in tensors.items()}
+        # Copied: where in memory a file's bytes lie would decide the last bit of products.
+        tensors = {name: self._to_device(tensor, copy=True) for name, tensor in tensors.items()}
         layers = layers_from_file(learned["layers"], tensors, outputs, self.keep)
         self.history_, self._grouped = learned["history"], bool(learned["grouped"])
         x, targets, weights = tensors["x_fit"], tensors["targets"], tensors.get("weights")
@@ -176,24 +176,30 @@ class Predictor(BaseEstimator):
 
     def _outputs(self, images: Tensor, number: int, round_: Round) -> Float[Tensor, "n k"]:
         kernel, trained = self.layers_[number].kernel, self._training_images(number)
-        parts = self._parts(images, number)
+        parts = self._parts(images, number, len(trained))
         return torch.cat([kernel(part, trained, feature_matrix=round_.metric) @ round_.dual_coef for part in parts])
 
-    def _parts(self, images: Tensor, number: int) -> Iterator[Float[Tensor, "m k rows cols"]]:
-        """Images part by part as this layer sees them, so that the memory of a prediction is bounded."""
-        for part in images.split(PREDICTED_AT_ONCE):
+    def _parts(self, images: Tensor, number: int, entries: int) -> Iterator[Float[Tensor, "m k rows cols"]]:
+        """Images part by part as this layer sees them: as many as stay within a bound on memory, however many there are.
+
+        Args:
+            images: as they are at the first layer.
+            number: the layer's, from 0.
+            entries: how many numbers will be made of every image of a part, such as a row of the kernel matrix.
+        """
+        arriving = 2 * self._through(images[:1], number).numel()  # a layer makes new images of those that arrive
+        at_once = BYTES_AT_ONCE // ((arriving + entries) * images.element_size())
+        for part in images.split(max(1, at_once)):
             yield self._through(part, number)
 
     def _kept_outputs(self, x: Array) -> Float[Tensor, "n k"]:
         images = self._check_fitted_images(x)
         return self._outputs(images, len(self.layers_) - 1, self.layers_[-1].kept)
 
-    def _to_device(self, values: Array) -> Tensor:
-        """A copy on the device: what is learned must not change with the caller's array."""
-        tensor = (
-            values.detach().clone() if isinstance(values, Tensor) else torch.from_numpy(np.array(values, order="C"))
-        )
-        return tensor.to(chosen_device(self.device))
+    def _to_device(self, values: Array, *, copy: bool = False) -> Tensor:
+        if not isinstance(values, Tensor):
+            values = torch.from_numpy(np.require(values, requirements=["C", "W"]))
+        return values.detach().to(chosen_device(self.device), copy=copy)
 
     def _check_fitted_images(self, x: Array) -> Float[Tensor, "n c h w"]:
         self._check_is_fitted()
