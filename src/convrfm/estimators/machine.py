@@ -171,7 +171,11 @@ class RecursiveFeatureMachine(Predictor):
         folds: Sequence[np.ndarray],
         earlier: Sequence[Layer],
     ) -> list[list[Layer]]:
-        """The layers of every candidate; those that an interrupt left, if any round was finished."""
+        """The layers of every candidate.
+
+        An interrupt leaves those with a finished round. In a warm start it leaves the layers of the fit before where these
+        are more than the new ones, or as many of no fewer rounds.
+        """
         fits: list[list[Layer]] = []
         announce(
             candidates,
@@ -198,17 +202,15 @@ class RecursiveFeatureMachine(Predictor):
                         watch=within(f"kernel {number}/{len(candidates)}", watch) if len(candidates) > 1 else watch,
                     )
             except KeyboardInterrupt:
-                for layers in fits:
-                    layers[:] = [layer for layer in layers if layer.rounds]
+                fits = [[layer for layer in layers if layer.rounds] for layers in fits]
                 fits = [layers for layers in fits if layers]
-                # A warm start may have begun to replace layers: those that were finished are worth more.
-                if len(earlier) > max(map(len, fits), default=0):
-                    fits = [list(earlier)]
-                if not fits:
-                    raise
                 for layers in fits:
                     layers[-1].filters = None
-                finished = sum(len(layer.rounds) for layers in fits for layer in layers)
+                if earlier:
+                    fits = [max([list(earlier), *fits], key=_finished)]
+                if not fits:
+                    raise
+                finished = sum(_finished(layers)[1] for layers in fits)
                 total = sum(map(len, candidates)) * (self.n_iterations + 1)
                 warnings.warn(f"interrupted: {finished} of {total} rounds are kept.", stacklevel=3)
         return fits
@@ -266,6 +268,11 @@ def _same(a: Tensor | None, b: Tensor | None) -> bool:
     if a is None or b is None:
         return a is b
     return a.dtype == b.dtype and torch.equal(a, b.to(a.device))
+
+
+def _finished(layers: Sequence[Layer]) -> tuple[int, int]:
+    """How much of a fit is done: its layers count first, then their rounds."""
+    return len(layers), sum(len(layer.rounds) for layer in layers)
 
 
 def _history(fits: Sequence[Sequence[Layer]], *, deep: bool) -> list[dict[str, Any]]:
