@@ -90,6 +90,8 @@ class RecursiveFeatureMachine(Predictor):
             selection: images and labels on which ridge and round are chosen where `choose_on="selection"`, never used
                 otherwise.
 
+        Ctrl-C after the first round leaves a fitted model of the rounds that were finished, with a warning.
+
         Raises:
             InputError: on any input that cannot be learned from; the message says what to change.
         """
@@ -130,7 +132,15 @@ class RecursiveFeatureMachine(Predictor):
             feature_trace=self.feature_trace,
             selection=self._selection(selection, data, learned),
         )
-        fits = self._fit_candidates(problem, candidates, folds, self._earlier(problem, candidates))
+        earlier = self._earlier(problem, candidates)
+        if max(problem.ridges) == 0 and (contradicting := len(problem.contradicting)):
+            warnings.warn(
+                f"ridge=0 asks for a function that meets every target, but {contradicting} of {len(data)} images equal another "
+                "one with other targets: they get about the mean, as rounding has it. Remove them, or pass a positive ridge "
+                'or ridge="loo".',
+                stacklevel=2,
+            )
+        fits = self._fit_candidates(problem, candidates, folds, earlier)
         self.preprocessing_ = None
         for name, value in learned.items():
             setattr(self, name, value)
