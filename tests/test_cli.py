@@ -190,6 +190,18 @@ def test_predicting_again_gives_what_the_run_recorded(bars_run: Path) -> None:
     assert model.preprocessing_ == data.preprocessing
 
 
+def test_a_table_of_predictions_is_not_replaced_unless_that_is_asked_for(bars_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "labels.csv"
+    out.write_text("by hand")
+    arguments = ["predict", bars_run, "bars", "--out", out]
+    refused = run(*arguments)
+    assert refused.exit_code == 2
+    assert "labels.csv exists already" in " ".join(refused.output.split())
+    assert out.read_text() == "by hand"
+    assert run(*arguments, "--overwrite").exit_code == 0
+    assert set(table(out)[0]) >= {"name", "predicted"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

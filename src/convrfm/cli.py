@@ -20,7 +20,7 @@ from rich.table import Table
 from . import datasets, kernels
 from .cnfa import Report
 from .datasets import Preprocessing
-from .errors import ConvRFMError
+from .errors import ConvRFMError, InputError
 from .estimators import ConvRFMClassifier, DeepConvRFMClassifier, load
 from .estimators.classification import Classifier
 from .experiments.cnfa_run import Scale, run_cnfa
@@ -184,9 +184,12 @@ def predict(
     unreadable: Annotated[Unreadable, typer.Option(help="Stop at a broken picture, or skip it.")] = Unreadable.ERROR,
     seed: Annotated[int, typer.Option(help="Decides the draw of generated data.", min=0)] = 0,
     device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the table in --out.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Label images with a fitted model."""
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} exists already. Choose another --out, or pass --overwrite.")
     model = load(run / "model.safetensors" if run.is_dir() else run, device)
     channels, height, width = model.x_fit_.shape[1:]
     preprocessing = model.preprocessing_ or Preprocessing((height, width), channels)

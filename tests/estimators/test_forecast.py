@@ -19,13 +19,16 @@ DRAW = FilterDraw(5, "relu", True, np.random.SeedSequence(0).spawn(3))
 
 
 class Clock:
-    """A kernel that moves a clock: for each pair and channel a second, ten with a metric, a hundred for a gradient."""
+    """A kernel that moves a clock: for each pair and channel a second, ten with a metric, a hundred for a gradient.
+
+    Each image on the left takes seven seconds more, and a thousand for each output of a gradient; on the right, fifty.
+    """
 
     window = Window(3)
     now = 0.0
 
     def __call__(self, x: Any, z: Any = None, *, feature_matrix: Any = None, progress: Any = None) -> torch.Tensor:
-        Clock.now += len(x) * len(z) * x.shape[1] * (1 if feature_matrix is None else 10)
+        Clock.now += len(x) * len(z) * x.shape[1] * (1 if feature_matrix is None else 10) + 7 * len(x) + 50 * len(z)
         return x.new_ones(len(x), len(z))
 
     def diagonal(self, x: Any, *, feature_matrix: Any = None) -> torch.Tensor:
@@ -33,6 +36,7 @@ class Clock:
 
     def agop(self, x: Any, z: Any, dual_coef: Any, **keywords: Any) -> torch.Tensor:
         Clock.now += 100 * len(x) * len(z) * x.shape[1] * dual_coef.shape[1]
+        Clock.now += 1000 * len(x) * dual_coef.shape[1] + 50 * len(z)
         return x.new_ones(9, 9)
 
     def check_image_size(self, height: int, width: int) -> None: ...
@@ -49,8 +53,9 @@ def test_seconds_are_those_of_all_layers_rounds_and_folds(n_iterations: int, n_f
     settings: dict[str, Any] = {"outputs": 2, "n_iterations": n_iterations, "agop_images": 10, "n_folds": n_folds}
     seconds = 0.0
     for channels in (1, 5, 5):
-        seconds += channels * 40 * 40 / 2
+        seconds += (1 + n_iterations) * (7 + 50) * 40 + channels * 40 * 40 / 2
         seconds += n_iterations * channels * (10 * 40 * 40 / 2 + 100 * 2 * 40 * 10)
+        seconds += n_iterations * (1000 * 2 * 10 + 50 * 40)
     got = forecast([Clock(), Clock(), Clock()], DRAW, X, **settings)
     assert got.seconds == pytest.approx((1 + n_folds) * seconds, rel=1e-6)
     shallow = forecast([Clock()], None, X, **settings)

@@ -64,6 +64,38 @@ def test_it_goes_on_where_an_interrupt_stopped_it() -> None:
     same(model, DeepConvRFMClassifier(**settings).fit(X, Y))
 
 
+@pytest.mark.parametrize(
+    ("n_iterations", "calls", "rounds"),
+    [(3, 0, [2, 2]), (3, 1, [2, 2]), (3, 2, [2, 2]), (2, 2, [2, 2]), (3, 3, [4, 1]), (3, 5, [4, 3])],
+    ids=["at once", "in the first layer", "after it", "as many rounds", "more rounds", "before the last round"],
+)
+def test_an_interrupt_leaves_what_has_more_layers_and_of_as_many_more_rounds(
+    n_iterations: int, calls: int, rounds: list[int]
+) -> None:
+    settings: dict[str, Any] = {"depth": 2, "n_filters": 5, "keep": "last", "warm_start": True}
+    with interrupt_after(-1) as family:
+        model = DeepConvRFMClassifier(family, **settings, n_iterations=1).fit(X, Y)
+    before = list(model.staged_outputs(X_NEW))
+    with interrupt_after(calls), pytest.warns(UserWarning, match=f"interrupted: {sum(rounds)} of "):
+        model.set_params(n_iterations=n_iterations).fit(X, Y)
+    assert [len(layer.rounds) for layer in model.layers_] == rounds
+    assert len(model.history_) == sum(rounds)
+    for stage, earlier in zip(model.staged_outputs(X_NEW), before, strict=True):
+        assert np.isfinite(stage).all()
+        assert rounds != [2, 2] or np.array_equal(stage, earlier)
+    model.fit(X, Y)
+    same(model, DeepConvRFMClassifier(**settings | {"warm_start": False}, n_iterations=n_iterations).fit(X, Y))
+
+
+def test_an_interrupt_before_any_round_leaves_a_model_as_it_was() -> None:
+    with interrupt_after(-1) as family:
+        model = DeepConvRFMClassifier(family, **CHEAP[DeepConvRFMClassifier]).fit(X, Y)
+    before = model.decision_function(X_NEW)
+    with interrupt_after(0), pytest.raises(KeyboardInterrupt):
+        model.fit(X_NEW, Y[:7])
+    np.testing.assert_array_equal(model.decision_function(X_NEW), before)
+
+
 def test_without_it_a_second_fit_is_a_first_one() -> None:
     model = ConvRFMClassifier(KERNEL, n_iterations=1).fit(*pictures(10, 3))
     same(model.fit(X, Y), ConvRFMClassifier(KERNEL, n_iterations=1).fit(X, Y))

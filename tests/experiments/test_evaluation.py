@@ -27,10 +27,13 @@ def test_stages_have_the_accuracy_of_their_predictions_and_other_rounds_have_non
         for layer, of_layer in zip(model.layers_, evaluation.layers, strict=True)
         for round_, record in zip(layer.rounds, of_layer, strict=True)
     }
+    fixed = next(model.staged_predict(X[30:]))
     for stage, predicted in zip(stages(model), model.staged_predict(X[30:]), strict=True):
         assert records[stage].test_score == pytest.approx((predicted == Y[30:]).mean())
         low, high = records[stage].test_interval
         assert low <= records[stage].test_score <= high
+        pairs = list(zip(predicted == Y[30:], fixed == Y[30:], strict=True))
+        assert records[stage].test_changes == (pairs.count((True, False)), pairs.count((False, True)))
     assert {r for r, record in records.items() if record.test_score is not None} == set(stages(model))
 
 

@@ -5,9 +5,13 @@ from convrfm.report.headline import choice, choice_of_layers, headline, headline
 
 
 def a_round(
-    iteration: int, loo: float, test: float | None = None, interval: tuple[float, float] | None = None
+    iteration: int,
+    loo: float,
+    test: float | None = None,
+    interval: tuple[float, float] | None = None,
+    changes: tuple[int, int] | None = None,
 ) -> RoundRecord:
-    return RoundRecord(iteration, 1e-3, 1.0, loo, 0.1, test, interval, 1.0)
+    return RoundRecord(iteration, 1e-3, 1.0, loo, 0.1, test, interval, 1.0, changes)
 
 
 def test_a_rise_is_told_with_its_interval() -> None:
@@ -18,9 +22,29 @@ def test_a_rise_is_told_with_its_interval() -> None:
     )
 
 
-def test_a_rise_within_the_interval_may_be_chance() -> None:
-    rounds = [a_round(0, 0.8, 0.812), a_round(1, 0.9, 0.82, (0.79, 0.85))]
-    assert "may be chance" in headline(rounds, 1, "classification", 100)
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            (5, 1),
+            "5 right where the fixed kernel is wrong, and 1 the other way round; between equally good models so large a "
+            "difference has probability 0.22 (McNemar's exact test): it may be chance.",
+        ),
+        (
+            (0, 6),
+            "0 right where the fixed kernel is wrong, and 6 the other way round; between equally good models so large a "
+            "difference has probability 0.031 (McNemar's exact test).",
+        ),
+        ((4, 4), "4 right where the fixed kernel is wrong, and 4 the other way round."),
+    ],
+    ids=["may be chance", "hardly chance", "no difference"],
+)
+def test_the_fixed_kernel_is_compared_on_the_same_test_images(changes: tuple[int, int], words: str) -> None:
+    gained, lost = changes
+    rounds = [a_round(0, 0.8, 0.8, None, (0, 0)), a_round(1, 0.9, 0.8 + (gained - lost) / 100, (0.7, 0.9), changes)]
+    assert headline(rounds, 1, "classification", 100).endswith(f"Of the test images it gets {words}")
+    assert headline_of_layers(rounds, "classification", 100).endswith(f"Of the test images it gets {words}")
+    assert "Of the test images" not in headline(rounds, 0, "classification", 100)
 
 
 @pytest.mark.parametrize(("after", "words"), [(0.79, "did not rise but fell from 81.2%"), (0.8121, "is what it was")])

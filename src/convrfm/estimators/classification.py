@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..datasets import check_labels
 from ..errors import InputError
-from .machine import Array, RecursiveFeatureMachine, Values, Weights
+from .machine import RecursiveFeatureMachine, Values, Weights
+from .prediction import Array
 from .saving import Tensors, labels_from_json, labels_to_json
 from .targets import encode_labels, one_hot
 
@@ -35,7 +36,8 @@ class Classifier(ClassifierMixin, RecursiveFeatureMachine):
         """Probabilities of the classes, `(n, k)`: softmax(outputs / temperature_).
 
         The temperature makes held-out training labels likeliest: by leave-one-out, or by cross-validation where `cv` is
-        given. Leave-one-out is optimistic after round 0, because M has seen every label; `cv` is not.
+        given. Leave-one-out is optimistic after round 0, because M has seen every label; `cv` is not. Where every class has
+        one image, no held-out label can be right, and all classes are all but equally probable.
         """
         return self._like(torch.softmax(self._kept_outputs(x) / self.temperature_, 1), x)
 

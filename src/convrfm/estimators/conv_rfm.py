@@ -9,7 +9,8 @@ from torch import Tensor
 from ..kernels import NTK, vanilla
 from .classification import Classifier
 from .layers import FilterDraw
-from .machine import Array, RecursiveFeatureMachine
+from .machine import RecursiveFeatureMachine
+from .prediction import Array
 from .problem import PatchKernel
 from .regression import Regressor
 from .rounds import Round

@@ -12,7 +12,8 @@ from ..kernels import vanilla_ntk
 from ..maths.random_filters import Activation
 from .classification import Classifier
 from .layers import FilterDraw
-from .machine import Array, RecursiveFeatureMachine
+from .machine import RecursiveFeatureMachine
+from .prediction import Array
 from .problem import PatchKernel
 from .regression import Regressor
 from .rounds import Round

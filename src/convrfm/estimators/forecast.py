@@ -1,18 +1,24 @@
 """How long a fit will take and how much memory, before it starts."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy.optimize import nnls
 from torch import Tensor
 
 from .layers import FilterDraw
-from .problem import Images, Metric, PatchKernel
+from .problem import Images, Metric, PatchKernel, Problem
 
-SMALLEST_SAMPLE, LARGEST_SAMPLE = 16, 512  # images
+LONG_FIT_SECONDS = 30.0
+WORTH_A_FORECAST = 5e8  # pairs of images, times their pixels, in all rounds
+SMALLEST_LEFT, SMALLEST_RIGHT, LARGEST_SAMPLE = 8, 32, 512  # images; compiled code takes them side by side
 LONG_ENOUGH = 0.1  # seconds
-REPEATS = 3
+REPEATS = 2
 EIGENDECOMPOSITION = 3e-10  # seconds, times n^3
 
 
@@ -31,6 +37,46 @@ class Forecast:
         return f"about {duration} and {memory}"
 
 
+def announce(
+    candidates: Sequence[Sequence[PatchKernel]],
+    draw: FilterDraw | None,
+    problem: Problem,
+    *,
+    n_iterations: int,
+    n_folds: int,
+    verbose: bool,
+) -> None:
+    """Say how long a long fit will take, before it starts; any fit where `verbose`.
+
+    Args:
+        candidates: the kernels of every layer, once for each candidate.
+        draw: how filters between layers are drawn; needed where there are several.
+        problem: that of the first layer.
+        n_iterations: updates of M in each layer.
+        n_folds: of cross-validation; 0 for none.
+        verbose: whether short fits are announced too.
+    """
+    n, rounds = len(problem.x), sum(map(len, candidates)) * (n_iterations + 1)
+    if not verbose and rounds * (1 + n_folds) * n**2 * problem.x[0, 0].numel() < WORTH_A_FORECAST:
+        return
+    forecasts = [
+        forecast(
+            kernels,
+            draw,
+            problem.x,
+            outputs=problem.y.shape[1],
+            n_iterations=n_iterations,
+            agop_images=n if problem.agop_indices is None else len(problem.agop_indices),
+            n_folds=n_folds,
+        )
+        for kernels in candidates
+    ]
+    expected = Forecast(sum(each.seconds for each in forecasts), max(each.bytes for each in forecasts))
+    if verbose or expected.seconds > LONG_FIT_SECONDS:
+        folds = f", each in {n_folds} folds as well," if n_folds else ""
+        print(f"fitting {rounds} rounds{folds} on {n} images: {expected} (estimated)", file=sys.stderr)
+
+
 def forecast(
     kernels: Sequence[PatchKernel],
     draw: FilterDraw | None,
@@ -43,8 +89,9 @@ def forecast(
 ) -> Forecast:
     """Measure some pairs of images in every layer and extrapolate.
 
-    Kernels grow as n^2 / 2, AGOPs as n times the images at which gradients are taken, the eigendecomposition as n^3; all
-    of them once more for every fold. Memory is four matrices of n^2 numbers in double precision, and the images of two
+    Kernels take n^2 / 2 pairs, AGOPs n times the images at which gradients are taken. What each image costs beside its pairs
+    is told apart: with many outputs or channels it is most of a small sample. The eigendecomposition grows as n^3; all of
+    them count once more for every fold. Memory is four matrices of n^2 numbers in double precision, and the images of two
     layers while one is drawn.
 
     Args:
@@ -63,11 +110,11 @@ def forecast(
         seconds += _round_seconds(kernel, few, n, None)
         if n_iterations:
             coef = few.new_ones(len(few), outputs)
-            gradients = _seconds_a_pair(
-                lambda x: kernel.agop(x, x, coef[: len(x)], feature_matrix=metric),  # noqa: B023 (called at once)
+            gradients = _measured_cost(
+                lambda x, z: kernel.agop(x, z, coef[: len(z)], feature_matrix=metric),  # noqa: B023 (called at once)
                 few,
             )
-            seconds += n_iterations * (gradients * n * agop_images + _round_seconds(kernel, few, n, metric))
+            seconds += n_iterations * (gradients.seconds(agop_images, n) + _round_seconds(kernel, few, n, metric))
         if number + 1 < len(kernels):
             assert draw is not None
             few = draw.features(number, metric, kernel.window, few, None)(few)
@@ -76,23 +123,36 @@ def forecast(
 
 
 def _round_seconds(kernel: PatchKernel, few: Images, n: int, metric: Metric) -> float:
-    """A kernel matrix and its eigendecomposition."""
-    pair = _seconds_a_pair(lambda x: kernel(x, x.clone(), feature_matrix=metric), few)
-    return pair * n * n / 2 + EIGENDECOMPOSITION * n**3
+    """A kernel matrix, of which one half mirrors the other, and its eigendecomposition."""
+    cost = _measured_cost(lambda x, z: kernel(x, z, feature_matrix=metric), few)
+    return (cost.left + cost.right) * n + cost.pair * n**2 / 2 + EIGENDECOMPOSITION * n**3
 
 
-def _seconds_a_pair(compute: Callable[[Tensor], Tensor], x: Images) -> float:
-    """From the first number of images that takes long enough to be measured; a first call may compile."""
-    size = min(SMALLEST_SAMPLE, len(x))
-    compute(x[:size])
-    while True:
-        seconds = min(_seconds(lambda: compute(x[:size]).cpu()) for _ in range(REPEATS))  # noqa: B023 (called at once)
-        if seconds > LONG_ENOUGH or size == len(x):
-            return seconds / size**2
-        size = min(2 * size, len(x))
+class _Cost(NamedTuple):
+    """Seconds for each image on the left, for each on the right, and for each pair of them."""
+
+    left: float
+    right: float
+    pair: float
+
+    def seconds(self, n_left: int, n_right: int) -> float:
+        return self.left * n_left + self.right * n_right + self.pair * n_left * n_right
 
 
-def _seconds(compute: Callable[[], Tensor]) -> float:
-    start = time.perf_counter()
-    compute()
-    return time.perf_counter() - start
+def _measured_cost(compute: Callable[[Tensor, Tensor], Tensor], x: Images) -> _Cost:
+    """From the first numbers of images that take long enough; a first call may compile."""
+
+    def seconds(n_left: int, n_right: int) -> float:
+        start = time.perf_counter()
+        compute(x[:n_left], x[:n_right]).cpu()
+        return time.perf_counter() - start
+
+    n = len(x)
+    left, right = min(SMALLEST_LEFT, n), min(SMALLEST_RIGHT, n)
+    seconds(left, right)
+    while right < n and seconds(left, right) < LONG_ENOUGH:
+        left, right = 2 * left, min(2 * right, n)
+    shapes = [(left, right), (left // 2, right), (left, right // 2)]
+    measured = np.array([min(seconds(*shape) for _ in range(REPEATS)) for shape in shapes])
+    counts = np.array([(n_left, n_right, n_left * n_right) for n_left, n_right in shapes], dtype=float)
+    return _Cost(*nnls(counts, measured)[0])

@@ -75,6 +75,15 @@ class Problem:
         """d = c q q."""
         return self.x.shape[1] * self.kernel.window.size**2
 
+    @property
+    def contradicting(self) -> Int[Tensor, " m"]:
+        """The images that equal one with other targets."""
+        number = self.x.flatten(1).unique(dim=0, return_inverse=True)[1]
+        of_one = torch.empty_like(self.y)
+        of_one[number] = self.y  # of one image among its equals
+        differing = number[(self.y != of_one[number]).any(1)]
+        return torch.isin(number, differing).nonzero()[:, 0]
+
     def without(self, held_out: Int[Tensor, " s"]) -> "Problem":
         """The same problem without some images, which become its selection."""
         remain = torch.ones(len(self.x), dtype=torch.bool, device=self.x.device)

@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from ..errors import InputError
 from .conv_rfm import ConvRFMClassifier
-from .machine import Array, RecursiveFeatureMachine
+from .machine import RecursiveFeatureMachine
+from .prediction import Array
 from .settings import check_choice, check_count
 
 NUMBERS_AT_ONCE = 2**24  # of feature maps that are alive together

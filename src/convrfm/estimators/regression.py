@@ -10,9 +10,12 @@ from sklearn.metrics import r2_score
 from torch import Tensor
 
 from ..solvers.exact import GaussianPosterior
-from .machine import Array, RecursiveFeatureMachine, Values
+from .machine import RecursiveFeatureMachine, Values
+from .prediction import Array
 from .saving import Tensors
 from .targets import check_targets
+
+ROW_COPIES = 9  # of a float32 row of the kernel matrix: itself, and as doubles converted, scaled, solved and squared
 
 
 @dataclass(eq=False, repr=False)
@@ -55,7 +58,7 @@ class Regressor(RegressorMixin, RecursiveFeatureMachine):
         if self._posterior is None:
             self._posterior = GaussianPosterior(kernel(trained, feature_matrix=kept.metric), kept.ridge, self._weights)
         variances = []
-        for part in self._parts(images, number):
+        for part in self._parts(images, number, ROW_COPIES * len(trained)):
             meeting = kernel(part, trained, feature_matrix=kept.metric)
             variances.append(self._posterior.variance(meeting, kernel.diagonal(part, feature_matrix=kept.metric)))
         return torch.cat(variances)

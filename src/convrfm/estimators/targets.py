@@ -50,18 +50,12 @@ def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The sorted classes, and the number of every label's class.
 
     Raises:
-        InputError: if there is one class, or no class has two images.
+        InputError: if there is only one class.
     """
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise InputError(
             f"a classifier needs images of at least two classes; got one class: all labels are {classes[0]}."
-        )
-    if len(y) <= len(classes):
-        raise InputError(
-            f"a classifier needs more images than classes; got {len(y)} images of {len(classes)} classes. If the "
-            f"targets are "
-            "numbers to be predicted, use ConvRFMRegressor."
         )
     return classes, codes
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from scipy.special import softmax
 
 from ..estimators import DeepConvRFMClassifier
@@ -36,10 +36,11 @@ def evaluate(model: Classifier, x_test: Float[np.ndarray, "n c h w"], y_test: Sh
     """Score every stage of a model: one kernel between test and training images for each."""
     outputs = dict(zip(stages(model), model.staged_outputs(x_test), strict=True))
     labels = {round_: model.classes_[of_round.argmax(1)] for round_, of_round in outputs.items()}
-    hits = {round_: int((predicted == y_test).sum()) for round_, predicted in labels.items()}
+    hits = {round_: predicted == y_test for round_, predicted in labels.items()}
+    fixed = hits[model.layers_[0].rounds[0]]
     kept = model.layers_[-1].kept
     return Evaluation(
-        layers=[[_record(round_, hits.get(round_), len(y_test)) for round_ in layer.rounds] for layer in model.layers_],
+        layers=[[_record(round_, hits.get(round_), fixed) for round_ in layer.rounds] for layer in model.layers_],
         outputs=outputs[kept],
         probabilities=softmax(outputs[kept] / model.temperature_, axis=1),
         predicted=labels[kept],
@@ -64,7 +65,8 @@ def as_metrics(model: Classifier, evaluation: Evaluation) -> list[dict[str, Any]
     ]
 
 
-def _record(round_: Round, hits: int | None, n: int) -> RoundRecord:
+def _record(round_: Round, hits: Bool[np.ndarray, " n"] | None, of_fixed: Bool[np.ndarray, " n"]) -> RoundRecord:
+    """A round, which test images it gets right where it is a stage, and which of them the fixed kernel gets right."""
     assert round_.train.accuracy is not None
     assert round_.judged.accuracy is not None
     return RoundRecord(
@@ -73,7 +75,8 @@ def _record(round_: Round, hits: int | None, n: int) -> RoundRecord:
         train_score=round_.train.accuracy,
         held_out_score=round_.judged.accuracy,
         held_out_error=round_.judged.error,
-        test_score=None if hits is None else hits / n,
-        test_interval=None if hits is None else wilson_interval(hits, n),
+        test_score=None if hits is None else float(hits.mean()),
+        test_interval=None if hits is None else wilson_interval(int(hits.sum()), len(hits)),
         seconds=round_.seconds,
+        test_changes=None if hits is None else (int((hits & ~of_fixed).sum()), int((of_fixed & ~hits).sum())),
     )

@@ -24,6 +24,7 @@ class RoundRecord:
         test_score: Score on test images, if it was taken.
         test_interval: Lower and upper end of its 95% interval.
         seconds: Wall time of the round.
+        test_changes: How many test images it gets right and the fixed kernel wrong, and how many the other way round.
     """
 
     iteration: int
@@ -34,6 +35,7 @@ class RoundRecord:
     test_score: float | None
     test_interval: tuple[float, float] | None
     seconds: float
+    test_changes: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Sequence
 
+from ..maths.mcnemar import mcnemar_test
 from .fit_record import Judge, RoundRecord, Task
 
 ABSENT = "—"
+UNLIKELY = 0.05  # a larger p-value is said to be chance, perhaps
 
 
 def measure_name(task: Task) -> str:
@@ -84,9 +86,19 @@ def _result(fixed: RoundRecord, kept: RoundRecord, cause: str | None, task: Task
     precision = f"95% interval {interval_text(interval, task)}; n = {n_test}" if interval else f"n = {n_test}"
     measure = f"test {measure_name(task)}"
     found = _change(cause, measure, fixed.test_score, kept.test_score, task, f" ({precision})")
-    if cause is not None and interval and interval[0] <= fixed.test_score <= interval[1]:
-        return f"{found} The fixed kernel lies inside that interval, so the difference may be chance."
-    return found
+    return found if cause is None or kept.test_changes is None else f"{found} {_by_chance(*kept.test_changes)}"
+
+
+def _by_chance(gained: int, lost: int) -> str:
+    """How the fixed kernel compares on the same test images."""
+    changes = (
+        f"Of the test images it gets {gained} right where the fixed kernel is wrong, and {lost} the other way round"
+    )
+    if gained == lost:
+        return f"{changes}."
+    p = mcnemar_test(gained, lost)
+    test = f"between equally good models so large a difference has probability {p:.2g} (McNemar's exact test)"
+    return f"{changes}; {test}: it may be chance." if p >= UNLIKELY else f"{changes}; {test}."
 
 
 def _change(cause: str | None, measure: str, fixed: float, kept: float, task: Task, precision: str) -> str:

@@ -51,7 +51,7 @@ class LaneEmbedding(Embedding):
     """
 
     recursion: Recursion
-    factor: Float[Tensor, "rank d"] | None
+    factor: Float[Tensor, "rank d"] | None  # patches have as many entries where its rank is low, and d where it is not
     from_pixels: bool
     own: Float[Tensor, "n rows cols"] | None
 
