@@ -82,9 +82,10 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
     """Deep ConvRFM: layer by layer, ConvRFM, then random features drawn from the metric that it learned.
 
     Layer l is ConvRFM with the kernel `kernel_family(depth - l + 1)` on the images as they arrive there. Its kept metric M
-    gives `n_filters` filters, M^(1/2) times standard normal vectors; activation(filters * x) are the images of the next
-    layer (Algorithm 2 of the paper, where the kernel loses a layer whenever the features gain one). The last layer's
-    regression predicts. Every layer's round is chosen greedily by leave-one-out, as in `ConvRFMClassifier`.
+    gives `n_filters` filters, M^(1/2) times standard normal vectors; activation(filters * x), centered, are the images of
+    the next layer (Algorithm 2 of the paper, where the kernel loses a layer whenever the features gain one; the paper does
+    not center them). The last layer's regression predicts. Every layer's round is chosen greedily by leave-one-out, as in
+    `ConvRFMClassifier`.
 
     Cost: that of `depth` ConvRFMs; from the second layer on a patch has d = n_filters q^2 entries, and the first layer's
     products (d numbers for each position and pair) dominate. Memory: the transformed images of one layer,
@@ -95,8 +96,8 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
         depth: how many layers; or several: the best is kept.
         n_filters: filters of each layer.
         activation: "relu", or None.
-        center_features: whether each channel of the features is centered by its mean over training images and positions.
-            ReLU features all lean to one side, which makes their patches resemble each other; the paper does not center.
+        center_features: whether the mean of every channel over training images and positions is subtracted. Outputs of a
+            ReLU lean to one side, so that all of their patches resemble each other.
         random_state: seed of the filters, layer by layer, and of the draw of `agop_samples`.
 
     The other parameters are those of `ConvRFMClassifier`, for every layer.
