@@ -154,6 +154,32 @@ def test_reading_and_writing_changes_nothing(family: Any, kind: Any, tmp_path: P
     np.testing.assert_array_equal(convrfm.load(tmp_path / "again").predict(X_NEW), model.predict(X_NEW))
 
 
+def test_a_file_keeps_the_rounds_that_were_kept_whatever_parameters_say_by_then(tmp_path: Path) -> None:
+    model = deep(keep="last").fit(X, Y)
+    model.set_params(keep="best").save(tmp_path / "model")
+    again = convrfm.load(tmp_path / "model")
+    assert [layer.keep for layer in again.layers_] == ["last", "last"]
+    np.testing.assert_array_equal(again.decision_function(X_NEW), model.decision_function(X_NEW))
+
+
+def test_a_network_made_from_a_model_shares_no_memory_with_it() -> None:
+    model = deep().fit(X, Y)
+    before = model.decision_function(X_NEW)
+    network = model.to_torch(4)
+    for values in network.state_dict().values():
+        values.zero_()
+    np.testing.assert_array_equal(model.decision_function(X_NEW), before)
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_the_public_filters_and_means_make_the_next_layers_images(center: bool) -> None:
+    model = deep(center_features=center).fit(X, Y)
+    (filters,), (mean,) = model.filters_, model.feature_means_
+    expected = layer_images(X_NEW, filters, "relu") - (mean[:, None, None] if center else 0)
+    assert (mean is None) == (not center)
+    np.testing.assert_allclose(model.layers_[0].features(torch.tensor(X_NEW)).numpy(), expected, atol=1e-9)
+
+
 def test_torch_in_torch_out() -> None:
     model, arrays = deep().fit(torch.tensor(X), torch.tensor(Y)), deep().fit(X, Y)
     for values in (*model.feature_matrices_, *model.filters_, model.dual_coef_):

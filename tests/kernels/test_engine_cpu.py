@@ -10,6 +10,7 @@ from torch import Tensor
 
 from convrfm import kernels
 from convrfm.errors import InputError
+from convrfm.kernels.engines import cpu, lane_embedding
 from convrfm.kernels.engines.choice import choose_engine
 from convrfm.kernels.infinite import InfiniteWidthKernel
 
@@ -212,6 +213,24 @@ def test_results_do_not_depend_on_tiles_or_threads(budget: int, threads: int) ->
         torch.testing.assert_close(bounded.agop(x, z, coef), A, rtol=1e-5, atol=1e-6)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("budget", [1 << 18, 1 << 21, 1 << 29])
+@with_and_without_metric
+def test_many_channels_agree_in_parts_of_any_size(
+    stride: int, budget: int, has_metric: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_embedding, "CACHE_BYTES", 1)
+    monkeypatch.setattr(cpu, "CHUNK_BYTES", 1)
+    arch = Architecture(Conv(3, stride=stride, padding="same"), ReLU(), Conv(3), ReLU(), Flatten())
+    fast, slow = both(kernels.NTK(arch, memory_budget=budget))
+    shape = (20, 7, 6)
+    x, z, coef = images(3, 1, shape=shape), images(35, 2, shape=shape), coefficients(35, 2)
+    M = metric(fast, channels=20) if has_metric else None
+    assert_agree(fast(z, feature_matrix=M), slow(z, feature_matrix=M))
+    assert_agree(fast(x, z, feature_matrix=M), slow(x, z, feature_matrix=M))
+    assert_agree(fast.agop(x, z, coef, feature_matrix=M), slow.agop(x, z, coef, feature_matrix=M))
 
 
 @pytest.mark.parametrize("name", ["pool-NTK", "pool-everything-NTK"])

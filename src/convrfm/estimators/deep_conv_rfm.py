@@ -74,7 +74,9 @@ class DeepConvRFM(RecursiveFeatureMachine):
         self.kernels_ = [layer.kernel for layer in self.layers_]
         self.best_iterations_ = [layer.kept.iteration for layer in self.layers_]
         self.feature_matrices_ = [as_given(layer.kept.feature_matrix) for layer in self.layers_]
-        self.filters_ = [as_given(layer.features.filters) for layer in self.layers_ if layer.features is not None]
+        drawn = [layer.features for layer in self.layers_ if layer.features is not None]
+        self.filters_ = [as_given(features.filters) for features in drawn]
+        self.feature_means_ = [None if features.mean is None else as_given(features.mean) for features in drawn]
 
 
 @dataclass(eq=False, repr=False)
@@ -105,6 +107,7 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
     Attributes:
         feature_matrices_: M of every layer, `(d, d)` each.
         filters_: `(n_filters, d)` between layers, with patches flattened as `Conv2d.weight.reshape(k, -1)`.
+        feature_means_: `(n_filters,)` between layers, what is subtracted after the activation; None where nothing is.
         best_iterations_: the kept round of every layer.
         kernels_: the kernel of every layer.
         layers_: every layer with all of its rounds.

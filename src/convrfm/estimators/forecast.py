@@ -91,8 +91,8 @@ def forecast(
 
     Kernels take n^2 / 2 pairs, AGOPs n times the images at which gradients are taken. What each image costs beside its pairs
     is told apart: with many outputs or channels it is most of a small sample. The eigendecomposition grows as n^3; all of
-    them count once more for every fold. Memory is four matrices of n^2 numbers in double precision, and the images of two
-    layers while one is drawn.
+    them count once more for every fold. Memory is K and its decomposition, six matrices of n^2 numbers in double precision,
+    and the images of two layers while one is drawn.
 
     Args:
         kernels: one for each layer.

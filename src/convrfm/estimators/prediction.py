@@ -157,7 +157,7 @@ class Predictor(BaseEstimator):
             raise ValueError("a tensor holds NaN or infinity")
         # Copied: where in memory a file's bytes lie would decide the last bit of products.
         tensors = {name: self._to_device(tensor, copy=True) for name, tensor in tensors.items()}
-        layers = layers_from_file(learned["layers"], tensors, outputs, self.keep)
+        layers = layers_from_file(learned["layers"], tensors, outputs)
         self.history_, self._grouped = learned["history"], bool(learned["grouped"])
         x, targets, weights = tensors["x_fit"], tensors["targets"], tensors.get("weights")
         if targets.shape != layers[-1].kept.dual_coef.shape or not (weights is None or weights.shape == x.shape[:1]):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ def layers_to_file(layers: Sequence[Layer]) -> tuple[list[dict[str, Any]], Tenso
     entries, tensors = [], {}
     for number, layer in enumerate(layers):
         records = [record_of(round_) for round_ in layer.rounds]
-        entry: dict[str, Any] = {"kernel": describe(layer.kernel), "rounds": records}
+        entry: dict[str, Any] = {"kernel": describe(layer.kernel), "keep": layer.keep, "rounds": records}
         for round_ in layer.rounds:
             for name in ROUND_TENSORS:
                 tensors[f"{name}.{number}.{round_.iteration}"] = getattr(round_, name)
@@ -99,16 +99,13 @@ def layers_to_file(layers: Sequence[Layer]) -> tuple[list[dict[str, Any]], Tenso
     return entries, tensors
 
 
-def layers_from_file(
-    entries: Sequence[dict[str, Any]], tensors: Tensors, outputs: int | None, keep: Keep
-) -> list[Layer]:
+def layers_from_file(entries: Sequence[dict[str, Any]], tensors: Tensors, outputs: int | None) -> list[Layer]:
     """The layers that `layers_to_file` wrote.
 
     Args:
         entries: the JSON part.
         tensors: the tensors, with the training images `x_fit`.
         outputs: how many outputs there must be; None for any number.
-        keep: which round of each layer is kept.
 
     Raises:
         ValueError: if shapes do not fit together.
@@ -119,7 +116,9 @@ def layers_from_file(
     for number, entry in enumerate(entries):
         kernel = from_description(entry["kernel"])
         d = channels * kernel.window.size**2
-        layer = Layer(kernel, keep)
+        if entry["keep"] not in get_args(Keep):
+            raise ValueError(f"which round layer {number} keeps is unknown: {entry['keep']!r}")
+        layer = Layer(kernel, entry["keep"])
         for record in entry["rounds"]:
             metric, coef, amplitude = (tensors[f"{name}.{number}.{record['iteration']}"] for name in ROUND_TENSORS)
             agop_coef = tensors.get(f"agop_coef.{number}.{record['iteration']}", coef)

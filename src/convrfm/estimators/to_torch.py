@@ -53,7 +53,7 @@ class Centering(nn.Module):
 
     def __init__(self, mean: Float[Tensor, " k"]) -> None:
         super().__init__()
-        self.register_buffer("mean", mean)
+        self.register_buffer("mean", mean.clone())
 
     def forward(self, images: Float[Tensor, "n k rows cols"]) -> Float[Tensor, "n k rows cols"]:
         """The images less the mean."""

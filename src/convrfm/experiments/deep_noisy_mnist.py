@@ -87,7 +87,7 @@ def main() -> None:
         "n_iterations": given.iterations,
         "center_features": not given.uncentered,
     }
-    run = {"data": given.data, "n": given.n, **settings, **versions()}
+    run = {"data": given.data, "n": given.n, **settings, "rank_tolerance": RANK_TOLERANCE, **versions()}
     folder = RunFolder(given.out, run, overwrite=False)
     found: dict[float, list[list[float]]] = {sigma: [] for sigma in given.sigma}
     for seed in range(given.seeds):

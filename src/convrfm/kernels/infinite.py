@@ -1,7 +1,7 @@
 """NNGP and NTK: the two kernels of an infinitely wide convolutional network, with a metric M on its first patches."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -200,7 +200,10 @@ def vanilla_ntk(depth: int) -> NTK:
 
 
 class _EmbeddedBlocks:
-    """Images embedded block by block: kept while they fit half the budget, otherwise embedded when asked for."""
+    """Images embedded block by block: kept while they fit half the budget, otherwise embedded when asked for.
+
+    What costs the most and takes the least, each image's variances, is kept first; then what a side of a pair is read from.
+    """
 
     def __init__(
         self,
@@ -218,15 +221,17 @@ class _EmbeddedBlocks:
         first = grids[0][0] * grids[0][1]
         d = patch_entries(recursion, x) if with_patches or factor is not None else 1
         unfolded = d * first if with_patches else 0
-        kept = 4 * sum(rows * cols for rows, cols in grids) + (3 if with_patches else 2) * x[0].numel()
+        kept = 4 * sum(rows * cols for rows, cols in grids)
+        side = (3 if with_patches else 2) * x[0].numel()
         if embeds := engine.embeds_patches(recursion, factor):
             kept += unfolded + (0 if factor is None else len(factor) * first)  # L x[u], as each side of a pair reads it
-        entries = kept + d * first * (2 + 3 * outputs)
+        entries = kept + side + d * first * (2 + 3 * outputs)
         entries += engine.own_entries(recursion, (x.shape[2], x.shape[3]), outputs)
         half = kernel._budget // 2 // x.element_size()
         self.blocks = blocks(len(x), min(LARGEST_GRADIENT if outputs else LARGEST_BLOCK, half // entries))
         self._kept: dict[int, Embedding] | None = {} if kept * len(x) <= half else None
-        fits = embeds or (kept + unfolded) * len(x) <= half
+        self._keeps_sides = (kept + side) * len(x) <= half
+        fits = embeds or (kept + side + unfolded) * len(x) <= half
         self._patches: Patches = ("kept" if fits else "on demand") if with_patches else "unused"
 
     def embed(self, rows: slice) -> Embedding:
@@ -238,7 +243,8 @@ class _EmbeddedBlocks:
             return self._embedded(rows, self._patches)
         if rows.start not in self._kept:
             self._kept[rows.start] = self._embedded(rows, self._patches)
-        return self._kept[rows.start]
+        kept = self._kept[rows.start]
+        return kept if self._keeps_sides else replace(kept)  # sides are made when first read, and go with the copy
 
     def _embedded(self, rows: slice, patches: Patches) -> Embedding:
         return self._engine.embed(self._kernel.recursion, self._x[rows], self._factor, patches=patches)

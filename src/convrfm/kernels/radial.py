@@ -25,6 +25,7 @@ PatchesFirst = Float[Tensor, "positions n r"]
 Squares = Float[Tensor, "positions n m"]
 ARRAYS = 4  # temporaries of a tile's size that are alive at once
 UNFOLDED = 2  # copies of a patch, likewise
+MIRRORED_AT_ONCE = 256  # rows
 
 
 @dataclass(frozen=True)
@@ -80,16 +81,14 @@ class RadialKernel(PatchKernel):
         for rows, across in parts:
             left = self._patches(x[rows], factor)
             for cols in across:
-                tile = self._value(squared_distances(left, self._patches(others[cols], factor))).mean(0)
-                if z is None:
-                    out[cols, rows] = tile.T
-                out[rows, cols] = tile
+                squares = squared_distances(left, self._patches(others[cols], factor))
+                out[rows, cols] = self._value(squares).mean(0)
                 done += 1
                 if progress:
                     progress(done, total)
         if z is None:
-            out = out.triu(1) + out.triu(1).T
             out.diagonal().fill_(1)
+            mirror_upper_half(out)
         return out
 
     @accepts_numpy
@@ -185,6 +184,14 @@ class Gaussian(RadialKernel):
 
     def _slope(self, squares: Squares) -> Squares:
         return self._value(squares).div_(self.bandwidth**2)
+
+
+def mirror_upper_half(matrix: Float[Tensor, "n n"]) -> None:
+    """Make a matrix symmetric in place, some rows at a time."""
+    for rows in blocks(len(matrix), MIRRORED_AT_ONCE):
+        square = matrix[rows, rows]
+        matrix[rows, rows] = square.triu() + square.triu(1).T
+        matrix[rows.stop :, rows] = matrix[rows, rows.stop :].T
 
 
 def squared_distances(f: PatchesFirst, g: Float[Tensor, "positions m r"]) -> Squares:

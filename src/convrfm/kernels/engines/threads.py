@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from threading import Event
 from typing import Any
 
 import torch
@@ -15,19 +16,23 @@ def share(work: Callable[[Iterator[Any]], None], items: Sequence[Any], most: int
     """Share items between as many threads as torch uses, at most `most`; compiled code holds no interpreter lock."""
     threads = min(torch.get_num_threads(), len(items), most)
     queue: SimpleQueue[Any] = SimpleQueue()
-    for item in [*items, *[None] * threads]:
+    for item in items:
         queue.put(item)
+    stopped = Event()
+
+    def left() -> Iterator[Any]:
+        with suppress(Empty):
+            while not stopped.is_set():
+                yield queue.get_nowait()
+
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for done in [pool.submit(work, iter(queue.get, None)) for _ in range(threads)]:
-                done.result()
-        except BaseException:  # an interrupt too: what is begun is finished, and no more is begun
-            with suppress(Empty):
-                while True:
-                    queue.get_nowait()
-            for _ in range(threads):
-                queue.put(None)
-            raise
+            workers = [pool.submit(work, left()) for _ in range(threads)]
+            wait(workers, return_when=FIRST_EXCEPTION)
+        finally:  # after a failure or an interrupt, what is begun is finished, and no more is begun
+            stopped.set()
+        for worker in workers:
+            worker.result()
 
 
 def arrays(side: Iterable[Tensor]) -> list[Any]:
