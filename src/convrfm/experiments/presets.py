@@ -126,7 +126,6 @@ DIFFERENCES = {
     "keep": "round kept",
     "choose_on": "ridge and round chosen on",
     "activation": "deep: after the random filters",
-    "center_features": "deep: features centered",
 }
 WORDS = {
     "agop_samples": {"None": "all training images", "slice(0, 20, None)": "the first 20"},
