@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .cases import LARGEST
+from .cases import MANY
 from .environments import CNN_GP, ROOT
 from .tiled import TILE
 
@@ -102,7 +102,7 @@ def _growth(growth: dict[str, Any]) -> str:
     images, depth = growth["images"], growth["depth"]
     (square,), (slope, offset) = images["coefficients"], depth["coefficients"]
     counts = [int(n) for n in images["seconds"]]
-    pairs = LARGEST * (LARGEST + 1) / 2
+    pairs = MANY * (MANY + 1) / 2
     return (
         f"\nDepth 3, against seconds = a n^2: a = {square:.3g}; largest residual {_largest(images['residuals'])}.\n"
         "\n| n | seconds | ns per n^2 | residual |\n|---|---|---|---|\n"
@@ -110,7 +110,7 @@ def _growth(growth: dict[str, Any]) -> str:
             _row(n, f"{t:.3g}", f"{t / n**2 * 1e9:.0f}", f"{r:+.0%}")
             for n, t, r in zip(counts, images["seconds"].values(), images["residuals"], strict=True)
         )
-        + f"\nn = {LARGEST}, against seconds = a + b (positions of all layers): a = {offset:.3g}, b = {slope:.3g}, "
+        + f"\nn = {MANY}, against seconds = a + b (positions of all layers): a = {offset:.3g}, b = {slope:.3g}, "
         f"{slope / pairs * 1e9:.3g} ns per position and pair of images; largest residual {_largest(depth['residuals'])}.\n"
         "\n| depth | positions of all layers | seconds | residual |\n|---|---|---|---|\n"
         + "".join(

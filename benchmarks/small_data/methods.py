@@ -112,7 +112,7 @@ def accuracy(outputs: Float[np.ndarray, "m k"], images: Images) -> float:
 def one_image_a_class(train: Images) -> bool:
     """Left out, an image leaves none of its class: no ridge has a leave-one-out accuracy above zero.
 
-    The classifiers refuse such images; the regressors choose the ridge by the squared error instead.
+    The regressors of one-hot labels serve there, which choose the ridge by the squared error.
     """
     return len(train.y) == len(np.unique(train.y))
 

@@ -41,8 +41,8 @@ images in a class: until the training loss is 0.01 |
 has images; C = 1 with one image a class |
 | random forest | on pixels; 300 trees |
 
-With one image a class leave-one-out accuracy is zero for every ridge, and the classifiers refuse; there the kernel machines
-are the regressors of one-hot labels, which choose ridge and round by squared error.
+With one image a class leave-one-out accuracy is zero for every ridge; there the kernel machines are the regressors of
+one-hot labels, which choose ridge and round by squared error.
 
 ## Test accuracy, %
 
