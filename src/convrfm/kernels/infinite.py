@@ -14,6 +14,7 @@ from .architecture import Architecture, vanilla
 from .arrays import accepts_numpy
 from .engines.choice import choose_engine
 from .engines.protocol import Engine, Gradient, Patches
+from .layers import AvgPool, Conv
 from .patch_kernel import PatchKernel, Progress, check_numerics
 from .recursion import Embedding, Recursion, patch_entries
 from .tiling import blocks
@@ -221,7 +222,8 @@ class _EmbeddedBlocks:
         first = grids[0][0] * grids[0][1]
         d = patch_entries(recursion, x) if with_patches or factor is not None else 1
         unfolded = d * first if with_patches else 0
-        kept = 4 * sum(rows * cols for rows, cols in grids)
+        hidden = zip(recursion.architecture.hidden, grids, strict=False)  # the grid in front of each
+        kept = 5 * sum(rows * cols for layer, (rows, cols) in hidden if not isinstance(layer, Conv | AvgPool))
         side = (3 if with_patches else 2) * x[0].numel()
         if embeds := engine.embeds_patches(recursion, factor):
             kept += unfolded + (0 if factor is None else len(factor) * first)  # L x[u], as each side of a pair reads it
