@@ -68,6 +68,4 @@ MANY = 2000  # growth is measured around this many images
 GROWTH_IN_IMAGES: Entries = {
     str(n): Case("metric", n, SMALL, 3, ()).settings(OURS) for n in (MANY // 2, MANY, 2 * MANY)
 }
-GROWTH_IN_DEPTH: Entries = {
-    str(depth): Case("metric", MANY, SMALL, depth, ()).settings(OURS) for depth in (1, 2, 3, 5)
-}
+GROWTH_IN_DEPTH: Entries = {str(depth): Case("metric", MANY, SMALL, depth, ()).settings(OURS) for depth in (1, 2, 3, 5)}
