@@ -110,9 +110,9 @@ def layer_images(
     filters: np.ndarray,
     activation: str | None,
     margin: int = 0,
-    centered_on: np.ndarray | None = None,
+    centred_on: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Every filter on every patch of side 3, one at a time, less each channel's mean over `centered_on`."""
+    """Every filter on every patch of side 3, one at a time, less each channel's mean over `centred_on`."""
     wide = np.pad(images, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
     height, width = wide.shape[2] - 2, wide.shape[3] - 2
     out = np.zeros((len(images), len(filters), height, width))
@@ -120,9 +120,9 @@ def layer_images(
         for v in range(width):
             out[:, :, u, v] = wide[:, :, u : u + 3, v : v + 3].reshape(len(images), -1) @ filters.T
     out = np.maximum(out, 0) if activation == "relu" else out
-    if centered_on is None:
+    if centred_on is None:
         return out
-    return out - layer_images(centered_on, filters, activation, margin).mean((0, 2, 3))[:, None, None]
+    return out - layer_images(centred_on, filters, activation, margin).mean((0, 2, 3))[:, None, None]
 
 
 def drawn_filters(M: np.ndarray, seed: int, layer: int, depth: int, k: int, activation: str | None) -> np.ndarray:

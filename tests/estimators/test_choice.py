@@ -161,7 +161,7 @@ def test_deep_cross_validation_draws_every_folds_filters_from_its_own_metric() -
     for number, held_out in enumerate(folds):
         part = np.setdiff1d(np.arange(18), held_out)
         filters = drawn_filters(metrics[number][1], 0, 0, 2, 5, "relu")
-        features = layer_images(X, filters, "relu", centered_on=X[part])
+        features = layer_images(X, filters, "relu", centred_on=X[part])
         for ridge in RIDGES:
             alpha = coefficients(KERNEL(features[part]), targets[part], ridge)
             outputs[ridge][held_out] = KERNEL(features[held_out], features[part]) @ alpha

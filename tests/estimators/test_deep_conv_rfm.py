@@ -31,7 +31,7 @@ def deep(**settings: Any) -> DeepConvRFMClassifier:
 
 
 @pytest.mark.parametrize(
-    ("family", "activation", "center", "keep", "depth"),
+    ("family", "activation", "centre", "keep", "depth"),
     [
         (kernels.vanilla_ntk, "relu", True, "best", 2),
         (kernels.vanilla_ntk, None, False, "last", 2),
@@ -41,10 +41,10 @@ def deep(**settings: Any) -> DeepConvRFMClassifier:
     ],
 )
 def test_every_layer_is_conv_rfm_on_the_random_features_of_the_layer_before(
-    family: Any, activation: Any, center: bool, keep: Any, depth: int
+    family: Any, activation: Any, centre: bool, keep: Any, depth: int
 ) -> None:
     settings: dict[str, Any] = {"n_iterations": 1, "keep": keep, "ridge": (1e-3, 1e-1)}
-    drawn = {"activation": activation, "center_features": center, "random_state": 3}
+    drawn = {"activation": activation, "centre_features": centre, "random_state": 3}
     model = deep(kernel_family=family, depth=depth, **drawn, **settings).fit(X, Y)
     x, x_new = X, X_NEW
     records = []
@@ -59,8 +59,8 @@ def test_every_layer_is_conv_rfm_on_the_random_features_of_the_layer_before(
             filters = drawn_filters(layer.feature_matrix_, 3, number, depth, 5, activation)
             np.testing.assert_allclose(model.filters_[number], filters, rtol=1e-5, atol=1e-7)
             margin = 1 if family is same_padded_family else 0
-            centered_on = x if center else None
-            x, x_new = (layer_images(images, filters, activation, margin, centered_on) for images in (x, x_new))
+            centred_on = x if centre else None
+            x, x_new = (layer_images(images, filters, activation, margin, centred_on) for images in (x, x_new))
     np.testing.assert_allclose(model.decision_function(X_NEW), expected, rtol=1e-4, atol=1e-6)
     for record, wanted in zip(model.history_, records, strict=True):
         assert set(record) == set(wanted)
@@ -171,12 +171,12 @@ def test_a_network_made_from_a_model_shares_no_memory_with_it() -> None:
     np.testing.assert_array_equal(model.decision_function(X_NEW), before)
 
 
-@pytest.mark.parametrize("center", [True, False])
-def test_the_public_filters_and_means_make_the_next_layers_images(center: bool) -> None:
-    model = deep(center_features=center).fit(X, Y)
+@pytest.mark.parametrize("centre", [True, False])
+def test_the_public_filters_and_means_make_the_next_layers_images(centre: bool) -> None:
+    model = deep(centre_features=centre).fit(X, Y)
     (filters,), (mean,) = model.filters_, model.feature_means_
-    expected = layer_images(X_NEW, filters, "relu") - (mean[:, None, None] if center else 0)
-    assert (mean is None) == (not center)
+    expected = layer_images(X_NEW, filters, "relu") - (mean[:, None, None] if centre else 0)
+    assert (mean is None) == (not centre)
     np.testing.assert_allclose(model.layers_[0].features(torch.tensor(X_NEW)).numpy(), expected, atol=1e-9)
 
 
@@ -229,7 +229,7 @@ def test_the_images_of_layers_are_kept_once_and_only_those_of_the_last() -> None
 def test_the_regressor_is_that_of_its_last_layer(columns: int | None) -> None:
     targets = Y.astype(float) if columns is None else np.stack([Y, 2.0 - Y**2], 1)
     model = DeepConvRFMRegressor(depth=2, n_filters=5, n_iterations=1).fit(X, targets)
-    x, x_new = (layer_images(images, model.filters_[0], "relu", centered_on=X) for images in (X, X_NEW))
+    x, x_new = (layer_images(images, model.filters_[0], "relu", centred_on=X) for images in (X, X_NEW))
     last = ConvRFMRegressor(kernels.vanilla_ntk(1), n_iterations=1).fit(x, targets)
     for a, b in zip(model.predict(X_NEW, return_std=True), last.predict(x_new, return_std=True), strict=True):
         assert a.shape == ((7,) if columns is None else (7, 2))

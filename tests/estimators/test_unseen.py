@@ -99,7 +99,7 @@ def test_during_a_deep_fit_every_layer_meets_features_of_the_training_images_and
     model.fit(X, Y).predict(X_NEW)
     Recorded.met.clear()
     model.fit(X, Y)
-    expected = [X] * 3 + [layer_images(X, model.filters_[0], "relu", centered_on=X)] * 3
+    expected = [X] * 3 + [layer_images(X, model.filters_[0], "relu", centred_on=X)] * 3
     for (_, *pair), images in zip(Recorded.met, expected, strict=True):
         for met in pair:
             np.testing.assert_allclose(met, images, rtol=1e-9, atol=1e-12)

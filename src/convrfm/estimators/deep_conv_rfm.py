@@ -44,14 +44,14 @@ class DeepConvRFM(RecursiveFeatureMachine):
     depth: int | Sequence[int] = 3
     n_filters: int = 64
     activation: Activation = "relu"
-    center_features: bool = True
+    centre_features: bool = True
 
     _deep: ClassVar[bool] = True
 
     def _candidates(self, shape: Sequence[int]) -> list[tuple[PatchKernel, ...]]:
         check_count("n_filters", self.n_filters)
         check_choice("activation", self.activation, ("relu", None))
-        check_choice("center_features", self.center_features, (True, False))
+        check_choice("centre_features", self.centre_features, (True, False))
         depths = several("depth", self.depth)
         for depth in depths:
             check_count("depth", depth)
@@ -64,7 +64,7 @@ class DeepConvRFM(RecursiveFeatureMachine):
 
     def _draw(self) -> FilterDraw | None:
         seeds = np.random.SeedSequence(self.random_state).spawn(max(several("depth", self.depth)))
-        return FilterDraw(self.n_filters, self.activation, self.center_features, seeds)
+        return FilterDraw(self.n_filters, self.activation, self.centre_features, seeds)
 
     def _stages(self) -> list[tuple[int, Round]]:
         return [(0, self.layers_[0].rounds[0]), *((number, layer.kept) for number, layer in enumerate(self.layers_))]
@@ -84,9 +84,9 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
     """Deep ConvRFM: layer by layer, ConvRFM, then random features drawn from the metric that it learned.
 
     Layer l is ConvRFM with the kernel `kernel_family(depth - l + 1)` on the images as they arrive there. Its kept metric M
-    gives `n_filters` filters, M^(1/2) times standard normal vectors; activation(filters * x), centered, are the images of
+    gives `n_filters` filters, M^(1/2) times standard normal vectors; activation(filters * x), centred, are the images of
     the next layer (Algorithm 2 of the paper, where the kernel loses a layer whenever the features gain one; the paper does
-    not center them). The last layer's regression predicts. Every layer's round is chosen greedily by leave-one-out, as in
+    not centre them). The last layer's regression predicts. Every layer's round is chosen greedily by leave-one-out, as in
     `ConvRFMClassifier`.
 
     Cost: that of `depth` ConvRFMs; from the second layer on a patch has d = n_filters q^2 entries, and the first layer's
@@ -98,7 +98,7 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
         depth: how many layers; or several: the best is kept.
         n_filters: filters of each layer.
         activation: "relu", or None.
-        center_features: whether the mean of every channel over training images and positions is subtracted. Outputs of a
+        centre_features: whether the mean of every channel over training images and positions is subtracted. Outputs of a
             ReLU lean to one side, so that all of their patches resemble each other.
         random_state: seed of the filters, layer by layer, and of the draw of `agop_samples`.
 

@@ -54,13 +54,13 @@ class FilterDraw:
     Attributes:
         n_filters: how many.
         activation: what follows them.
-        center: whether each channel's mean over training images and positions is subtracted.
+        centre: whether each channel's mean over training images and positions is subtracted.
         seeds: one for each layer.
     """
 
     n_filters: int
     activation: Activation
-    center: bool
+    centre: bool
     seeds: Sequence[np.random.SeedSequence]
 
     def features(
@@ -75,7 +75,7 @@ class FilterDraw:
         shape = (self.n_filters, len(feature_matrix))
         normals = torch.from_numpy(np.random.default_rng(self.seeds[layer]).standard_normal(shape)).to(images.device)
         features = RandomFeatures(random_filters(feature_matrix, normals, self.activation), window, self.activation)
-        return features.centered(images, weights) if self.center else features
+        return features.centred(images, weights) if self.centre else features
 
 
 def fit_layers(

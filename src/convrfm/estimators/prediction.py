@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..kernels.devices import chosen_device
 from ..maths.patches import filter_patches
 from ..maths.psd import psd_factor
-from .layers import Keep, Layer
+from .layers import Layer
 from .problem import PatchKernel
 from .rounds import Round
 from .saving import Tensors, layers_from_file, layers_to_file, save_model
@@ -33,8 +33,11 @@ class Predictor(BaseEstimator):
 
     image_shape: tuple[int, int, int] | None
     device: str
-    keep: Keep
     layers_: tuple[Layer, ...]
+    history_: list[dict[str, Any]]
+    _targets: Float[Tensor, "n k"]
+    _weights: Float[Tensor, " n"] | None
+    _grouped: bool
     preprocessing_: ClassVar[Preprocessing | None] = None
 
     def staged_outputs(self, x: Array) -> Iterator[Array]:

@@ -92,7 +92,7 @@ def layers_to_file(layers: Sequence[Layer]) -> tuple[list[dict[str, Any]], Tenso
                 tensors[f"agop_coef.{number}.{round_.iteration}"] = round_.agop_coef
         if layer.features is not None:
             tensors[f"filters.{number}"] = layer.features.filters
-            entry |= {"activation": layer.features.activation, "centered": layer.features.mean is not None}
+            entry |= {"activation": layer.features.activation, "centred": layer.features.mean is not None}
             if layer.features.mean is not None:
                 tensors[f"feature_mean.{number}"] = layer.features.mean
         entries.append(entry)
@@ -133,7 +133,7 @@ def layers_from_file(entries: Sequence[dict[str, Any]], tensors: Tensors, output
             if entry["activation"] not in GAIN:
                 raise ValueError(f"the activation of layer {number} is unknown: {entry['activation']!r}")
             filters = tensors[f"filters.{number}"]
-            mean = tensors[f"feature_mean.{number}"] if entry["centered"] else None
+            mean = tensors[f"feature_mean.{number}"] if entry["centred"] else None
             channels = len(filters)
             if filters.shape != (channels, d) or (mean is not None and mean.shape != (channels,)):
                 raise ValueError(f"the filters of layer {number} do not fit patches of {d} entries")

@@ -35,8 +35,8 @@ def convolutions(
         assert features is not None
         modules += _convolution(features.filters, features.window, shape)
         modules += [nn.ReLU()] if features.activation == "relu" else []
-        modules += [] if features.mean is None else [Centering(features.mean)]
-        shape = (len(features.filters), *(layer.kernel.window.output_length(length) for length in shape[1:]))
+        modules += [] if features.mean is None else [Centring(features.mean)]
+        shape = (len(features.filters), *(features.window.output_length(length) for length in shape[1:]))
     metric, window = layers[-1].kept.feature_matrix, layers[-1].kernel.window
     if n_filters is None:
         return nn.Sequential(*modules, *_convolution(psd_factor(metric), window, shape))
@@ -46,7 +46,7 @@ def convolutions(
     return nn.Sequential(*modules, *_convolution(drawn, window, shape), nn.ReLU())
 
 
-class Centering(nn.Module):
+class Centring(nn.Module):
     """Subtracts a number from every channel."""
 
     mean: Tensor

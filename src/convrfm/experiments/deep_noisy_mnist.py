@@ -4,7 +4,7 @@
 
 One model a draw: `staged_predict` gives the fixed kernel, ConvRFM (the first layer), and Deep ConvRFM with two and three
 layers. Rounds and ridges are chosen by leave-one-out. Every finished draw is kept; the same command continues.
-`--uncentered` leaves the mean of the features between layers, as the paper does.
+`--uncentred` leaves the mean of the features between layers, as the paper does.
 """
 
 import argparse
@@ -80,12 +80,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--filters", type=int, default=64)
     parser.add_argument("--iterations", type=int, default=2)
-    parser.add_argument("--uncentered", action="store_true")
+    parser.add_argument("--uncentred", action="store_true")
     given = parser.parse_args()
     settings = {
         "n_filters": given.filters,
         "n_iterations": given.iterations,
-        "center_features": not given.uncentered,
+        "centre_features": not given.uncentred,
     }
     run = {"data": given.data, "n": given.n, **settings, "rank_tolerance": RANK_TOLERANCE, **versions()}
     folder = RunFolder(given.out, run, overwrite=False)

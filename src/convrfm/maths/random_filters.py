@@ -54,9 +54,7 @@ class RandomFeatures:
             features.relu_()
         return features if self.mean is None else features.sub_(self.mean[:, None, None])
 
-    def centered(
-        self, images: Float[Tensor, "n c h w"], weights: Float[Tensor, " n"] | None = None
-    ) -> "RandomFeatures":
+    def centred(self, images: Float[Tensor, "n c h w"], weights: Float[Tensor, " n"] | None = None) -> "RandomFeatures":
         """The layer whose (weighted) mean over these images, and over all positions, is zero in every channel."""
         plain = replace(self, mean=None)
         means = torch.cat([plain(part).mean((2, 3)) for part in images.split(IMAGES_AT_ONCE)])

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from ..maths.mcnemar import mcnemar_test
+from scipy.stats import binomtest
+
 from .fit_record import Judge, RoundRecord, Task
 
 ABSENT = "—"
@@ -96,7 +97,7 @@ def _by_chance(gained: int, lost: int) -> str:
     )
     if gained == lost:
         return f"{changes}."
-    p = mcnemar_test(gained, lost)
+    p = binomtest(gained, gained + lost).pvalue  # McNemar's exact test: a fair coin for every image that differs
     test = f"between equally good models so large a difference has probability {p:.2g} (McNemar's exact test)"
     return f"{changes}; {test}: it may be chance." if p >= UNLIKELY else f"{changes}; {test}."
 
