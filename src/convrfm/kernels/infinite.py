@@ -220,20 +220,21 @@ class _EmbeddedBlocks:
         recursion = kernel.recursion
         grids = recursion.architecture.grids(*x.shape[-2:])
         first = grids[0][0] * grids[0][1]
-        d = patch_entries(recursion, x) if with_patches or factor is not None else 1
-        unfolded = d * first if with_patches else 0
+        embeds, used = engine.embeds_patches(recursion, factor), with_patches or factor is not None
+        patches = (patch_entries(recursion, x) if factor is None else len(factor)) * first if used else first
         hidden = zip(recursion.architecture.hidden, grids, strict=False)  # the grid in front of each
         kept = 5 * sum(rows * cols for layer, (rows, cols) in hidden if not isinstance(layer, Conv | AvgPool))
         side = (3 if with_patches else 2) * x[0].numel()
-        if embeds := engine.embeds_patches(recursion, factor):
-            kept += unfolded + (0 if factor is None else len(factor) * first)  # L x[u], as each side of a pair reads it
-        entries = kept + side + d * first * (2 + 3 * outputs)
+        if embeds:
+            kept += patches
+            side += patches
+        entries = kept + side + patches * (2 + 3 * outputs)
         entries += engine.own_entries(recursion, (x.shape[2], x.shape[3]), outputs)
         half = kernel._budget // 2 // x.element_size()
         self.blocks = blocks(len(x), min(LARGEST_GRADIENT if outputs else LARGEST_BLOCK, half // entries))
         self._kept: dict[int, Embedding] | None = {} if kept * len(x) <= half else None
         self._keeps_sides = (kept + side) * len(x) <= half
-        fits = embeds or (kept + side + unfolded) * len(x) <= half
+        fits = embeds or (kept + side + patches) * len(x) <= half
         self._patches: Patches = ("kept" if fits else "on demand") if with_patches else "unused"
 
     def embed(self, rows: slice) -> Embedding:

@@ -175,7 +175,7 @@ def _weighted(
     """The blocks, every image times its factor."""
     done = 0
     for bars in blocks_of_x:
-        yield bars * factors[done : done + bars.shape[1], None, None]
+        yield bars.mul_(factors[done : done + bars.shape[1], None, None])
         done += bars.shape[1]
 
 

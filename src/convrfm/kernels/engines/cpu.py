@@ -22,7 +22,7 @@ from ..recursion import (
 from ..tiling import blocks
 from .fused_backward import gradient_blocks
 from .fused_forward import kernel_blocks
-from .lane_embedding import TOGETHER, LaneEmbedding, has_low_rank, parts_in_cache, positions_first
+from .lane_embedding import TOGETHER, LaneEmbedding, has_low_rank, parts_in_cache
 from .lanes import LANES
 from .own_pairs import own_entries, own_variances, pull_back_own_variances
 from .pair_tiles import add_pair_gradient, pair_diagonal, pair_kernel
@@ -52,16 +52,20 @@ class CpuEngine:
     ) -> LaneEmbedding:
         if recursion.architecture.couples_positions:
             return _embed_coupled(recursion, images, factor, with_patches=patches != "unused")
-        window, (rows, cols) = recursion.architecture.first.window, recursion.architecture.grids(*images.shape[-2:])[0]
+        n, (rows, cols) = len(images), recursion.architecture.grids(*images.shape[-2:])[0]
+        filtered: Tensor | None = None
         if factor is None:
             own = own_first_covariance(recursion, Embedding(images, None, []))
         else:
-            parts = [images[part] for part in parts_in_cache(images, len(factor) * rows * cols)]
-            met = (Embedding(part, filter_patches(part, factor, window), []) for part in parts)
-            own = torch.cat([own_first_covariance(recursion, part) for part in met])
-        filtered: Tensor | None = None
-        if factor is not None and has_low_rank(factor) and patches != "unused":
-            filtered = positions_first(filter_patches(images, factor, window))
+            if has_low_rank(factor):  # positions first in memory
+                filtered = images.new_empty(rows, cols, n, len(factor)).permute(2, 3, 0, 1)
+            owns = []
+            for part in parts_in_cache(images, len(factor) * rows * cols):
+                met = filter_patches(images[part], factor, recursion.architecture.first.window)
+                owns.append(own_first_covariance(recursion, Embedding(images[part], met, [])))
+                if filtered is not None:
+                    filtered[part] = met
+            own = torch.cat(owns)
         from_pixels = factor is None and patches == "unused"
         embedding = LaneEmbedding(images, filtered, own_inputs(recursion, own), recursion, factor, from_pixels, own)
         return embedding.with_patches() if filtered is None and patches == "kept" else embedding
@@ -199,9 +203,7 @@ def _embed_coupled(
     window = recursion.architecture.first.window
     filtered = None if factor is None else filter_patches(images, factor, window)
     variances = own_variances(recursion, images, filtered)
-    patches = None
-    if with_patches:
-        patches = unfold_patches(images, window) if filtered is None else filtered
+    patches = unfold_patches(images, window) if filtered is None and with_patches else filtered
     return LaneEmbedding(images, patches, variances, recursion, factor, factor is None, None)
 
 

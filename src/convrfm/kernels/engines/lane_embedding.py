@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 from ...maths.patches import filter_patches, unfold_patches
 from ...maths.windows import pad
@@ -68,17 +69,16 @@ class LaneEmbedding(Embedding):
     @cached_property
     def right(self) -> Side:
         """Places, norms and inverse roots: `(blocks, entries, LANES)`, flat, for an even number of blocks."""
-        return tuple(_side_by_side(t.flatten(1)) for t in (self._planes(), *self._norms))  # type: ignore[return-value]
+        places = self.patches_side_by_side if self._has_low_rank else _side_by_side(self._planes)
+        return tuple(t.flatten() for t in (places, *map(_side_by_side, self._norms)))  # type: ignore[return-value]
 
     @cached_property
     def patches_side_by_side(self) -> Float[Tensor, "blocks positions entries lanes"]:
         """The embedded patches on the right, with zeros after the last entry up to a multiple of four."""
         assert self.patches is not None
         by_position = self.patches.flatten(2).transpose(1, 2)
-        entries = by_position.new_zeros(*by_position.shape[:2], by_position.shape[2] + -by_position.shape[2] % TOGETHER)
-        entries[:, :, : by_position.shape[2]] = by_position
-        padded = _padded(entries, LANES)
-        return padded.unflatten(0, (-1, LANES)).permute(0, 2, 3, 1).contiguous()
+        missing = -by_position.shape[2] % TOGETHER
+        return _side_by_side(functional.pad(by_position, (0, missing)) if missing else by_position)
 
     @property
     def norms_of_an_image(self) -> int:
@@ -107,34 +107,40 @@ class LaneEmbedding(Embedding):
         """Where `left` finds the entries of `right`."""
         conv, grid = self.recursion.architecture.first, self.images.shape[-2:]
         rows, cols = grid if self.from_pixels else self.recursion.architecture.grids(*grid)[0]
-        planes, height, width = self._planes().shape[1:]
-        stride, size = (1, 1) if self._by_plane else (conv.stride, conv.size)
+        scale, bias = conv.weight_std**2 / patch_entries(self.recursion, self.images), conv.bias_std**2
+        if self._has_low_rank:
+            assert self.patches is not None
+            entries = self.patches_side_by_side.shape[2]
+            places, offsets = torch.arange(rows * cols) * entries, torch.arange(self.patches.shape[1])
+            return Taps(places, offsets, rows * cols * entries, scale, bias)
+        channels, height, width = self._planes.shape[1:]
+        stride, size = (1, 1) if self.from_pixels else (conv.stride, conv.size)
+        if self.from_pixels:
+            scale, bias = 1 / channels, 0.0
         down, across, within = torch.arange(rows) * stride, torch.arange(cols) * stride, torch.arange(size)
         places = down[:, None] * width + across
-        offsets = (torch.arange(planes) * (height * width))[:, None, None] + within[:, None] * width + within
-        if self.from_pixels:
-            scale, bias = 1 / planes, 0.0
-        else:
-            scale, bias = conv.weight_std**2 / patch_entries(self.recursion, self.images), conv.bias_std**2
-        return Taps(places.flatten(), offsets.flatten(), planes * height * width, scale, bias)
+        offsets = (torch.arange(channels) * (height * width))[:, None, None] + within[:, None] * width + within
+        return Taps(places.flatten(), offsets.flatten(), channels * height * width, scale, bias)
 
     @property
-    def _by_plane(self) -> bool:
-        """Whether each tap is a plane of its own: pixels' channels, or few filters of a metric of low rank."""
-        return self.from_pixels or (self.factor is not None and has_low_rank(self.factor))
+    def _has_low_rank(self) -> bool:
+        """Whether products are taken of the few entries of L x[u]."""
+        return self.factor is not None and has_low_rank(self.factor)
 
     def _coefficients(self, part: slice) -> Float[Tensor, "n taps rows cols"]:
-        images, window = self.images[part], self.recursion.architecture.first.window
         if self.from_pixels:
-            return images
+            return self.images[part]
+        if self._has_low_rank:
+            assert self.patches is not None
+            return self.patches[part]
+        window = self.recursion.architecture.first.window
         if self.factor is None:
-            return unfold_patches(images, window)
-        return filter_patches(images, self.factor if self._by_plane else self.factor.T @ self.factor, window)
+            return unfold_patches(self.images[part], window)
+        return filter_patches(self.images[part], self.factor.T @ self.factor, window)
 
+    @property
     def _planes(self) -> Float[Tensor, "n channels height width"]:
-        if self._by_plane:
-            return self._coefficients(slice(None))
-        return pad(self.images, self.recursion.architecture.first.window, (-2, -1))
+        return self.images if self.from_pixels else pad(self.images, self.recursion.architecture.first.window, (-2, -1))
 
     @cached_property
     def _pixels(self) -> Float[Tensor, "height width n c"]:
@@ -159,16 +165,9 @@ def has_low_rank(factor: Float[Tensor, "r d"]) -> bool:
     return 2 * len(factor) <= factor.shape[1]
 
 
-def positions_first(patches: Float[Tensor, "n r rows cols"]) -> Float[Tensor, "n r rows cols"]:
-    """The same, with positions first in memory."""
-    return patches.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)
-
-
-def _padded(t: Float[Tensor, "n ..."], multiple: int) -> Float[Tensor, "m ..."]:
-    missing = -len(t) % multiple
-    return torch.cat([t, t.new_zeros(missing, *t.shape[1:])]) if missing else t
-
-
-def _side_by_side(t: Float[Tensor, "n entries"]) -> Float[Tensor, " blocks_entries_lanes"]:
-    padded = _padded(t, 2 * LANES)
-    return padded.reshape(len(padded) // LANES, LANES, t.shape[1]).transpose(1, 2).flatten()
+def _side_by_side(t: Float[Tensor, "n ..."]) -> Float[Tensor, "blocks ... lanes"]:
+    """Sixteen images side by side, and zeros where there are no more, for an even number of blocks."""
+    out = t.new_zeros(2 * -(-len(t) // (2 * LANES)), *t.shape[1:], LANES)
+    for block, some in zip(out, blocks(len(t), LANES), strict=False):
+        block.movedim(-1, 0)[: some.stop - some.start] = t[some]
+    return out

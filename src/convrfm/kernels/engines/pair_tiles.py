@@ -52,7 +52,7 @@ def add_pair_gradient(
         room = [x.images.new_zeros(shape) for shape in shapes]
         counts = np.zeros((2, len(program.steps)), dtype=np.int64)
         for image in images:
-            for block in range(len(patches)):
+            for block in range(-(-len(dual_coef) // LANES)):
                 pair_gradient_block(
                     program, *products, tiny, *left, image, *right, block, x.taps.stored, x.norms_of_an_image,
                     patches.numpy(), program.first_covariance, sizes.slots, counts, *arrays(room),
