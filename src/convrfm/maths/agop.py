@@ -6,11 +6,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+PANEL = 192  # columns: narrower products run slower than what they save
+
 
 def sum_of_outer_products(gradients: Float[Tensor, "positions n k r"]) -> Float[Tensor, "r r"]:
-    """The sum over positions, images and outputs of g g^T."""
+    """The sum over positions, images and outputs of g g^T, of which only the upper half is multiplied out."""
     flat = gradients.flatten(0, 2)
-    return flat.T @ flat
+    upper = flat.new_empty(flat.shape[1], flat.shape[1])
+    for start in range(0, len(upper), PANEL):
+        upper[start : start + PANEL, start:] = flat[:, start : start + PANEL].T @ flat[:, start:]
+    return upper.triu() + upper.triu(1).T
 
 
 def random_sign_outputs(
