@@ -126,7 +126,9 @@ DIFFERENCES = {
     "keep": "round kept",
     "choose_on": "ridge and round chosen on",
     "activation": "deep: after the random filters",
+    "centre_features": "deep: the mean of each channel of features",
 }
+OF_DEEP_ONLY = ("activation", "centre_features")
 WORDS = {
     "agop_samples": {"None": "all training images", "slice(0, 20, None)": "the first 20"},
     "feature_trace": {"None": "d, that of the fixed kernel"},
@@ -134,6 +136,7 @@ WORDS = {
     "agop_ridge": {"chosen": "of the chosen ridge", "last": "of the last candidate"},
     "choose_on": {"loo": "leave-one-out", "selection": "a selection set"},
     "activation": {"relu": "ReLU", "None": "nothing"},
+    "centre_features": {"True": "is subtracted", "False": "stays"},
 }
 
 
@@ -150,7 +153,7 @@ def table_of_differences() -> str:
 
 def _setting(parameter: str, name: str) -> str:
     preset = PRESETS.get(name, {}) | DEEP.get(name, {})
-    if parameter == "activation" and name in PRESETS and name not in DEEP:
+    if parameter in OF_DEEP_ONLY and name in PRESETS and name not in DEEP:
         return "(not deep)"
     if parameter == "choose_on" and preset.get("keep") == "last":
         return "nothing is chosen"

@@ -201,7 +201,7 @@ def vanilla_ntk(depth: int) -> NTK:
 
 
 class _EmbeddedBlocks:
-    """Images embedded block by block: kept while they fit half the budget, otherwise embedded when asked for.
+    """Images embedded block by block: as many are kept as fit half the budget, the others are embedded when asked for.
 
     What costs the most and takes the least, each image's variances, is kept first; then what a side of a pair is read from.
     """
@@ -232,7 +232,8 @@ class _EmbeddedBlocks:
         entries += engine.own_entries(recursion, (x.shape[2], x.shape[3]), outputs)
         half = kernel._budget // 2 // x.element_size()
         self.blocks = blocks(len(x), min(LARGEST_GRADIENT if outputs else LARGEST_BLOCK, half // entries))
-        self._kept: dict[int, Embedding] | None = {} if kept * len(x) <= half else None
+        self._kept: dict[int, Embedding] = {}
+        self._may_keep = half // max(1, kept)  # images, the last ones: a symmetric kernel meets them most often
         self._keeps_sides = (kept + side) * len(x) <= half
         fits = embeds or (kept + side + patches) * len(x) <= half
         self._patches: Patches = ("kept" if fits else "on demand") if with_patches else "unused"
@@ -242,12 +243,12 @@ class _EmbeddedBlocks:
         return self._embedded(rows, "unused" if self._patches == "unused" else "kept")
 
     def __getitem__(self, rows: slice) -> Embedding:
-        if self._kept is None:
-            return self._embedded(rows, self._patches)
-        if rows.start not in self._kept:
-            self._kept[rows.start] = self._embedded(rows, self._patches)
-        kept = self._kept[rows.start]
-        return kept if self._keeps_sides else replace(kept)  # sides are made when first read, and go with the copy
+        images = self._kept.get(rows.start)
+        if images is None:
+            images = self._embedded(rows, self._patches)
+            if len(self._x) - rows.start <= self._may_keep:
+                self._kept[rows.start] = images
+        return images if self._keeps_sides else replace(images)  # sides are made when first read, and go with the copy
 
     def _embedded(self, rows: slice, patches: Patches) -> Embedding:
         return self._engine.embed(self._kernel.recursion, self._x[rows], self._factor, patches=patches)

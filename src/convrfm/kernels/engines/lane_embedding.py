@@ -110,9 +110,9 @@ class LaneEmbedding(Embedding):
         scale, bias = conv.weight_std**2 / patch_entries(self.recursion, self.images), conv.bias_std**2
         if self._has_low_rank:
             assert self.patches is not None
-            entries = self.patches_side_by_side.shape[2]
-            places, offsets = torch.arange(rows * cols) * entries, torch.arange(self.patches.shape[1])
-            return Taps(places, offsets, rows * cols * entries, scale, bias)
+            offsets = torch.arange(self.patches.shape[1])
+            apart = len(offsets) + -len(offsets) % TOGETHER
+            return Taps(torch.arange(rows * cols) * apart, offsets, rows * cols * apart, scale, bias)
         channels, height, width = self._planes.shape[1:]
         stride, size = (1, 1) if self.from_pixels else (conv.stride, conv.size)
         if self.from_pixels:
