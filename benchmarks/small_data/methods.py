@@ -30,15 +30,10 @@ def conv_rfm(train: Images, data: DataSet, seed: int, **settings: Any) -> Measur
         model = ConvRFMRegressor(random_state=seed, **settings).fit(train.x, one_hot(train.y))
         return {"test": accuracy(model.predict(data.test.x), data.test)}
     model = ConvRFMClassifier(random_state=seed, **settings).fit(train.x, train.y)
-    probabilities = model.predict_proba(data.test.x)
-    kept = model.history_[model.best_iteration_]
     by_ridge = accuracy_by_ridge(model, train, data.held_out)
-    return {
-        "test": accuracy(probabilities, data.test),
-        "calibration_error": expected_calibration_error(probabilities, data.test.y),
+    return tested(model, data) | {
         "round": model.best_iteration_,
         "ridge": model.ridge_,
-        "judged": kept[f"{kept['judge']}_accuracy"],
         "held_out": by_ridge[model.ridge_],
         "held_out_at_best_ridge": max(by_ridge.values()),
     }
@@ -49,9 +44,9 @@ def deep_conv_rfm(train: Images, data: DataSet, seed: int) -> Measured:
     settings = {"n_iterations": 2, "agop_samples": min(200, len(train.y)), "random_state": seed}
     if one_image_a_class(train):
         outputs = DeepConvRFMRegressor(**settings).fit(train.x, one_hot(train.y)).predict(data.test.x)
-    else:
-        outputs = DeepConvRFMClassifier(**settings).fit(train.x, train.y).predict_proba(data.test.x)
-    return {"test": accuracy(outputs, data.test)}
+        return {"test": accuracy(outputs, data.test)}
+    model = DeepConvRFMClassifier(**settings).fit(train.x, train.y)
+    return tested(model, data) | {"held_out": accuracy(model.predict_proba(data.held_out.x), data.held_out)}
 
 
 def logistic_regression(train: Images, data: DataSet, seed: int) -> Measured:
@@ -94,6 +89,18 @@ METHODS: Mapping[str, Method] = {
     "logistic regression": logistic_regression,
     "random forest": random_forest,
 }
+
+
+def tested(model: ConvRFMClassifier | DeepConvRFMClassifier, data: DataSet) -> Measured:
+    """Accuracy and probabilities on test images, and the accuracy by which ridge and (last) round were chosen."""
+    probabilities = model.predict_proba(data.test.x)
+    judged = model.layers_[-1].kept.judged.accuracy
+    assert judged is not None
+    return {
+        "test": accuracy(probabilities, data.test),
+        "calibration_error": expected_calibration_error(probabilities, data.test.y),
+        "judged": judged,
+    }
 
 
 def accuracy_by_ridge(model: ConvRFMClassifier, train: Images, others: Images) -> dict[float, float]:

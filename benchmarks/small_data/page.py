@@ -9,12 +9,13 @@ from .plan import SIZES
 from .summary import Results, difference, measured, summary
 
 LARGEST = (640, 1000)
-KERNEL_MACHINES = ("fixed kernel", "ConvRFM", "ConvRFM, cv=5")
+KERNEL_MACHINES = ("fixed kernel", "ConvRFM", "ConvRFM, cv=5", "Deep ConvRFM")
 CONTESTANTS = tuple(method for method in METHODS if method != "ConvRFM, cv=5")
 HEADER = """# Few training images
 
 `python -m benchmarks.small_data --data FOLDER --fashion FOLDER` runs every trial that `results.jsonl` beside it lacks and
-writes this page and its picture; without `--data` it only writes. FOLDER holds CIFAR-10 and GTSRB (32 x 32, colour) and
+writes this page and its picture; without `--data` it only writes. Each line of that file names the commit it was computed
+at, but for the methods that are not this project's. FOLDER holds CIFAR-10 and GTSRB (32 x 32, colour) and
 USPS (16 x 16, grey); Fashion-MNIST (28 x 28, grey) is that of Debian's package `dataset-fashion-mnist`.
 
 ![Test accuracy against n](small_data.svg)
@@ -56,7 +57,7 @@ SELF_KNOWLEDGE = """
 fold learns its own M (cv=5). `held out` is the accuracy of the same model on the 1000 held-out images of the same pool;
 `optimism` is judged - held out; `ridge` is what the held-out accuracy would gain from the ridge that is best on the held-out
 images, of the same 17. The fixed kernel is round 0, where leave-one-out is exact; after an update M has seen the label of the
-image that is left out. Leave-one-out leaves one image fewer in the class of the image left out, which with few images a class
+image that is left out, and so have the features of Deep ConvRFM from the second layer on. Leave-one-out leaves one image fewer in the class of the image left out, which with few images a class
 makes it pessimistic.
 """
 UNBIASED = """

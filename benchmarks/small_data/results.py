@@ -2,8 +2,10 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
+from ..environments import ROOT
 from .methods import Measured
 from .plan import Trial
 
@@ -19,13 +21,16 @@ def read_results(path: Path) -> dict[Trial, Measured]:
     found = {}
     for line in whole.splitlines():
         record = json.loads(line)
+        record.pop("commit", None)
         found[Trial(*(record.pop(field) for field in Trial._fields))] = record
     return found
 
 
 def append_result(path: Path, trial: Trial, measured: Measured) -> None:
-    """Add one line, and see it to the disk."""
+    """Add one line, with the commit that it was computed at, and see it to the disk."""
+    describe = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(describe, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
     with path.open("a") as file:
-        file.write(json.dumps(trial._asdict() | measured) + "\n")
+        file.write(json.dumps(trial._asdict() | measured | {"commit": commit}) + "\n")
         file.flush()
         os.fsync(file.fileno())
