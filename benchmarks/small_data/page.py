@@ -57,7 +57,8 @@ SELF_KNOWLEDGE = """
 fold learns its own M (cv=5). `held out` is the accuracy of the same model on the 1000 held-out images of the same pool;
 `optimism` is judged - held out; `ridge` is what the held-out accuracy would gain from the ridge that is best on the held-out
 images, of the same 17. The fixed kernel is round 0, where leave-one-out is exact; after an update M has seen the label of the
-image that is left out, and so have the features of Deep ConvRFM from the second layer on. Leave-one-out leaves one image fewer in the class of the image left out, which with few images a class
+image that is left out, and so have the features of Deep ConvRFM from its second layer on, whose last round is judged.
+Leave-one-out leaves one image fewer in the class of the image left out, which with few images a class
 makes it pessimistic.
 """
 UNBIASED = """

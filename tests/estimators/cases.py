@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 import torch
 
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, DeepConvRFMRegressor, kernels
@@ -136,3 +137,13 @@ def drawn_filters(M: np.ndarray, seed: int, layer: int, depth: int, k: int, acti
 def best(candidates: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     """The first of those whose first entry is largest."""
     return max(enumerate(candidates), key=lambda c: (c[1][0], -c[0]))[1]
+
+
+def assert_same_history(history: Sequence[dict[str, Any]], expected: Sequence[dict[str, Any]], rel: float) -> None:
+    """The same records but for rounding and time."""
+    for record, wanted in zip(history, expected, strict=True):
+        plain = [{name: r[name] for name in r if name not in ("judge", "seconds", "path")} for r in (record, wanted)]
+        assert record["judge"] == wanted["judge"]
+        assert plain[0] == pytest.approx(plain[1], rel=rel)
+        for at, wanted_at in zip(record["path"], wanted["path"], strict=True):
+            assert at == pytest.approx(wanted_at, rel=rel)

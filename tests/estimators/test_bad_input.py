@@ -29,6 +29,18 @@ DEEP = (DeepConvRFMClassifier, DeepConvRFMRegressor)
 pytestmark = pytest.mark.usefixtures("as_a_user")
 
 
+class HalfAKernel:
+    """Without `diagonal` and `check_image_size`."""
+
+    window, agop = KERNEL.window, KERNEL.agop
+
+    def __call__(self, x: Any, z: Any = None) -> Any:
+        return KERNEL(x, z)
+
+    def __repr__(self) -> str:
+        return "HalfAKernel()"
+
+
 @pytest.mark.parametrize("kind", CHEAP)
 @pytest.mark.parametrize(
     ("x", "message"),
@@ -101,12 +113,20 @@ def test_targets(kind: type, y: Any, message: str) -> None:
         ({"agop_samples": [99]}, "must index"),
         ({"agop_samples": True}, "agop_samples"),
         ({"keep": "first"}, "keep must be one of"),
+        ({"keep": np.array(["best", "last"])}, "keep must be one of"),
         ({"choose_on": "test"}, "choose_on must be one of"),
         ({"agop_ridge": "first"}, "agop_ridge must be one of"),
         ({"feature_power": 0.0}, "feature_power must be a positive"),
         ({"feature_trace": "a"}, "feature_trace must be"),
         ({"device": "abacus"}, "device must be"),
         ({"image_shape": (3, 16, 32)}, "image_shape"),
+        ({"image_shape": 16}, "image_shape must be"),
+        ({"image_shape": (16, 32)}, "image_shape must be"),
+        ({"image_shape": (-1, -1, 32)}, "image_shape must be"),
+        ({"image_shape": (1, -2, -256)}, "image_shape must be"),
+        ({"image_shape": (1, 16.0, 32.0)}, "image_shape must be"),
+        ({"image_shape": "1x16x32"}, "image_shape must be"),
+        ({"ridge": True}, "ridge must be a number"),
         ({"random_state": -1}, "random_state must be"),
         ({"random_state": "a"}, "random_state must be"),
         ({"cv": 1}, "cv must be None"),
@@ -123,7 +143,9 @@ def test_settings(kind: type, settings: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SHALLOW)
-@pytest.mark.parametrize("kernel", ["ntk", kernels.NTK, [], [KERNEL, "ntk"], kernels.vanilla_ntk, None], ids=str)
+@pytest.mark.parametrize(
+    "kernel", ["ntk", kernels.NTK, [], [KERNEL, "ntk"], kernels.vanilla_ntk, None, HalfAKernel()], ids=str
+)
 def test_kernels(kind: type, kernel: Any) -> None:
     with pytest.raises(InputError, match="kernel must be"):
         kind(kernel, n_iterations=1).fit(X, Y)
@@ -163,8 +185,9 @@ def test_settings_of_deep_models(kind: type, settings: dict[str, Any], message: 
         (np.eye(12), r"groups must be \(12,\)"),
         (np.zeros(12), "at least two"),
         ([None, 1, "a"] * 4, "all numbers or all strings"),
+        ([0.0, 1.0, np.nan] * 4, "NaN for 4 of 12"),
     ],
-    ids=["length", "shape", "one", "mixed"],
+    ids=["length", "shape", "one", "mixed", "unknown"],
 )
 def test_groups(kind: type, groups: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -180,6 +203,17 @@ def test_selection_sets(kind: type) -> None:
         kind(**settings).fit(X, Y, selection=(X[:, :, :9], Y))
     with pytest.raises(InputError, match=r"(labels|targets) for 12 images"):
         kind(**settings).fit(X, Y, selection=(X, Y[:5]))
+    for selection in (5, (X,), (X, Y, Y), "xy", X):
+        with pytest.raises(InputError, match=r"selection must be a pair"):
+            kind(**settings).fit(X, Y, selection=selection)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+@pytest.mark.parametrize(("trained", "selected"), [(3, None), (None, 3), (3, 2)], ids=str)
+def test_selection_sets_of_other_targets(kind: type, trained: int | None, selected: int | None) -> None:
+    y, y_s = (Y * 1.0 if k is None else np.outer(Y, np.arange(1, k + 1)) for k in (trained, selected))
+    with pytest.raises(InputError, match=f"selection must have as many targets an image as y, {trained or 1}; it has"):
+        kind(**CHEAP[kind] | {"choose_on": "selection"}).fit(X, y, selection=(X, y_s))
 
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)
@@ -197,6 +231,17 @@ def test_predicting_on_other_images(kind: type, shape: tuple[int, ...]) -> None:
     if shape[1] == 3:
         with pytest.raises(InputError, match="1 channels"):
             model.feature_maps(np.ones(shape))
+
+
+@pytest.mark.parametrize("kind", CHEAP)
+def test_feature_maps_that_cannot_be_made(kind: type) -> None:
+    model = kind(**CHEAP[kind] | {"n_iterations": 0}).fit(X, Y)
+    last = len(model.layers_)
+    with pytest.raises(InputError, match="larger images"):
+        model.feature_maps(np.ones((2, 1, 2 * last, 9)), layer=last)
+    for layer in (0, last + 1, 1.0, "1"):
+        with pytest.raises(InputError, match=f"layer must be an integer from 1 to {last}"):
+            model.feature_maps(X, layer=layer)
 
 
 def saved(path: Path, kind: type = ConvRFMClassifier) -> Path:

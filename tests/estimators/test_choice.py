@@ -236,6 +236,18 @@ def test_several_ridges_are_so_many_fits() -> None:
     np.testing.assert_allclose(together.dual_coef_, chosen.dual_coef_, rtol=1e-12)
 
 
+def test_the_path_tells_what_every_ridge_would_have_been_judged() -> None:
+    for settings in ({}, {"cv": 3}, {"choose_on": "selection"}):
+        model = classifier(n_iterations=1, **settings)
+        model.fit(X, Y, selection=pictures(9, 2) if "choose_on" in settings else None)
+        for record in model.history_:
+            judged = {at["ridge"]: (at["accuracy"], at["error"]) for at in record["path"]}
+            assert list(judged) == list(RIDGES)
+            own = tuple(record[f"{record['judge']}_{figure}"] for figure in ("accuracy", "error"))
+            assert judged[record["ridge"]] == own
+            assert own == max(judged.values(), key=lambda figures: (figures[0], -figures[1]))
+
+
 def test_ties_go_to_the_larger_ridge_and_to_the_earlier_round() -> None:
     x = np.zeros((4, 1, 6, 6))
     for image, corner in zip(x, [(0, 0), (0, 5), (5, 0), (5, 5)], strict=True):

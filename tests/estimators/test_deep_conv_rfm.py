@@ -13,6 +13,7 @@ from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, 
 from convrfm.errors import InputError
 
 from .cases import (
+    assert_same_history,
     drawn_filters,
     interrupt_after,
     laplace_family,
@@ -62,10 +63,7 @@ def test_every_layer_is_conv_rfm_on_the_random_features_of_the_layer_before(
             centred_on = x if centre else None
             x, x_new = (layer_images(images, filters, activation, margin, centred_on) for images in (x, x_new))
     np.testing.assert_allclose(model.decision_function(X_NEW), expected, rtol=1e-4, atol=1e-6)
-    for record, wanted in zip(model.history_, records, strict=True):
-        assert set(record) == set(wanted)
-        for name in wanted.keys() - {"judge", "seconds"}:
-            assert record[name] == pytest.approx(wanted[name], rel=1e-4)
+    assert_same_history(model.history_, records, rel=1e-4)
 
 
 def test_one_layer_is_conv_rfm_to_the_last_bit() -> None:

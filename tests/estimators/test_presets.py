@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from convrfm import ConvRFMClassifier, datasets, kernels
+from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets, kernels
 from convrfm.errors import InputError
 from convrfm.experiments.star import star_accuracies
+
+from .cases import drawn_filters, layer_images
 
 KERNEL = kernels.NTK(kernels.vanilla(1, patch_size=3))
 RIDGES = (1e-8, 1e-5, 1e-3)
@@ -61,10 +63,36 @@ def test_presets_that_choose_on_a_selection_set_follow_the_published_loops(
     assert "selection_accuracy" in model.history_[0]
 
 
+@pytest.mark.parametrize(("name", "activation"), [("paper", "relu"), ("code-2023", None)])
+def test_deep_presets_are_the_shallow_ones_on_random_features_that_are_not_centred(
+    name: str, activation: str | None
+) -> None:
+    (x, y), (x_s, y_s) = bars(24, 0), bars(24, 1)
+    deep = DeepConvRFMClassifier.from_preset(name, kernel_family=same_kernel, depth=2, n_filters=4, random_state=5)
+    deep.fit(x, y, selection=(x_s, y_s))
+    for layer in range(2):
+        alone = ConvRFMClassifier.from_preset(name, kernel=KERNEL).fit(x, y, selection=(x_s, y_s))
+        np.testing.assert_allclose(deep.feature_matrices_[layer], alone.feature_matrix_, rtol=1e-5, atol=1e-8)
+        assert deep.best_iterations_[layer] == alone.best_iteration_
+        filters = drawn_filters(alone.feature_matrix_, 5, layer, 2, 4, activation)
+        x, x_s = (layer_images(images, filters, activation) for images in (x, x_s))
+    np.testing.assert_allclose(deep.dual_coef_, alone.dual_coef_, rtol=1e-4, atol=1e-7)
+
+
+def same_kernel(depth: int) -> kernels.NTK:
+    return KERNEL
+
+
+def test_the_preset_without_a_deep_model_says_so() -> None:
+    with pytest.raises(InputError, match="science-2024"):
+        DeepConvRFMClassifier.from_preset("science-2024")
+
+
+@pytest.mark.parametrize("kind", [ConvRFMClassifier, DeepConvRFMClassifier])
 @pytest.mark.parametrize("name", ["paper", "code-2023"])
-def test_presets_that_choose_on_other_data_refuse_to_run_without(name: str) -> None:
+def test_presets_that_choose_on_other_data_refuse_to_run_without(kind: type, name: str) -> None:
     with pytest.raises(InputError, match="selection=\\(x_s, y_s\\)"):
-        ConvRFMClassifier.from_preset(name, kernel=KERNEL).fit(*bars(20, 0))
+        kind.from_preset(name).fit(*bars(20, 0))
 
 
 def test_a_selection_set_is_never_used_silently() -> None:

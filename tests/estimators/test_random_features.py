@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -105,6 +106,11 @@ def test_weights_and_groups_reach_the_estimator() -> None:
     assert features.estimator_.history_[1]["loo_error"] == alone.history_[1]["loo_error"]
 
 
+def test_a_selection_set_reaches_the_estimator() -> None:
+    features = ConvRFMFeatures(clone(LEARNER).set_params(choose_on="selection")).fit(X, Y, selection=(X[:5], Y[:5]))
+    assert features.estimator_.history_[0]["judge"] == "selection"
+
+
 @pytest.mark.usefixtures("as_a_user")
 @pytest.mark.parametrize(
     ("settings", "message"),
@@ -113,6 +119,9 @@ def test_weights_and_groups_reach_the_estimator() -> None:
         ({"n_filters": 0}, "n_filters must be an integer"),
         ({"pool": 1.5}, "pool must be an integer"),
         ({"estimator": Ridge()}, "estimator must be an estimator of convrfm"),
+        ({"estimator": ConvRFMRegressor}, "estimator must be an estimator of convrfm"),
+        ({"estimator": "ConvRFM"}, "estimator must be an estimator of convrfm"),
+        ({"random_state": -1}, "random_state must be"),
     ],
     ids=str,
 )

@@ -92,6 +92,8 @@ def test_gradients_reach_the_filters() -> None:
 def test_what_cannot_be_given_is_refused_in_words() -> None:
     with pytest.raises(InputError, match="n_filters must be an integer"):
         FITTED["valid"].to_torch(0)
+    with pytest.raises(InputError, match="random_state must be"):
+        FITTED["valid"].to_torch(4, random_state="a")
     with pytest.raises(NotFittedError, match="call fit"):
         ConvRFMRegressor().to_torch()
 

@@ -71,9 +71,11 @@ def test_weights_divide_the_noise_of_their_images() -> None:
     M = next_metric(KERNEL, X, X, coefficients(KERNEL(X), TARGETS[:, :1], 1e-2, weights), None, weights)
     K, meeting = KERNEL(X, feature_matrix=M), KERNEL(X_NEW, X, feature_matrix=M)
     precision = np.linalg.inv(K / K.max() + np.diag(1e-2 / weights))
-    amplitude = ((precision @ TARGETS[:, 0]) ** 2 / np.diag(precision)).sum() / weights.sum()
+    amplitude = weights @ ((precision @ TARGETS[:, 0]) ** 2 / np.diag(precision)) / weights.sum()
     explained = np.einsum("ij,jk,ik->i", meeting, precision, meeting) / K.max() ** 2
-    variance = KERNEL.diagonal(X_NEW, feature_matrix=M) / K.max() - explained + 1e-2
+    variance = (
+        KERNEL.diagonal(X_NEW, feature_matrix=M) / K.max() - explained + 1e-2 * weights.sum() / (weights**2).sum()
+    )
     np.testing.assert_allclose(model.predict(X_NEW, return_std=True)[1], np.sqrt(amplitude * variance), rtol=1e-5)
 
 

@@ -9,7 +9,7 @@ import torch
 from convrfm import ConvRFMClassifier, ConvRFMRegressor
 from convrfm.errors import InputError
 
-from .cases import CHEAP, KERNEL, coefficients, next_metric, one_hot, pictures
+from .cases import CHEAP, KERNEL, assert_same_history, coefficients, next_metric, one_hot, pictures
 
 X, Y = pictures(14)
 X_NEW, _ = pictures(6, 1)
@@ -63,9 +63,7 @@ def test_an_image_of_weight_zero_is_absent(kind: type, cv: int | None) -> None:
     ignored = kind(**settings).fit(X, Y, counted.astype(float), groups=groups)
     assert len(ignored.x_fit_) == counted.sum()
     np.testing.assert_allclose(outputs(ignored), outputs(without), rtol=1e-7, atol=1e-9)
-    for a, b in zip(ignored.history_, without.history_, strict=True):
-        for name in a.keys() - {"seconds", "judge"}:
-            assert a[name] == pytest.approx(b[name], rel=1e-6)
+    assert_same_history(ignored.history_, without.history_, rel=1e-6)
 
 
 def test_a_class_whose_images_all_have_weight_zero_does_not_exist() -> None:

@@ -134,4 +134,4 @@ def test_the_judge_is_named_wherever_its_scores_stand(record: FitRecord) -> None
     assert "cross-validation score" in by_folds
     assert "eave-one-out" not in by_folds
     last = fit_page(replace(record, chosen=False)).render()
-    assert "nothing was chosen" in last
+    assert "no round was chosen" in last

@@ -70,7 +70,7 @@ def test_without_test_images_leave_one_out_is_called_optimistic() -> None:
 def test_the_criterion_is_named() -> None:
     assert "leave-one-out score" in choice(3, "leave-one-out")
     assert "score on the selection set" in choice(3, "the selection set")
-    assert "nothing was chosen" in choice(3, None)
+    assert "no round was chosen" in choice(3, None)
 
 
 def test_absent_scores_are_dashes() -> None:

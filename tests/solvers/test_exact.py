@@ -75,7 +75,6 @@ def test_integer_weights_are_repeated_images() -> None:
     counts = torch.tensor([1, 2, 1, 3, 1, 1, 2, 1, 1, 1, 4, 1])
     copies = torch.arange(12).repeat_interleave(counts)
     weighted, repeated = RidgePath(K, y, counts.double()), RidgePath(K[copies][:, copies], y[copies])
-    assert weighted.scale == repeated.scale
     outputs = K[:, copies] @ repeated.dual_coef(1e-2)
     torch.testing.assert_close(K @ weighted.dual_coef(1e-2), outputs, rtol=1e-7, atol=1e-9)
     expected = torch.empty_like(y)
@@ -107,12 +106,45 @@ def test_the_posterior_variance_is_that_of_the_joint_gaussian(weighted: bool) ->
     joint = features @ features.T
     K, meeting, own = joint[:12, :12], joint[12:, :12], joint.diagonal()[12:]
     weights = 1 + torch.arange(12).double() if weighted else None
-    noisy = K / K.max() + torch.diag(1e-2 / (torch.ones(12).double() if weights is None else weights))
-    expected = (own / K.max() + 1e-2) - (meeting @ torch.linalg.inv(noisy) @ meeting.T).diagonal() / K.max() ** 2
+    heavy = torch.ones(12).double() if weights is None else weights
+    noisy = K / K.max() + torch.diag(1e-2 / heavy)
+    explained = (meeting @ torch.linalg.inv(noisy) @ meeting.T).diagonal() / K.max() ** 2
+    expected = own / K.max() - explained + 1e-2 * heavy.sum() / heavy.square().sum()
     torch.testing.assert_close(GaussianPosterior(K, 1e-2, weights).variance(meeting, own), expected)
 
 
-def test_a_posterior_of_an_indefinite_matrix_is_refused() -> None:
-    K = torch.tensor([[1.0, 1.0 + 1e-4], [1.0 + 1e-4, 1.0]], dtype=torch.float64)
-    with pytest.raises(InputError, match="positive definite"):
-        GaussianPosterior(K, 1e-8, None)
+def test_a_matrix_that_rounding_made_indefinite_leaves_a_posterior_between_the_noise_and_the_prior() -> None:
+    K = torch.tensor([[1.0, 1.0 + 1e-6], [1.0 + 1e-6, 1.0]])
+    assert torch.linalg.eigvalsh(K.double()).min() < 0
+    variance = GaussianPosterior(K, 1e-8, None).variance(K, K.diagonal())
+    assert bool(((variance >= 1e-8) & (variance < 1e-4)).all())
+
+
+@pytest.mark.parametrize("factor", [100.0, 1e-4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_weights_and_ridge_times_the_same_number_are_the_same_process(factor: float, dtype: torch.dtype) -> None:
+    K, y = problem()
+    K, heavy = K.to(dtype), 1 + torch.arange(12).double()
+    one, other = RidgePath(K, y, heavy), RidgePath(K, y, factor * heavy)
+    torch.testing.assert_close(other.dual_coef(factor * 1e-2), one.dual_coef(1e-2))
+    torch.testing.assert_close(other.amplitude(factor * 1e-2), one.amplitude(1e-2))
+    variances = [GaussianPosterior(K, ridge, w).variance(K[:3], K.diagonal()[:3]) for ridge, w in
+                 ((1e-2, heavy), (factor * 1e-2, factor * heavy))]  # fmt: skip
+    torch.testing.assert_close(*variances)
+
+
+def test_with_weights_or_groups_the_left_out_residuals_have_weighted_mean_square_one() -> None:
+    K, y = problem()
+    scaled, ridge, heavy = K / K.max(), 1e-2, 0.5 + torch.arange(12).double() % 3
+    for groups in (torch.arange(12), torch.arange(12) // 3):
+        standardised = torch.zeros(12, 3, dtype=torch.float64)
+        for group in groups.unique():
+            out, others = (groups == group).nonzero()[:, 0], (groups != group).nonzero()[:, 0]
+            inner = torch.linalg.inv(scaled[others][:, others] + torch.diag(ridge / heavy[others]))
+            meeting = scaled[out][:, others]
+            variance = scaled[out, out] + ridge / heavy[out] - (meeting @ inner @ meeting.T).diagonal()
+            standardised[out] = (y[out] - meeting @ inner @ y[others]) ** 2 / variance[:, None]
+        expected = heavy @ standardised / heavy.sum()
+        of_one = len(groups.unique()) == 12
+        amplitude = RidgePath(K, y, heavy).amplitude(ridge, None if of_one else groups)
+        torch.testing.assert_close(amplitude, expected, rtol=1e-7, atol=1e-10)

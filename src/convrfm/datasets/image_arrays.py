@@ -1,6 +1,7 @@
 """What counts as a batch of images and as its labels, checked once at the door."""
 
 import warnings
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -124,7 +125,21 @@ def _float_tensor(x: torch.Tensor) -> torch.Tensor:
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
+def _check_image_shape(image_shape: Any) -> None:
+    """Raise `InputError` unless it is None or three positive integers, of which one may be -1 instead."""
+    if image_shape is None:
+        return
+    extents = list(image_shape) if isinstance(image_shape, Iterable) else [image_shape]
+    counts = [extent for extent in extents if isinstance(extent, int | np.integer) and (extent > 0 or extent == -1)]
+    if len(extents) != 3 or len(counts) != 3 or counts.count(-1) > 1:
+        raise InputError(
+            "image_shape must be (channels, height, width), positive integers, one of which may be -1; got "
+            f"{image_shape!r}."
+        )
+
+
 def _as_batch(x: Array, image_shape: tuple[int, int, int] | None) -> Array:
+    _check_image_shape(image_shape)
     shape = tuple(x.shape)
     if x.ndim == 2:
         return _unflatten(x, image_shape)

@@ -76,7 +76,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         feature_trace: trace to which the metric is scaled; None for d, which keeps the scale of the fixed kernel.
         agop_ridge: which ridge's coefficients feed the AGOP: the "chosen" one's, or the "last" candidate's.
         image_shape: `(c, h, w)` of flattened images; one of the three may be -1, for whatever is left.
-        class_weight: None, "balanced" (every class counts alike), or a weight for each class.
+        class_weight: None, "balanced" (every class counts alike), or a weight for each class, of training images: accuracies
+            by leave-one-out and `cv` are weighted too; images of a selection set count alike.
         device: "auto" (a GPU where there is one), or a torch device.
         random_state: seed of the draw of `agop_samples`.
         warm_start: `fit` goes on from the rounds of the fit before, which must have been to the same images, labels and
@@ -96,7 +97,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         preprocessing_: how raw pictures became images, where the model was loaded with it.
         history_: one record for each round: iteration, ridge, accuracy and mean squared error by leave-one-out (by
             leave-one-group-out where `fit` was given groups), on the training images, and by cross-validation or on the
-            selection set where those choose; temperature and seconds. Where there were several kernels, the records of all,
+            selection set where those choose (`judge` says which); the same for each ridge (`path`); temperature and seconds.
+            Accuracies and errors are weighted as the images are. Where there were several kernels, the records of all,
             each with the number of its candidate, from 1, and the kernel. Leave-one-out is exact given M; after
             round 0 it is optimistic, because M has seen every label.
 
@@ -114,6 +116,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
 class ConvRFMRegressor(Regressor, ConvRFM):
     """Kernel ridge regression with a convolutional kernel whose patch metric M is learned.
 
-    As `ConvRFMClassifier`, for targets `(n,)` or `(n, k)`; kernel, ridge and round are chosen by the squared error.
-    `predict(x, return_std=True)` says how sure it is.
+    As `ConvRFMClassifier`, for targets `(n,)` or `(n, k)`; kernel, ridge and round are chosen by the squared error, summed
+    over targets as they are: bring several to one scale. There is no intercept: targets far from zero want centring, as by
+    `sklearn.compose.TransformedTargetRegressor(model, transformer=StandardScaler())`. `predict(x, return_std=True)` says how
+    sure it is.
     """

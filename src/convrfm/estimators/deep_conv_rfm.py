@@ -31,7 +31,10 @@ class FittedFamily:
     def __call__(self, depth: int) -> PatchKernel:
         """The kernel of this depth."""
         if not 1 <= depth <= len(self.kernels):
-            raise InputError(f"a loaded model knows its kernels up to depth {len(self.kernels)}; got {depth}.")
+            raise InputError(
+                f"a loaded model knows its kernels up to depth {len(self.kernels)}; got {depth}. Pass kernel_family too, such "
+                "as kernels.vanilla_ntk."
+            )
         return self.kernels[-depth]
 
 
@@ -87,7 +90,9 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
     gives `n_filters` filters, M^(1/2) times standard normal vectors; activation(filters * x), centred, are the images of
     the next layer (Algorithm 2 of the paper, where the kernel loses a layer whenever the features gain one; the paper does
     not centre them). The last layer's regression predicts. Every layer's round is chosen greedily by leave-one-out, as in
-    `ConvRFMClassifier`.
+    `ConvRFMClassifier`; from the second layer on it is optimistic in every round, round 0 too, because the features were
+    drawn from a metric that has seen every label. The fewer images, the more: with tens of them pass `cv`, whose folds
+    learn and draw layers of their own.
 
     Cost: that of `depth` ConvRFMs; from the second layer on a patch has d = n_filters q^2 entries, and the first layer's
     products (d numbers for each position and pair) dominate. Memory: the transformed images of one layer,

@@ -130,7 +130,7 @@ class RecursiveFeatureMachine(Predictor):
             agop_ridge=self.agop_ridge,
             feature_power=self.feature_power,
             feature_trace=self.feature_trace,
-            selection=self._selection(selection, data, learned),
+            selection=self._selection(selection, data, targets, learned),
         )
         earlier = self._earlier(problem, candidates)
         if max(problem.ridges) == 0 and (contradicting := len(problem.contradicting)):
@@ -263,12 +263,16 @@ class RecursiveFeatureMachine(Predictor):
         check_judge(self.choose_on, self.cv, selection)
 
     def _selection(
-        self, selection: tuple[Array, Array] | None, data: Tensor, learned: dict[str, Any]
+        self, selection: tuple[Array, Array] | None, data: Tensor, trained: Tensor, learned: dict[str, Any]
     ) -> tuple[Tensor, Tensor] | None:
         if selection is None:
             return None
         images = check_images(selection[0], image_shape=self.image_shape)
         targets = self._targets_of(self._check_y(selection[1], len(images)), learned)
+        if targets.shape[1] != trained.shape[1]:
+            raise InputError(
+                f"selection must have as many targets an image as y, {trained.shape[1]}; it has {targets.shape[1]}."
+            )
         moved = self._to_device(images).to(data)
         self._check_same_size(moved, data)
         return moved, targets.to(data.device)

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -63,11 +64,14 @@ class Predictor(BaseEstimator):
         """|M^(1/2) x[u]| at every patch position u: what the metric looks at (Sec. 2.2 of the paper).
 
         Args:
-            x: images of any size with the channels of the training images.
+            x: images with the channels of the training images, of any size that holds a patch.
             layer: whose metric, from 1.
 
         Returns:
             `(n, rows, cols)`.
+
+        Raises:
+            InputError: for images of other channels or smaller than a patch, and for a layer that is not there.
         """
         self._check_is_fitted()
         shape = self.image_shape if np.ndim(x) == 2 else None
@@ -75,8 +79,11 @@ class Predictor(BaseEstimator):
         channels = self.x_fit_.shape[1]
         if images.shape[1] != channels:
             raise InputError(f"the model was fitted to images of {channels} channels; got {images.shape[1]}.")
-        if layer not in range(1, len(self.layers_) + 1):
-            raise InputError(f"layer must be from 1 to {len(self.layers_)}; got {layer!r}.")
+        if not isinstance(layer, Integral) or layer not in range(1, len(self.layers_) + 1):
+            raise InputError(f"layer must be an integer from 1 to {len(self.layers_)}; got {layer!r}.")
+        lengths: Sequence[int] = images.shape[2:]
+        for reached in self.layers_[:layer]:
+            lengths = [reached.kernel.window.output_length(length) for length in lengths]  # refuses images too small
         chosen = self.layers_[layer - 1]
         root, window = psd_factor(chosen.kept.feature_matrix), chosen.kernel.window
         one = filter_patches(self._through(images[:1], layer - 1), root, window)
@@ -97,7 +104,7 @@ class Predictor(BaseEstimator):
             size, in their precision and on their device. The layers of a deep model come first: its filters and activation.
 
         Raises:
-            InputError: if `n_filters` is no number of filters.
+            InputError: if `n_filters` is no number of filters, or `random_state` no seed.
         """
         self._check_is_fitted()
         return convolutions(self.layers_, self.x_fit_.shape[1:], n_filters, random_state)

@@ -15,7 +15,7 @@ from ..errors import InputError
 from .conv_rfm import ConvRFMClassifier
 from .machine import RecursiveFeatureMachine
 from .prediction import Array
-from .settings import check_choice, check_count
+from .settings import check_choice, check_count, check_seed
 
 NUMBERS_AT_ONCE = 2**24  # of feature maps that are alive together
 
@@ -58,16 +58,23 @@ class ConvRFMFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     random_state: int | None = 0
 
     def fit(
-        self, x: Array, y: Array = None, sample_weight: Array | None = None, *, groups: Array | None = None
+        self,
+        x: Array,
+        y: Array = None,
+        sample_weight: Array | None = None,
+        *,
+        groups: Array | None = None,
+        selection: tuple[Array, Array] | None = None,
     ) -> "ConvRFMFeatures":
         """Fit the estimator; its `fit` tells about the arguments. A frozen one needs no `y`."""
         check_choice("output", self.output, ("pooled", "maps"))
         check_count("n_filters", self.n_filters)
         check_count("pool", self.pool)
-        learner = ConvRFMClassifier() if self.estimator is None else clone(self.estimator)
-        if not hasattr(learner, "to_torch"):
+        check_seed(self.random_state)
+        learner = ConvRFMClassifier() if self.estimator is None else self.estimator
+        if isinstance(learner, type) or not hasattr(learner, "to_torch"):
             raise InputError(f"estimator must be an estimator of convrfm, or a frozen one; got {learner!r}.")
-        self.estimator_ = learner.fit(x, y, sample_weight=sample_weight, groups=groups)
+        self.estimator_ = clone(learner).fit(x, y, sample_weight=sample_weight, groups=groups, selection=selection)
         n_filters = self.n_filters if self.output == "pooled" else None
         self.network_ = self.estimator_.to_torch(n_filters=n_filters, random_state=self.random_state)
         with torch.no_grad():

@@ -31,12 +31,11 @@ class Regressor(RegressorMixin, RecursiveFeatureMachine):
         Args:
             x: images of the size of the training images.
             return_std: give `(mean, std)`: also the standard deviation of a new target, its noise included, by the Gaussian
-                process whose mean the regression is (covariance s^2 K, noise s^2 ridge). s^2 makes the squared leave-one-out
-                residuals as large as their variances; after round 0 it is optimistic, because M has seen every target. The
-                first call factors K again: n^3 / 3 operations and n^2 doubles, which are kept.
-
-        Raises:
-            InputError: if K with a very small ridge cannot be factored.
+                process whose mean the regression is (covariance s^2 K, noise s^2 ridge / weight; a new target weighs as much
+                as those of the training images on their average by weight). s^2 makes the squared leave-one-out residuals,
+                leave-one-group-out where `fit` was given groups, as large as their variances; after round 0 it is
+                optimistic, because M has seen every target, and `cv` does not change that. The first call decomposes K
+                again, n^3 operations, and keeps n^2 doubles.
         """
         images = self._check_fitted_images(x)
         kept = self.layers_[-1].kept

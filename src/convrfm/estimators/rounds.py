@@ -1,7 +1,7 @@
 """Algorithm 1 of the paper: rounds of kernel ridge regression and of learning the patch metric from its AGOP."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ class Round:
     Attributes:
         judge: what ridge and round are chosen by: leave-one-out, cross-validation or a selection set.
         judged: how good the round is by that.
+        path: the same for every ridge it could have had.
         temperature: of the class probabilities, by the judge's outputs; None for regression.
         amplitude: variance of every output as a Gaussian process.
     """
@@ -40,6 +41,7 @@ class Round:
     loo: Quality
     judge: Judge
     judged: Quality
+    path: Mapping[float, Quality]
     temperature: float | None
     amplitude: Float[Tensor, " k"]
     seconds: float
@@ -117,8 +119,9 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
         loo=quality(left_out, problem.y, problem.weights, classify=problem.classify),
         judge=judge,
         judged=judged[at],
+        path=dict(zip(problem.ridges, judged, strict=True)),
         temperature=temperature(outputs[at], targets, weights) if problem.classify else None,
-        amplitude=path.amplitude(ridge).to(problem.x),
+        amplitude=path.amplitude(ridge, problem.groups).to(problem.x),
         seconds=time.perf_counter() - start,
     )
 
@@ -132,12 +135,16 @@ def record_of(round_: Round) -> dict[str, Any]:
     """The round as plain values: a line of `history_`."""
     record: dict[str, Any] = {"iteration": round_.iteration, "ridge": round_.ridge, "judge": round_.judge}
     for name, measured in {"loo": round_.loo, "train": round_.train, round_.judge: round_.judged}.items():
-        record[f"{name}_error"] = measured.error
-        if measured.accuracy is not None:
-            record[f"{name}_accuracy"] = measured.accuracy
+        record |= {f"{name}_{figure}": value for figure, value in _plain(measured).items()}
+    record["path"] = [{"ridge": ridge, **_plain(measured)} for ridge, measured in round_.path.items()]
     if round_.temperature is not None:
         record["temperature"] = round_.temperature
     return record | {"seconds": round_.seconds}
+
+
+def _plain(measured: Quality) -> dict[str, float]:
+    accuracy = {} if measured.accuracy is None else {"accuracy": measured.accuracy}
+    return {"error": measured.error, **accuracy}
 
 
 def round_from_record(
@@ -162,6 +169,7 @@ def round_from_record(
         loo=measured("loo"),
         judge=record["judge"],
         judged=measured(record["judge"]),
+        path={at["ridge"]: Quality(at.get("accuracy"), at["error"]) for at in record["path"]},
         temperature=record.get("temperature"),
         amplitude=amplitude,
         seconds=record["seconds"],

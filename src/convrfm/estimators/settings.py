@@ -1,6 +1,6 @@
 """The parameters of an estimator, checked when `fit` is called, and what they select."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,13 +11,14 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 from torch import Tensor
 
 from ..errors import InputError
+from .problem import PatchKernel
 
 DEFAULT_RIDGES = tuple(float(r) for r in np.logspace(-8, 0, 17))
 
 
 def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
     """Raise `InputError` unless the value is one of a few."""
-    if value not in allowed:
+    if not isinstance(value, Hashable) or value not in allowed:
         raise InputError(f"{name} must be one of {tuple(allowed)}; got {value!r}.")
 
 
@@ -37,7 +38,7 @@ def check_seed(random_state: object) -> None:
 
 def check_kernel(kernel: object) -> None:
     """Raise `InputError` unless it is a kernel with a metric on patches."""
-    if isinstance(kernel, type) or not (callable(kernel) and hasattr(kernel, "agop") and hasattr(kernel, "window")):
+    if isinstance(kernel, type) or not isinstance(kernel, PatchKernel):
         raise InputError(f"kernel must be a kernel of convrfm.kernels, such as NTK(vanilla(depth=3)); got {kernel!r}.")
 
 
@@ -63,6 +64,8 @@ def check_judge(choose_on: str, cv: object, selection: object) -> None:
             'of their own: fit(x, y, selection=(x_s, y_s)); with choose_on="loo" none may be given. Got '
             f"choose_on={choose_on!r} and {'no' if selection is None else 'a'} selection set."
         )
+    if selection is not None and not (isinstance(selection, tuple | list) and len(selection) == 2):
+        raise InputError(f"selection must be a pair, (images, labels or targets); got {type(selection).__name__}.")
     if cv is not None and selection is not None:
         raise InputError('choose by cross-validation or on a selection set, not both: pass cv=None or choose_on="loo".')
 
@@ -106,6 +109,8 @@ def check_groups(groups: Any, n: int) -> Int[np.ndarray, " n"] | None:
         raise InputError(f"groups must be all numbers or all strings; {error}.") from error
     if labels.shape != (n,):
         raise InputError(f"groups must be ({n},), one for each image; got {labels.shape}.")
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise InputError(f"groups must be known for every image; got NaN for {np.isnan(labels).sum()} of {n}.")
     return numbers
 
 
@@ -173,6 +178,8 @@ def ridge_candidates(ridge: Any) -> tuple[float, ...]:
             raise InputError(f'ridge must be a number, several, or "loo"; got {ridge!r}.')
         return DEFAULT_RIDGES
     try:
+        if np.asarray(ridge).dtype == bool:
+            raise TypeError("truth values are no numbers")
         ridges = np.atleast_1d(np.asarray(ridge, dtype=float))
     except (TypeError, ValueError) as error:
         raise InputError(f'ridge must be a number, several, or "loo"; got {ridge!r}.') from error

@@ -11,7 +11,7 @@ from ..maths.psd import psd_factor
 from ..maths.random_filters import random_filters
 from ..maths.windows import Window
 from .layers import Layer
-from .settings import check_count
+from .settings import check_count, check_seed
 
 
 def convolutions(
@@ -26,8 +26,9 @@ def convolutions(
         random_state: seed of the draw.
 
     Raises:
-        InputError: if `n_filters` is no number of filters.
+        InputError: if `n_filters` is no number of filters, or `random_state` no seed.
     """
+    check_seed(random_state)
     modules: list[nn.Module] = []
     shape = tuple(image_shape)
     for layer in layers[:-1]:

@@ -57,14 +57,14 @@ def headline_of_layers(stages: Sequence[RoundRecord], task: Task, n_test: int, j
 def choice(best_iteration: int, selected_on: Judge | None) -> str:
     """Which round is kept and what chose it."""
     if selected_on is None:
-        return f"The model keeps the last round, {best_iteration}; nothing was chosen."
+        return f"The model keeps the last round, {best_iteration}: no round was chosen."
     return f"Round {best_iteration} was chosen by its {_criterion(selected_on)}; test scores never choose."
 
 
 def choice_of_layers(best_iterations: Sequence[int], selected_on: Judge | None) -> str:
     """Which round of every layer is kept and what chose it."""
     if selected_on is None:
-        return "Every layer keeps its last round; nothing was chosen."
+        return "Every layer keeps its last round: no round was chosen."
     *first, last = map(str, best_iterations)
     kept = f"Rounds {', '.join(first)} and {last} of the layers"
     return f"{kept} were chosen, layer by layer, by their {_criterion(selected_on)}; test scores never choose."

@@ -10,8 +10,9 @@ from .fit_record import Judge, RoundRecord, Task
 from .headline import ABSENT, interval_text, score_text
 
 HOW_TO_READ: dict[Judge, str] = {
-    "leave-one-out": "Leave-one-out is exact for the fixed kernel (up to the choice of the ridge). From round 1 on it "
-    "is optimistic, because M has seen the labels of all training images, also of the one left out. "
+    "leave-one-out": "Leave-one-out is exact for the fixed kernel on the images (up to the choice of the ridge). From round 1 "
+    "on, and in all rounds of further layers, it is optimistic, because M, or the features drawn from it, have seen the "
+    "labels of all training images, also of the one left out. "
     "Judge by the test scores where there are any.",
     "cross-validation": "Every fold of the cross-validation learns its own M without the images that it holds out, so that "
     "no round is judged by what it has seen; only the best of several rounds is a little lucky.",

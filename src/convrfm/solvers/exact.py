@@ -1,6 +1,6 @@
 """Kernel ridge regression for every ridge at once, with closed-form leave-one-out, from one eigendecomposition."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -11,17 +11,43 @@ from ..errors import InputError
 ROWS_AT_ONCE = 256  # of the eigenvectors, squared
 
 
+class Spectrum:
+    """The weighted kernel matrix W^(1/2) (K / scale) W^(1/2) = Q L Q^T, in float64.
+
+    `scale` is K's largest entry, so that ridges mean the same for any scale of K. Eigenvalues below 8 sqrt(n) eps max(W),
+    where eps is the precision of K, are K's own rounding and lifted to that: images that are all but the same would get
+    coefficients that leave-one-out takes for good and that K, as it is computed for new images, cannot bear.
+
+    Args:
+        kernel_matrix: `(n, n)`, symmetric.
+        weights: `(n,)`, positive; None for 1.
+
+    Raises:
+        InputError: if K has no positive, finite largest entry.
+    """
+
+    def __init__(self, kernel_matrix: Float[Tensor, "n n"], weights: Float[Tensor, " n"] | None) -> None:
+        self.scale = largest_entry(kernel_matrix)
+        n = len(kernel_matrix)
+        self.weights = kernel_matrix.new_ones(n, dtype=torch.float64) if weights is None else weights.double()
+        weighted = kernel_matrix.double() / self.scale
+        if weights is not None:
+            weighted *= self.weights.sqrt()
+            weighted *= self.weights.sqrt()[:, None]
+        values, self.vectors = torch.linalg.eigh(weighted)
+        self.values = values.clamp_min(8 * n**0.5 * torch.finfo(kernel_matrix.dtype).eps * float(self.weights.max()))
+
+
 class RidgePath:
     """The regression that minimises sum_i w_i (y_i - f(x_i))^2 + ridge |f|^2, for any number of ridges.
 
-    The norm is that of K / scale, where `scale` is K's largest entry, so that ridges mean the same for any scale of K. With
-    the weighted matrix W^(1/2) (K / scale) W^(1/2) = Q L Q^T,
+    The norm is that of K / scale. With the eigenvalues L and vectors Q of the weighted matrix (see `Spectrum`),
 
         alpha(ridge) = W^(1/2) Q (L + ridge)^-1 Q^T W^(1/2) y ,
 
     and the leave-one-out residual of image i is alpha_i / P_ii, where P = (K / scale + ridge W^-1)^-1; that of a group G of
     images is P_GG^-1 alpha_G. Exact given K; a metric in K that was learned from the same labels makes leave-one-out
-    optimistic. The decomposition is in float64: n^3 time once, then n^2 (k + 1) for each ridge (groups of m images: n^2 m);
+    optimistic. The decomposition takes n^3 time once, then n^2 (k + 1) for each ridge (groups of m images: n^2 m);
     K and four matrices of n^2 doubles are alive at once.
 
     Args:
@@ -39,19 +65,12 @@ class RidgePath:
         targets: Float[Tensor, "n k"],
         weights: Float[Tensor, " n"] | None = None,
     ) -> None:
-        self.scale = largest_entry(kernel_matrix)
         self._kernel_matrix = kernel_matrix
         self._targets = targets.double()
-        self._roots = self._targets.new_ones(len(targets)) if weights is None else weights.double().sqrt()
-        weighted = kernel_matrix.double() / self.scale
-        if weights is not None:
-            weighted *= self._roots
-            weighted *= self._roots[:, None]
-        values, self._vectors = torch.linalg.eigh(weighted)
-        # Eigenvalues near sqrt(n) eps are K's own rounding: images that are all but the same would get coefficients that
-        # leave-one-out takes for good and that K, as it is computed for new images, cannot bear.
-        self._values = values.clamp_min(8 * len(values) ** 0.5 * torch.finfo(kernel_matrix.dtype).eps)
-        self._projected = self._vectors.T @ (self._roots[:, None] * self._targets)
+        self._spectrum = Spectrum(kernel_matrix, weights)
+        self.scale = self._spectrum.scale
+        self._rows = self._spectrum.weights.sqrt()[:, None]  # W^(1/2), on rows
+        self._projected = self._spectrum.vectors.T @ (self._rows * self._targets)
 
     def dual_coef(self, ridge: float) -> Float[Tensor, "n k"]:
         """Coefficients for K itself: `K(x, x_train) @ dual_coef` is the prediction."""
@@ -70,63 +89,62 @@ class RidgePath:
             ridges: the ridges.
             groups: the number of every image's group (0, 1, ...): a whole group is left out together.
         """
-        if groups is None:
-            diagonals = self._precision_diagonals(ridges)
-            left_out = zip(ridges, diagonals, strict=True)
-            return [self._targets - self._alpha(ridge) / diagonal[:, None] for ridge, diagonal in left_out]
-        return [self._targets - self._group_residuals(ridge, groups) for ridge in ridges]
+        return [self._targets - residuals for residuals, _ in self._left_out(ridges, groups)]
 
-    def amplitude(self, ridge: float) -> Float[Tensor, " k"]:
-        """The variance s^2 of every output as a Gaussian process with covariance s^2 K / scale and noise s^2 ridge.
+    def amplitude(self, ridge: float, groups: Int[Tensor, " n"] | None = None) -> Float[Tensor, " k"]:
+        """The variance s^2 of every output as a Gaussian process with covariance s^2 K / scale and noise s^2 ridge / w.
 
-        Such a process predicts y_i from all others with variance s^2 / P_ii; s^2 is what makes the squared leave-one-out
-        residuals those variances on average, an image of weight w counting as w.
+        Such a process predicts y_i from all others, or from all other groups, with a variance of which s^2 is a factor; s^2
+        is what makes the squares of the left-out residuals, each over its variance, 1 on weighted average.
         """
-        shares = self._alpha(ridge).square() / self._precision_diagonals([ridge])[0][:, None]
-        return shares.sum(0) / self._roots.square().sum()
+        ((residuals, variances),) = self._left_out([ridge], groups)
+        weights = self._spectrum.weights
+        return weights @ (residuals.square() / variances[:, None]) / weights.sum()
 
     def _alpha(self, ridge: float) -> Tensor:
-        return self._roots[:, None] * (self._vectors @ (self._projected / (self._values + ridge)[:, None]))
+        return self._rows * (self._spectrum.vectors @ (self._projected / (self._spectrum.values + ridge)[:, None]))
+
+    def _left_out(
+        self, ridges: Sequence[float], groups: Int[Tensor, " n"] | None
+    ) -> Iterator[tuple[Float[Tensor, "n k"], Float[Tensor, " n"]]]:
+        """For every ridge, each image's residual when it, or its group, is left out, and its variance over s^2."""
+        if groups is None:
+            for ridge, precision in zip(ridges, self._precision_diagonals(ridges), strict=True):
+                yield self._alpha(ridge) / precision[:, None], 1 / precision
+            return
+        for ridge in ridges:
+            alpha = self._alpha(ridge)
+            residuals, variances = torch.empty_like(alpha), torch.empty_like(alpha[:, 0])
+            for group in groups.unique():
+                members = groups == group
+                rows = self._rows[members] * self._spectrum.vectors[members]
+                covariance = torch.linalg.inv((rows / (self._spectrum.values + ridge)) @ rows.T)
+                residuals[members], variances[members] = covariance @ alpha[members], covariance.diagonal()
+            yield residuals, variances
 
     def _precision_diagonals(self, ridges: Sequence[float]) -> list[Tensor]:
-        inverses = 1 / (self._values[:, None] + self._values.new_tensor(ridges))
-        rows = self._vectors.split(ROWS_AT_ONCE)
+        inverses = 1 / (self._spectrum.values[:, None] + self._targets.new_tensor(ridges))
+        rows = self._spectrum.vectors.split(ROWS_AT_ONCE)
         diagonals = torch.cat([part.square() @ inverses for part in rows])
-        return list((self._roots.square()[:, None] * diagonals).T)
-
-    def _group_residuals(self, ridge: float, groups: Tensor) -> Tensor:
-        alpha = self._alpha(ridge)
-        residuals = torch.empty_like(alpha)
-        for group in groups.unique():
-            members = groups == group
-            rows = self._roots[members, None] * self._vectors[members]
-            precision = (rows / (self._values + ridge)) @ rows.T
-            residuals[members] = torch.linalg.solve(precision, alpha[members])
-        return residuals
+        return list((self._rows.square() * diagonals).T)
 
 
 class GaussianPosterior:
     """How sure the regression is: the Gaussian process with covariance K / scale and noise ridge / weight, after its data.
 
+    A new target has the noise of one as heavy as the training images, on their average by weight.
+
     Args:
         kernel_matrix: `(n, n)` of the training images.
         ridge: the regression's.
         weights: the regression's, `(n,)`; None for 1.
-
-    Raises:
-        InputError: if the matrix plus its ridge is not positive definite.
     """
 
     def __init__(self, kernel_matrix: Float[Tensor, "n n"], ridge: float, weights: Float[Tensor, " n"] | None) -> None:
-        self.scale, self._ridge = largest_entry(kernel_matrix), ridge
-        covariance = kernel_matrix.double() / self.scale
-        covariance.diagonal().add_(ridge if weights is None else ridge / weights.double())
-        self._factor, wrong = torch.linalg.cholesky_ex(covariance)
-        if int(wrong):
-            raise InputError(
-                f"the standard deviation needs a kernel matrix that is positive definite with its ridge {ridge:g}; rounding "
-                "made it indefinite. Pass larger ridges, or images in float64."
-            )
+        spectrum = Spectrum(kernel_matrix, weights)
+        self._scale, heavy = spectrum.scale, spectrum.weights
+        self._noise = ridge * float(heavy.sum() / heavy.square().sum())
+        self._root = heavy.sqrt()[:, None] * spectrum.vectors / (spectrum.values + ridge).sqrt()
 
     def variance(self, meeting: Float[Tensor, "m n"], own: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
         """The variance of a new target (its noise included), in units of the amplitude.
@@ -135,8 +153,8 @@ class GaussianPosterior:
             meeting: K between new images and the training images.
             own: K of every new image with itself.
         """
-        explained = torch.linalg.solve_triangular(self._factor, meeting.double().T / self.scale, upper=False)
-        return (own.double() / self.scale - explained.square().sum(0)).clamp_min(0) + self._ridge
+        explained = (meeting.double() / self._scale @ self._root).square().sum(1)
+        return (own.double() / self._scale - explained).clamp_min(0) + self._noise
 
 
 def largest_entry(kernel_matrix: Float[Tensor, "n n"]) -> float:
