@@ -58,16 +58,22 @@ def accuracies(data: str, n: int, sigma: float, seed: int, **settings: Any) -> S
 
 
 def table(found: dict[float, list[list[float]]], n: int) -> str:
-    """Means over draws with their 95% intervals, in Markdown."""
-    lines = ["| sigma | draws | " + " | ".join(STAGES) + " |", "|---|---|" + "---|" * len(STAGES)]
+    """Means over draws with their 95% intervals, and of the gains draw by draw, in Markdown."""
+    head = ("sigma", "draws", *STAGES, "ConvRFM: gain", "Deep ConvRFM: gain over ConvRFM")
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for sigma, draws in found.items():
-        cells = []
-        for values in np.array(draws).T:
-            mean = 100 * values.mean()
-            low, high = (100 * end for end in mean_interval(values)) if len(values) > 1 else (mean, mean)
-            cells.append(f"{mean:.1f} ({low:.1f} to {high:.1f})" if len(values) > 1 else f"{mean:.1f}")
+        fixed, shallow, *_, deep = stages = np.array(draws).T
+        cells = [_with_interval(values) for values in (*stages, shallow - fixed, deep - shallow)]
         lines.append(f"| {sigma:g} | {len(draws)} | " + " | ".join(cells) + " |")
     return f"n = {n} for training, and as many for testing.\n\n" + "\n".join(lines) + "\n"
+
+
+def _with_interval(values: np.ndarray) -> str:
+    mean = f"{100 * values.mean():.1f}"
+    if len(values) == 1:
+        return mean
+    low, high = mean_interval(values)
+    return f"{mean} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def main() -> None:
