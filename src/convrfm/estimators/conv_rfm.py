@@ -11,7 +11,7 @@ from .classification import Classifier
 from .layers import FilterDraw
 from .machine import RecursiveFeatureMachine
 from .prediction import Array
-from .problem import PatchKernel
+from .problem import LearnableKernel
 from .regression import Regressor
 from .rounds import Round
 from .settings import check_kernel, several
@@ -23,9 +23,9 @@ DEFAULT_KERNEL = NTK(vanilla(depth=3))
 class ConvRFM(RecursiveFeatureMachine):
     """One layer of rounds."""
 
-    kernel: PatchKernel | Sequence[PatchKernel] = DEFAULT_KERNEL
+    kernel: LearnableKernel | Sequence[LearnableKernel] = DEFAULT_KERNEL
 
-    def _candidates(self, shape: Sequence[int]) -> list[tuple[PatchKernel, ...]]:
+    def _candidates(self, shape: Sequence[int]) -> list[tuple[LearnableKernel, ...]]:
         kernels = several("kernel", self.kernel)
         for kernel in kernels:
             check_kernel(kernel)
@@ -33,7 +33,7 @@ class ConvRFM(RecursiveFeatureMachine):
         return [(kernel,) for kernel in kernels]
 
     @staticmethod
-    def _parameters_of(kernels: Sequence[PatchKernel]) -> dict[str, Any]:
+    def _parameters_of(kernels: Sequence[LearnableKernel]) -> dict[str, Any]:
         return {"kernel": kernels[0]}
 
     def _draw(self) -> FilterDraw | None:

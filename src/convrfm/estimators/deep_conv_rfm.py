@@ -14,21 +14,21 @@ from .classification import Classifier
 from .layers import FilterDraw
 from .machine import RecursiveFeatureMachine
 from .prediction import Array
-from .problem import PatchKernel
+from .problem import LearnableKernel
 from .regression import Regressor
 from .rounds import Round
 from .settings import check_choice, check_count, check_kernel, several
 
-KernelFamily = Callable[[int], PatchKernel]
+KernelFamily = Callable[[int], LearnableKernel]
 
 
 @dataclass(frozen=True)
 class FittedFamily:
     """The kernels of a fitted model as a family: what a loaded model has for its `kernel_family`."""
 
-    kernels: tuple[PatchKernel, ...]
+    kernels: tuple[LearnableKernel, ...]
 
-    def __call__(self, depth: int) -> PatchKernel:
+    def __call__(self, depth: int) -> LearnableKernel:
         """The kernel of this depth."""
         if not 1 <= depth <= len(self.kernels):
             raise InputError(
@@ -51,7 +51,7 @@ class DeepConvRFM(RecursiveFeatureMachine):
 
     _deep: ClassVar[bool] = True
 
-    def _candidates(self, shape: Sequence[int]) -> list[tuple[PatchKernel, ...]]:
+    def _candidates(self, shape: Sequence[int]) -> list[tuple[LearnableKernel, ...]]:
         check_count("n_filters", self.n_filters)
         check_choice("activation", self.activation, ("relu", None))
         check_choice("centre_features", self.centre_features, (True, False))
@@ -62,7 +62,7 @@ class DeepConvRFM(RecursiveFeatureMachine):
         return [_kernels(family, depth, shape) for family in families for depth in depths]
 
     @staticmethod
-    def _parameters_of(kernels: Sequence[PatchKernel]) -> dict[str, Any]:
+    def _parameters_of(kernels: Sequence[LearnableKernel]) -> dict[str, Any]:
         return {"kernel_family": FittedFamily(tuple(kernels)), "depth": len(kernels)}
 
     def _draw(self) -> FilterDraw | None:
@@ -134,7 +134,7 @@ class DeepConvRFMRegressor(Regressor, DeepConvRFM):
     """Deep ConvRFM for targets `(n,)` or `(n, k)`; see `DeepConvRFMClassifier` and `ConvRFMRegressor`."""
 
 
-def _kernels(family: KernelFamily, depth: int, shape: Sequence[int]) -> tuple[PatchKernel, ...]:
+def _kernels(family: KernelFamily, depth: int, shape: Sequence[int]) -> tuple[LearnableKernel, ...]:
     """The kernel of every layer; raises `InputError` where the images become too small."""
     if not callable(family) or hasattr(family, "agop"):
         raise InputError(

@@ -12,7 +12,7 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from .layers import FilterDraw
-from .problem import Images, Metric, PatchKernel, Problem
+from .problem import Images, LearnableKernel, Metric, Problem
 
 LONG_FIT_SECONDS = 30.0
 WORTH_A_FORECAST = 5e8  # pairs of images, times their pixels, in all rounds
@@ -38,7 +38,7 @@ class Forecast:
 
 
 def announce(
-    candidates: Sequence[Sequence[PatchKernel]],
+    candidates: Sequence[Sequence[LearnableKernel]],
     draw: FilterDraw | None,
     problem: Problem,
     *,
@@ -78,7 +78,7 @@ def announce(
 
 
 def forecast(
-    kernels: Sequence[PatchKernel],
+    kernels: Sequence[LearnableKernel],
     draw: FilterDraw | None,
     x: Images,
     *,
@@ -122,7 +122,7 @@ def forecast(
     return Forecast((1 + n_folds) * seconds, 6 * n * n * 8 + (1 + n_folds) * layer_bytes)
 
 
-def _round_seconds(kernel: PatchKernel, few: Images, n: int, metric: Metric) -> float:
+def _round_seconds(kernel: LearnableKernel, few: Images, n: int, metric: Metric) -> float:
     """A kernel matrix, of which one half mirrors the other, and its eigendecomposition."""
     cost = _measured_cost(lambda x, z: kernel(x, z, feature_matrix=metric), few)
     return (cost.left + cost.right) * n + cost.pair * n**2 / 2 + EIGENDECOMPOSITION * n**3

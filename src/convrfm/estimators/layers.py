@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..maths.random_filters import Activation, RandomFeatures, random_filters
 from ..maths.windows import Window
-from .problem import PatchKernel, Problem, Watch
+from .problem import LearnableKernel, Problem, Watch
 from .rounds import Fold, Round, best_round, fit_round
 
 Keep = Literal["best", "last"]
@@ -29,7 +29,7 @@ class Layer:
             last layer.
     """
 
-    kernel: PatchKernel
+    kernel: LearnableKernel
     keep: Keep
     rounds: list[Round] = field(default_factory=list)
     features: RandomFeatures | None = None
@@ -81,7 +81,7 @@ class FilterDraw:
 def fit_layers(
     layers: list[Layer],
     problem: Problem,
-    kernels: Sequence[PatchKernel],
+    kernels: Sequence[LearnableKernel],
     *,
     n_iterations: int,
     keep: Keep,

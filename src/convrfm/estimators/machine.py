@@ -17,7 +17,7 @@ from .forecast import announce
 from .layers import FilterDraw, Keep, Layer, fit_layers
 from .prediction import Array, Predictor
 from .presets import preset
-from .problem import PatchKernel, Problem
+from .problem import LearnableKernel, Problem
 from .progress import shown_progress, within
 from .rounds import Fold, record_of
 from .settings import (
@@ -151,7 +151,7 @@ class RecursiveFeatureMachine(Predictor):
         return self
 
     @abstractmethod
-    def _candidates(self, shape: Sequence[int]) -> list[tuple[PatchKernel, ...]]:
+    def _candidates(self, shape: Sequence[int]) -> list[tuple[LearnableKernel, ...]]:
         """The kernels of every layer, once for each candidate, for images of this shape; raises `InputError`."""
 
     @abstractmethod
@@ -177,7 +177,7 @@ class RecursiveFeatureMachine(Predictor):
     def _fit_candidates(
         self,
         problem: Problem,
-        candidates: Sequence[tuple[PatchKernel, ...]],
+        candidates: Sequence[tuple[LearnableKernel, ...]],
         folds: Sequence[np.ndarray],
         earlier: Sequence[Layer],
     ) -> list[list[Layer]]:
@@ -225,7 +225,7 @@ class RecursiveFeatureMachine(Predictor):
                 warnings.warn(f"interrupted: {finished} of {total} rounds are kept.", stacklevel=3)
         return fits
 
-    def _earlier(self, problem: Problem, candidates: Sequence[tuple[PatchKernel, ...]]) -> Sequence[Layer]:
+    def _earlier(self, problem: Problem, candidates: Sequence[tuple[LearnableKernel, ...]]) -> Sequence[Layer]:
         """The layers that `warm_start` goes on from."""
         if not self.warm_start or not hasattr(self, "layers_"):
             return ()

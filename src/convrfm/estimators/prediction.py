@@ -19,7 +19,7 @@ from ..kernels.devices import chosen_device
 from ..maths.patches import filter_patches
 from ..maths.psd import psd_factor
 from .layers import Layer
-from .problem import PatchKernel
+from .problem import LearnableKernel
 from .rounds import Round
 from .saving import Tensors, layers_from_file, layers_to_file, save_model
 from .to_torch import convolutions
@@ -132,7 +132,7 @@ class Predictor(BaseEstimator):
 
     @staticmethod
     @abstractmethod
-    def _parameters_of(kernels: Sequence[PatchKernel]) -> dict[str, Any]:
+    def _parameters_of(kernels: Sequence[LearnableKernel]) -> dict[str, Any]:
         """The constructor's parameters that make these kernels, one for each layer; a file keeps the kernels instead."""
 
     def _remember(

@@ -18,8 +18,8 @@ Watch = Callable[[str], Callable[[int, int], None] | None]
 
 
 @runtime_checkable
-class PatchKernel(Protocol):
-    """A kernel on images with a metric on their patches."""
+class LearnableKernel(Protocol):
+    """What a kernel on images needs so that the metric on their patches can be learned; those of `convrfm.kernels` have it."""
 
     @property
     def window(self) -> Window:
@@ -57,7 +57,7 @@ class Problem:
         selection: images and targets that the fit does not see, to judge it by.
     """
 
-    kernel: PatchKernel
+    kernel: LearnableKernel
     x: Images
     y: Float[Tensor, "n k"]
     weights: Float[Tensor, " n"] | None
@@ -106,7 +106,7 @@ class Problem:
             selection=(self.x[held_out], self.y[held_out]),
         )
 
-    def through(self, features: RandomFeatures, kernel: PatchKernel) -> "Problem":
+    def through(self, features: RandomFeatures, kernel: LearnableKernel) -> "Problem":
         """The next layer's problem: all images through random features, another kernel on them."""
         selection = None if self.selection is None else (features(self.selection[0]), self.selection[1])
         return replace(self, kernel=kernel, x=features(self.x), selection=selection)

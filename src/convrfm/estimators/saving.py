@@ -17,7 +17,7 @@ from ..kernels.description import describe, from_description
 from ..maths.random_filters import GAIN, RandomFeatures
 from ..storage.models import FORMAT, FORMAT_VERSION, ModelHeader, read_model, write_model
 from .layers import Keep, Layer
-from .problem import PatchKernel
+from .problem import LearnableKernel
 from .rounds import record_of, round_from_record
 
 Tensors = dict[str, Float[Tensor, "..."]]
@@ -34,7 +34,7 @@ class Savable(Protocol):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's parameters."""
 
-    def _parameters_of(self, kernels: Sequence[PatchKernel]) -> dict[str, Any]: ...
+    def _parameters_of(self, kernels: Sequence[LearnableKernel]) -> dict[str, Any]: ...
 
     def _learned(self) -> tuple[dict[str, Any], Tensors]: ...
 

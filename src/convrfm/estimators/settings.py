@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 from torch import Tensor
 
 from ..errors import InputError
-from .problem import PatchKernel
+from .problem import LearnableKernel
 
 DEFAULT_RIDGES = tuple(float(r) for r in np.logspace(-8, 0, 17))
 
@@ -38,7 +38,7 @@ def check_seed(random_state: object) -> None:
 
 def check_kernel(kernel: object) -> None:
     """Raise `InputError` unless it is a kernel with a metric on patches."""
-    if isinstance(kernel, type) or not isinstance(kernel, PatchKernel):
+    if isinstance(kernel, type) or not isinstance(kernel, LearnableKernel):
         raise InputError(f"kernel must be a kernel of convrfm.kernels, such as NTK(vanilla(depth=3)); got {kernel!r}.")
 
 
