@@ -10,7 +10,7 @@ from .methods import METHODS, Measured
 from .page import write_page
 from .picture import draw
 from .plan import PLAN, QUICK, Trial, trials
-from .results import append_result, read_results
+from .results import append_result, commit, read_results
 
 
 def main() -> None:
@@ -34,12 +34,12 @@ def main() -> None:
 
 def run(results: Path, found: dict[str, DataSet], *, quick: bool) -> None:
     """Run what the results lack."""
-    finished = read_results(results)
+    finished, at = read_results(results), commit()  # of the code as it was loaded
     for trial in trials(QUICK if quick else PLAN, {name: data.n_classes for name, data in found.items()}):
         if trial not in finished:
             measured = measure(trial, found[trial.data])
             finished[trial] = measured
-            append_result(results, trial, measured)
+            append_result(results, trial, measured, at)
             print(*trial, *(f"{name}={value:.4g}" for name, value in measured.items()), flush=True)
 
 

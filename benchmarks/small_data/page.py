@@ -14,8 +14,8 @@ CONTESTANTS = tuple(method for method in METHODS if method != "ConvRFM, cv=5")
 HEADER = """# Few training images
 
 `python -m benchmarks.small_data --data FOLDER --fashion FOLDER` runs every trial that `results.jsonl` beside it lacks and
-writes this page and its picture; without `--data` it only writes. Each line of that file names the commit it was computed
-at, but for the methods that are not this project's. FOLDER holds CIFAR-10 and GTSRB (32 x 32, colour) and
+writes this page and its picture; without `--data` it only writes. A line of that file names the commit it was computed at,
+but for older lines of methods that are not this project's. FOLDER holds CIFAR-10 and GTSRB (32 x 32, colour) and
 USPS (16 x 16, grey); Fashion-MNIST (28 x 28, grey) is that of Debian's package `dataset-fashion-mnist`.
 
 ![Test accuracy against n](small_data.svg)
@@ -56,10 +56,10 @@ SELF_KNOWLEDGE = """
 `judged` is the accuracy by which ridge and round were chosen: by leave-one-out, or by 5-fold cross-validation in which every
 fold learns its own M (cv=5). `held out` is the accuracy of the same model on the 1000 held-out images of the same pool;
 `optimism` is judged - held out; `ridge` is what the held-out accuracy would gain from the ridge that is best on the held-out
-images, of the same 17. The fixed kernel is round 0, where leave-one-out is exact; after an update M has seen the label of the
-image that is left out, and so have the features of Deep ConvRFM from its second layer on, whose last round is judged.
-Leave-one-out leaves one image fewer in the class of the image left out, which with few images a class
-makes it pessimistic.
+images, of the same 17 (not computed for Deep ConvRFM). The fixed kernel is round 0, where leave-one-out is exact; after an
+update M has seen the label of the image that is left out, and so have the features of Deep ConvRFM, which is judged by its last
+layer. Leave-one-out leaves one image fewer in the class of the image left out, which with few images a class makes it
+pessimistic.
 """
 UNBIASED = """
 What choosing by cross-validation costs or gains, on the same seeds:
@@ -119,7 +119,7 @@ def _self_knowledge(results: Results, data_sets: Sequence[str]) -> Iterable[Sequ
                 if judged:
                     yield (
                         *(name, n, method, len(judged), summary(judged.values()), summary(held_out.values())),
-                        *(difference(judged, held_out), difference(best, held_out)),
+                        *(difference(judged, held_out), difference(best, held_out) or "-"),
                     )
 
 

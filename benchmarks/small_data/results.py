@@ -26,11 +26,19 @@ def read_results(path: Path) -> dict[Trial, Measured]:
     return found
 
 
-def append_result(path: Path, trial: Trial, measured: Measured) -> None:
+def commit() -> str:
+    """The commit of the code, "+" where files differ from it, or "" outside a repository."""
+    differing = _git("status", "--porcelain", "--", "src", "benchmarks/**/*.py")
+    return _git("rev-parse", "--short", "HEAD") + "+" * bool(differing)
+
+
+def _git(*command: str) -> str:
+    return subprocess.run(["git", *command], cwd=ROOT, check=False, capture_output=True, text=True).stdout.strip()
+
+
+def append_result(path: Path, trial: Trial, measured: Measured, at: str) -> None:
     """Add one line, with the commit that it was computed at, and see it to the disk."""
-    describe = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(describe, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
     with path.open("a") as file:
-        file.write(json.dumps(trial._asdict() | measured | {"commit": commit}) + "\n")
+        file.write(json.dumps(trial._asdict() | measured | {"commit": at}) + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -127,6 +127,8 @@ def test_targets(kind: type, y: Any, message: str) -> None:
         ({"image_shape": (1, 16.0, 32.0)}, "image_shape must be"),
         ({"image_shape": "1x16x32"}, "image_shape must be"),
         ({"ridge": True}, "ridge must be a number"),
+        ({"ridge": [1e-3, True]}, "ridge must be a number"),
+        ({"image_shape": (True, 16, 32)}, "image_shape must be"),
         ({"random_state": -1}, "random_state must be"),
         ({"random_state": "a"}, "random_state must be"),
         ({"cv": 1}, "cv must be None"),
@@ -185,9 +187,10 @@ def test_settings_of_deep_models(kind: type, settings: dict[str, Any], message: 
         (np.eye(12), r"groups must be \(12,\)"),
         (np.zeros(12), "at least two"),
         ([None, 1, "a"] * 4, "all numbers or all strings"),
-        ([0.0, 1.0, np.nan] * 4, "NaN for 4 of 12"),
+        ([0.0, 1.0, np.nan] * 4, "4 of 12 are NaN"),
+        (np.array([0.0, 1.0, np.nan] * 4, dtype=object), "4 of 12 are NaN"),
     ],
-    ids=["length", "shape", "one", "mixed", "unknown"],
+    ids=["length", "shape", "one", "mixed", "unknown", "unknown objects"],
 )
 def test_groups(kind: type, groups: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -141,10 +141,23 @@ def test_the_symmetric_half_equals_the_whole(kernel: InfiniteWidthKernel, has_me
     torch.testing.assert_close(K[off], whole[off], rtol=1e-13, atol=0)
 
 
-def test_a_metric_of_low_rank_needs_no_other_arithmetic() -> None:
-    fast, slow = both(CASES["vanilla-3-NTK"])
-    M, x, z, coef = metric(fast, rank=3), images(5, 1), images(6, 2), coefficients(6, 2)
+@every_dtype
+@pytest.mark.parametrize("rank", [2, 3])  # of rank 1 all pairs of patches lie at the kink
+@pytest.mark.parametrize("budget", [None, 1 << 15, 1], ids=["whole", "partly kept", "tiny"])
+@pytest.mark.parametrize("name", ["vanilla-3-NTK", "same-NTK", "strided-NTK", "erf-gelu-NTK", "pool-NTK"])
+def test_a_metric_of_low_rank_needs_no_other_arithmetic(
+    name: str, budget: int | None, rank: int, dtype: torch.dtype
+) -> None:
+    fast, slow = both(CASES[name])
+    fast = replace(fast, memory_budget=budget)
+    M, x, z, coef = (
+        metric(fast, rank=rank).to(dtype),
+        images(5, 1, dtype),
+        images(19, 2, dtype),
+        coefficients(19, 2, dtype),
+    )
     assert_agree(fast(x, z, feature_matrix=M), slow(x, z, feature_matrix=M))
+    assert_agree(fast(z, feature_matrix=M), slow(z, feature_matrix=M))
     assert_agree(fast.agop(x, z, coef, feature_matrix=M), slow.agop(x, z, coef, feature_matrix=M))
 
 

@@ -55,7 +55,7 @@ def test_a_layer_is_the_inner_product_of_every_patch_with_every_filter(
 
 
 @pytest.mark.parametrize("activation", ["relu", None])
-def test_a_centered_layer_has_mean_zero_in_every_channel_over_its_own_images(
+def test_a_centred_layer_has_mean_zero_in_every_channel_over_its_own_images(
     activation: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "IMAGES_AT_ONCE", 3)

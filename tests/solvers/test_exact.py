@@ -70,6 +70,25 @@ def test_a_group_left_out_is_predicted_by_the_fit_to_all_other_groups(ridge: flo
     torch.testing.assert_close(each, path.leave_one_out([ridge])[0], rtol=1e-8, atol=1e-10)
 
 
+def test_in_single_precision_too_a_heavy_image_is_one_that_is_repeated() -> None:
+    generator = torch.Generator().manual_seed(0)
+    places = torch.rand(40, 2, generator=generator, dtype=torch.float64)
+    y = torch.sin(5 * places).sum(1, keepdim=True)
+    K = torch.exp(-torch.cdist(places, places).square())
+    train, counts = torch.arange(30), torch.ones(30, dtype=torch.long)
+    counts[0] = 100
+    copies = train.repeat_interleave(counts)
+    single = K.float()
+    weighted = RidgePath(single[train][:, train], y[train], counts.double()).dual_coef(1e-4)
+    repeated = RidgePath(single[copies][:, copies], y[copies]).dual_coef(1e-4)
+    new = single[30:].double()
+    errors = [
+        float((new[:, at] @ coef - y[30:]).square().mean().sqrt())
+        for at, coef in ((train, weighted), (copies, repeated))
+    ]
+    assert errors[0] == pytest.approx(errors[1], rel=0.1)
+
+
 def test_integer_weights_are_repeated_images() -> None:
     K, y = problem()
     counts = torch.tensor([1, 2, 1, 3, 1, 1, 2, 1, 1, 1, 4, 1])

@@ -130,7 +130,8 @@ def _check_image_shape(image_shape: Any) -> None:
     if image_shape is None:
         return
     extents = list(image_shape) if isinstance(image_shape, Iterable) else [image_shape]
-    counts = [extent for extent in extents if isinstance(extent, int | np.integer) and (extent > 0 or extent == -1)]
+    whole = [extent for extent in extents if isinstance(extent, int | np.integer) and not isinstance(extent, bool)]
+    counts = [extent for extent in whole if extent > 0 or extent == -1]
     if len(extents) != 3 or len(counts) != 3 or counts.count(-1) > 1:
         raise InputError(
             "image_shape must be (channels, height, width), positive integers, one of which may be -1; got "

@@ -36,9 +36,9 @@ class Classifier(ClassifierMixin, RecursiveFeatureMachine):
         """Probabilities of the classes, `(n, k)`: softmax(outputs / temperature_).
 
         The temperature makes held-out labels likeliest: by leave-one-out, by cross-validation where `cv` is given, or on the
-        selection set. Leave-one-out is optimistic after round 0 of the first layer, because M has seen every label; the others
-        are not. Where every class has
-        one image, no held-out label can be right, and all classes are all but equally probable.
+        selection set. Leave-one-out is optimistic after round 0 of the first layer, because M has seen every label; of the
+        others' images no metric has seen a label, only the best ridge and round of a few are a little lucky on them. Where
+        every class has one image, no held-out label can be right, and all classes are all but equally probable.
         """
         return self._like(torch.softmax(self._kept_outputs(x) / self.temperature_, 1), x)
 

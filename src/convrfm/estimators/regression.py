@@ -15,7 +15,9 @@ from .prediction import Array
 from .saving import Tensors
 from .targets import check_targets
 
-ROW_COPIES = 9  # of a float32 row of the kernel matrix: itself, and as doubles converted, scaled, solved and squared
+ROW_COPIES = (
+    9  # of a float32 row of the kernel matrix: itself, and as doubles converted, scaled, multiplied and squared
+)
 
 
 @dataclass(eq=False, repr=False)

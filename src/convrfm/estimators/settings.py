@@ -109,8 +109,8 @@ def check_groups(groups: Any, n: int) -> Int[np.ndarray, " n"] | None:
         raise InputError(f"groups must be all numbers or all strings; {error}.") from error
     if labels.shape != (n,):
         raise InputError(f"groups must be ({n},), one for each image; got {labels.shape}.")
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise InputError(f"groups must be known for every image; got NaN for {np.isnan(labels).sum()} of {n}.")
+    if (unknown := labels != labels).any():  # NaN, NaT
+        raise InputError(f"groups must be known for every image; {unknown.sum()} of {n} are NaN.")
     return numbers
 
 
@@ -178,7 +178,7 @@ def ridge_candidates(ridge: Any) -> tuple[float, ...]:
             raise InputError(f'ridge must be a number, several, or "loo"; got {ridge!r}.')
         return DEFAULT_RIDGES
     try:
-        if np.asarray(ridge).dtype == bool:
+        if any(isinstance(value, bool | np.bool_) for value in np.atleast_1d(np.asarray(ridge, dtype=object))):
             raise TypeError("truth values are no numbers")
         ridges = np.atleast_1d(np.asarray(ridge, dtype=float))
     except (TypeError, ValueError) as error:

@@ -221,19 +221,20 @@ class _EmbeddedBlocks:
         grids = recursion.architecture.grids(*x.shape[-2:])
         first = grids[0][0] * grids[0][1]
         embeds, used = engine.embeds_patches(recursion, factor), with_patches or factor is not None
-        patches = (patch_entries(recursion, x) if factor is None else len(factor)) * first if used else first
+        rank = patch_entries(recursion, x) if factor is None or not embeds else len(factor)
+        patches = rank * first if used else first
         hidden = zip(recursion.architecture.hidden, grids, strict=False)  # the grid in front of each
-        kept = 5 * sum(rows * cols for layer, (rows, cols) in hidden if not isinstance(layer, Conv | AvgPool))
+        kept = first + 5 * sum(rows * cols for layer, (rows, cols) in hidden if not isinstance(layer, Conv | AvgPool))
         side = (3 if with_patches else 2) * x[0].numel()
         if embeds:
             kept += patches
-            side += patches
+            side = patches + (side if rank == patch_entries(recursion, x) else 3 * first)  # pixels, or lanes filled up
         entries = kept + side + patches * (2 + 3 * outputs)
         entries += engine.own_entries(recursion, (x.shape[2], x.shape[3]), outputs)
         half = kernel._budget // 2 // x.element_size()
         self.blocks = blocks(len(x), min(LARGEST_GRADIENT if outputs else LARGEST_BLOCK, half // entries))
         self._kept: dict[int, Embedding] = {}
-        self._may_keep = half // max(1, kept)  # images, the last ones: a symmetric kernel meets them most often
+        self._may_keep = half // kept  # images, the last ones: a symmetric kernel meets them most often
         self._keeps_sides = (kept + side) * len(x) <= half
         fits = embeds or (kept + side + patches) * len(x) <= half
         self._patches: Patches = ("kept" if fits else "on demand") if with_patches else "unused"

@@ -14,9 +14,10 @@ ROWS_AT_ONCE = 256  # of the eigenvectors, squared
 class Spectrum:
     """The weighted kernel matrix W^(1/2) (K / scale) W^(1/2) = Q L Q^T, in float64.
 
-    `scale` is K's largest entry, so that ridges mean the same for any scale of K. Eigenvalues below 8 sqrt(n) eps max(W),
-    where eps is the precision of K, are K's own rounding and lifted to that: images that are all but the same would get
-    coefficients that leave-one-out takes for good and that K, as it is computed for new images, cannot bear.
+    `scale` is K's largest entry, so that ridges mean the same for any scale of K. Eigenvalues of K / scale below 8 sqrt(n) eps,
+    where eps is K's precision, are K's own rounding and lifted to that before W comes in: images that are all but the same
+    would get coefficients that leave-one-out takes for good and that K, as it is computed for new images, cannot bear.
+    With weights there are two decompositions.
 
     Args:
         kernel_matrix: `(n, n)`, symmetric.
@@ -28,14 +29,14 @@ class Spectrum:
 
     def __init__(self, kernel_matrix: Float[Tensor, "n n"], weights: Float[Tensor, " n"] | None) -> None:
         self.scale = largest_entry(kernel_matrix)
-        n = len(kernel_matrix)
+        n, least = len(kernel_matrix), 8 * len(kernel_matrix) ** 0.5 * torch.finfo(kernel_matrix.dtype).eps
         self.weights = kernel_matrix.new_ones(n, dtype=torch.float64) if weights is None else weights.double()
-        weighted = kernel_matrix.double() / self.scale
+        values, self.vectors = torch.linalg.eigh(kernel_matrix.double() / self.scale)
+        self.values = values.clamp_min(least)
         if weights is not None:
-            weighted *= self.weights.sqrt()
-            weighted *= self.weights.sqrt()[:, None]
-        values, self.vectors = torch.linalg.eigh(weighted)
-        self.values = values.clamp_min(8 * n**0.5 * torch.finfo(kernel_matrix.dtype).eps * float(self.weights.max()))
+            root = self.weights.sqrt()[:, None] * self.vectors * self.values.sqrt()
+            values, self.vectors = torch.linalg.eigh(root @ root.T)
+            self.values = values.clamp_min(least * float(self.weights.min()))
 
 
 class RidgePath:
