@@ -104,7 +104,8 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
         n_filters: filters of each layer.
         activation: "relu", or None.
         centre_features: whether the mean of every channel over training images and positions is subtracted. Outputs of a
-            ReLU lean to one side, so that all of their patches resemble each other.
+            ReLU lean to one side, so that all of their patches resemble each other. Where images differ most in brightness
+            pass False: less the mean, the features of dark images resemble each other (`docs/results.md`).
         random_state: seed of the filters, layer by layer, and of the draw of `agop_samples`.
 
     The other parameters are those of `ConvRFMClassifier`, for every layer.
