@@ -19,6 +19,24 @@ def test_a_factor_multiplies_back_and_has_the_rank_of_the_matrix(rank: int) -> N
     torch.testing.assert_close(factor.T @ factor, matrix(rank))
 
 
+def test_matrices_in_single_precision_are_decomposed_in_double(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In single precision LAPACK gave up on a metric of 576 entries that deep ConvRFM had learned."""
+    A = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
+    expected = psd_factor(A @ A.T)
+    eigh = torch.linalg.eigh
+
+    def as_lapack_may(matrix: torch.Tensor) -> object:
+        if matrix.dtype == torch.float32:
+            raise torch.linalg.LinAlgError("failed to converge")
+        return eigh(matrix)
+
+    monkeypatch.setattr(torch.linalg, "eigh", as_lapack_may)
+    factor = psd_factor(A @ A.T)
+    torch.testing.assert_close(factor, expected, rtol=0, atol=0)
+    torch.testing.assert_close(factor.T @ factor, A @ A.T)
+    assert factor.shape == (4, 9)
+
+
 def test_the_zero_matrix_has_a_factor_of_one_zero_row() -> None:
     assert (psd_factor(torch.zeros(3, 3)) == torch.zeros(1, 3)).all()
 

@@ -37,16 +37,17 @@ def psd_factor(
             f"{name} must be symmetric; it differs from its transpose by {asymmetry:.2g}. Pass (m + m.T) / 2 if that is "
             "meant."
         )
-    values, vectors = torch.linalg.eigh(matrix)
+    # In double precision: in single LAPACK gives up on some metrics of many entries and of eigenvalues near zero.
+    values, vectors = torch.linalg.eigh(matrix.double())
     if float(values[0]) < -tolerance:
         raise InputError(
             f"{name} must be positive semidefinite; its smallest eigenvalue is {float(values[0]):.2g}. A metric on patches "
             "has the form A A^T."
         )
-    kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
+    kept = values > values[-1] * len(values) * torch.finfo(matrix.dtype).eps
     kept &= values >= smallest_share * values.sum()
     kept[-1] = True
-    return (vectors[:, kept] * values[kept].clamp_min(0).sqrt()).T.contiguous()
+    return (vectors[:, kept] * values[kept].clamp_min(0).sqrt()).T.to(matrix.dtype).contiguous()
 
 
 def scale_to_trace(matrix: Float[Tensor, "d d"], trace: float) -> Float[Tensor, "d d"]:

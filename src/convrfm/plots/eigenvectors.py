@@ -45,7 +45,7 @@ def leading_eigenvectors(
     trace = np.trace(feature_matrix)
     if not trace > 0:
         raise InputError(f"feature_matrix must have a positive trace; got {trace}. Is it a metric on patches?")
-    eigenvalues, columns = np.linalg.eigh(feature_matrix)
+    eigenvalues, columns = np.linalg.eigh(feature_matrix.astype(np.float64))
     leading = columns.T[::-1][:count]
     largest = np.take_along_axis(leading, np.abs(leading).argmax(axis=1, keepdims=True), axis=1)
     patches = (leading * np.sign(largest)).reshape(-1, *patch_shape)

@@ -105,6 +105,6 @@ def plot_spectra(feature_matrices: Sequence[Float[np.ndarray, "_ _"]], ax: Axes 
 
 def _eigenvalues(feature_matrix: Float[np.ndarray, "d d"]) -> Float[np.ndarray, " d"]:
     """From large to small; NaN for those that are zero up to rounding."""
-    eigenvalues = np.linalg.eigvalsh(feature_matrix)[::-1]
+    eigenvalues = np.linalg.eigvalsh(feature_matrix.astype(np.float64))[::-1]
     rounding = len(feature_matrix) * np.finfo(feature_matrix.dtype).eps * eigenvalues[0]
     return np.where(eigenvalues > rounding, eigenvalues, np.nan)
