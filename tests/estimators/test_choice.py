@@ -255,9 +255,11 @@ def test_ties_go_to_the_larger_ridge_and_to_the_earlier_round() -> None:
     settings: dict[str, Any] = {"kernel": kernels.Laplace(patch_size=6, bandwidth=1e-3), "ridge": (1e-2, 1.0, 1e-1)}
     far_apart = ConvRFMRegressor(**settings, n_iterations=0).fit(x, np.array([1.0, -1.0, 1.0, -1.0]))
     assert far_apart.ridge_ == 1.0  # alone, every image is predicted by 0 with any ridge
-    rounds = [replace(round_, judged=Quality(0.5, 0.25)) for round_ in classifier().fit(X, Y).layers_[0].rounds]
+    rounds = [
+        replace(round_, path={round_.ridge: Quality(0.5, 0.25)}) for round_ in classifier().fit(X, Y).layers_[0].rounds
+    ]
     assert best_round(rounds[::-1]).iteration == 0
-    assert best_round([*rounds[:2], replace(rounds[2], judged=Quality(0.5, 0.2))]).iteration == 2
+    assert best_round([*rounds[:2], replace(rounds[2], path={rounds[2].ridge: Quality(0.5, 0.2)})]).iteration == 2
 
 
 def test_equally_many_hits_are_equal_accuracies_whichever_images_are_hit() -> None:

@@ -147,8 +147,9 @@ def test_weights_and_ridge_times_the_same_number_are_the_same_process(factor: fl
     one, other = RidgePath(K, y, heavy), RidgePath(K, y, factor * heavy)
     torch.testing.assert_close(other.dual_coef(factor * 1e-2), one.dual_coef(1e-2))
     torch.testing.assert_close(other.amplitude(factor * 1e-2), one.amplitude(1e-2))
-    variances = [GaussianPosterior(K, ridge, w).variance(K[:3], K.diagonal()[:3]) for ridge, w in
-                 ((1e-2, heavy), (factor * 1e-2, factor * heavy))]  # fmt: skip
+    variances = [
+        GaussianPosterior(K, times * 1e-2, times * heavy).variance(K[:3], K.diagonal()[:3]) for times in (1.0, factor)
+    ]
     torch.testing.assert_close(*variances)
 
 

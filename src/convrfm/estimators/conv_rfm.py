@@ -98,10 +98,9 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         history_: one record for each round: iteration, ridge, accuracy and mean squared error by leave-one-out (by
             leave-one-group-out where `fit` was given groups), on the training images, and by cross-validation or on the
             selection set where those choose (`judge` says which); what the judge says of each ridge (`path`);
-            temperature and seconds.
-            Accuracies and errors are weighted as the images are. Where there were several kernels, the records of all,
-            each with the number of its candidate, from 1, and the kernel. Leave-one-out is exact given M; after
-            round 0 it is optimistic, because M has seen every label.
+            temperature and seconds. Accuracies and errors are weighted as the images are. Where there were several kernels, the
+            records of all, each with the number of its candidate, from 1, and the kernel. Leave-one-out is exact given M;
+            after round 0 it is optimistic, because M has seen every label.
 
     Example:
         >>> import numpy as np

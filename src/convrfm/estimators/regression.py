@@ -16,7 +16,7 @@ from .saving import Tensors
 from .targets import check_targets
 
 ROW_COPIES = (
-    9  # of a float32 row of the kernel matrix: itself, and as doubles converted, scaled, multiplied and squared
+    9  # of a float32 row of the kernel matrix: itself, and four doubles (converted, scaled, multiplied, squared)
 )
 
 

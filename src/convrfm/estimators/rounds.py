@@ -26,8 +26,7 @@ class Round:
 
     Attributes:
         judge: what ridge and round are chosen by: leave-one-out, cross-validation or a selection set.
-        judged: how good the round is by that.
-        path: the same for every ridge it could have had.
+        path: how good the round is by that, with every ridge it could have had.
         temperature: of the class probabilities, by the judge's outputs; None for regression.
         amplitude: variance of every output as a Gaussian process.
     """
@@ -40,11 +39,15 @@ class Round:
     train: Quality
     loo: Quality
     judge: Judge
-    judged: Quality
     path: Mapping[float, Quality]
     temperature: float | None
     amplitude: Float[Tensor, " k"]
     seconds: float
+
+    @property
+    def judged(self) -> Quality:
+        """How good the round is by its judge."""
+        return self.path[self.ridge]
 
     @property
     def metric(self) -> Metric:
@@ -118,7 +121,6 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
         train=quality(path.fitted(ridge), problem.y, problem.weights, classify=problem.classify),
         loo=quality(left_out, problem.y, problem.weights, classify=problem.classify),
         judge=judge,
-        judged=judged[at],
         path=dict(zip(problem.ridges, judged, strict=True)),
         temperature=temperature(outputs[at], targets, weights) if problem.classify else None,
         amplitude=path.amplitude(ridge, problem.groups).to(problem.x),
@@ -159,6 +161,9 @@ def round_from_record(
     def measured(name: str) -> Quality:
         return Quality(record.get(f"{name}_accuracy"), record[f"{name}_error"])
 
+    path = {at["ridge"]: Quality(at.get("accuracy"), at["error"]) for at in record["path"]}
+    if record["ridge"] not in path:
+        raise ValueError(f"the ridge {record['ridge']!r} of a round is not on its path")
     return Round(
         iteration=record["iteration"],
         feature_matrix=feature_matrix,
@@ -168,8 +173,7 @@ def round_from_record(
         train=measured("train"),
         loo=measured("loo"),
         judge=record["judge"],
-        judged=measured(record["judge"]),
-        path={at["ridge"]: Quality(at.get("accuracy"), at["error"]) for at in record["path"]},
+        path=path,
         temperature=record.get("temperature"),
         amplitude=amplitude,
         seconds=record["seconds"],

@@ -70,7 +70,8 @@ class LaneEmbedding(Embedding):
     def right(self) -> Side:
         """Places, norms and inverse roots: `(blocks, entries, LANES)`, flat, for an even number of blocks."""
         places = self.patches_side_by_side if self._has_low_rank else _side_by_side(self._planes)
-        return tuple(t.flatten() for t in (places, *map(_side_by_side, self._norms)))  # type: ignore[return-value]
+        norms, inverses = map(_side_by_side, self._norms)
+        return places.flatten(), norms.flatten(), inverses.flatten()
 
     @cached_property
     def patches_side_by_side(self) -> Float[Tensor, "blocks positions entries lanes"]:
