@@ -16,7 +16,7 @@ import numpy as np
 from ..datasets import load, noisy_digits
 from ..estimators import DeepConvRFMClassifier
 from ..kernels import NTK, vanilla
-from ..maths.intervals import mean_interval
+from ..maths.intervals import mean_with_interval
 from ..storage.atomic import write_json, written_whole
 from .fit_run import versions
 from .run_folder import RunFolder, Step
@@ -63,17 +63,9 @@ def table(found: dict[float, list[list[float]]], n: int) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for sigma, draws in found.items():
         fixed, shallow, *_, deep = stages = np.array(draws).T
-        cells = [_with_interval(values) for values in (*stages, shallow - fixed, deep - shallow)]
+        cells = [mean_with_interval(100 * values) for values in (*stages, shallow - fixed, deep - shallow)]
         lines.append(f"| {sigma:g} | {len(draws)} | " + " | ".join(cells) + " |")
     return f"n = {n} for training, and as many for testing.\n\n" + "\n".join(lines) + "\n"
-
-
-def _with_interval(values: np.ndarray) -> str:
-    mean = f"{100 * values.mean():.1f}"
-    if len(values) == 1:
-        return mean
-    low, high = mean_interval(values)
-    return f"{mean} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def main() -> None:

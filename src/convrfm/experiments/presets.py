@@ -19,7 +19,7 @@ from ..datasets import load
 from ..estimators import ConvRFMClassifier, DeepConvRFMClassifier
 from ..estimators.presets import DEEP, PRESETS
 from ..kernels import NTK, vanilla
-from ..maths.intervals import mean_interval
+from ..maths.intervals import mean_with_interval
 from ..storage.atomic import written_whole
 
 COMMAND = "python -m convrfm.experiments.presets --out docs/presets"
@@ -178,7 +178,7 @@ def table_of_results(results: Sequence[Outcome]) -> str:
         defaults = _by_seed(rows, DEFAULTS)[:, 1]
         for settings in dict.fromkeys(result.settings for result in rows):
             fixed, learned = _by_seed(rows, settings).T
-            difference = "" if settings == DEFAULTS else _with_interval(learned - defaults, signed=True)
+            difference = "" if settings == DEFAULTS else mean_with_interval(learned - defaults, signed=True)
             chosen_on = next(result.chosen_on for result in rows if result.settings == settings)
             lines.append(
                 _row(
@@ -187,8 +187,8 @@ def table_of_results(results: Sequence[Outcome]) -> str:
                         f"`{settings}`" if settings in PRESETS else settings,
                         f"**{chosen_on}**" if chosen_on == "selection set" else chosen_on,
                         f"{fixed.mean():.1f}",
-                        _with_interval(learned),
-                        _with_interval(learned - fixed, signed=True),
+                        mean_with_interval(learned),
+                        mean_with_interval(learned - fixed, signed=True),
                         difference,
                     )
                 )
@@ -198,14 +198,6 @@ def table_of_results(results: Sequence[Outcome]) -> str:
 
 def _by_seed(results: Sequence[Outcome], settings: str) -> np.ndarray:
     return 100 * np.array([(result.fixed, result.learned) for result in results if result.settings == settings])
-
-
-def _with_interval(values: np.ndarray, *, signed: bool = False) -> str:
-    form = "+z.1f" if signed else ".1f"  # z: no negative zero
-    if np.ptp(values) == 0:
-        return f"{values[0]:{form}} (in every seed)"
-    low, high = mean_interval(values)
-    return f"{values.mean():{form}} ({low:{form}} to {high:{form}})"
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -53,3 +53,15 @@ def mean_interval(values: Float[np.ndarray, " n"], confidence: float = 0.95) -> 
     """Student's interval of a mean, such as that of accuracies over seeds."""
     reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
     return float(values.mean() - reach), float(values.mean() + reach)
+
+
+def mean_with_interval(values: Float[np.ndarray, " n"], *, signed: bool = False) -> str:
+    """The mean over seeds and its interval as text, to a tenth; equal values have none, nor has a single one."""
+    form = "+z.1f" if signed else ".1f"  # z: no negative zero
+    mean = f"{values.mean():{form}}"
+    if len(values) == 1:
+        return mean
+    if np.ptp(values) == 0:
+        return f"{mean} (in every seed)"
+    low, high = mean_interval(values)
+    return f"{mean} ({low:{form}} to {high:{form}})"
