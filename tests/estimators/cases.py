@@ -111,9 +111,10 @@ def layer_images(
     filters: np.ndarray,
     activation: str | None,
     margin: int = 0,
+    centring: str | None = None,
     centred_on: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Every filter on every patch of side 3, one at a time, less each channel's mean over `centred_on`."""
+    """Every filter on every patch of side 3, one at a time, less its part of each channel's mean over `centred_on`."""
     wide = np.pad(images, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
     height, width = wide.shape[2] - 2, wide.shape[3] - 2
     out = np.zeros((len(images), len(filters), height, width))
@@ -121,9 +122,15 @@ def layer_images(
         for v in range(width):
             out[:, :, u, v] = wide[:, :, u : u + 3, v : v + 3].reshape(len(images), -1) @ filters.T
     out = np.maximum(out, 0) if activation == "relu" else out
-    if centred_on is None:
+    if centring is None:
         return out
-    return out - layer_images(centred_on, filters, activation, margin).mean((0, 2, 3))[:, None, None]
+    assert centred_on is not None
+    own = layer_images(centred_on, filters, activation, margin)
+    mean = own.mean((0, 2, 3))[:, None, None]
+    if centring == "mean":
+        return out - mean
+    length, own_length = (np.sqrt((features**2).sum(1, keepdims=True)) for features in (out, own))
+    return out - length / own_length.mean() * mean
 
 
 def drawn_filters(M: np.ndarray, seed: int, layer: int, depth: int, k: int, activation: str | None) -> np.ndarray:
@@ -139,10 +146,13 @@ def best(candidates: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     return max(enumerate(candidates), key=lambda c: (c[1][0], -c[0]))[1]
 
 
+NOT_FIGURES = ("judge", "seconds", "path", "centrings")
+
+
 def assert_same_history(history: Sequence[dict[str, Any]], expected: Sequence[dict[str, Any]], rel: float) -> None:
     """The same records but for rounding and time."""
     for record, wanted in zip(history, expected, strict=True):
-        plain = [{name: r[name] for name in r if name not in ("judge", "seconds", "path")} for r in (record, wanted)]
+        plain = [{name: r[name] for name in r if name not in NOT_FIGURES} for r in (record, wanted)]
         assert record["judge"] == wanted["judge"]
         assert plain[0] == pytest.approx(plain[1], rel=rel)
         for at, wanted_at in zip(record["path"], wanted["path"], strict=True):

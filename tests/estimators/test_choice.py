@@ -153,7 +153,8 @@ def test_cross_validation_learns_every_folds_metric_without_the_images_that_it_h
 
 def test_deep_cross_validation_draws_every_folds_filters_from_its_own_metric() -> None:
     cv = KFold(3)
-    model = DeepConvRFMClassifier(depth=2, n_filters=5, n_iterations=1, cv=cv, ridge=RIDGES, keep="last").fit(X, Y)
+    settings = {"depth": 2, "n_filters": 5, "centring": "mean", "n_iterations": 1, "ridge": RIDGES, "keep": "last"}
+    model = DeepConvRFMClassifier(cv=cv, **settings).fit(X, Y)
     folds = [held_out for _, held_out in cv.split(X)]
     targets = one_hot(Y)
     _, metrics = cross_validated(X, targets, folds, kernels.vanilla_ntk(2), 1)
@@ -161,7 +162,7 @@ def test_deep_cross_validation_draws_every_folds_filters_from_its_own_metric() -
     for number, held_out in enumerate(folds):
         part = np.setdiff1d(np.arange(18), held_out)
         filters = drawn_filters(metrics[number][1], 0, 0, 2, 5, "relu")
-        features = layer_images(X, filters, "relu", centred_on=X[part])
+        features = layer_images(X, filters, "relu", 0, "mean", X[part])
         for ridge in RIDGES:
             alpha = coefficients(KERNEL(features[part]), targets[part], ridge)
             outputs[ridge][held_out] = KERNEL(features[held_out], features[part]) @ alpha

@@ -11,6 +11,7 @@ from sklearn.base import clone
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, DeepConvRFMRegressor, kernels
 from convrfm.errors import InputError
+from convrfm.maths.random_filters import CENTRINGS
 
 from .cases import (
     assert_same_history,
@@ -32,20 +33,20 @@ def deep(**settings: Any) -> DeepConvRFMClassifier:
 
 
 @pytest.mark.parametrize(
-    ("family", "activation", "centre", "keep", "depth"),
+    ("family", "activation", "centring", "keep", "depth"),
     [
-        (kernels.vanilla_ntk, "relu", True, "best", 2),
-        (kernels.vanilla_ntk, None, False, "last", 2),
-        (nngp_family, "relu", False, "last", 2),
-        (laplace_family, "relu", True, "best", 2),
-        (same_padded_family, "relu", True, "last", 3),
+        (kernels.vanilla_ntk, "relu", "mean", "best", 2),
+        (kernels.vanilla_ntk, None, None, "last", 2),
+        (nngp_family, "relu", None, "last", 2),
+        (laplace_family, "relu", "proportional", "best", 2),
+        (same_padded_family, "relu", "proportional", "last", 3),
     ],
 )
 def test_every_layer_is_conv_rfm_on_the_random_features_of_the_layer_before(
-    family: Any, activation: Any, centre: bool, keep: Any, depth: int
+    family: Any, activation: Any, centring: Any, keep: Any, depth: int
 ) -> None:
     settings: dict[str, Any] = {"n_iterations": 1, "keep": keep, "ridge": (1e-3, 1e-1)}
-    drawn = {"activation": activation, "centre_features": centre, "random_state": 3}
+    drawn = {"activation": activation, "centring": centring, "random_state": 3}
     model = deep(kernel_family=family, depth=depth, **drawn, **settings).fit(X, Y)
     x, x_new = X, X_NEW
     records = []
@@ -60,8 +61,7 @@ def test_every_layer_is_conv_rfm_on_the_random_features_of_the_layer_before(
             filters = drawn_filters(layer.feature_matrix_, 3, number, depth, 5, activation)
             np.testing.assert_allclose(model.filters_[number], filters, rtol=1e-5, atol=1e-7)
             margin = 1 if family is same_padded_family else 0
-            centred_on = x if centre else None
-            x, x_new = (layer_images(images, filters, activation, margin, centred_on) for images in (x, x_new))
+            x, x_new = (layer_images(images, filters, activation, margin, centring, x) for images in (x, x_new))
     np.testing.assert_allclose(model.decision_function(X_NEW), expected, rtol=1e-4, atol=1e-6)
     assert_same_history(model.history_, records, rel=1e-4)
 
@@ -141,6 +141,7 @@ def test_reading_and_writing_changes_nothing(family: Any, kind: Any, tmp_path: P
         np.testing.assert_array_equal(stage, original)
     assert again.history_ == model.history_
     assert (again.kernels_, again.best_iterations_) == (model.kernels_, model.best_iterations_)
+    assert again.centrings_ == model.centrings_
     for name in ("feature_matrices_", "filters_"):
         for a, b in zip(getattr(again, name), getattr(model, name), strict=True):
             np.testing.assert_array_equal(a, b)
@@ -169,13 +170,48 @@ def test_a_network_made_from_a_model_shares_no_memory_with_it() -> None:
     np.testing.assert_array_equal(model.decision_function(X_NEW), before)
 
 
-@pytest.mark.parametrize("centre", [True, False])
-def test_the_public_filters_and_means_make_the_next_layers_images(centre: bool) -> None:
-    model = deep(centre_features=centre).fit(X, Y)
+@pytest.mark.parametrize("centring", ["mean", "proportional", None])
+def test_the_public_filters_and_means_make_the_next_layers_images(centring: Any) -> None:
+    model = deep(centring=centring).fit(X, Y)
     (filters,), (mean,) = model.filters_, model.feature_means_
-    expected = layer_images(X_NEW, filters, "relu") - (mean[:, None, None] if centre else 0)
-    assert (mean is None) == (not centre)
+    assert model.centrings_ == [centring]
+    assert (mean is None) == (centring is None)
+    expected = layer_images(X_NEW, filters, "relu")
+    if centring is not None:
+        length = np.linalg.norm(expected, axis=1, keepdims=True) if centring == "proportional" else 1
+        expected = expected - length * mean[:, None, None]
     np.testing.assert_allclose(model.layers_[0].features(torch.tensor(X_NEW)).numpy(), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("judge", "settings"), [("loo", {}), ("selection", {"choose_on": "selection"}), ("cv", {"cv": 3})]
+)
+def test_every_layer_is_centred_in_the_way_that_its_judge_likes_best(judge: str, settings: dict[str, Any]) -> None:
+    given = {"selection": pictures(9, 2)} if judge == "selection" else {}
+    alone = {centring: deep(centring=centring, **settings).fit(X, Y, **given) for centring in CENTRINGS}
+    tried = {}
+    for centring, model in alone.items():
+        first = next(record for record in model.history_ if record["layer"] == 2)
+        tried[centring] = {
+            "centring": centring,
+            "error": first[f"{judge}_error"],
+            "accuracy": first[f"{judge}_accuracy"],
+        }
+        assert first["centrings"] == [tried[centring]]
+    model = deep(**settings).fit(X, Y, **given)
+    assert [record["centrings"] for record in model.history_ if "centrings" in record] == [list(tried.values())]
+    best = max(CENTRINGS, key=lambda c: (tried[c]["accuracy"], -tried[c]["error"]))
+    assert model.centrings_ == [best]
+    np.testing.assert_array_equal(model.decision_function(X_NEW), alone[best].decision_function(X_NEW))
+
+
+def test_a_centring_that_leaves_nothing_is_not_tried_and_not_taken() -> None:
+    model = deep(n_filters=1).fit(X, Y)
+    assert {tried["centring"] for record in model.history_ for tried in record.get("centrings", [])} == {"mean", None}
+    with pytest.raises(
+        InputError, match='centring="proportional" leaves nothing of the features that layer 1 puts out'
+    ):
+        deep(n_filters=1, centring="proportional").fit(X, Y)
 
 
 def test_torch_in_torch_out() -> None:
@@ -194,8 +230,8 @@ def test_an_interrupt_keeps_finished_rounds_and_layers(calls: int, finished: lis
     x, y = pictures(12, noise=0.3)
     x = np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0)))
     with interrupt_after(calls) as family, pytest.warns(UserWarning, match=f"{sum(finished)} of 9 rounds"):
-        model = deep(kernel_family=family, depth=3, n_iterations=2).fit(x, y)
-    whole = deep(depth=3, n_iterations=2).fit(x, y)
+        model = deep(kernel_family=family, depth=3, n_iterations=2, centring="mean").fit(x, y)
+    whole = deep(depth=3, n_iterations=2, centring="mean").fit(x, y)
     assert [len(layer.rounds) for layer in model.layers_] == finished
     for layer, complete in zip(model.layers_, whole.layers_, strict=False):
         for a, b in zip(layer.rounds, complete.rounds, strict=False):
@@ -227,7 +263,7 @@ def test_the_images_of_layers_are_kept_once_and_only_those_of_the_last() -> None
 def test_the_regressor_is_that_of_its_last_layer(columns: int | None) -> None:
     targets = Y.astype(float) if columns is None else np.stack([Y, 2.0 - Y**2], 1)
     model = DeepConvRFMRegressor(depth=2, n_filters=5, n_iterations=1).fit(X, targets)
-    x, x_new = (layer_images(images, model.filters_[0], "relu", centred_on=X) for images in (X, X_NEW))
+    x, x_new = (layer_images(images, model.filters_[0], "relu", 0, model.centrings_[0], X) for images in (X, X_NEW))
     last = ConvRFMRegressor(kernels.vanilla_ntk(1), n_iterations=1).fit(x, targets)
     for a, b in zip(model.predict(X_NEW, return_std=True), last.predict(x_new, return_std=True), strict=True):
         assert a.shape == ((7,) if columns is None else (7, 2))

@@ -15,7 +15,7 @@ from convrfm.maths.windows import Window
 from .cases import KERNEL, pictures
 
 X = torch.tensor(pictures(40)[0])
-DRAW = FilterDraw(5, "relu", True, np.random.SeedSequence(0).spawn(3))
+DRAW = FilterDraw(5, "relu", ("mean", None), np.random.SeedSequence(0).spawn(3))
 
 
 class Clock:
@@ -52,14 +52,14 @@ def clocked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_seconds_are_those_of_all_layers_rounds_and_folds(n_iterations: int, n_folds: int) -> None:
     settings: dict[str, Any] = {"outputs": 2, "n_iterations": n_iterations, "agop_images": 10, "n_folds": n_folds}
     seconds = 0.0
-    for channels in (1, 5, 5):
-        seconds += (1 + n_iterations) * (7 + 50) * 40 + channels * 40 * 40 / 2
+    for channels, fixed in ((1, 1), (5, 2), (5, 2)):  # two ways of centring
+        seconds += (fixed + n_iterations) * (7 + 50) * 40 + fixed * channels * 40 * 40 / 2
         seconds += n_iterations * channels * (10 * 40 * 40 / 2 + 100 * 2 * 40 * 10)
         seconds += n_iterations * (1000 * 2 * 10 + 50 * 40)
     got = forecast([Clock(), Clock(), Clock()], DRAW, X, **settings)
     assert got.seconds == pytest.approx((1 + n_folds) * seconds, rel=1e-6)
     shallow = forecast([Clock()], None, X, **settings)
-    assert got.bytes - shallow.bytes == (1 + n_folds) * 2 * 40 * 5 * 4 * 5 * 8
+    assert got.bytes - shallow.bytes == (1 + n_folds) * 3 * 40 * 5 * 4 * 5 * 8
 
 
 def test_durations_and_memory_are_readable() -> None:

@@ -23,9 +23,9 @@ def windowed(size: int, padding: Any, stride: int = 1) -> kernels.NTK:
     return NTK(Architecture(Conv(size, padding=padding, stride=stride), ReLU(), Flatten()))
 
 
-def deep(activation: Any = "relu") -> RecursiveFeatureMachine:
-    family = kernels.vanilla_ntk
-    return DeepConvRFMRegressor(family, depth=2, n_filters=3, activation=activation, **SETTINGS)
+def deep(centring: Any, activation: Any = "relu") -> RecursiveFeatureMachine:
+    drawn = {"n_filters": 3, "centring": centring, "activation": activation}
+    return DeepConvRFMRegressor(kernels.vanilla_ntk, depth=2, **drawn, **SETTINGS)
 
 
 MODELS = {
@@ -35,8 +35,10 @@ MODELS = {
     "same, stride 2": ConvRFMRegressor(windowed(3, "same", 2), **SETTINGS),
     "circular": ConvRFMRegressor(windowed(3, "circular"), **SETTINGS),
     "circular, even side": ConvRFMRegressor(windowed(2, "circular"), **SETTINGS),
-    "deep": deep(),
-    "deep, linear": deep(None),
+    "deep": deep("mean"),
+    "deep, in proportion": deep("proportional"),
+    "deep, linear": deep("mean", None),
+    "deep, not centred": deep(None),
 }
 FITTED = {name: model.fit(X, Y) for name, model in MODELS.items()}
 models = pytest.mark.parametrize("model", FITTED.values(), ids=FITTED)
@@ -60,14 +62,17 @@ def test_drawn_filters_have_the_metric_as_their_covariance(model: Any) -> None:
     torch.testing.assert_close(filters.T @ filters / len(filters), expected, rtol=0, atol=spread)
 
 
-@pytest.mark.parametrize("name", ["deep", "deep, linear"])
+@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("deep")])
 def test_the_first_layers_of_a_deep_model_are_its_filters(name: str) -> None:
     model = FITTED[name]
     first, *_ = network = model.to_torch(5)
     np.testing.assert_array_equal(first.weight.detach().flatten(1), model.filters_[0])
     features = nn.functional.conv2d(torch.from_numpy(X), first.weight)
-    features = features.relu() if name == "deep" else features
-    features = features - features.mean((0, 2, 3), keepdim=True)
+    features = features if name == "deep, linear" else features.relu()
+    mean, length = features.mean((0, 2, 3), keepdim=True), features.norm(dim=1, keepdim=True)
+    if name == "deep, in proportion":
+        mean = mean * length / length.mean()
+    features = features if name == "deep, not centred" else features - mean
     torch.testing.assert_close(network(torch.from_numpy(X)), network[-1](network[-2](features)))
 
 
@@ -98,7 +103,7 @@ def test_what_cannot_be_given_is_refused_in_words() -> None:
         ConvRFMRegressor().to_torch()
 
 
-@pytest.mark.parametrize("name", ["valid", "same, even side", "circular", "deep"])
+@pytest.mark.parametrize("name", ["valid", "same, even side", "circular", "deep", "deep, in proportion"])
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # of the exporter's own libraries
 def test_onnx_computes_the_same(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")

@@ -58,7 +58,11 @@ def test_layers_whose_images_change_start_again(later: dict[str, Any]) -> None:
 
 def test_it_goes_on_where_an_interrupt_stopped_it() -> None:
     settings: dict[str, Any] = {"depth": 2, "n_filters": 5, "n_iterations": 2}
-    with interrupt_after(4) as family, pytest.warns(UserWarning, match="interrupted: 4 of 6"):
+    after_three_ways_of_centring = 3 + 3
+    with (
+        interrupt_after(after_three_ways_of_centring) as family,
+        pytest.warns(UserWarning, match="interrupted: 4 of 6"),
+    ):
         model = DeepConvRFMClassifier(family, **settings, warm_start=True).fit(X, Y)
     model.fit(X, Y)
     same(model, DeepConvRFMClassifier(**settings).fit(X, Y))
@@ -72,7 +76,7 @@ def test_it_goes_on_where_an_interrupt_stopped_it() -> None:
 def test_an_interrupt_leaves_what_has_more_layers_and_of_as_many_more_rounds(
     n_iterations: int, calls: int, rounds: list[int]
 ) -> None:
-    settings: dict[str, Any] = {"depth": 2, "n_filters": 5, "keep": "last", "warm_start": True}
+    settings: dict[str, Any] = {"depth": 2, "n_filters": 5, "centring": "mean", "keep": "last", "warm_start": True}
     with interrupt_after(-1) as family:
         model = DeepConvRFMClassifier(family, **settings, n_iterations=1).fit(X, Y)
     before = list(model.staged_outputs(X_NEW))

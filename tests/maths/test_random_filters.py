@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from convrfm.maths import random_filters as module
-from convrfm.maths.random_filters import Activation, RandomFeatures, random_filters
+from convrfm.maths.random_filters import CENTRINGS, Activation, Centring, RandomFeatures, random_filters
 from convrfm.maths.windows import Padding, Window
 
 
@@ -54,15 +54,45 @@ def test_a_layer_is_the_inner_product_of_every_patch_with_every_filter(
         assert float(features[i, f, u, v]) == pytest.approx(max(expected, 0) if activation else expected)
 
 
+@pytest.mark.parametrize("centring", ["mean", "proportional"])
 @pytest.mark.parametrize("activation", ["relu", None])
 def test_a_centred_layer_has_mean_zero_in_every_channel_over_its_own_images(
-    activation: Activation, monkeypatch: pytest.MonkeyPatch
+    activation: Activation, centring: Centring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "IMAGES_AT_ONCE", 3)
     generator = torch.Generator().manual_seed(0)
     images, others = (torch.rand(7, 2, 5, 6, generator=generator, dtype=torch.float64) for _ in range(2))
     plain = RandomFeatures(torch.randn(3, 18, generator=generator, dtype=torch.float64), Window(3), activation)
-    centred = plain.centred(images)
+    centred = plain.centred(centring, images)
     torch.testing.assert_close(centred(images).mean((0, 2, 3)), torch.zeros(3).double())
-    shift = (plain(others) - centred(others)).flatten(2)
-    torch.testing.assert_close(shift, plain(images).mean((0, 2, 3))[:, None].expand_as(shift))
+    mean, shift = plain(images).mean((0, 2, 3))[:, None, None], plain(others) - centred(others)
+    if centring == "proportional":
+        mean = mean * plain(others).norm(dim=1, keepdim=True) / plain(images).norm(dim=1).mean()
+    torch.testing.assert_close(shift, mean.expand_as(shift))
+    weights = torch.tensor([0.0, 1, 2, 3, 0, 1, 1], dtype=torch.float64)
+    repeated = images.repeat_interleave(weights.long(), 0)
+    torch.testing.assert_close(plain.centred(centring, images, weights).mean, plain.centred(centring, repeated).mean)
+    twice = centred(2 * images)
+    homogeneous = torch.allclose(twice, 2 * centred(images))
+    assert homogeneous == (centring == "proportional")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_in_proportion_nothing_is_left_of_features_of_one_direction(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    bright = torch.rand(50, 1, 1, 1, generator=generator, dtype=dtype) * torch.ones(50, 1, 5, 5, dtype=dtype)
+    structured = bright + 0.1 * torch.rand(50, 1, 5, 5, generator=generator, dtype=dtype)
+    filters = torch.randn(8, 9, generator=generator, dtype=dtype)
+    drawn = RandomFeatures(filters, Window(3), "relu")
+    assert drawn.centred("proportional", bright).leaves_nothing
+    assert not drawn.centred("proportional", structured).leaves_nothing
+    assert not drawn.centred("mean", bright).leaves_nothing
+    one = RandomFeatures(filters[:1], Window(3), "relu")
+    assert one.centred("proportional", structured).leaves_nothing
+
+
+def test_features_that_are_all_zero_stay_so() -> None:
+    blank = RandomFeatures(torch.ones(3, 9, dtype=torch.float64), Window(3), "relu")
+    images = torch.zeros(2, 1, 4, 4, dtype=torch.float64)
+    for centring in CENTRINGS:
+        assert not blank.centred(centring, images)(images).any()

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import Tensor
 
 from ..errors import InputError
 from ..kernels import vanilla_ntk
-from ..maths.random_filters import Activation
+from ..maths.random_filters import CENTRINGS, Activation, Centring
 from .classification import Classifier
 from .layers import FilterDraw
 from .machine import RecursiveFeatureMachine
@@ -47,14 +47,14 @@ class DeepConvRFM(RecursiveFeatureMachine):
     depth: int | Sequence[int] = 3
     n_filters: int = 64
     activation: Activation = "relu"
-    centre_features: bool = True
+    centring: Centring | Literal["loo"] = "loo"
 
     _deep: ClassVar[bool] = True
 
     def _candidates(self, shape: Sequence[int]) -> list[tuple[LearnableKernel, ...]]:
         check_count("n_filters", self.n_filters)
         check_choice("activation", self.activation, ("relu", None))
-        check_choice("centre_features", self.centre_features, (True, False))
+        check_choice("centring", self.centring, ("loo", *CENTRINGS))
         depths = several("depth", self.depth)
         for depth in depths:
             check_count("depth", depth)
@@ -67,7 +67,8 @@ class DeepConvRFM(RecursiveFeatureMachine):
 
     def _draw(self) -> FilterDraw | None:
         seeds = np.random.SeedSequence(self.random_state).spawn(max(several("depth", self.depth)))
-        return FilterDraw(self.n_filters, self.activation, self.centre_features, seeds)
+        centrings = CENTRINGS if self.centring == "loo" else (self.centring,)
+        return FilterDraw(self.n_filters, self.activation, centrings, seeds)
 
     def _stages(self) -> list[tuple[int, Round]]:
         return [(0, self.layers_[0].rounds[0]), *((number, layer.kept) for number, layer in enumerate(self.layers_))]
@@ -79,6 +80,7 @@ class DeepConvRFM(RecursiveFeatureMachine):
         self.feature_matrices_ = [as_given(layer.kept.feature_matrix) for layer in self.layers_]
         drawn = [layer.features for layer in self.layers_ if layer.features is not None]
         self.filters_ = [as_given(features.filters) for features in drawn]
+        self.centrings_ = [features.centring for features in drawn]
         self.feature_means_ = [None if features.mean is None else as_given(features.mean) for features in drawn]
 
 

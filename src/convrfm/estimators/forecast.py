@@ -92,7 +92,7 @@ def forecast(
     Kernels take n^2 / 2 pairs, AGOPs n times the images at which gradients are taken. What each image costs beside its pairs
     is told apart: with many outputs or channels it is most of a small sample. The eigendecomposition grows as n^3; all of
     them count once more for every fold. Memory is K and its decomposition, six matrices of n^2 numbers in double precision,
-    and the images of two layers while one is drawn.
+    and three times a layer's images while one is drawn.
 
     Args:
         kernels: one for each layer.
@@ -107,7 +107,8 @@ def forecast(
     few = x[:LARGEST_SAMPLE]
     for number, kernel in enumerate(kernels):
         metric = torch.eye(few.shape[1] * kernel.window.size**2).to(few)
-        seconds += _round_seconds(kernel, few, n, None)
+        fixed = 1 if number == 0 or draw is None else len(draw.centrings)
+        seconds += fixed * _round_seconds(kernel, few, n, None)
         if n_iterations:
             coef = few.new_ones(len(few), outputs)
             gradients = _measured_cost(
@@ -117,8 +118,8 @@ def forecast(
             seconds += n_iterations * (gradients.seconds(agop_images, n) + _round_seconds(kernel, few, n, metric))
         if number + 1 < len(kernels):
             assert draw is not None
-            few = draw.features(number, metric, kernel.window, few, None)(few)
-            layer_bytes = max(layer_bytes, 2 * n * few[0].numel() * few.element_size())
+            few = draw.features(number, metric, kernel.window)(few)
+            layer_bytes = max(layer_bytes, 3 * n * few[0].numel() * few.element_size())
     return Forecast((1 + n_folds) * seconds, 6 * n * n * 8 + (1 + n_folds) * layer_bytes)
 
 

@@ -207,7 +207,7 @@ class RecursiveFeatureMachine(Predictor):
                         n_iterations=self.n_iterations,
                         keep=self.keep,
                         draw=self._draw(),
-                        folds=[Fold(start, torch.from_numpy(held_out).to(start.x.device)) for held_out in folds],
+                        folds=[Fold.of(start, torch.from_numpy(held_out).to(start.x.device)) for held_out in folds],
                         earlier=earlier,
                         watch=within(f"kernel {number}/{len(candidates)}", watch) if len(candidates) > 1 else watch,
                     )
@@ -297,4 +297,6 @@ def _history(fits: Sequence[Sequence[Layer]], *, deep: bool) -> list[dict[str, A
             place: dict[str, Any] = {"candidate": candidate, "kernel": repr(layer.kernel)} if len(fits) > 1 else {}
             place |= {"layer": number} if deep else {}
             records += [place | record_of(round_) for round_ in layer.rounds]
+            if number > 1:
+                records[-len(layer.rounds)]["centrings"] = layers[number - 2].centring_records
     return records

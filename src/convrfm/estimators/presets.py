@@ -44,8 +44,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 DEEP: dict[str, dict[str, Any]] = {
-    "paper": {"depth": 3, "n_filters": 64, "activation": "relu", "centre_features": False},
-    "code-2023": {"depth": 3, "n_filters": 64, "activation": None, "centre_features": False},
+    "paper": {"depth": 3, "n_filters": 64, "activation": "relu", "centring": None},
+    "code-2023": {"depth": 3, "n_filters": 64, "activation": None, "centring": None},
 }
 """What the deep model takes besides."""
 

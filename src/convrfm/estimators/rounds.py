@@ -12,8 +12,9 @@ from torch import Tensor
 from ..errors import InputError
 from ..maths.calibration import temperature
 from ..maths.psd import psd_power, scale_to_trace
+from ..maths.random_filters import RandomFeatures
 from ..solvers.exact import RidgePath
-from .problem import Metric, Problem, Watch
+from .problem import LearnableKernel, Metric, Problem, Watch
 from .progress import within
 from .targets import Quality, quality
 
@@ -59,10 +60,15 @@ class Fold:
     """The rounds of a problem without some of its images, metric and all, in step with the rounds of the whole."""
 
     def __init__(self, problem: Problem, held_out: Int[Tensor, " s"]) -> None:
+        self.problem = problem
         self.held_out = held_out
-        self.problem = problem.without(held_out)
         self.metrics: list[Metric] = []
         self._coef_by_ridge: list[Tensor] = []
+
+    @classmethod
+    def of(cls, whole: Problem, held_out: Int[Tensor, " s"]) -> "Fold":
+        """The fold that holds these images out."""
+        return cls(whole.without(held_out), held_out)
 
     def advance(self, agop_ridge: float | None, watch: Watch) -> list[Float[Tensor, "s k"]]:
         """One more round; for every ridge the outputs for the held-out images.
@@ -81,9 +87,14 @@ class Fold:
         self._coef_by_ridge = [path.dual_coef(ridge).to(problem.x) for ridge in problem.ridges]
         return _selection_outputs(problem, metric, path, watch)
 
-    def next_layer(self, problem: Problem) -> None:
-        """Go on with the problem of the next layer, from its fixed kernel."""
-        self.problem, self.metrics, self._coef_by_ridge = problem, [], []
+    def metric_of(self, round_: Round) -> Float[Tensor, "d d"]:
+        """The fold's own metric in this round of the whole."""
+        own = self.metrics[round_.iteration]
+        return round_.feature_matrix if own is None else own
+
+    def through(self, features: RandomFeatures, kernel: LearnableKernel) -> "Fold":
+        """The fold of the next layer's problem, from its fixed kernel on."""
+        return Fold(self.problem.through(features, kernel), self.held_out)
 
 
 def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], watch: Watch) -> Round:
@@ -137,16 +148,11 @@ def record_of(round_: Round) -> dict[str, Any]:
     """The round as plain values: a line of `history_`."""
     record: dict[str, Any] = {"iteration": round_.iteration, "ridge": round_.ridge, "judge": round_.judge}
     for name, measured in {"loo": round_.loo, "train": round_.train, round_.judge: round_.judged}.items():
-        record |= {f"{name}_{figure}": value for figure, value in _plain(measured).items()}
-    record["path"] = [{"ridge": ridge, **_plain(measured)} for ridge, measured in round_.path.items()]
+        record |= {f"{name}_{figure}": value for figure, value in measured.figures.items()}
+    record["path"] = [{"ridge": ridge, **measured.figures} for ridge, measured in round_.path.items()]
     if round_.temperature is not None:
         record["temperature"] = round_.temperature
     return record | {"seconds": round_.seconds}
-
-
-def _plain(measured: Quality) -> dict[str, float]:
-    accuracy = {} if measured.accuracy is None else {"accuracy": measured.accuracy}
-    return {"error": measured.error, **accuracy}
 
 
 def round_from_record(
@@ -161,7 +167,7 @@ def round_from_record(
     def measured(name: str) -> Quality:
         return Quality(record.get(f"{name}_accuracy"), record[f"{name}_error"])
 
-    path = {at["ridge"]: Quality(at.get("accuracy"), at["error"]) for at in record["path"]}
+    path = {at["ridge"]: Quality.from_figures(at) for at in record["path"]}
     if record["ridge"] not in path:
         raise ValueError(f"the ridge {record['ridge']!r} of a round is not on its path")
     return Round(

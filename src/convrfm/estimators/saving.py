@@ -14,11 +14,12 @@ from torch import Tensor
 from ..datasets import Preprocessing
 from ..errors import InputError, ModelFileError
 from ..kernels.description import describe, from_description
-from ..maths.random_filters import GAIN, RandomFeatures
+from ..maths.random_filters import CENTRINGS, GAIN, RandomFeatures
 from ..storage.models import FORMAT, FORMAT_VERSION, ModelHeader, read_model, write_model
 from .layers import Keep, Layer
 from .problem import LearnableKernel
 from .rounds import record_of, round_from_record
+from .targets import Quality
 
 Tensors = dict[str, Float[Tensor, "..."]]
 ROUND_TENSORS = ("feature_matrix", "dual_coef", "amplitude")
@@ -92,7 +93,11 @@ def layers_to_file(layers: Sequence[Layer]) -> tuple[list[dict[str, Any]], Tenso
                 tensors[f"agop_coef.{number}.{round_.iteration}"] = round_.agop_coef
         if layer.features is not None:
             tensors[f"filters.{number}"] = layer.features.filters
-            entry |= {"activation": layer.features.activation, "centred": layer.features.mean is not None}
+            entry |= {
+                "activation": layer.features.activation,
+                "centring": layer.features.centring,
+                "centrings": layer.centring_records,
+            }
             if layer.features.mean is not None:
                 tensors[f"feature_mean.{number}"] = layer.features.mean
         entries.append(entry)
@@ -133,11 +138,15 @@ def layers_from_file(entries: Sequence[dict[str, Any]], tensors: Tensors, output
             if entry["activation"] not in GAIN:
                 raise ValueError(f"the activation of layer {number} is unknown: {entry['activation']!r}")
             filters = tensors[f"filters.{number}"]
-            mean = tensors[f"feature_mean.{number}"] if entry["centred"] else None
+            centring = entry["centring"]
+            if centring not in CENTRINGS:
+                raise ValueError(f"the centring of layer {number} is unknown: {centring!r}")
+            mean = None if centring is None else tensors[f"feature_mean.{number}"]
             channels = len(filters)
             if filters.shape != (channels, d) or (mean is not None and mean.shape != (channels,)):
                 raise ValueError(f"the filters of layer {number} do not fit patches of {d} entries")
-            layer.features = RandomFeatures(filters, kernel.window, entry["activation"], mean)
+            layer.features = RandomFeatures(filters, kernel.window, entry["activation"], centring, mean)
+            layer.centrings = {at["centring"]: Quality.from_figures(at) for at in entry["centrings"]}
         layers.append(layer)
     return layers
 

@@ -1,5 +1,6 @@
 """What the regression is fitted to, and how good a prediction of it is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,16 @@ class Quality:
     def rank(self) -> tuple[float, float]:
         """Larger is better: accuracy, ties by squared error."""
         return (0.0 if self.accuracy is None else self.accuracy, -self.error)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """As plain values."""
+        return {"error": self.error} | ({} if self.accuracy is None else {"accuracy": self.accuracy})
+
+    @classmethod
+    def from_figures(cls, figures: Mapping[str, Any]) -> "Quality":
+        """That of which `figures` were."""
+        return cls(figures.get("accuracy"), figures["error"])
 
 
 def one_hot(codes: np.ndarray, n_classes: int) -> Float[Tensor, "n k"]:

@@ -12,6 +12,8 @@ from .psd import psd_power, scale_to_trace
 from .windows import Window
 
 Activation = Literal["relu"] | None
+Centring = Literal["mean", "proportional"] | None
+CENTRINGS: tuple[Centring, ...] = ("mean", "proportional", None)
 GAIN = {"relu": 2.0, None: 1.0}
 """What keeps the mean square of the images from layer to layer."""
 IMAGES_AT_ONCE = 256
@@ -33,18 +35,23 @@ def random_filters(
 
 @dataclass(frozen=True, eq=False)
 class RandomFeatures:
-    """A layer of random features: activation(W * x) - mean, from images to those of the next layer.
+    """A layer of random features, centred or not: from images to those of the next layer.
+
+    With f = activation(W * x) at one position, the next layer sees f - mean ("mean"), or f - |f| mean ("proportional", which
+    stays positively homogeneous: of an image twice as bright the features are twice as large), or f.
 
     Attributes:
         filters: W, `(k, d)`.
         window: the window that cuts images into patches.
         activation: what follows the filters.
-        mean: what is subtracted from each channel, `(k,)`; None for nothing.
+        centring: what of the mean is subtracted at each position.
+        mean: that of every channel, `(k,)`, for "proportional" over the mean of |f|; None where nothing is subtracted.
     """
 
     filters: Float[Tensor, "k d"]
     window: Window
     activation: Activation
+    centring: Centring = None
     mean: Float[Tensor, " k"] | None = None
 
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k rows cols"]:
@@ -52,10 +59,40 @@ class RandomFeatures:
         features = filter_patches(images, self.filters, self.window)
         if self.activation == "relu":
             features.relu_()
-        return features if self.mean is None else features.sub_(self.mean[:, None, None])
+        if self.mean is not None:
+            features.sub_(part_of_mean(features, self.centring, self.mean))
+        return features
 
-    def centred(self, images: Float[Tensor, "n c h w"], weights: Float[Tensor, " n"] | None = None) -> "RandomFeatures":
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether all features have one direction, but for rounding, so that less their share of the mean they are zero."""
+        if self.mean is None or self.centring != "proportional":
+            return False
+        return 1 - float(self.mean.norm()) < 100 * torch.finfo(self.mean.dtype).eps
+
+    def centred(
+        self, centring: Centring, images: Float[Tensor, "n c h w"], weights: Float[Tensor, " n"] | None = None
+    ) -> "RandomFeatures":
         """The layer whose (weighted) mean over these images, and over all positions, is zero in every channel."""
-        plain = replace(self, mean=None)
-        means = torch.cat([plain(part).mean((2, 3)) for part in images.split(IMAGES_AT_ONCE)])
-        return replace(self, mean=means.mean(0) if weights is None else weights.to(means) @ means / weights.sum())
+        plain = replace(self, centring=None, mean=None)
+        if centring is None:
+            return plain
+        means, lengths = zip(*(_means(plain(part)) for part in images.split(IMAGES_AT_ONCE)), strict=True)
+        counts = torch.ones(len(images)).to(images) if weights is None else weights.to(images)
+        per = counts @ torch.cat(lengths) if centring == "proportional" else counts.sum()
+        return replace(
+            plain, centring=centring, mean=counts @ torch.cat(means) / per.clamp_min(torch.finfo(per.dtype).tiny)
+        )
+
+
+def part_of_mean(
+    features: Float[Tensor, "n k rows cols"], centring: Centring, mean: Float[Tensor, " k"]
+) -> Float[Tensor, "#n k #rows #cols"]:
+    """What centring subtracts at each position: the mean, for "proportional" times the features' length there."""
+    scale = features.norm(dim=1, keepdim=True) if centring == "proportional" else features.new_ones(1, 1, 1, 1)
+    return scale * mean[:, None, None]
+
+
+def _means(features: Float[Tensor, "n k rows cols"]) -> tuple[Float[Tensor, "n k"], Float[Tensor, " n"]]:
+    """Of every image over its positions: the features, and their length."""
+    return features.mean((2, 3)), features.norm(dim=1).mean((1, 2))
