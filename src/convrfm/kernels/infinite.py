@@ -1,7 +1,7 @@
 """NNGP and NTK: the two kernels of an infinitely wide convolutional network, with a metric M on its first patches."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -12,17 +12,14 @@ from ..errors import InputError
 from ..maths.windows import Window
 from .architecture import Architecture, vanilla
 from .arrays import accepts_numpy
+from .embedded_blocks import EmbeddedBlocks
 from .engines.choice import choose_engine
-from .engines.protocol import Engine, Gradient, Patches
-from .layers import AvgPool, Conv
+from .engines.protocol import AdjointEngine, Engine, Gradient
+from .gram_agop import GramSum
 from .patch_kernel import PatchKernel, Progress, check_numerics
-from .recursion import Embedding, Recursion, patch_entries
-from .tiling import blocks
+from .recursion import Recursion, patch_entries
 
 EngineName = Literal["auto", "cuda", "cpu", "reference"]
-
-LARGEST_BLOCK = 128  # images; small enough that progress is seen, large enough that embedding them costs nothing
-LARGEST_GRADIENT = 64  # images; their gradients are the largest temporary
 
 
 @dataclass(frozen=True)
@@ -83,8 +80,8 @@ class InfiniteWidthKernel(PatchKernel):
         factor = self._check(x, z, feature_matrix)
         out = x.new_empty(len(x), len(x) if z is None else len(z))
         engine = self._chosen_engine(x, z, factor)
-        left = _EmbeddedBlocks(self, x, factor, engine)
-        right = _EmbeddedBlocks(self, x if z is None else z, factor, engine)
+        left = self._blocks(x, factor, engine)
+        right = self._blocks(x if z is None else z, factor, engine)
         pairs = [(a, b) for a in left.blocks for b in right.blocks if z is not None or b.start >= a.start]
         done = 0
         for rows in left.blocks:
@@ -107,7 +104,7 @@ class InfiniteWidthKernel(PatchKernel):
         """K(x, x) of every image, `(n,)`, at the cost of n pairs."""
         factor = self._check(x, None, feature_matrix)
         engine = self._chosen_engine(x, factor)
-        images = _EmbeddedBlocks(self, x, factor, engine)
+        images = self._blocks(x, factor, engine)
         return torch.cat([engine.diagonal(self.recursion, images.embed(rows), self._budget) for rows in images.blocks])
 
     @property
@@ -137,6 +134,13 @@ class InfiniteWidthKernel(PatchKernel):
             name = "reference"
         return choose_engine(name, self.recursion, x.device, x.dtype)
 
+    def _blocks(
+        self, x: Tensor, factor: Tensor | None, engine: Engine, *, with_patches: bool = False, outputs: int = 0
+    ) -> EmbeddedBlocks:
+        return EmbeddedBlocks(
+            self.recursion, engine, x, factor, self._budget, with_patches=with_patches, outputs=outputs
+        )
+
     def _scale(self, x: Tensor) -> float:
         """The first layer's factor on inner products of embedded patches."""
         return self.architecture.first.weight_std**2 / patch_entries(self.recursion, x)
@@ -147,8 +151,8 @@ class InfiniteWidthKernel(PatchKernel):
         """Block by block of x, the gradient with respect to patches but for `_outer` and `_scale`; memory is reused."""
         recursion = self.recursion
         engine = self._chosen_engine(x, z, dual_coef, factor)
-        left = _EmbeddedBlocks(self, x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
-        right = _EmbeddedBlocks(self, z, factor, engine, with_patches=True)
+        left = self._blocks(x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
+        right = self._blocks(z, factor, engine, with_patches=True)
         done = 0
         total: Gradient | None = None
         for rows in left.blocks:
@@ -164,6 +168,22 @@ class InfiniteWidthKernel(PatchKernel):
                     progress(done, len(left.blocks) * len(right.blocks))
             engine.add_own_gradient(recursion, a, total)
             yield total.patches
+
+    def _sum_of_outer_products(
+        self,
+        x: Tensor,
+        z: Tensor,
+        dual_coef: Tensor,
+        factor: Float[Tensor, "r d"] | None,
+        roots: Float[Tensor, " n"] | None,
+        progress: Progress | None,
+    ) -> Float[Tensor, "s s"]:
+        engine = self._chosen_engine(x, z, dual_coef, factor)
+        if isinstance(engine, AdjointEngine) and not self.architecture.couples_positions:
+            by_gram = GramSum(self.recursion, engine, x, z, dual_coef, factor, self._budget)
+            if by_gram.pays:
+                return by_gram(roots, progress)
+        return super()._sum_of_outer_products(x, z, dual_coef, factor, roots, progress)
 
     def _outer(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
         if self._chosen_engine(x, factor).embeds_patches(self.recursion, factor):
@@ -198,58 +218,3 @@ class NTK(InfiniteWidthKernel):
 def vanilla_ntk(depth: int) -> NTK:
     """`NTK(vanilla(depth))`: a family of kernels, from a depth to a kernel."""
     return NTK(vanilla(depth))
-
-
-class _EmbeddedBlocks:
-    """Images embedded block by block: as many are kept as fit half the budget, the others are embedded when asked for.
-
-    What costs the most and takes the least, each image's variances, is kept first; then what a side of a pair is read from.
-    """
-
-    def __init__(
-        self,
-        kernel: InfiniteWidthKernel,
-        x: Tensor,
-        factor: Tensor | None,
-        engine: Engine,
-        *,
-        with_patches: bool = False,
-        outputs: int = 0,
-    ) -> None:
-        self._kernel, self._x, self._factor, self._engine = kernel, x, factor, engine
-        recursion = kernel.recursion
-        grids = recursion.architecture.grids(*x.shape[-2:])
-        first = grids[0][0] * grids[0][1]
-        embeds, used = engine.embeds_patches(recursion, factor), with_patches or factor is not None
-        rank = patch_entries(recursion, x) if factor is None or not embeds else len(factor)
-        patches = rank * first if used else first
-        hidden = zip(recursion.architecture.hidden, grids, strict=False)  # the grid in front of each
-        kept = first + 5 * sum(rows * cols for layer, (rows, cols) in hidden if not isinstance(layer, Conv | AvgPool))
-        side = (3 if with_patches else 2) * x[0].numel()
-        if embeds:
-            kept += patches
-            side = patches + (side if rank == patch_entries(recursion, x) else 3 * first)  # pixels, or lanes filled up
-        entries = kept + side + patches * (2 + 3 * outputs)
-        entries += engine.own_entries(recursion, (x.shape[2], x.shape[3]), outputs)
-        half = kernel._budget // 2 // x.element_size()
-        self.blocks = blocks(len(x), min(LARGEST_GRADIENT if outputs else LARGEST_BLOCK, half // entries))
-        self._kept: dict[int, Embedding] = {}
-        self._may_keep = half // kept  # images, the last ones: a symmetric kernel meets them most often
-        self._keeps_sides = (kept + side) * len(x) <= half
-        fits = embeds or (kept + side + patches) * len(x) <= half
-        self._patches: Patches = ("kept" if fits else "on demand") if with_patches else "unused"
-
-    def embed(self, rows: slice) -> Embedding:
-        """For one row of tiles."""
-        return self._embedded(rows, "unused" if self._patches == "unused" else "kept")
-
-    def __getitem__(self, rows: slice) -> Embedding:
-        images = self._kept.get(rows.start)
-        if images is None:
-            images = self._embedded(rows, self._patches)
-            if len(self._x) - rows.start <= self._may_keep:
-                self._kept[rows.start] = images
-        return images if self._keeps_sides else replace(images)  # sides are made when first read, and go with the copy
-
-    def _embedded(self, rows: slice, patches: Patches) -> Embedding:
-        return self._engine.embed(self._kernel.recursion, self._x[rows], self._factor, patches=patches)

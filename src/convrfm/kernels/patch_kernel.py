@@ -105,14 +105,28 @@ class PatchKernel(ABC):
                     "probes must be at least 1 and needs a generator: generator=torch.Generator().manual_seed(0)."
                 )
             dual_coef = random_sign_outputs(dual_coef, probes, generator)
-        blocks_of_x = self._patch_bars(x, z, dual_coef, factor, progress)
-        if weights is not None:
-            blocks_of_x = _weighted(blocks_of_x, _mean_one(weights, x).sqrt())
-        inner = sum(map(sum_of_outer_products, blocks_of_x))
-        assert isinstance(inner, Tensor)
+        roots = None if weights is None else _mean_one(weights, x).sqrt()
+        inner = self._sum_of_outer_products(x, z, dual_coef, factor, roots, progress)
         inner = inner * (self._scale(x) ** 2 / len(x))
         outer = self._outer(x, factor)
         return inner if outer is None else outer.T @ inner @ outer
+
+    def _sum_of_outer_products(
+        self,
+        x: Tensor,
+        z: Tensor,
+        dual_coef: Tensor,
+        factor: Float[Tensor, "r d"] | None,
+        roots: Float[Tensor, " n"] | None,
+        progress: Progress | None,
+    ) -> Float[Tensor, "s s"]:
+        """The sum of g g^T over the `_patch_bars` g of every image of x, times its root."""
+        blocks_of_x = self._patch_bars(x, z, dual_coef, factor, progress)
+        if roots is not None:
+            blocks_of_x = _weighted(blocks_of_x, roots)
+        inner = sum(map(sum_of_outer_products, blocks_of_x))
+        assert isinstance(inner, Tensor)
+        return inner
 
     @abstractmethod
     def _patch_bars(

@@ -136,6 +136,13 @@ def pull_back_variances(
         variance_bars: the adjoint of every entry of `x.variances`, for each of k outputs.
         total: what is added to, without the first layer's factor weight_std^2 / d.
     """
+    weights = own_weights(recursion, x, variance_bars)
+    if weights is not None:
+        recursion.geometry.add_own_contraction(weights, x.contracted, total)
+
+
+def own_weights(recursion: Recursion, x: Embedding, variance_bars: list[Float[Tensor, "n k _ _"]]) -> Field | None:
+    """What each image's own patches count in its gradients, `(n, k, *positions)`; None for a linear network: nothing."""
     geometry, hidden = recursion.geometry, recursion.architecture.hidden
     inputs = x.variances
     if recursion.architecture.couples_positions:
@@ -154,8 +161,7 @@ def pull_back_variances(
         else:
             bar = geometry.own_pullback(layer, own, bar)
         geometry.variances(bar).add_(seed)
-    if bar is not None:
-        geometry.add_own_contraction(2 * bar, x.contracted, total)
+    return None if bar is None else 2 * bar
 
 
 def affine_window_mean(field: Field, conv: Conv, geometry: Geometry) -> Field:

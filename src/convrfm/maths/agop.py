@@ -10,12 +10,54 @@ PANEL = 192  # columns: narrower products run slower than what they save
 
 
 def sum_of_outer_products(gradients: Float[Tensor, "positions n k r"]) -> Float[Tensor, "r r"]:
-    """The sum over positions, images and outputs of g g^T, of which only the upper half is multiplied out."""
+    """The sum over positions, images and outputs of g g^T."""
     flat = gradients.flatten(0, 2)
-    upper = flat.new_empty(flat.shape[1], flat.shape[1])
+    return symmetric_product(flat, flat)
+
+
+def symmetric_product(a: Float[Tensor, "n r"], b: Float[Tensor, "n r"]) -> Float[Tensor, "r r"]:
+    """a^T b where that is symmetric: only the upper half is multiplied out."""
+    upper = a.new_empty(a.shape[1], a.shape[1])
     for start in range(0, len(upper), PANEL):
-        upper[start : start + PANEL, start:] = flat[:, start : start + PANEL].T @ flat[:, start:]
+        upper[start : start + PANEL, start:] = a[:, start : start + PANEL].T @ b[:, start:]
     return upper.triu() + upper.triu(1).T
+
+
+def partners_share(
+    adjoints: Float[Tensor, "positions n m"], partners: Float[Tensor, "positions m r"], gram: Float[Tensor, "m m"]
+) -> Float[Tensor, "r r"]:
+    """The sum of g g^T for gradients g[u, x, o] = sum_i C[i, o] adjoints[u, x, i] partners[u, i], without the gradients.
+
+    At every position it is Z^T (C C^T * A^T A) Z, with * entry by entry: its cost does not depend on the number of outputs.
+
+    Args:
+        adjoints: A.
+        partners: Z.
+        gram: C C^T.
+    """
+    products = torch.bmm(adjoints.mT, adjoints).mul_(gram)
+    return symmetric_product(partners.flatten(0, 1), torch.bmm(products, partners).flatten(0, 1))
+
+
+def own_share(
+    own: Float[Tensor, "positions n k"],
+    patches: Float[Tensor, "positions n r"],
+    adjoints: Float[Tensor, "positions n m"],
+    partners: Float[Tensor, "positions m r"],
+    coef: Float[Tensor, "m k"],
+) -> Float[Tensor, "r r"]:
+    """What g g^T gains in sum where own[u, x, o] patches[u, x] is added to the gradients of `partners_share`.
+
+    Args:
+        own: the weight of each image's own patch in its gradients.
+        patches: each image's own.
+        adjoints, partners: as there.
+        coef: C.
+    """
+    met = torch.bmm((own @ coef.T).mul_(adjoints), partners)
+    met.addcmul_(patches, own.square().sum(2, keepdim=True), value=0.5)
+    half = patches.flatten(0, 1).T @ met.flatten(0, 1)
+    return half + half.T
 
 
 def random_sign_outputs(

@@ -121,6 +121,20 @@ class CpuEngine:
         if recursion.architecture.couples_positions:
             add_pair_gradient(x, self._left_of(x), z, dual_coef, budget, total)
             return
+        for rows, S_bars in self.adjoints(recursion, x, z, dual_coef, budget, total.variances):
+            _contract(S_bars, z, dual_coef, total.patches[:, rows])
+
+    def adjoints(  # noqa: D102
+        self,
+        recursion: Recursion,
+        x: Embedding,
+        z: Embedding,
+        dual_coef: Float[Tensor, "n_z k"],
+        budget: int,
+        variances: list[Float[Tensor, "n_x k _ _"]],
+    ) -> Iterator[tuple[slice, Float[Tensor, "positions n_some n_z"]]]:
+        assert isinstance(x, LaneEmbedding)
+        assert isinstance(z, LaneEmbedding)
         program, taps = _program(x), x.taps
         places, offsets = taps.places.numpy(), taps.offsets.numpy()
         left, right = self._left_of(x), arrays(z.right)
@@ -145,12 +159,16 @@ class CpuEngine:
             S_bars = dual_coef.new_empty(len(places), count, len(coefficients))
             parts = [slice(rows.start + s.start, rows.start + s.stop) for s in blocks(count, IMAGES_AT_A_CALL // 4)]
             share(work, [(rows.start, S_bars, part) for part in parts])
-            _contract(S_bars[:, :, :n_z], z, dual_coef, total.patches[:, rows])
+            yield rows, S_bars[:, :, :n_z]
         at = 0
-        for sum_of_bars, q in zip(total.variances, x.variances, strict=True):
+        for sum_of_bars, q in zip(variances, x.variances, strict=True):
             bars = variance_bars[:, at : at + q[0].numel(), :outputs].transpose(1, 2)
             sum_of_bars += bars.reshape(sum_of_bars.shape)
             at += q[0].numel()
+
+    def patches_of(self, z: Embedding, rows: slice) -> Float[Tensor, "positions n r"]:  # noqa: D102
+        assert isinstance(z, LaneEmbedding)
+        return z.patches_of(rows)
 
     def embeds_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
         return recursion.architecture.couples_positions or (factor is not None and has_low_rank(factor))

@@ -1,5 +1,6 @@
 """What every engine does: prepare images, one tile of the kernel, and one tile of the gradient."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -80,3 +81,23 @@ class Engine(Protocol):
 
     def own_entries(self, recursion: Recursion, grid: tuple[int, int], outputs: int) -> int:
         """How many numbers one image's covariance with itself takes beyond pictures, with its adjoints for `outputs`."""
+
+
+@runtime_checkable
+class AdjointEngine(Engine, Protocol):
+    """An engine that also puts out the adjoints that it adds up, where positions are not coupled."""
+
+    def adjoints(
+        self,
+        recursion: Recursion,
+        x: Embedding,
+        z: Embedding,
+        dual_coef: Float[Tensor, "n_z k"],
+        budget: int,
+        variances: list[Float[Tensor, "n_x k _ _"]],
+    ) -> Iterator[tuple[slice, Float[Tensor, "positions n_some n_z"]]]:
+        """For some images of x at a time, the adjoints dK(x, z_i) / dS[u] of the first covariance; in the end those of
+        x's variances, summed over z with the coefficients, are added to `variances`."""
+
+    def patches_of(self, z: Embedding, rows: slice) -> Float[Tensor, "positions n r"]:
+        """The patches with which adjoints are contracted, at some rows of positions."""

@@ -1,0 +1,75 @@
+"""Images as an engine reads them, block by block, within a memory budget."""
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from .engines.protocol import Engine, Patches
+from .layers import AvgPool, Conv
+from .recursion import Embedding, Recursion, patch_entries
+from .tiling import blocks
+
+LARGEST_BLOCK = 128  # images; small enough that progress is seen, large enough that embedding them costs nothing
+LARGEST_GRADIENT = 64  # images; their gradients are the largest temporary
+
+
+class EmbeddedBlocks:
+    """Images embedded block by block: as many are kept as fit half the budget, the others are embedded when asked for.
+
+    What costs the most and takes the least, each image's variances, is kept first; then what a side of a pair is read from.
+
+    Attributes:
+        blocks: the images of every block.
+        all_are_kept: whether every block is embedded but once.
+        patch_entries: r, of a patch as adjoints are contracted with it.
+    """
+
+    def __init__(
+        self,
+        recursion: Recursion,
+        engine: Engine,
+        x: Tensor,
+        factor: Tensor | None,
+        budget: int,
+        *,
+        with_patches: bool = False,
+        outputs: int = 0,
+    ) -> None:
+        self._recursion, self._engine, self._x, self._factor = recursion, engine, x, factor
+        grids = recursion.architecture.grids(*x.shape[-2:])
+        first = grids[0][0] * grids[0][1]
+        embeds, used = engine.embeds_patches(recursion, factor), with_patches or factor is not None
+        rank = patch_entries(recursion, x) if factor is None or not embeds else len(factor)
+        patches = rank * first if used else first
+        hidden = zip(recursion.architecture.hidden, grids, strict=False)  # the grid in front of each
+        kept = first + 5 * sum(rows * cols for layer, (rows, cols) in hidden if not isinstance(layer, Conv | AvgPool))
+        side = (3 if with_patches else 2) * x[0].numel()
+        if embeds:
+            kept += patches
+            side = patches + (side if rank == patch_entries(recursion, x) else 3 * first)  # pixels, or lanes filled up
+        entries = kept + side + patches * (2 + 3 * outputs)
+        entries += engine.own_entries(recursion, (x.shape[2], x.shape[3]), outputs)
+        half = budget // 2 // x.element_size()
+        self.blocks = blocks(len(x), min(LARGEST_GRADIENT if outputs else LARGEST_BLOCK, half // entries))
+        self._kept: dict[int, Embedding] = {}
+        self._may_keep = half // kept  # images, the last ones: a symmetric kernel meets them most often
+        self._keeps_sides = (kept + side) * len(x) <= half
+        self.all_are_kept = self._keeps_sides and self._may_keep >= len(x)
+        self.patch_entries = rank
+        fits = embeds or (kept + side + patches) * len(x) <= half
+        self._patches: Patches = ("kept" if fits else "on demand") if with_patches else "unused"
+
+    def embed(self, rows: slice) -> Embedding:
+        """For one row of tiles."""
+        return self._embedded(rows, "unused" if self._patches == "unused" else "kept")
+
+    def __getitem__(self, rows: slice) -> Embedding:
+        images = self._kept.get(rows.start)
+        if images is None:
+            images = self._embedded(rows, self._patches)
+            if len(self._x) - rows.start <= self._may_keep:
+                self._kept[rows.start] = images
+        return images if self._keeps_sides else replace(images)  # sides are made when first read, and go with the copy
+
+    def _embedded(self, rows: slice, patches: Patches) -> Embedding:
+        return self._engine.embed(self._recursion, self._x[rows], self._factor, patches=patches)

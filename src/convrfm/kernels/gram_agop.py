@@ -1,0 +1,108 @@
+"""The sum of gradient outer products from Gram matrices of adjoints, without the gradients.
+
+With a_i[u] = dK(x, z_i) / dS1[u] the gradient of output o at the patch u of an image x is the sum over i of
+C[i, o] a_i[u] z_i[u], and s_o[u] x[u] for what flows through x's own variances. Summed over outputs, its outer product needs
+C only as C C^T: of each image's k gradients, d numbers each, the sum over images of the a_i[u] a_j[u] is left.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..maths.agop import own_share, partners_share
+from .embedded_blocks import LARGEST_BLOCK, EmbeddedBlocks
+from .engines.protocol import AdjointEngine
+from .recursion import Images, Recursion, own_weights
+from .tiling import blocks
+
+
+class GramSum:
+    """The sum over images x, outputs and positions, within a memory budget.
+
+    A quarter of it holds the images z, a quarter some images x, a quarter the adjoints of a part of x with all z, and a
+    quarter the products at some rows of positions.
+    """
+
+    def __init__(
+        self,
+        recursion: Recursion,
+        engine: AdjointEngine,
+        x: Images,
+        z: Float[Tensor, "m c h w"],
+        dual_coef: Float[Tensor, "m k"],
+        factor: Float[Tensor, "r d"] | None,
+        budget: int,
+    ) -> None:
+        self._recursion, self._engine, self._x, self._factor = recursion, engine, x, factor
+        self._dual_coef, self._budget = dual_coef, budget
+        self._z = EmbeddedBlocks(recursion, engine, z, factor, budget // 2, with_patches=True)
+        self._grid = recursion.architecture.grids(*x.shape[-2:])[0]
+        rows, cols = self._grid
+        n_z, rank, numbers = len(z), self._z.patch_entries, budget // 4 // x.element_size()
+        widest = max(n_z, LARGEST_BLOCK)
+        self._together = min(len(x), numbers // (rows * cols * n_z))
+        self._grid_rows = min(rows, numbers // (cols * widest * (2 * widest + 3 * rank)))
+
+    @property
+    def pays(self) -> bool:
+        """Whether memory suffices and the gradients would cost more.
+
+        At each position the gradients of n images with respect to m partners take n m k r products, and their outer products
+        n k r^2 / 2. The Gram matrix of b images together takes m^2 (b + r) and m r^2 / 2, and the images' own patches n times
+        m (k + r) and r^2.
+        """
+        if not (self._z.all_are_kept and self._together and self._grid_rows):
+            return False
+        n, (m, k), r = len(self._x), self._dual_coef.shape, self._z.patch_entries
+        parts = -(-n // self._together)
+        gradients = n * k * (m * r + r**2 / 2)
+        return parts * (m**2 * r + m * r**2 / 2) + n * (m * (m + k + r) + r**2) < gradients
+
+    def __call__(
+        self, roots: Float[Tensor, " n"] | None, progress: Callable[[int, int], None] | None
+    ) -> Float[Tensor, "s s"]:
+        """The sum, the gradients of every image of x times its root; `progress` counts images."""
+        parts = [self._of_part(some, roots, progress) for some in blocks(len(self._x), self._together)]
+        return torch.stack(parts).sum(0)
+
+    def _of_part(
+        self, part: slice, roots: Float[Tensor, " n"] | None, progress: Callable[[int, int], None] | None
+    ) -> Float[Tensor, "s s"]:
+        engine, recursion, coef = self._engine, self._recursion, self._dual_coef
+        x = self._x[part]
+        left = EmbeddedBlocks(recursion, engine, x, self._factor, self._budget // 2, with_patches=True)
+        adjoints = x.new_empty(self._grid[0] * self._grid[1], len(x), len(coef))
+        shares = []
+        for rows in left.blocks:
+            images = left[rows]
+            variances = [q.new_zeros(len(q), coef.shape[1], *q.shape[1:]) for q in images.variances]
+            for cols in self._z.blocks:
+                tiles = engine.adjoints(recursion, images, self._z[cols], coef[cols], self._budget // 4, variances)
+                for some, tile in tiles:
+                    adjoints[:, rows.start + some.start : rows.start + some.stop, cols] = tile
+            own = own_weights(recursion, images, variances)
+            root = None if roots is None else roots[part][rows]
+            if root is not None:
+                adjoints[:, rows] *= root[:, None]
+            if own is not None:
+                by_position = (own if root is None else own * root[:, None, None, None]).flatten(2).permute(2, 0, 1)
+                for grid_rows, positions in self._positions():
+                    patches, partners = engine.patches_of(images, grid_rows), self._partners(grid_rows)
+                    shares.append(own_share(by_position[positions], patches, adjoints[positions, rows], partners, coef))
+                shares = [torch.stack(shares).sum(0)]
+            if progress:
+                progress(part.start + rows.stop, len(self._x))
+        gram = coef @ coef.T
+        for grid_rows, positions in self._positions():
+            shares.append(partners_share(adjoints[positions], self._partners(grid_rows), gram))
+        return torch.stack(shares).sum(0)
+
+    def _positions(self) -> list[tuple[slice, slice]]:
+        """Rows of positions that are multiplied out at once, and all their positions."""
+        rows, cols = self._grid
+        return [(some, slice(some.start * cols, some.stop * cols)) for some in blocks(rows, self._grid_rows)]
+
+    def _partners(self, grid_rows: slice) -> Float[Tensor, "positions m r"]:
+        return torch.cat([self._engine.patches_of(self._z[cols], grid_rows) for cols in self._z.blocks], 1)
