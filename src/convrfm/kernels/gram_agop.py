@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..maths.agop import own_share, partners_share
+from ..maths.psd import nearest_psd
 from .embedded_blocks import LARGEST_BLOCK, EmbeddedBlocks
 from .engines.protocol import AdjointEngine
 from .recursion import Images, Recursion, own_weights
@@ -63,9 +64,13 @@ class GramSum:
     def __call__(
         self, roots: Float[Tensor, " n"] | None, progress: Callable[[int, int], None] | None
     ) -> Float[Tensor, "s s"]:
-        """The sum, the gradients of every image of x times its root; `progress` counts images."""
+        """The sum, the gradients of every image of x times its root; `progress` counts images.
+
+        Where gradients are small differences of large terms, rounding leaves eigenvalues below zero, which no sum of outer
+        products has: without them it is nearer to the truth.
+        """
         parts = [self._of_part(some, roots, progress) for some in blocks(len(self._x), self._together)]
-        return torch.stack(parts).sum(0)
+        return nearest_psd(torch.stack(parts).sum(0))
 
     def _of_part(
         self, part: slice, roots: Float[Tensor, " n"] | None, progress: Callable[[int, int], None] | None
