@@ -99,6 +99,9 @@ def test_a_deep_run_is_kept_stage_by_stage(deep_run: Path) -> None:
     assert metrics["selected_on"] == "cross-validation"
     assert all("cv_accuracy" in r for r in rounds)
     assert len(metrics["kernels"]) == 2
+    (centring,) = metrics["centrings"]
+    (tried,) = (r["centrings"] for r in rounds if "centrings" in r)
+    assert centring in [way["centring"] for way in tried]
     assert {p.stem for p in (deep_run / "plots").iterdir()} == {
         "stages", "rounds", "eigenvectors", "spectrum", "feature_maps", "confusion"
     }  # fmt: skip

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from convrfm.errors import InputError
-from convrfm.maths.psd import nearest_psd, psd_factor, psd_power, scale_to_trace
+from convrfm.maths.psd import psd_factor, psd_power, scale_to_trace
 
 
 def matrix(rank: int = 5) -> torch.Tensor:
@@ -62,13 +62,3 @@ def test_scaling_sets_the_trace() -> None:
 def test_what_is_no_metric_is_refused_in_words(wrong: torch.Tensor, message: str) -> None:
     with pytest.raises(InputError, match=message):
         psd_factor(wrong)
-
-
-def test_the_nearest_psd_matrix_is_that_without_its_negative_eigenvalues() -> None:
-    torch.testing.assert_close(nearest_psd(matrix(3)), matrix(3))
-    indefinite = matrix(5) - matrix(2)[[4, 3, 2, 1, 0]][:, [4, 3, 2, 1, 0]]
-    values = torch.linalg.eigvalsh(indefinite)
-    assert float(values[0]) < 0
-    nearest = nearest_psd(indefinite)
-    assert float(torch.linalg.eigvalsh(nearest)[0]) > -1e-12
-    torch.testing.assert_close((nearest - indefinite).norm(), values.clamp_max(0).norm())

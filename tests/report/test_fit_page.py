@@ -56,7 +56,8 @@ def a_record(channels: int = 1, size: int = 3, deeper: tuple[LayerRecord, ...] =
 
 
 def a_deep_record() -> FitRecord:
-    return a_record(deeper=(a_layer(4, 3, (None, 0.86)), a_layer(5, 3, (None, 0.91, None))))
+    second = replace(a_layer(4, 3, (None, 0.86)), centring="proportional")
+    return a_record(deeper=(second, a_layer(5, 3, (None, 0.91, None))))
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,7 @@ def test_several_layers_are_told_stage_by_stage_and_layer_by_layer() -> None:
         "With 3 layers the test accuracy rose from 71.0% (fixed kernel) to 91.0%",
         "Rounds 1, 1 and 1 of the layers were chosen, layer by layer, by their leave-one-out score",
         "fixed kernel 71.0%, 1 layer 83.0%, 2 layers 86.0%, 3 layers 91.0%",
+        "whose images are their outputs: as they are from layer 1, less their mean in proportion to their length from layer 2.",
         "4 x 3 x 3",
         f"{effective_rank(record.layers[2].feature_matrix):.1f}",
     ):

@@ -91,23 +91,25 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
     Layer l is ConvRFM with the kernel `kernel_family(depth - l + 1)` on the images as they arrive there. Its kept metric M
     gives `n_filters` filters, M^(1/2) times standard normal vectors; activation(filters * x), centred, are the images of
     the next layer (Algorithm 2 of the paper, where the kernel loses a layer whenever the features gain one; the paper does
-    not centre them). The last layer's regression predicts. Every layer's round is chosen greedily by leave-one-out, as in
-    `ConvRFMClassifier`; from the second layer on it is optimistic in every round, round 0 too, because the features were
-    drawn from a metric that has seen every label. The fewer images, the more: with tens of them pass `cv`, whose folds
-    learn and draw layers of their own.
+    not centre them). The last layer's regression predicts. Every layer's centring and round are chosen greedily by
+    leave-one-out, as in `ConvRFMClassifier`; from the second layer on it is optimistic in every round, round 0 too, because
+    the features were drawn from a metric that has seen every label. The fewer images, the more: with tens of them pass `cv`,
+    whose folds learn and draw layers of their own.
 
     Cost: that of `depth` ConvRFMs; from the second layer on a patch has d = n_filters q^2 entries, and the first layer's
     products (d numbers for each position and pair) dominate. Memory: the transformed images of one layer,
-    n n_filters h w numbers, beside the kernel matrix; twice that while a layer is drawn.
+    n n_filters h w numbers, beside the kernel matrix; three times that while a layer is drawn.
 
     Args:
         kernel_family: from a depth to a kernel, such as `kernels.vanilla_ntk`; or several: the best is kept.
         depth: how many layers; or several: the best is kept.
         n_filters: filters of each layer.
         activation: "relu", or None.
-        centre_features: whether the mean of every channel over training images and positions is subtracted. Outputs of a
-            ReLU lean to one side, so that all of their patches resemble each other. Where images differ most in brightness
-            pass False: less the mean, the features of dark images resemble each other (`docs/results.md`).
+        centring: how the features f at a position are centred, by means over training images and positions: outputs of a
+            ReLU lean to one side, so that all of their patches resemble each other. "mean": f - E f. "proportional":
+            f - |f| E f / E |f|, which treats dark and bright patches alike. None: not. "loo": the best of the three, each
+            tried with the next layer's fixed kernel, by whatever chooses the rounds (leave-one-out, cross-validation or a
+            selection set).
         random_state: seed of the filters, layer by layer, and of the draw of `agop_samples`.
 
     The other parameters are those of `ConvRFMClassifier`, for every layer.
@@ -115,12 +117,14 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
     Attributes:
         feature_matrices_: M of every layer, `(d, d)` each.
         filters_: `(n_filters, d)` between layers, with patches flattened as `Conv2d.weight.reshape(k, -1)`.
-        feature_means_: `(n_filters,)` between layers, what is subtracted after the activation; None where nothing is.
+        centrings_: "mean", "proportional" or None between layers.
+        feature_means_: `(n_filters,)` between layers: E f, or E f / E |f|; None where features are not centred.
         best_iterations_: the kept round of every layer.
         kernels_: the kernel of every layer.
         layers_: every layer with all of its rounds.
         dual_coef_, ridge_: of the last layer's kept round.
-        history_: as in `ConvRFMClassifier`; a record has its layer, from 1.
+        history_: as in `ConvRFMClassifier`; a record has its layer, from 1, and that of a further layer's round 0 what every
+            way of centring reached ("centrings").
         temperature_, classes_, x_fit_, preprocessing_: as in `ConvRFMClassifier`.
 
     Example:

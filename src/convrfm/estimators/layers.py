@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..maths.random_filters import Activation, Centring, RandomFeatures, random_filters
 from ..maths.windows import Window
 from .problem import LearnableKernel, Problem, Watch
-from .rounds import Fold, Round, best_round, fit_round
+from .rounds import Fold, Round, best_round, fit_round, record_of
 from .targets import Quality
 
 Keep = Literal["best", "last"]
@@ -54,6 +54,14 @@ class Layer:
         if features is None or features.activation != drawn.activation or tuple(self.centrings) != tuple(centrings):
             return None
         return features if torch.equal(features.filters, drawn.filters) else None
+
+
+def records_by_layer(layers: Sequence[Layer]) -> list[list[dict[str, Any]]]:
+    """Every round of every layer as plain values; at round 0 also what each way of centring the images reached."""
+    records = [[record_of(round_) for round_ in layer.rounds] for layer in layers]
+    for before, after in zip(layers, records[1:], strict=False):
+        after[0]["centrings"] = before.centring_records
+    return records
 
 
 @dataclass(frozen=True)

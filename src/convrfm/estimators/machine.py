@@ -14,12 +14,12 @@ from torch import Tensor
 from ..datasets import check_images
 from ..errors import InputError
 from .forecast import announce
-from .layers import FilterDraw, Keep, Layer, fit_layers
+from .layers import FilterDraw, Keep, Layer, fit_layers, records_by_layer
 from .prediction import Array, Predictor
 from .presets import preset
 from .problem import LearnableKernel, Problem
 from .progress import shown_progress, within
-from .rounds import Fold, record_of
+from .rounds import Fold
 from .settings import (
     agop_indices,
     check_choice,
@@ -293,10 +293,9 @@ def _history(fits: Sequence[Sequence[Layer]], *, deep: bool) -> list[dict[str, A
     """A record for each round: of which candidate, where there are several, and of which layer, where it is deep."""
     records = []
     for candidate, layers in enumerate(fits, 1):
-        for number, layer in enumerate(layers, 1):
-            place: dict[str, Any] = {"candidate": candidate, "kernel": repr(layer.kernel)} if len(fits) > 1 else {}
+        for number, of_layer in enumerate(records_by_layer(layers), 1):
+            kernel = repr(layers[number - 1].kernel)
+            place: dict[str, Any] = {"candidate": candidate, "kernel": kernel} if len(fits) > 1 else {}
             place |= {"layer": number} if deep else {}
-            records += [place | record_of(round_) for round_ in layer.rounds]
-            if number > 1:
-                records[-len(layer.rounds)]["centrings"] = layers[number - 2].centring_records
+            records += [place | record for record in of_layer]
     return records

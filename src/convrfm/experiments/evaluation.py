@@ -10,7 +10,8 @@ from scipy.special import softmax
 
 from ..estimators import DeepConvRFMClassifier
 from ..estimators.classification import Classifier
-from ..estimators.rounds import Round, record_of
+from ..estimators.layers import records_by_layer
+from ..estimators.rounds import Round
 from ..maths.intervals import wilson_interval
 from ..report import RoundRecord
 
@@ -57,11 +58,11 @@ def stages(model: Classifier) -> list[Round]:
 def as_metrics(model: Classifier, evaluation: Evaluation) -> list[dict[str, Any]]:
     """The lines of metrics.json: those of `history_`, and what was measured on test images. Accuracies are fractions."""
     return [
-        {"layer": number}
-        | record_of(round_)
-        | {"test_accuracy": record.test_score, "test_interval": record.test_interval}
-        for number, (layer, records) in enumerate(zip(model.layers_, evaluation.layers, strict=True), 1)
-        for round_, record in zip(layer.rounds, records, strict=True)
+        {"layer": number} | plain | {"test_accuracy": record.test_score, "test_interval": record.test_interval}
+        for number, (layer, records) in enumerate(
+            zip(records_by_layer(model.layers_), evaluation.layers, strict=True), 1
+        )
+        for plain, record in zip(layer, records, strict=True)
     ]
 
 

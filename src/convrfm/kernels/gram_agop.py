@@ -3,6 +3,9 @@
 With a_i[u] = dK(x, z_i) / dS1[u] the gradient of output o at the patch u of an image x is the sum over i of
 C[i, o] a_i[u] z_i[u], and s_o[u] x[u] for what flows through x's own variances. Summed over outputs, its outer product needs
 C only as C C^T: of each image's k gradients, d numbers each, the sum over images of the a_i[u] a_j[u] is left.
+
+Of nearly parallel patches the adjoints are large and what they add up to is not: squared, that takes twice the digits.
+So images in single precision are multiplied out in double, and images in double are left to the gradients.
 """
 
 from collections.abc import Callable
@@ -12,7 +15,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..maths.agop import own_share, partners_share
-from ..maths.psd import nearest_psd
 from .embedded_blocks import LARGEST_BLOCK, EmbeddedBlocks
 from .engines.protocol import AdjointEngine
 from .recursion import Images, Recursion, own_weights
@@ -41,10 +43,10 @@ class GramSum:
         self._z = EmbeddedBlocks(recursion, engine, z, factor, budget // 2, with_patches=True)
         self._grid = recursion.architecture.grids(*x.shape[-2:])[0]
         rows, cols = self._grid
-        n_z, rank, numbers = len(z), self._z.patch_entries, budget // 4 // x.element_size()
+        n_z, rank, quarter = len(z), self._z.patch_entries, budget // 4
         widest = max(n_z, LARGEST_BLOCK)
-        self._together = min(len(x), numbers // (rows * cols * n_z))
-        self._grid_rows = min(rows, numbers // (cols * widest * (2 * widest + 3 * rank)))
+        self._together = min(len(x), quarter // (rows * cols * n_z * x.element_size()))
+        self._grid_rows = min(rows, quarter // (cols * widest * (2 * widest + 3 * rank) * torch.float64.itemsize))
 
     @property
     def pays(self) -> bool:
@@ -52,25 +54,22 @@ class GramSum:
 
         At each position the gradients of n images with respect to m partners take n m k r products, and their outer products
         n k r^2 / 2. The Gram matrix of b images together takes m^2 (b + r) and m r^2 / 2, and the images' own patches n times
-        m (k + r) and r^2.
+        m (k + r) and r^2; products in double precision count twice.
         """
-        if not (self._z.all_are_kept and self._together and self._grid_rows):
+        if self._x.dtype != torch.float32 or not (self._z.all_are_kept and self._together and self._grid_rows):
             return False
         n, (m, k), r = len(self._x), self._dual_coef.shape, self._z.patch_entries
         parts = -(-n // self._together)
         gradients = n * k * (m * r + r**2 / 2)
-        return parts * (m**2 * r + m * r**2 / 2) + n * (m * (m + k + r) + r**2) < gradients
+        grams = parts * (m**2 * r + m * r**2 / 2) + n * (m * (m + k + r) + r**2)
+        return 2 * grams < gradients
 
     def __call__(
         self, roots: Float[Tensor, " n"] | None, progress: Callable[[int, int], None] | None
     ) -> Float[Tensor, "s s"]:
-        """The sum, the gradients of every image of x times its root; `progress` counts images.
-
-        Where gradients are small differences of large terms, rounding leaves eigenvalues below zero, which no sum of outer
-        products has: without them it is nearer to the truth.
-        """
+        """The sum, the gradients of every image of x times its root; `progress` counts images."""
         parts = [self._of_part(some, roots, progress) for some in blocks(len(self._x), self._together)]
-        return nearest_psd(torch.stack(parts).sum(0))
+        return torch.stack(parts).sum(0).to(self._x)
 
     def _of_part(
         self, part: slice, roots: Float[Tensor, " n"] | None, progress: Callable[[int, int], None] | None
@@ -92,16 +91,18 @@ class GramSum:
             if root is not None:
                 adjoints[:, rows] *= root[:, None]
             if own is not None:
-                by_position = (own if root is None else own * root[:, None, None, None]).flatten(2).permute(2, 0, 1)
+                own = own if root is None else own * root[:, None, None, None]
+                by_position = own.flatten(2).permute(2, 0, 1).double()
                 for grid_rows, positions in self._positions():
-                    patches, partners = engine.patches_of(images, grid_rows), self._partners(grid_rows)
-                    shares.append(own_share(by_position[positions], patches, adjoints[positions, rows], partners, coef))
+                    patches, partners = engine.patches_of(images, grid_rows).double(), self._partners(grid_rows)
+                    met = adjoints[positions, rows].double()
+                    shares.append(own_share(by_position[positions], patches, met, partners, coef.double()))
                 shares = [torch.stack(shares).sum(0)]
             if progress:
                 progress(part.start + rows.stop, len(self._x))
-        gram = coef @ coef.T
+        gram = coef.double() @ coef.double().T
         for grid_rows, positions in self._positions():
-            shares.append(partners_share(adjoints[positions], self._partners(grid_rows), gram))
+            shares.append(partners_share(adjoints[positions].double(), self._partners(grid_rows), gram))
         return torch.stack(shares).sum(0)
 
     def _positions(self) -> list[tuple[slice, slice]]:
@@ -110,4 +111,4 @@ class GramSum:
         return [(some, slice(some.start * cols, some.stop * cols)) for some in blocks(rows, self._grid_rows)]
 
     def _partners(self, grid_rows: slice) -> Float[Tensor, "positions m r"]:
-        return torch.cat([self._engine.patches_of(self._z[cols], grid_rows) for cols in self._z.blocks], 1)
+        return torch.cat([self._engine.patches_of(self._z[cols], grid_rows) for cols in self._z.blocks], 1).double()

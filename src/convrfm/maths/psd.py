@@ -15,12 +15,6 @@ def psd_power(matrix: Float[Tensor, "*blocks d d"], power: float) -> Float[Tenso
     return (vectors * (values.clamp_min(0) ** power).unsqueeze(-2)) @ vectors.mT
 
 
-def nearest_psd(matrix: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
-    """The nearest positive semidefinite matrix to a symmetric one: that without its negative eigenvalues."""
-    values, vectors = torch.linalg.eigh(matrix.double())
-    return ((vectors * values.clamp_min(0)) @ vectors.T).to(matrix)
-
-
 def psd_factor(
     matrix: Float[Tensor, "d d"], name: str = "the matrix", smallest_share: float = 0.0
 ) -> Float[Tensor, "r d"]:

@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from ..maths.random_filters import Centring
+
 Task = Literal["classification", "regression"]
 Judge = Literal["leave-one-out", "cross-validation", "the selection set"]
 
@@ -48,6 +50,7 @@ class LayerRecord:
         feature_matrix: That metric M, (d, d).
         patch_shape: (c, q, q) with d = c q q.
         feature_maps: |M^(1/2) x[u]| of the sample images, as they arrive at this layer, (m, rows, cols).
+        centring: How the features that lead on from it are centred; None also for the last one.
     """
 
     rounds: Sequence[RoundRecord]
@@ -55,6 +58,7 @@ class LayerRecord:
     feature_matrix: Float[np.ndarray, "d d"]
     patch_shape: tuple[int, int, int]
     feature_maps: Float[np.ndarray, "m rows cols"]
+    centring: Centring = None
 
     @property
     def kept(self) -> RoundRecord:

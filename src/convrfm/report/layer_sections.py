@@ -1,16 +1,23 @@
 """The sections on a fit of several layers, each from only what it shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
 
+from ..maths.random_filters import Centring
 from ..plots import effective_rank, leading_eigenvectors, plot_feature_maps, plot_layers, plot_rounds, plot_spectra
 from .fit_record import Judge, LayerRecord, RoundRecord, Task
 from .fit_sections import MOST_SAMPLES, show_eigenvectors
 from .headline import measure_name, score_text
 from .page import Section
 from .scores import HOW_TO_READ, Scores, capitalised, score_columns
+
+CENTRED: Mapping[Centring, str] = {
+    "mean": "less their mean",
+    "proportional": "less their mean in proportion to their length",
+    None: "as they are",
+}
 
 
 def stages_section(stages: Sequence[RoundRecord], task: Task, judge: Judge = "leave-one-out") -> Section:
@@ -63,7 +70,7 @@ def rounds_of_layers_section(layers: Sequence[LayerRecord], task: Task, judge: J
         .prose(
             "In each layer round 0 is the fixed kernel on the images that arrive there; each later round fits again after one "
             "more update of that layer's patch metric. From the metric of the kept round the filters are drawn that lead to "
-            "the next layer."
+            f"the next layer, whose images are their outputs: {_centrings(layers)}."
         )
         .figure(
             plot_layers(
@@ -149,6 +156,10 @@ def maps_of_layers_section(
             name="feature_maps",
         )
     )
+
+
+def _centrings(layers: Sequence[LayerRecord]) -> str:
+    return ", ".join(f"{CENTRED[layer.centring]} from layer {number}" for number, layer in enumerate(layers[:-1], 1))
 
 
 def _layers(count: int) -> str:
