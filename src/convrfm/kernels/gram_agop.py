@@ -68,19 +68,24 @@ class GramSum:
         self, roots: Float[Tensor, " n"] | None, progress: Callable[[int, int], None] | None
     ) -> Float[Tensor, "s s"]:
         """The sum, the gradients of every image of x times its root; `progress` counts images."""
-        parts = [self._of_part(some, roots, progress) for some in blocks(len(self._x), self._together)]
-        return torch.stack(parts).sum(0).to(self._x)
+        total = torch.zeros(2 * (self._z.patch_entries,), dtype=torch.float64, device=self._x.device)
+        for part in blocks(len(self._x), self._together):
+            self._add_part(part, roots, progress, total)
+        return total.to(self._x)
 
-    def _of_part(
-        self, part: slice, roots: Float[Tensor, " n"] | None, progress: Callable[[int, int], None] | None
-    ) -> Float[Tensor, "s s"]:
+    def _add_part(
+        self,
+        part: slice,
+        roots: Float[Tensor, " n"] | None,
+        progress: Callable[[int, int], None] | None,
+        total: Float[Tensor, "s s"],
+    ) -> None:
         engine, recursion, coef = self._engine, self._recursion, self._dual_coef
         x = self._x[part]
         left = EmbeddedBlocks(recursion, engine, x, self._factor, self._budget // 2, with_patches=True)
         adjoints = x.new_empty(self._grid[0] * self._grid[1], len(x), len(coef))
-        shares = []
         for rows in left.blocks:
-            images = left[rows]
+            images = left.embed(rows)
             variances = [q.new_zeros(len(q), coef.shape[1], *q.shape[1:]) for q in images.variances]
             for cols in self._z.blocks:
                 tiles = engine.adjoints(recursion, images, self._z[cols], coef[cols], self._budget // 4, variances)
@@ -96,14 +101,12 @@ class GramSum:
                 for grid_rows, positions in self._positions():
                     patches, partners = engine.patches_of(images, grid_rows).double(), self._partners(grid_rows)
                     met = adjoints[positions, rows].double()
-                    shares.append(own_share(by_position[positions], patches, met, partners, coef.double()))
-                shares = [torch.stack(shares).sum(0)]
+                    total += own_share(by_position[positions], patches, met, partners, coef.double())
             if progress:
                 progress(part.start + rows.stop, len(self._x))
         gram = coef.double() @ coef.double().T
         for grid_rows, positions in self._positions():
-            shares.append(partners_share(adjoints[positions].double(), self._partners(grid_rows), gram))
-        return torch.stack(shares).sum(0)
+            total += partners_share(adjoints[positions].double(), self._partners(grid_rows), gram)
 
     def _positions(self) -> list[tuple[slice, slice]]:
         """Rows of positions that are multiplied out at once, and all their positions."""
