@@ -1,5 +1,6 @@
 """Deep ConvRFM is Algorithm 2, layer by layer."""
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from sklearn.base import clone
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, DeepConvRFMRegressor, kernels
 from convrfm.errors import InputError
+from convrfm.estimators import layers
+from convrfm.estimators.problem import Problem
 from convrfm.maths.random_filters import CENTRINGS
 
 from .cases import (
@@ -205,13 +208,59 @@ def test_every_layer_is_centred_in_the_way_that_its_judge_likes_best(judge: str,
     np.testing.assert_array_equal(model.decision_function(X_NEW), alone[best].decision_function(X_NEW))
 
 
-def test_a_centring_that_leaves_nothing_is_not_tried_and_not_taken() -> None:
-    model = deep(n_filters=1).fit(X, Y)
-    assert {tried["centring"] for record in model.history_ for tried in record.get("centrings", [])} == {"mean", None}
-    with pytest.raises(
-        InputError, match='centring="proportional" leaves nothing of the features that layer 1 puts out'
-    ):
+def test_a_centring_that_leaves_nothing_is_not_taken(tmp_path: Path) -> None:
+    model = deep(n_filters=1, warm_start=True).fit(X, Y)
+    (tried,) = (record["centrings"] for record in model.history_ if "centrings" in record)
+    assert [way["centring"] for way in tried] == list(CENTRINGS)
+    assert [way["centring"] for way in tried if "error" not in way] == ["proportional"]
+    model.save(tmp_path / "model")
+    assert convrfm.load(tmp_path / "model").history_ == model.history_
+    rounds = model.layers_[1].rounds
+    model.set_params(n_iterations=2).fit(X, Y)
+    assert model.layers_[1].rounds[:2] == rounds or model.best_iterations_[0] == 2
+    with pytest.raises(InputError, match="leaves nothing of one filter behind a ReLU"):
         deep(n_filters=1, centring="proportional").fit(X, Y)
+
+
+def test_features_of_one_direction_cannot_be_centred_in_proportion() -> None:
+    bright = np.linspace(1, 3, 18)[:, None, None, None] * np.ones((18, 1, 6, 7))
+    with pytest.raises(InputError, match="all features that layer 1 puts out have one direction"):
+        deep(centring="proportional").fit(bright, Y)
+    assert "proportional" not in deep(kernel_family=laplace_family).fit(bright, Y).centrings_
+
+
+def test_the_images_of_ways_that_lost_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+    through, fit_round = Problem.through, layers.fit_round
+
+    def noted(problem: Problem, *arguments: Any) -> Problem:
+        ahead = through(problem, *arguments)
+        made.append(weakref.ref(ahead.x))
+        return ahead
+
+    def counted(*arguments: Any) -> Any:
+        alive.append(sum(images() is not None for images in made))
+        return fit_round(*arguments)
+
+    monkeypatch.setattr(Problem, "through", noted)
+    monkeypatch.setattr(layers, "fit_round", counted)
+    deep(depth=3, kernel_family=same_padded_family).fit(X, Y)
+    # Layer 1: two rounds. Further layers: three ways beside the best so far and the layer before, then one round.
+    assert alive[:2] == [0, 0]
+    assert alive[5] == alive[9] == 1
+    assert max(alive[2:5]) <= 2
+    assert max(alive[6:9]) <= 3
+
+
+def test_an_interrupt_between_ways_of_centring_keeps_the_layer_before() -> None:
+    after_the_first_layer_and_one_way = 2 + 1
+    with interrupt_after(after_the_first_layer_and_one_way) as family, pytest.warns(UserWarning, match="2 of 4 rounds"):
+        model = deep(kernel_family=family).fit(X, Y)
+    assert [len(layer.rounds) for layer in model.layers_] == [2]
+    assert (model.centrings_, model.layers_[0].qualities) == ([], {})
+    first = ConvRFMClassifier(kernels.vanilla_ntk(2), n_iterations=1).fit(X, Y)
+    np.testing.assert_allclose(model.decision_function(X_NEW), first.decision_function(X_NEW), rtol=1e-9, atol=1e-12)
 
 
 def test_torch_in_torch_out() -> None:

@@ -91,6 +91,15 @@ def test_an_interrupt_leaves_what_has_more_layers_and_of_as_many_more_rounds(
     same(model, DeepConvRFMClassifier(**settings | {"warm_start": False}, n_iterations=n_iterations).fit(X, Y))
 
 
+def test_another_way_of_centring_starts_further_layers_anew() -> None:
+    settings: dict[str, Any] = {"depth": 2, "n_filters": 5, "n_iterations": 1}
+    model = DeepConvRFMClassifier(**settings, centring="mean", warm_start=True).fit(X, Y)
+    first = model.layers_[0].rounds
+    model.set_params(centring="proportional").fit(X, Y)
+    assert model.layers_[0].rounds == first
+    same(model, DeepConvRFMClassifier(**settings, centring="proportional").fit(X, Y))
+
+
 def test_an_interrupt_before_any_round_leaves_a_model_as_it_was() -> None:
     with interrupt_after(-1) as family:
         model = DeepConvRFMClassifier(family, **CHEAP[DeepConvRFMClassifier]).fit(X, Y)

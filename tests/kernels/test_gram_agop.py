@@ -48,28 +48,27 @@ def test_it_agrees_with_the_gradients_of_the_reference_engine(
     assert len(taken) == 2
 
 
-@pytest.mark.parametrize("rank", [None, 3, -1], ids=["identity", "low rank", "full rank"])
+@pytest.mark.parametrize("has_metric", [False, True], ids=["identity", "metric"])
 def test_parts_blocks_and_rows_change_nothing(
-    rank: int | None, taken: list[GramSum], monkeypatch: pytest.MonkeyPatch
+    has_metric: bool, taken: list[GramSum], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel = UNCOUPLED["same-NTK"]
     monkeypatch.setattr(embedded_blocks, "LARGEST_BLOCK", 3)
-    monkeypatch.setattr("convrfm.kernels.gram_agop.LARGEST_BLOCK", 3)
-    x, z, coef = images(70, 1), images(9, 2), coefficients(9, OUTPUTS)
-    M = None if rank is None else metric(kernel, rank if rank > 0 else None)
+    x, z = (images(n, n, shape=(2, 40, 10)) for n in (70, 9))
+    coef = coefficients(9, 30)
+    M = metric(kernel) if has_metric else None
     expected = replace(kernel, engine="reference").agop(x, z, coef, feature_matrix=M).float()
     x, z, coef, M = x.float(), z.float(), coef.float(), None if M is None else M.float()
-    shapes = set()
+    sizes = set()
     steps: list[tuple[int, int]] = []
-    for budget in (1 << 20, 1 << 21, 1 << 29):
+    for budget in (1 << 21, 1 << 22, 1 << 29):
         steps.clear()
         small = replace(kernel, engine="cpu", memory_budget=budget)
         assert_agree(small.agop(x, z, coef, feature_matrix=M, progress=lambda *at: steps.append(at)), expected)
-        shapes.add((taken[-1]._together, taken[-1]._grid_rows))
+        sizes.add((taken[-1]._together, taken[-1]._grid_rows))
         assert steps[-1] == (70, 70)
         assert steps == sorted(steps)
-    assert len(taken) == 3
-    assert len(shapes) == (2 if rank == 3 else 3)  # all rows of positions fit where the rank is low
+    assert (len(taken), len(sizes)) == (3, 3)
 
 
 def test_where_gradients_cost_less_or_memory_or_digits_lack_they_are_made(taken: list[GramSum]) -> None:
@@ -101,3 +100,26 @@ def test_where_patches_are_nearly_parallel_it_is_as_good_as_the_gradients(
     by_gradients = kernel.agop(x.float(), x.float(), coef.float())
     assert len(taken) == 1
     assert float((by_gram - exact).norm()) < 1.5 * float((by_gradients - exact).norm())
+
+
+def test_more_images_than_partners_and_images_among_their_partners(taken: list[GramSum]) -> None:
+    kernel = kernels.NTK(kernels.vanilla(2))
+    z = images(6, 2)
+    z[1] = 0
+    x, coef = torch.cat([images(140, 1), z]), coefficients(6, OUTPUTS)
+    fast, slow = both(kernel)
+    assert_agree(fast.agop(x.float(), z.float(), coef.float()), slow.agop(x, z, coef).float())
+    assert len(taken) == 1
+
+
+def test_many_outputs_make_blocks_smaller_and_at_last_leave_it_to_the_gradients(taken: list[GramSum]) -> None:
+    kernel = kernels.NTK(kernels.vanilla(2), engine="cpu", memory_budget=1 << 23)
+    x, sizes = images(30, 1).float(), []
+    for k in (50, 500):
+        steps: list[tuple[int, int]] = []
+        kernel.agop(x, x, coefficients(30, k).float(), progress=lambda *at, steps=steps: steps.append(at))
+        sizes.append(steps[0][0])
+    assert sizes[1] < sizes[0]
+    assert len(taken) == 2
+    kernel.agop(x, x, coefficients(30, 5000).float())
+    assert len(taken) == 2

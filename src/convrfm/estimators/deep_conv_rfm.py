@@ -56,6 +56,11 @@ class DeepConvRFM(RecursiveFeatureMachine):
         check_choice("activation", self.activation, ("relu", None))
         check_choice("centring", self.centring, ("loo", *CENTRINGS))
         depths = several("depth", self.depth)
+        if (self.centring, self.n_filters, self.activation) == ("proportional", 1, "relu"):
+            raise InputError(
+                'centring="proportional" leaves nothing of one filter behind a ReLU: its output is its own length. Pass '
+                "n_filters of at least 2, or another centring."
+            )
         for depth in depths:
             check_count("depth", depth)
         families = several("kernel_family", self.kernel_family)
@@ -97,7 +102,8 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
     whose folds learn and draw layers of their own.
 
     Cost: that of `depth` ConvRFMs; from the second layer on a patch has d = n_filters q^2 entries, and the first layer's
-    products (d numbers for each position and pair) dominate. Memory: the transformed images of one layer,
+    products (d numbers for each position and pair) dominate. Every way of centring that is tried takes one more kernel matrix
+    and its decomposition a layer. Memory: the transformed images of one layer,
     n n_filters h w numbers, beside the kernel matrix; three times that while a layer is drawn.
 
     Args:

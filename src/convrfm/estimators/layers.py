@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..maths.random_filters import Activation, Centring, RandomFeatures, random_filters
 from ..maths.windows import Window
 from .problem import LearnableKernel, Problem, Watch
+from .progress import within
 from .rounds import Fold, Round, best_round, fit_round, record_of
 from .targets import Quality
 
@@ -29,14 +30,15 @@ class Layer:
         rounds: every finished round, from the fixed kernel on.
         features: what leads to the next layer, with filters drawn from N(0, M), M that of the kept round; None at the
             last layer.
-        centrings: how good the next layer's fixed kernel is, by its judge, with each way of centring the features.
+        qualities: how good the next layer's fixed kernel is, by its judge, with each way of centring the features; None
+            where that leaves nothing of them.
     """
 
     kernel: LearnableKernel
     keep: Keep
     rounds: list[Round] = field(default_factory=list)
     features: RandomFeatures | None = None
-    centrings: dict[Centring, Quality] = field(default_factory=dict)
+    qualities: dict[Centring, Quality | None] = field(default_factory=dict)
 
     @property
     def kept(self) -> Round:
@@ -45,13 +47,13 @@ class Layer:
 
     @property
     def centring_records(self) -> list[dict[str, Any]]:
-        """`centrings` as plain values."""
-        return [{"centring": centring, **judged.figures} for centring, judged in self.centrings.items()]
+        """`qualities` as plain values."""
+        return [{"centring": way, **(judged.figures if judged else {})} for way, judged in self.qualities.items()]
 
-    def led_on_by(self, drawn: RandomFeatures, centrings: Sequence[Centring]) -> RandomFeatures | None:
+    def reusable_features(self, drawn: RandomFeatures, centrings: Sequence[Centring]) -> RandomFeatures | None:
         """What led on from this layer, where that is these features, centred in the best of these ways."""
         features = self.features
-        if features is None or features.activation != drawn.activation or tuple(self.centrings) != tuple(centrings):
+        if features is None or features.activation != drawn.activation or tuple(self.qualities) != tuple(centrings):
             return None
         return features if torch.equal(features.filters, drawn.filters) else None
 
@@ -71,8 +73,7 @@ class FilterDraw:
     Attributes:
         n_filters: how many.
         activation: what follows them.
-        centrings: the ways of subtracting each channel's mean over training images and positions, of which the best is
-            kept.
+        centrings: ways of centring the features over training images and positions; the best is kept.
         seeds: one for each layer.
     """
 
@@ -125,29 +126,25 @@ def fit_layers(
         if number + 1 < len(kernels):
             assert draw is not None
             drawn = draw.features(number, layer.kept.feature_matrix, kernel.window)
-            known = None if before is None else before.led_on_by(drawn, draw.centrings)
+            known = None if before is None else before.reusable_features(drawn, draw.centrings)
             if before is not None and known is not None:
-                layer.features, layer.centrings = known, before.centrings
+                layer.features, layer.qualities = known, before.qualities
                 problem, rounds = problem.through(known, kernels[number + 1]), []
             else:
                 earlier = ()  # further layers rest on other images
-                features = [
-                    drawn,
-                    *(draw.features(number, fold.metric_of(layer.kept), kernel.window) for fold in folds),
-                ]
-                starts: list[Start] = []  # the best one and the one being tried: their images take memory
-                for centring in draw.centrings:
-                    progress = watch(f"layer {number + 2}/{len(kernels)}, round 0/{n_iterations}, centring {centring}")
-                    start = start_through(centring, features, problem, folds, kernels[number + 1], progress)
-                    if start is not None:
-                        layer.centrings[centring] = start.rounds[0].judged
-                        starts = [max([*starts, start], key=lambda s: s.rounds[0].judged.rank)]
-                if not starts:
+                in_folds = [draw.features(number, fold.metric_of(layer.kept), kernel.window) for fold in folds]
+                place = within(f"layer {number + 2}/{len(kernels)}, round 0/{n_iterations}", watch)
+                start, qualities = best_start(
+                    draw.centrings, drawn, in_folds, problem, folds, kernels[number + 1], place
+                )
+                if start is None:
                     raise InputError(
-                        f'centring="{centring}" leaves nothing of the features that layer {number + 1} puts out, as it does '
-                        "where there is but one filter. Pass more of them, or another centring."
+                        f"all features that layer {number + 1} puts out have one direction: in proportion to their length "
+                        "centring leaves nothing of them. Pass another centring, or other images."
                     )
-                layer.features, problem, folds, rounds = starts[0]
+                layer.qualities = qualities
+                layer.features, problem, folds, rounds = start
+                del start
 
 
 class Start(NamedTuple):
@@ -159,28 +156,43 @@ class Start(NamedTuple):
     rounds: list[Round]
 
 
-def start_through(
-    centring: Centring,
-    features: Sequence[RandomFeatures],
+def best_start(
+    centrings: Sequence[Centring],
+    drawn: RandomFeatures,
+    in_folds: Sequence[RandomFeatures],
     problem: Problem,
     folds: Sequence[Fold],
     kernel: LearnableKernel,
-    watch: Watch,
-) -> Start | None:
-    """The next layer's start; None where centring leaves nothing.
+    watch: Callable[[str], Watch],
+) -> tuple[Start | None, dict[Centring, Quality | None]]:
+    """The start of the next layer whose fixed kernel is the best, and how good it is with each way of centring.
 
     Args:
-        centring: of the features, for the whole problem and each fold by its own images.
-        features: those of the whole problem, then those of each fold, not centred.
+        centrings: the ways; of equals the first is kept.
+        drawn: features, not centred.
+        in_folds: those of each fold, which are centred by its own images.
         problem: that of this layer.
         folds: those of this layer.
         kernel: of the next layer.
-        watch: is told of progress.
+        watch: from what is being done to what is told of its progress.
+
+    Returns:
+        None for the start if every way leaves nothing of the features, and for the quality of one that does.
     """
-    problems = [problem, *(fold.problem for fold in folds)]
-    whole, *own = (f.centred(centring, p.x, p.weights) for f, p in zip(features, problems, strict=True))
-    ahead = problem.through(whole, kernel)
-    if whole.leaves_nothing:
-        return None
-    folds_ahead = [fold.through(f, kernel) for fold, f in zip(folds, own, strict=True)]
-    return Start(whole, ahead, folds_ahead, [fit_round(ahead, None, folds_ahead, watch)])
+    best: Start | None = None
+    qualities: dict[Centring, Quality | None] = {}
+    for centring in centrings:
+        problems = [problem, *(fold.problem for fold in folds)]
+        centred = [f.centred(centring, p.x, p.weights) for f, p in zip((drawn, *in_folds), problems, strict=True)]
+        remaining = [features for features in centred if features is not None]
+        qualities[centring] = None
+        if len(remaining) == len(problems):
+            whole, *own = remaining
+            ahead = problem.through(whole, kernel)
+            folds_ahead = [fold.through(features, kernel) for fold, features in zip(folds, own, strict=True)]
+            fixed = fit_round(ahead, None, folds_ahead, watch(f"centring {centring}"))
+            qualities[centring] = fixed.judged
+            if best is None or fixed.judged.rank > best.rounds[0].judged.rank:
+                best = Start(whole, ahead, folds_ahead, [fixed])
+            del ahead, folds_ahead  # the images of what was not kept
+    return best, qualities

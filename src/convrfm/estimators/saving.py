@@ -146,7 +146,9 @@ def layers_from_file(entries: Sequence[dict[str, Any]], tensors: Tensors, output
             if filters.shape != (channels, d) or (mean is not None and mean.shape != (channels,)):
                 raise ValueError(f"the filters of layer {number} do not fit patches of {d} entries")
             layer.features = RandomFeatures(filters, kernel.window, entry["activation"], centring, mean)
-            layer.centrings = {at["centring"]: Quality.from_figures(at) for at in entry["centrings"]}
+            layer.qualities = {
+                at["centring"]: Quality.from_figures(at) if "error" in at else None for at in entry["centrings"]
+            }
         layers.append(layer)
     return layers
 

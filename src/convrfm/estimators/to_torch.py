@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..maths.psd import psd_factor
-from ..maths.random_filters import Centring, part_of_mean, random_filters
+from ..maths.random_filters import Centring, less_mean, random_filters
 from ..maths.windows import Window
 from .layers import Layer
 from .settings import check_count, check_seed
@@ -59,7 +59,7 @@ class Centred(nn.Module):
 
     def forward(self, images: Float[Tensor, "n k rows cols"]) -> Float[Tensor, "n k rows cols"]:
         """The images less the mean."""
-        return images - part_of_mean(images, self.centring, self.mean)
+        return less_mean(images, self.centring, self.mean)
 
     def extra_repr(self) -> str:
         """How, where the module is printed."""

@@ -18,10 +18,21 @@ class EmbeddedBlocks:
 
     What costs the most and takes the least, each image's variances, is kept first; then what a side of a pair is read from.
 
+    Args:
+        recursion: the kernel's recursion.
+        engine: embeds the images.
+        x: the images.
+        factor: of the metric; None for the identity.
+        budget: bytes; half of it bounds a block with all that it takes, and half what is kept of all blocks.
+        with_patches: whether adjoints are contracted with their patches.
+        outputs: how many have gradients at a block's images; 0 for none.
+        beside: numbers that an image of a block takes besides.
+
     Attributes:
         blocks: the images of every block.
         all_are_kept: whether every block is embedded but once.
         patch_entries: r, of a patch as adjoints are contracted with it.
+        variances: how many an image has, over all activations.
     """
 
     def __init__(
@@ -34,6 +45,7 @@ class EmbeddedBlocks:
         *,
         with_patches: bool = False,
         outputs: int = 0,
+        beside: int = 0,
     ) -> None:
         self._recursion, self._engine, self._x, self._factor = recursion, engine, x, factor
         grids = recursion.architecture.grids(*x.shape[-2:])
@@ -42,12 +54,13 @@ class EmbeddedBlocks:
         rank = patch_entries(recursion, x) if factor is None or not embeds else len(factor)
         patches = rank * first if used else first
         hidden = zip(recursion.architecture.hidden, grids, strict=False)  # the grid in front of each
-        kept = first + 5 * sum(rows * cols for layer, (rows, cols) in hidden if not isinstance(layer, Conv | AvgPool))
+        self.variances = sum(rows * cols for layer, (rows, cols) in hidden if not isinstance(layer, Conv | AvgPool))
+        kept = first + 5 * self.variances
         side = (3 if with_patches else 2) * x[0].numel()
         if embeds:
             kept += patches
             side = patches + (side if rank == patch_entries(recursion, x) else 3 * first)  # pixels, or lanes filled up
-        entries = kept + side + patches * (2 + 3 * outputs)
+        entries = kept + side + patches * (2 + 3 * outputs) + beside
         entries += engine.own_entries(recursion, (x.shape[2], x.shape[3]), outputs)
         half = budget // 2 // x.element_size()
         self.blocks = blocks(len(x), min(LARGEST_GRADIENT if outputs else LARGEST_BLOCK, half // entries))

@@ -44,9 +44,14 @@ class GramSum:
         self._grid = recursion.architecture.grids(*x.shape[-2:])[0]
         rows, cols = self._grid
         n_z, rank, quarter = len(z), self._z.patch_entries, budget // 4
-        widest = max(n_z, LARGEST_BLOCK)
         self._together = min(len(x), quarter // (rows * cols * n_z * x.element_size()))
-        self._grid_rows = min(rows, quarter // (cols * widest * (2 * widest + 3 * rank) * torch.float64.itemsize))
+        # The adjoints of an image's variances, here, in the engine and on their way back to its patches.
+        self._beside = dual_coef.shape[1] * (3 * self._z.variances + 4 * rows * cols)
+        self._fits = self._beside * x.element_size() <= quarter
+        block = min(self._together, LARGEST_BLOCK)
+        by_partners = n_z * (n_z + 3 * rank) + self._together * n_z  # numbers at one position
+        by_own = 2 * n_z * rank + block * (2 * n_z + 3 * rank)
+        self._grid_rows = min(rows, quarter // (cols * max(by_partners, by_own) * torch.float64.itemsize))
 
     @property
     def pays(self) -> bool:
@@ -56,7 +61,8 @@ class GramSum:
         n k r^2 / 2. The Gram matrix of b images together takes m^2 (b + r) and m r^2 / 2, and the images' own patches n times
         m (k + r) and r^2; products in double precision count twice.
         """
-        if self._x.dtype != torch.float32 or not (self._z.all_are_kept and self._together and self._grid_rows):
+        fits = self._fits and self._z.all_are_kept and self._together and self._grid_rows
+        if self._x.dtype != torch.float32 or not fits:
             return False
         n, (m, k), r = len(self._x), self._dual_coef.shape, self._z.patch_entries
         parts = -(-n // self._together)
@@ -82,7 +88,9 @@ class GramSum:
     ) -> None:
         engine, recursion, coef = self._engine, self._recursion, self._dual_coef
         x = self._x[part]
-        left = EmbeddedBlocks(recursion, engine, x, self._factor, self._budget // 2, with_patches=True)
+        left = EmbeddedBlocks(
+            recursion, engine, x, self._factor, self._budget // 2, with_patches=True, beside=self._beside
+        )
         adjoints = x.new_empty(self._grid[0] * self._grid[1], len(x), len(coef))
         for rows in left.blocks:
             images = left.embed(rows)
@@ -96,12 +104,12 @@ class GramSum:
             if root is not None:
                 adjoints[:, rows] *= root[:, None]
             if own is not None:
-                own = own if root is None else own * root[:, None, None, None]
-                by_position = own.flatten(2).permute(2, 0, 1).double()
+                if root is not None:
+                    own *= root[:, None, None, None]
                 for grid_rows, positions in self._positions():
                     patches, partners = engine.patches_of(images, grid_rows).double(), self._partners(grid_rows)
-                    met = adjoints[positions, rows].double()
-                    total += own_share(by_position[positions], patches, met, partners, coef.double())
+                    met, weights = adjoints[positions, rows].double(), own[:, :, grid_rows].flatten(2).permute(2, 0, 1)
+                    total += own_share(weights.double(), patches, met, partners, coef.double())
             if progress:
                 progress(part.start + rows.stop, len(self._x))
         gram = coef.double() @ coef.double().T

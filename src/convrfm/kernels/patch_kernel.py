@@ -93,7 +93,7 @@ class PatchKernel(ABC):
             probes: None for the exact sum over outputs, or how many random-sign mixtures of outputs estimate it without
                 bias; worthwhile where k is large.
             generator: draws the signs; required with `probes`.
-            progress: called with the number of tiles done and of all tiles.
+            progress: called with the number of parts done and of all parts.
 
         Returns:
             `(d, d)`: the (weighted) mean over images, the sum over positions and outputs, of gradient times its transpose.

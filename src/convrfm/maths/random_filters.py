@@ -17,6 +17,7 @@ CENTRINGS: tuple[Centring, ...] = ("mean", "proportional", None)
 GAIN = {"relu": 2.0, None: 1.0}
 """What keeps the mean square of the images from layer to layer."""
 IMAGES_AT_ONCE = 256
+ROUNDING = 100.0  # roundings' worth of angle that count as none
 
 
 def random_filters(
@@ -59,40 +60,46 @@ class RandomFeatures:
         features = filter_patches(images, self.filters, self.window)
         if self.activation == "relu":
             features.relu_()
-        if self.mean is not None:
-            features.sub_(part_of_mean(features, self.centring, self.mean))
-        return features
-
-    @property
-    def leaves_nothing(self) -> bool:
-        """Whether all features have one direction, but for rounding, so that less their share of the mean they are zero."""
-        if self.mean is None or self.centring != "proportional":
-            return False
-        return 1 - float(self.mean.norm()) < 100 * torch.finfo(self.mean.dtype).eps
+        return features if self.mean is None else less_mean(features, self.centring, self.mean, out=features)
 
     def centred(
         self, centring: Centring, images: Float[Tensor, "n c h w"], weights: Float[Tensor, " n"] | None = None
-    ) -> "RandomFeatures":
-        """The layer whose (weighted) mean over these images, and over all positions, is zero in every channel."""
+    ) -> "RandomFeatures | None":
+        """The layer whose (weighted) mean over these images, and over all positions, is zero in every channel.
+
+        The layer without centring, for None; None where all features have one direction, but for rounding, so that in
+        proportion to their length centring leaves nothing of them.
+        """
         plain = replace(self, centring=None, mean=None)
         if centring is None:
             return plain
         means, lengths = zip(*(_means(plain(part)) for part in images.split(IMAGES_AT_ONCE)), strict=True)
-        counts = torch.ones(len(images)).to(images) if weights is None else weights.to(images)
-        per = counts @ torch.cat(lengths) if centring == "proportional" else counts.sum()
-        return replace(
-            plain, centring=centring, mean=counts @ torch.cat(means) / per.clamp_min(torch.finfo(per.dtype).tiny)
-        )
+        counts = torch.ones_like(torch.cat(lengths)) if weights is None else weights.double()
+        counts = counts / counts.sum()
+        mean = counts @ torch.cat(means)
+        if centring == "proportional":
+            mean = mean / (counts @ torch.cat(lengths))
+            spread = 2 * (1 - float(mean.norm()))  # the mean square angle between features and their mean
+            if not spread > max(
+                (ROUNDING * torch.finfo(images.dtype).eps) ** 2, ROUNDING * torch.finfo(mean.dtype).eps
+            ):
+                return None
+        return replace(plain, centring=centring, mean=mean.to(images))
 
 
-def part_of_mean(
-    features: Float[Tensor, "n k rows cols"], centring: Centring, mean: Float[Tensor, " k"]
-) -> Float[Tensor, "#n k #rows #cols"]:
-    """What centring subtracts at each position: the mean, for "proportional" times the features' length there."""
-    scale = features.norm(dim=1, keepdim=True) if centring == "proportional" else features.new_ones(1, 1, 1, 1)
-    return scale * mean[:, None, None]
+def less_mean(
+    features: Float[Tensor, "n k rows cols"],
+    centring: Centring,
+    mean: Float[Tensor, " k"],
+    *,
+    out: Tensor | None = None,
+) -> Float[Tensor, "n k rows cols"]:
+    """The features less the mean, for "proportional" times their length at each position."""
+    share = features.norm(dim=1, keepdim=True) if centring == "proportional" else features.new_ones(1, 1, 1, 1)
+    return torch.addcmul(features, share, mean[:, None, None], value=-1, out=out)
 
 
 def _means(features: Float[Tensor, "n k rows cols"]) -> tuple[Float[Tensor, "n k"], Float[Tensor, " n"]]:
-    """Of every image over its positions: the features, and their length."""
-    return features.mean((2, 3)), features.norm(dim=1).mean((1, 2))
+    """Of every image over its positions, in double precision: the features, and their length."""
+    lengths = torch.linalg.vector_norm(features, dim=1, dtype=torch.float64)
+    return features.mean((2, 3), dtype=torch.float64), lengths.mean((1, 2))
