@@ -33,7 +33,8 @@ occur among training images, and between these and the held-out ones. The 1000 t
 |---|---|
 | fixed kernel | `ConvRFMClassifier(n_iterations=0)`: NTK of `vanilla(depth=3)`, ridge by leave-one-out |
 | ConvRFM | the same with 3 updates of M, ridge and round by leave-one-out |
-| Deep ConvRFM | `DeepConvRFMClassifier(n_iterations=2, agop_samples=min(200, n))`: 3 layers, 64 filters, centring by leave-one-out; metrics cut to eigenvectors with at least 1e-4 of the trace |
+| Deep ConvRFM | `DeepConvRFMClassifier(n_iterations=2, agop_samples=min(200, n))`: 3 layers, 64 filters, centring by \
+leave-one-out; metrics cut to eigenvectors with at least 1e-4 of the trace |
 | CNN | the paper's: three convolutions of 64 channels, 3 x 3, ReLU, a linear layer, no bias, no padding; Adam, learning \
 rate 1e-4, batches of 128, 500 epochs at most. The number of epochs is that of the smallest loss on a stratified fifth of \
 the training images (training stops 50 epochs after it); then a network is trained on all of them. With fewer than five \
