@@ -220,6 +220,7 @@ def test_a_centring_that_leaves_nothing_is_not_taken(tmp_path: Path) -> None:
     assert model.layers_[1].rounds[:2] == rounds or model.best_iterations_[0] == 2
     with pytest.raises(InputError, match="leaves nothing of one filter behind a ReLU"):
         deep(n_filters=1, centring="proportional").fit(X, Y)
+    assert deep(depth=1, n_filters=1, centring="proportional").fit(X, Y).centrings_ == []
 
 
 def test_features_of_one_direction_cannot_be_centred_in_proportion() -> None:

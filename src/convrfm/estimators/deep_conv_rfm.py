@@ -56,13 +56,13 @@ class DeepConvRFM(RecursiveFeatureMachine):
         check_choice("activation", self.activation, ("relu", None))
         check_choice("centring", self.centring, ("loo", *CENTRINGS))
         depths = several("depth", self.depth)
-        if (self.centring, self.n_filters, self.activation) == ("proportional", 1, "relu"):
+        for depth in depths:
+            check_count("depth", depth)
+        if max(depths) > 1 and (self.centring, self.n_filters, self.activation) == ("proportional", 1, "relu"):
             raise InputError(
                 'centring="proportional" leaves nothing of one filter behind a ReLU: its output is its own length. Pass '
                 "n_filters of at least 2, or another centring."
             )
-        for depth in depths:
-            check_count("depth", depth)
         families = several("kernel_family", self.kernel_family)
         return [_kernels(family, depth, shape) for family in families for depth in depths]
 
@@ -103,8 +103,8 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
 
     Cost: that of `depth` ConvRFMs; from the second layer on a patch has d = n_filters q^2 entries, and the first layer's
     products (d numbers for each position and pair) dominate. Every way of centring that is tried takes one more kernel matrix
-    and its decomposition a layer. Memory: the transformed images of one layer,
-    n n_filters h w numbers, beside the kernel matrix; three times that while a layer is drawn.
+    and its decomposition a layer. Memory: the transformed images of one layer, n n_filters h w numbers, beside the kernel
+    matrix; three times that while a layer is drawn.
 
     Args:
         kernel_family: from a depth to a kernel, such as `kernels.vanilla_ntk`; or several: the best is kept.

@@ -107,7 +107,7 @@ class GramSum:
                 if root is not None:
                     own *= root[:, None, None, None]
                 for grid_rows, positions in self._positions():
-                    patches, partners = engine.patches_of(images, grid_rows).double(), self._partners(grid_rows)
+                    patches, partners = images.patches_of(grid_rows).double(), self._partners(grid_rows)
                     met, weights = adjoints[positions, rows].double(), own[:, :, grid_rows].flatten(2).permute(2, 0, 1)
                     total += own_share(weights.double(), patches, met, partners, coef.double())
             if progress:
@@ -122,4 +122,4 @@ class GramSum:
         return [(some, slice(some.start * cols, some.stop * cols)) for some in blocks(rows, self._grid_rows)]
 
     def _partners(self, grid_rows: slice) -> Float[Tensor, "positions m r"]:
-        return torch.cat([self._engine.patches_of(self._z[cols], grid_rows) for cols in self._z.blocks], 1).double()
+        return torch.cat([self._z[cols].patches_of(grid_rows) for cols in self._z.blocks], 1).double()

@@ -36,7 +36,7 @@ class InfiniteWidthKernel(PatchKernel):
     Cost: n m pairs times the positions of all layers (times positions again where pooling couples them), and n m
     times the first layer's patch products (d numbers per position). A gradient costs about three times the kernel,
     plus n m k d per position for k outputs; the AGOP, where outputs or channels are many and memory suffices,
-    m^2 (n + d) instead, whatever the number of outputs (`gram_agop`).
+    m^2 (n + d) + n m k instead (`gram_agop`).
     """
 
     architecture: Architecture

@@ -54,6 +54,10 @@ class Embedding:
         assert self.patches is not None
         return self.patches
 
+    def patches_of(self, rows: slice) -> Float[Tensor, "positions n r"]:
+        """The same at some rows of positions."""
+        return self.contracted[:, :, rows].permute(2, 3, 0, 1).flatten(0, 1)
+
     def part(self, rows: slice) -> "Embedding":
         """Some of the images."""
         patches = None if self.patches is None else self.patches[rows]

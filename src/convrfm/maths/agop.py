@@ -28,7 +28,7 @@ def partners_share(
 ) -> Float[Tensor, "r r"]:
     """The sum of g g^T for gradients g[u, x, o] = sum_i C[i, o] adjoints[u, x, i] partners[u, i], without the gradients.
 
-    At every position it is Z^T (C C^T * A^T A) Z, with * entry by entry: its cost does not depend on the number of outputs.
+    At every position it is Z^T (C C^T * A^T A) Z, with * entry by entry, whatever the number of outputs.
 
     Args:
         adjoints: A.

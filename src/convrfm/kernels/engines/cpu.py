@@ -166,10 +166,6 @@ class CpuEngine:
             sum_of_bars += bars.reshape(sum_of_bars.shape)
             at += q[0].numel()
 
-    def patches_of(self, z: Embedding, rows: slice) -> Float[Tensor, "positions n r"]:  # noqa: D102
-        assert isinstance(z, LaneEmbedding)
-        return z.patches_of(rows)
-
     def embeds_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
         return recursion.architecture.couples_positions or (factor is not None and has_low_rank(factor))
 

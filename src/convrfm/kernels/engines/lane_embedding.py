@@ -92,7 +92,7 @@ class LaneEmbedding(Embedding):
         They come from the pixels where patches are not kept: copied while they are used, they stay in cache.
         """
         if self.patches is not None:
-            return self.patches[:, :, rows].permute(2, 3, 0, 1).flatten(0, 1)
+            return super().patches_of(rows)
         conv = self.recursion.architecture.first
         met = self._pixels[rows.start * conv.stride : (rows.stop - 1) * conv.stride + conv.size]
         windows = met.unfold(0, conv.size, conv.stride).unfold(1, conv.size, conv.stride)

@@ -98,6 +98,3 @@ class AdjointEngine(Engine, Protocol):
     ) -> Iterator[tuple[slice, Float[Tensor, "positions n_some n_z"]]]:
         """For some images of x at a time, the adjoints dK(x, z_i) / dS[u] of the first covariance; in the end those of
         x's variances, summed over z with the coefficients, are added to `variances`."""
-
-    def patches_of(self, z: Embedding, rows: slice) -> Float[Tensor, "positions n r"]:
-        """The patches with which adjoints are contracted, at some rows of positions."""
