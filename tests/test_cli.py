@@ -99,9 +99,9 @@ def test_a_deep_run_is_kept_stage_by_stage(deep_run: Path) -> None:
     assert metrics["selected_on"] == "cross-validation"
     assert all("cv_accuracy" in r for r in rounds)
     assert len(metrics["kernels"]) == 2
-    (centring,) = metrics["centrings"]
-    (tried,) = (r["centrings"] for r in rounds if "centrings" in r)
-    assert centring in [way["centring"] for way in tried]
+    (centering,) = metrics["centerings"]
+    (tried,) = (r["centerings"] for r in rounds if "centerings" in r)
+    assert centering in [way["centering"] for way in tried]
     assert {p.stem for p in (deep_run / "plots").iterdir()} == {
         "stages", "rounds", "eigenvectors", "spectrum", "feature_maps", "confusion"
     }  # fmt: skip
@@ -159,7 +159,7 @@ def test_a_run_is_not_overwritten_unasked(bars_run: Path) -> None:
     assert (bars_run / "model.safetensors").read_bytes() == before
 
 
-def test_folders_of_pictures_are_learned_and_labelled(tmp_path: Path) -> None:
+def test_folders_of_pictures_are_learned_and_labeled(tmp_path: Path) -> None:
     photos = picture_folder(tmp_path / "photos", "RGB", sizes=(16, 24))
     (photos / "dark" / "broken.png").write_bytes(b"\x89PNG broken")
     arguments = ["fit", photos, "--depth", "1", "--iterations", "1", "--out", tmp_path / "run"]

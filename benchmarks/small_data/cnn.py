@@ -38,7 +38,7 @@ def cnn_predictions(train: Images, x: Float32[np.ndarray, "m c h w"], seed: int)
 
 
 class Training:
-    """A network and its optimiser, epoch by epoch."""
+    """A network and its optimizer, epoch by epoch."""
 
     def __init__(self, train: Images, seed: int) -> None:
         self.x, self.y = as_channels_last(train.x), torch.from_numpy(train.y)

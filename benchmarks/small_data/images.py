@@ -96,7 +96,7 @@ def data_sets(data: Path, fashion: Path | None) -> list[DataSet]:
 
 
 def read_atlases(folder: Path, part: str) -> tuple[UInt8[np.ndarray, "n c h w"], np.ndarray]:
-    """Pictures of 50 x 40 colour tiles, row by row."""
+    """Pictures of 50 x 40 color tiles, row by row."""
     rows, columns = ATLAS
     tiles = [
         np.asarray(Image.open(path)).reshape(rows, TILE, columns, TILE, 3).transpose(0, 2, 4, 1, 3)
@@ -106,7 +106,7 @@ def read_atlases(folder: Path, part: str) -> tuple[UInt8[np.ndarray, "n c h w"],
 
 
 def read_npz(path: Path, part: str) -> tuple[UInt8[np.ndarray, "n c h w"], np.ndarray]:
-    """`x_train`, `y_train`, `x_test` and `y_test`, in grey."""
+    """`x_train`, `y_train`, `x_test` and `y_test`, in gray."""
     with np.load(path) as arrays:
         return arrays[f"x_{part}"][:, None], arrays[f"y_{part}"]
 

@@ -15,8 +15,8 @@ HEADER = """# Few training images
 
 `python -m benchmarks.small_data --data FOLDER --fashion FOLDER` runs every trial that `results.jsonl` beside it lacks and
 writes this page and its picture; without `--data` it only writes. A line of that file names the commit it was computed at,
-but for older lines of methods that are not this project's. FOLDER holds CIFAR-10 and GTSRB (32 x 32, colour) and
-USPS (16 x 16, grey); Fashion-MNIST (28 x 28, grey) is that of Debian's package `dataset-fashion-mnist`.
+but for older lines of methods that are not this project's. FOLDER holds CIFAR-10 and GTSRB (32 x 32, color) and
+USPS (16 x 16, gray); Fashion-MNIST (28 x 28, gray) is that of Debian's package `dataset-fashion-mnist`.
 
 ![Test accuracy against n](small_data.svg)
 
@@ -25,7 +25,7 @@ USPS (16 x 16, grey); Fashion-MNIST (28 x 28, grey) is that of Debian's package 
 Pixels from 0 to 1, the same for all methods. From each training set 1000 images are held out once, to measure what the
 models say of themselves; the n training images are drawn from the rest with the seed, a smaller draw being part of a
 larger one. Accuracy is that on 1000 test images, drawn once. Every draw holds the classes equally often, as far as their
-images suffice. No fit chooses anything on test or held-out images; that features may be centred in proportion to their
+images suffice. No fit chooses anything on test or held-out images; that features may be centered in proportion to their
 length was found on GTSRB and CIFAR-10, seed 0, n = 320, with test accuracy in view ([results](results.md)). GTSRB starts
 where each of its 43 classes has an image. Its training photographs come in tracks of 30 frames; which frame is of which
 track is not known here, so near-duplicates can occur among training images, and between these and the held-out ones. The
@@ -35,7 +35,7 @@ track is not known here, so near-duplicates can occur among training images, and
 |---|---|
 | fixed kernel | `ConvRFMClassifier(n_iterations=0)`: NTK of `vanilla(depth=3)`, ridge by leave-one-out |
 | ConvRFM | the same with 3 updates of M, ridge and round by leave-one-out |
-| Deep ConvRFM | `DeepConvRFMClassifier(n_iterations=2, agop_samples=min(200, n))`: 3 layers, 64 filters, centring by \
+| Deep ConvRFM | `DeepConvRFMClassifier(n_iterations=2, agop_samples=min(200, n))`: 3 layers, 64 filters, centering by \
 leave-one-out; metrics cut to eigenvectors with at least 1e-4 of the trace |
 | CNN | the paper's: three convolutions of 64 channels, 3 x 3, ReLU, a linear layer, no bias, no padding; Adam, learning \
 rate 1e-4, batches of 128, 500 epochs at most. The number of epochs is that of the smallest loss on a stratified fifth of \

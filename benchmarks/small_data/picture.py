@@ -14,7 +14,7 @@ from .plan import SIZES
 from .summary import Results, measured, summary
 
 COLUMNS = 2
-LOOKS = {  # colour, marker
+LOOKS = {  # color, marker
     "fixed kernel": (MUTED, "s"),
     "ConvRFM": (BLUE, "o"),
     "Deep ConvRFM": (PURPLE, "D"),
@@ -45,14 +45,14 @@ def draw(path: Path, results: Results) -> None:
 
 
 def _panel(ax: Axes, name: str, results: Results) -> None:
-    for method, (colour, marker) in LOOKS.items():
+    for method, (color, marker) in LOOKS.items():
         of_size = {n: summary(measured(results, name, n, method, "test").values()) for n in SIZES}
         points = {n: found for n, found in of_size.items() if found}
         if points:
             means = [found.mean for found in points.values()]
             reach = [found.half_width for found in points.values()]
             ax.errorbar(
-                list(points), means, yerr=reach, color=colour, marker=marker, elinewidth=1.1, capsize=2.5, label=method
+                list(points), means, yerr=reach, color=color, marker=marker, elinewidth=1.1, capsize=2.5, label=method
             )
     ax.set_title(name)
     ax.set_xscale("log")

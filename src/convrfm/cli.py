@@ -121,7 +121,7 @@ def fit(
     patch_size: Annotated[int, typer.Option(help="Side of the patches.")] = 3,
     bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (laplace, gaussian).")] = 10.0,
     iterations: Annotated[int, typer.Option(help="Updates of the patch metric M.")] = 3,
-    ridge: Annotated[float | None, typer.Option(help="Regularisation; by default the best on held-out images.")] = None,
+    ridge: Annotated[float | None, typer.Option(help="Regularization; by default the best on held-out images.")] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Layer upon layer, joined by random features of M.")] = False,
     filters: Annotated[int, typer.Option(help="Random features between layers (--deep).")] = 64,
     cv: Annotated[int | None, typer.Option(help="Folds to choose ridge and round by; default leave-one-out.")] = None,
@@ -129,8 +129,8 @@ def fit(
     n_train: Annotated[int | None, typer.Option(help="Training images, drawn by class; default all.")] = None,
     n_test: Annotated[int | None, typer.Option(help="Test images, drawn by class; default all.")] = None,
     image_size: ImageSize = None,
-    centre: Annotated[
-        bool, typer.Option("--centre", help="Subtract each channel's mean over training images.")
+    center: Annotated[
+        bool, typer.Option("--center", help="Subtract each channel's mean over training images.")
     ] = False,
     sigma: Annotated[float | None, typer.Option(help="Noise level of bars and noisy-digits.")] = None,
     unreadable: Annotated[Unreadable, typer.Option(help="Stop at a broken picture, or skip it.")] = Unreadable.ERROR,
@@ -154,7 +154,7 @@ def fit(
         n_test=n_test,
         seed=seed,
         image_size=None if image_size is None else (image_size, image_size),
-        centre=centre,
+        center=center,
         unreadable=unreadable.value,
         sigma=sigma,
         download=download,

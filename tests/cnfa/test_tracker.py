@@ -24,12 +24,12 @@ def images() -> Tensor:
 
 
 def train(model: nn.Module, tracker: cnfa.Tracker, images: Tensor, first: int, last: int) -> None:
-    optimiser = torch.optim.SGD(model.parameters(), 0.1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
     for step in range(first, last):
         tracker.update(step)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         model(images).square().sum().backward()
-        optimiser.step()
+        optimizer.step()
 
 
 def test_due_steps_are_measured_against_the_first(images: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Folders of pictures become labelled images, and nothing disappears in silence."""
+"""Folders of pictures become labeled images, and nothing disappears in silence."""
 
 from pathlib import Path
 
@@ -72,11 +72,11 @@ def test_an_unreadable_picture_stops_the_reading_unless_it_may_be_skipped(pets: 
         load(pets)
 
 
-def test_grey_folders_have_one_channel_and_mixed_ones_three(tmp_path: Path) -> None:
+def test_gray_folders_have_one_channel_and_mixed_ones_three(tmp_path: Path) -> None:
     for i in range(4):
         save(picture(seed=i).convert("L"), tmp_path / "ab"[i % 2] / f"{i}.png")
     assert load(tmp_path).x_train.shape[1] == 1
-    save(picture(), tmp_path / "a" / "colour.png")
+    save(picture(), tmp_path / "a" / "color.png")
     assert load(tmp_path).x_train.shape[1] == 3
 
 

@@ -58,12 +58,12 @@ def test_the_digits_of_the_test_part_are_not_those_of_training_in_disguise() -> 
     assert not drawn
 
 
-def test_the_centre_comes_from_training_images_alone() -> None:
-    plain, centred = (load("sklearn:digits", n_train=50, centre=centre) for centre in (False, True))
+def test_the_center_comes_from_training_images_alone() -> None:
+    plain, centered = (load("sklearn:digits", n_train=50, center=center) for center in (False, True))
     mean = plain.x_train.mean()
-    np.testing.assert_allclose(centred.x_train, plain.x_train - mean, atol=1e-6)
-    np.testing.assert_allclose(centred.x_test, plain.x_test - mean, atol=1e-6)
-    assert centred.preprocessing.centre == pytest.approx((mean,))
+    np.testing.assert_allclose(centered.x_train, plain.x_train - mean, atol=1e-6)
+    np.testing.assert_allclose(centered.x_test, plain.x_test - mean, atol=1e-6)
+    assert centered.preprocessing.center == pytest.approx((mean,))
 
 
 def test_what_was_drawn_is_said() -> None:

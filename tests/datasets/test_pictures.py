@@ -10,7 +10,7 @@ from PIL import Image
 from convrfm.datasets.pictures import read_picture, resize, with_channels
 from convrfm.errors import InputError
 
-COLOURS = np.random.default_rng(0).integers(256, size=(6, 8, 3), dtype=np.uint8)
+COLORS = np.random.default_rng(0).integers(256, size=(6, 8, 3), dtype=np.uint8)
 
 
 def written(path: Path, image: Image.Image, **options: object) -> np.ndarray:
@@ -18,13 +18,13 @@ def written(path: Path, image: Image.Image, **options: object) -> np.ndarray:
     return read_picture(path)
 
 
-def test_colour_becomes_three_channels_and_grey_one(tmp_path: Path) -> None:
+def test_color_becomes_three_channels_and_gray_one(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    np.testing.assert_array_equal(written(path, Image.fromarray(COLOURS)), np.moveaxis(COLOURS, -1, 0))
-    grey = COLOURS[..., 0]
-    np.testing.assert_array_equal(written(path, Image.fromarray(grey)), grey[None])
-    np.testing.assert_array_equal(written(path, Image.fromarray(grey).convert("RGB")), grey[None])
-    np.testing.assert_array_equal(written(path, Image.fromarray(grey > 99)), (grey > 99)[None] * 255)
+    np.testing.assert_array_equal(written(path, Image.fromarray(COLORS)), np.moveaxis(COLORS, -1, 0))
+    gray = COLORS[..., 0]
+    np.testing.assert_array_equal(written(path, Image.fromarray(gray)), gray[None])
+    np.testing.assert_array_equal(written(path, Image.fromarray(gray).convert("RGB")), gray[None])
+    np.testing.assert_array_equal(written(path, Image.fromarray(gray > 99)), (gray > 99)[None] * 255)
 
 
 def test_a_palette_is_looked_up(tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_a_transparent_palette_entry_is_white(tmp_path: Path) -> None:
 def test_exif_rotation_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be shown turned clockwise by a quarter
-    read = written(tmp_path / "a.png", Image.fromarray(COLOURS), exif=exif)
-    np.testing.assert_array_equal(read, np.moveaxis(np.rot90(COLOURS, -1), -1, 0))
+    read = written(tmp_path / "a.png", Image.fromarray(COLORS), exif=exif)
+    np.testing.assert_array_equal(read, np.moveaxis(np.rot90(COLORS, -1), -1, 0))
 
 
 def test_values_without_an_agreed_white_are_refused(tmp_path: Path) -> None:
@@ -69,13 +69,13 @@ def test_values_without_an_agreed_white_are_refused(tmp_path: Path) -> None:
 def test_a_decompression_bomb_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
     with pytest.raises(InputError, match=r"cannot be read as a picture.*bomb"):
-        written(tmp_path / "a.png", Image.fromarray(COLOURS))
+        written(tmp_path / "a.png", Image.fromarray(COLORS))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"])
 def test_a_truncated_file_is_refused_in_words(tmp_path: Path, kind: str) -> None:
     buffer = io.BytesIO()
-    Image.fromarray(np.tile(COLOURS, (8, 8, 1))).save(buffer, kind)
+    Image.fromarray(np.tile(COLORS, (8, 8, 1))).save(buffer, kind)
     path = tmp_path / "a.png"
     for length in (0, 5, buffer.tell() // 2):
         path.write_bytes(buffer.getvalue()[:length])
@@ -83,7 +83,7 @@ def test_a_truncated_file_is_refused_in_words(tmp_path: Path, kind: str) -> None
             read_picture(path)
 
 
-def test_resizing_keeps_the_centre_of_the_longer_side() -> None:
+def test_resizing_keeps_the_center_of_the_longer_side() -> None:
     wide = np.repeat(np.arange(12.0, dtype=np.float32), 2)[None, None].repeat(8, axis=1)
     half = resize(wide, (4, 4))
     assert half.shape == (1, 4, 4)
@@ -98,11 +98,11 @@ def test_resizing_neither_overshoots_nor_touches_what_fits() -> None:
     assert (larger.min(), larger.max()) == (0, 255)
 
 
-def test_grey_is_repeated_and_colour_becomes_brightness() -> None:
-    grey = np.full((1, 2, 2), 7, np.uint8)
-    np.testing.assert_array_equal(with_channels(grey, 3), np.full((3, 2, 2), 7))
-    colour = np.moveaxis(COLOURS, -1, 0)
-    luma = np.asarray(Image.fromarray(COLOURS).convert("L"))
-    np.testing.assert_allclose(with_channels(colour, 1)[0], luma, atol=1)
+def test_gray_is_repeated_and_color_becomes_brightness() -> None:
+    gray = np.full((1, 2, 2), 7, np.uint8)
+    np.testing.assert_array_equal(with_channels(gray, 3), np.full((3, 2, 2), 7))
+    color = np.moveaxis(COLORS, -1, 0)
+    luma = np.asarray(Image.fromarray(COLORS).convert("L"))
+    np.testing.assert_allclose(with_channels(color, 1)[0], luma, atol=1)
     with pytest.raises(InputError, match="must have 3 channels; got 2"):
         with_channels(np.zeros((2, 2, 2)), 3)

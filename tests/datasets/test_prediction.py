@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_training_images_come_back_as_they_were_trained_on(folder: Path) -> None:
-    data = load(folder, image_size=(5, 5), centre=True)
+    data = load(folder, image_size=(5, 5), center=True)
     x, names, labels, _ = load_for_prediction(folder, data.preprocessing)
     again = {name: (image, label) for name, image, label in zip(names, x, labels, strict=True)}
     for name, image, label in zip(data.names_train, data.x_train, data.y_train, strict=True):

@@ -23,7 +23,7 @@ def test_a_round_trip_through_json_changes_nothing(preprocessing: Preprocessing)
     np.testing.assert_array_equal(again.apply(RAW), preprocessing.apply(RAW))
 
 
-def test_pictures_are_scaled_then_centred() -> None:
+def test_pictures_are_scaled_then_centered() -> None:
     x = Preprocessing((6, 8), 3, 255.0, (0.5, 0.0, -0.5)).apply(RAW)
     assert x.dtype == np.float32
     np.testing.assert_allclose(x, RAW / 255 - np.array([0.5, 0.0, -0.5])[:, None, None], atol=1e-6)
@@ -49,7 +49,7 @@ FAULTS = [
     (VALID | {"image_size": [4]}, "image_size"),
     (VALID | {"image_size": [4, -4]}, "image_size"),
     (VALID | {"channels": "three"}, "channels"),
-    (VALID | {"centre": [0.5]}, "one value for each of 3 channels"),
+    (VALID | {"center": [0.5]}, "one value for each of 3 channels"),
     (VALID | {"flip": True}, "flip"),
 ]
 

@@ -111,10 +111,10 @@ def layer_images(
     filters: np.ndarray,
     activation: str | None,
     margin: int = 0,
-    centring: str | None = None,
-    centred_on: np.ndarray | None = None,
+    centering: str | None = None,
+    centered_on: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Every filter on every patch of side 3, one at a time, less its part of each channel's mean over `centred_on`."""
+    """Every filter on every patch of side 3, one at a time, less its part of each channel's mean over `centered_on`."""
     wide = np.pad(images, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
     height, width = wide.shape[2] - 2, wide.shape[3] - 2
     out = np.zeros((len(images), len(filters), height, width))
@@ -122,12 +122,12 @@ def layer_images(
         for v in range(width):
             out[:, :, u, v] = wide[:, :, u : u + 3, v : v + 3].reshape(len(images), -1) @ filters.T
     out = np.maximum(out, 0) if activation == "relu" else out
-    if centring is None:
+    if centering is None:
         return out
-    assert centred_on is not None
-    own = layer_images(centred_on, filters, activation, margin)
+    assert centered_on is not None
+    own = layer_images(centered_on, filters, activation, margin)
     mean = own.mean((0, 2, 3))[:, None, None]
-    if centring == "mean":
+    if centering == "mean":
         return out - mean
     length, own_length = (np.sqrt((features**2).sum(1, keepdims=True)) for features in (out, own))
     return out - length / own_length.mean() * mean
@@ -146,7 +146,7 @@ def best(candidates: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
     return max(enumerate(candidates), key=lambda c: (c[1][0], -c[0]))[1]
 
 
-NOT_FIGURES = ("judge", "seconds", "path", "centrings")
+NOT_FIGURES = ("judge", "seconds", "path", "centerings")
 
 
 def assert_same_history(history: Sequence[dict[str, Any]], expected: Sequence[dict[str, Any]], rel: float) -> None:

@@ -153,7 +153,7 @@ def test_cross_validation_learns_every_folds_metric_without_the_images_that_it_h
 
 def test_deep_cross_validation_draws_every_folds_filters_from_its_own_metric() -> None:
     cv = KFold(3)
-    settings = {"depth": 2, "n_filters": 5, "centring": "mean", "n_iterations": 1, "ridge": RIDGES, "keep": "last"}
+    settings = {"depth": 2, "n_filters": 5, "centering": "mean", "n_iterations": 1, "ridge": RIDGES, "keep": "last"}
     model = DeepConvRFMClassifier(cv=cv, **settings).fit(X, Y)
     folds = [held_out for _, held_out in cv.split(X)]
     targets = one_hot(Y)

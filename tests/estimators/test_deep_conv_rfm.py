@@ -14,7 +14,7 @@ from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, 
 from convrfm.errors import InputError
 from convrfm.estimators import layers
 from convrfm.estimators.problem import Problem
-from convrfm.maths.random_filters import CENTRINGS
+from convrfm.maths.random_filters import CENTERINGS
 
 from .cases import (
     assert_same_history,
@@ -36,7 +36,7 @@ def deep(**settings: Any) -> DeepConvRFMClassifier:
 
 
 @pytest.mark.parametrize(
-    ("family", "activation", "centring", "keep", "depth"),
+    ("family", "activation", "centering", "keep", "depth"),
     [
         (kernels.vanilla_ntk, "relu", "mean", "best", 2),
         (kernels.vanilla_ntk, None, None, "last", 2),
@@ -46,10 +46,10 @@ def deep(**settings: Any) -> DeepConvRFMClassifier:
     ],
 )
 def test_every_layer_is_conv_rfm_on_the_random_features_of_the_layer_before(
-    family: Any, activation: Any, centring: Any, keep: Any, depth: int
+    family: Any, activation: Any, centering: Any, keep: Any, depth: int
 ) -> None:
     settings: dict[str, Any] = {"n_iterations": 1, "keep": keep, "ridge": (1e-3, 1e-1)}
-    drawn = {"activation": activation, "centring": centring, "random_state": 3}
+    drawn = {"activation": activation, "centering": centering, "random_state": 3}
     model = deep(kernel_family=family, depth=depth, **drawn, **settings).fit(X, Y)
     x, x_new = X, X_NEW
     records = []
@@ -64,7 +64,7 @@ def test_every_layer_is_conv_rfm_on_the_random_features_of_the_layer_before(
             filters = drawn_filters(layer.feature_matrix_, 3, number, depth, 5, activation)
             np.testing.assert_allclose(model.filters_[number], filters, rtol=1e-5, atol=1e-7)
             margin = 1 if family is same_padded_family else 0
-            x, x_new = (layer_images(images, filters, activation, margin, centring, x) for images in (x, x_new))
+            x, x_new = (layer_images(images, filters, activation, margin, centering, x) for images in (x, x_new))
     np.testing.assert_allclose(model.decision_function(X_NEW), expected, rtol=1e-4, atol=1e-6)
     assert_same_history(model.history_, records, rel=1e-4)
 
@@ -144,7 +144,7 @@ def test_reading_and_writing_changes_nothing(family: Any, kind: Any, tmp_path: P
         np.testing.assert_array_equal(stage, original)
     assert again.history_ == model.history_
     assert (again.kernels_, again.best_iterations_) == (model.kernels_, model.best_iterations_)
-    assert again.centrings_ == model.centrings_
+    assert again.centerings_ == model.centerings_
     for name in ("feature_matrices_", "filters_"):
         for a, b in zip(getattr(again, name), getattr(model, name), strict=True):
             np.testing.assert_array_equal(a, b)
@@ -173,15 +173,15 @@ def test_a_network_made_from_a_model_shares_no_memory_with_it() -> None:
     np.testing.assert_array_equal(model.decision_function(X_NEW), before)
 
 
-@pytest.mark.parametrize("centring", ["mean", "proportional", None])
-def test_the_public_filters_and_means_make_the_next_layers_images(centring: Any) -> None:
-    model = deep(centring=centring).fit(X, Y)
+@pytest.mark.parametrize("centering", ["mean", "proportional", None])
+def test_the_public_filters_and_means_make_the_next_layers_images(centering: Any) -> None:
+    model = deep(centering=centering).fit(X, Y)
     (filters,), (mean,) = model.filters_, model.feature_means_
-    assert model.centrings_ == [centring]
-    assert (mean is None) == (centring is None)
+    assert model.centerings_ == [centering]
+    assert (mean is None) == (centering is None)
     expected = layer_images(X_NEW, filters, "relu")
-    if centring is not None:
-        length = np.linalg.norm(expected, axis=1, keepdims=True) if centring == "proportional" else 1
+    if centering is not None:
+        length = np.linalg.norm(expected, axis=1, keepdims=True) if centering == "proportional" else 1
         expected = expected - length * mean[:, None, None]
     np.testing.assert_allclose(model.layers_[0].features(torch.tensor(X_NEW)).numpy(), expected, atol=1e-9)
 
@@ -189,45 +189,45 @@ def test_the_public_filters_and_means_make_the_next_layers_images(centring: Any)
 @pytest.mark.parametrize(
     ("judge", "settings"), [("loo", {}), ("selection", {"choose_on": "selection"}), ("cv", {"cv": 3})]
 )
-def test_every_layer_is_centred_in_the_way_that_its_judge_likes_best(judge: str, settings: dict[str, Any]) -> None:
+def test_every_layer_is_centered_in_the_way_that_its_judge_likes_best(judge: str, settings: dict[str, Any]) -> None:
     given = {"selection": pictures(9, 2)} if judge == "selection" else {}
-    alone = {centring: deep(centring=centring, **settings).fit(X, Y, **given) for centring in CENTRINGS}
+    alone = {centering: deep(centering=centering, **settings).fit(X, Y, **given) for centering in CENTERINGS}
     tried = {}
-    for centring, model in alone.items():
+    for centering, model in alone.items():
         first = next(record for record in model.history_ if record["layer"] == 2)
-        tried[centring] = {
-            "centring": centring,
+        tried[centering] = {
+            "centering": centering,
             "error": first[f"{judge}_error"],
             "accuracy": first[f"{judge}_accuracy"],
         }
-        assert first["centrings"] == [tried[centring]]
+        assert first["centerings"] == [tried[centering]]
     model = deep(**settings).fit(X, Y, **given)
-    assert [record["centrings"] for record in model.history_ if "centrings" in record] == [list(tried.values())]
-    best = max(CENTRINGS, key=lambda c: (tried[c]["accuracy"], -tried[c]["error"]))
-    assert model.centrings_ == [best]
+    assert [record["centerings"] for record in model.history_ if "centerings" in record] == [list(tried.values())]
+    best = max(CENTERINGS, key=lambda c: (tried[c]["accuracy"], -tried[c]["error"]))
+    assert model.centerings_ == [best]
     np.testing.assert_array_equal(model.decision_function(X_NEW), alone[best].decision_function(X_NEW))
 
 
-def test_a_centring_that_leaves_nothing_is_not_taken(tmp_path: Path) -> None:
+def test_a_centering_that_leaves_nothing_is_not_taken(tmp_path: Path) -> None:
     model = deep(n_filters=1, warm_start=True).fit(X, Y)
-    (tried,) = (record["centrings"] for record in model.history_ if "centrings" in record)
-    assert [way["centring"] for way in tried] == list(CENTRINGS)
-    assert [way["centring"] for way in tried if "error" not in way] == ["proportional"]
+    (tried,) = (record["centerings"] for record in model.history_ if "centerings" in record)
+    assert [way["centering"] for way in tried] == list(CENTERINGS)
+    assert [way["centering"] for way in tried if "error" not in way] == ["proportional"]
     model.save(tmp_path / "model")
     assert convrfm.load(tmp_path / "model").history_ == model.history_
     rounds = model.layers_[1].rounds
     model.set_params(n_iterations=2).fit(X, Y)
     assert model.layers_[1].rounds[:2] == rounds or model.best_iterations_[0] == 2
     with pytest.raises(InputError, match="leaves nothing of one filter behind a ReLU"):
-        deep(n_filters=1, centring="proportional").fit(X, Y)
-    assert deep(depth=1, n_filters=1, centring="proportional").fit(X, Y).centrings_ == []
+        deep(n_filters=1, centering="proportional").fit(X, Y)
+    assert deep(depth=1, n_filters=1, centering="proportional").fit(X, Y).centerings_ == []
 
 
-def test_features_of_one_direction_cannot_be_centred_in_proportion() -> None:
+def test_features_of_one_direction_cannot_be_centered_in_proportion() -> None:
     bright = np.linspace(1, 3, 18)[:, None, None, None] * np.ones((18, 1, 6, 7))
     with pytest.raises(InputError, match="all features that layer 1 puts out have one direction"):
-        deep(centring="proportional").fit(bright, Y)
-    assert "proportional" not in deep(kernel_family=laplace_family).fit(bright, Y).centrings_
+        deep(centering="proportional").fit(bright, Y)
+    assert "proportional" not in deep(kernel_family=laplace_family).fit(bright, Y).centerings_
 
 
 def test_the_images_of_ways_that_lost_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,12 +254,12 @@ def test_the_images_of_ways_that_lost_are_let_go(monkeypatch: pytest.MonkeyPatch
     assert max(alive[6:9]) <= 3
 
 
-def test_an_interrupt_between_ways_of_centring_keeps_the_layer_before() -> None:
+def test_an_interrupt_between_ways_of_centering_keeps_the_layer_before() -> None:
     after_the_first_layer_and_one_way = 2 + 1
     with interrupt_after(after_the_first_layer_and_one_way) as family, pytest.warns(UserWarning, match="2 of 4 rounds"):
         model = deep(kernel_family=family).fit(X, Y)
     assert [len(layer.rounds) for layer in model.layers_] == [2]
-    assert (model.centrings_, model.layers_[0].qualities) == ([], {})
+    assert (model.centerings_, model.layers_[0].qualities) == ([], {})
     first = ConvRFMClassifier(kernels.vanilla_ntk(2), n_iterations=1).fit(X, Y)
     np.testing.assert_allclose(model.decision_function(X_NEW), first.decision_function(X_NEW), rtol=1e-9, atol=1e-12)
 
@@ -280,8 +280,8 @@ def test_an_interrupt_keeps_finished_rounds_and_layers(calls: int, finished: lis
     x, y = pictures(12, noise=0.3)
     x = np.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0)))
     with interrupt_after(calls) as family, pytest.warns(UserWarning, match=f"{sum(finished)} of 9 rounds"):
-        model = deep(kernel_family=family, depth=3, n_iterations=2, centring="mean").fit(x, y)
-    whole = deep(depth=3, n_iterations=2, centring="mean").fit(x, y)
+        model = deep(kernel_family=family, depth=3, n_iterations=2, centering="mean").fit(x, y)
+    whole = deep(depth=3, n_iterations=2, centering="mean").fit(x, y)
     assert [len(layer.rounds) for layer in model.layers_] == finished
     for layer, complete in zip(model.layers_, whole.layers_, strict=False):
         for a, b in zip(layer.rounds, complete.rounds, strict=False):
@@ -313,7 +313,7 @@ def test_the_images_of_layers_are_kept_once_and_only_those_of_the_last() -> None
 def test_the_regressor_is_that_of_its_last_layer(columns: int | None) -> None:
     targets = Y.astype(float) if columns is None else np.stack([Y, 2.0 - Y**2], 1)
     model = DeepConvRFMRegressor(depth=2, n_filters=5, n_iterations=1).fit(X, targets)
-    x, x_new = (layer_images(images, model.filters_[0], "relu", 0, model.centrings_[0], X) for images in (X, X_NEW))
+    x, x_new = (layer_images(images, model.filters_[0], "relu", 0, model.centerings_[0], X) for images in (X, X_NEW))
     last = ConvRFMRegressor(kernels.vanilla_ntk(1), n_iterations=1).fit(x, targets)
     for a, b in zip(model.predict(X_NEW, return_std=True), last.predict(x_new, return_std=True), strict=True):
         assert a.shape == ((7,) if columns is None else (7, 2))

@@ -52,7 +52,7 @@ def clocked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_seconds_are_those_of_all_layers_rounds_and_folds(n_iterations: int, n_folds: int) -> None:
     settings: dict[str, Any] = {"outputs": 2, "n_iterations": n_iterations, "agop_images": 10, "n_folds": n_folds}
     seconds = 0.0
-    for channels, fixed in ((1, 1), (5, 2), (5, 2)):  # two ways of centring
+    for channels, fixed in ((1, 1), (5, 2), (5, 2)):  # two ways of centering
         seconds += (fixed + n_iterations) * (7 + 50) * 40 + fixed * channels * 40 * 40 / 2
         seconds += n_iterations * channels * (10 * 40 * 40 / 2 + 100 * 2 * 40 * 10)
         seconds += n_iterations * (1000 * 2 * 10 + 50 * 40)

@@ -64,7 +64,7 @@ def test_presets_that_choose_on_a_selection_set_follow_the_published_loops(
 
 
 @pytest.mark.parametrize(("name", "activation"), [("paper", "relu"), ("code-2023", None)])
-def test_deep_presets_are_the_shallow_ones_on_random_features_that_are_not_centred(
+def test_deep_presets_are_the_shallow_ones_on_random_features_that_are_not_centered(
     name: str, activation: str | None
 ) -> None:
     (x, y), (x_s, y_s) = bars(24, 0), bars(24, 1)

@@ -18,7 +18,7 @@ from convrfm.estimators.deep_conv_rfm import FittedFamily
 LAPLACE = kernels.Laplace(patch_size=1)
 ROWS: dict[str, Any] = {"image_shape": (1, 1, -1), "n_iterations": 1}
 DEEP: dict[str, Any] = ROWS | {"kernel_family": FittedFamily((LAPLACE, LAPLACE)), "depth": 2, "n_filters": 4}
-# Leave-one-out tells an image of weight 2 from two images of weight 1; a given ridge, round and centring do not.
+# Leave-one-out tells an image of weight 2 from two images of weight 1; a given ridge, round and centering do not.
 GIVEN: dict[str, Any] = {"ridge": 1e-3, "keep": "last"}
 
 ESTIMATORS = [
@@ -27,7 +27,7 @@ ESTIMATORS = [
     DeepConvRFMClassifier(**DEEP),
     DeepConvRFMRegressor(**DEEP),
     ConvRFMFeatures(ConvRFMClassifier(LAPLACE, **ROWS, **GIVEN), output="maps"),
-    ConvRFMFeatures(DeepConvRFMRegressor(**DEEP, **GIVEN, centring="mean"), n_filters=3),
+    ConvRFMFeatures(DeepConvRFMRegressor(**DEEP, **GIVEN, centering="mean"), n_filters=3),
 ]
 
 

@@ -23,8 +23,8 @@ def windowed(size: int, padding: Any, stride: int = 1) -> kernels.NTK:
     return NTK(Architecture(Conv(size, padding=padding, stride=stride), ReLU(), Flatten()))
 
 
-def deep(centring: Any, activation: Any = "relu") -> RecursiveFeatureMachine:
-    drawn = {"n_filters": 3, "centring": centring, "activation": activation}
+def deep(centering: Any, activation: Any = "relu") -> RecursiveFeatureMachine:
+    drawn = {"n_filters": 3, "centering": centering, "activation": activation}
     return DeepConvRFMRegressor(kernels.vanilla_ntk, depth=2, **drawn, **SETTINGS)
 
 
@@ -38,7 +38,7 @@ MODELS = {
     "deep": deep("mean"),
     "deep, in proportion": deep("proportional"),
     "deep, linear": deep("mean", None),
-    "deep, not centred": deep(None),
+    "deep, not centered": deep(None),
 }
 FITTED = {name: model.fit(X, Y) for name, model in MODELS.items()}
 models = pytest.mark.parametrize("model", FITTED.values(), ids=FITTED)
@@ -72,7 +72,7 @@ def test_the_first_layers_of_a_deep_model_are_its_filters(name: str) -> None:
     mean, length = features.mean((0, 2, 3), keepdim=True), features.norm(dim=1, keepdim=True)
     if name == "deep, in proportion":
         mean = mean * length / length.mean()
-    features = features if name == "deep, not centred" else features - mean
+    features = features if name == "deep, not centered" else features - mean
     torch.testing.assert_close(network(torch.from_numpy(X)), network[-1](network[-2](features)))
 
 

@@ -52,7 +52,7 @@ def test_mean_and_standard_deviation_are_those_of_a_gaussian_process(keep: str) 
     assert std.shape == mean.shape == (7, 3)
 
 
-def test_standardised_leave_one_out_residuals_have_mean_square_one_for_every_output() -> None:
+def test_standardized_leave_one_out_residuals_have_mean_square_one_for_every_output() -> None:
     model = ConvRFMRegressor(KERNEL, n_iterations=0, ridge=1e-1).fit(X, TARGETS)
     K = KERNEL(X) / KERNEL(X).max()
     squares = np.zeros((16, 3))

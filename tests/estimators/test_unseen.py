@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier
-from convrfm.maths.random_filters import CENTRINGS
+from convrfm.maths.random_filters import CENTERINGS
 
 from .cases import CHEAP, KERNEL, Recorded, layer_images, pictures, rows
 
@@ -100,8 +100,8 @@ def test_during_a_deep_fit_every_layer_meets_features_of_the_training_images_and
     model.fit(X, Y).predict(X_NEW)
     Recorded.met.clear()
     model.fit(X, Y)
-    centred = {way: layer_images(X, model.filters_[0], "relu", 0, way, X) for way in CENTRINGS}
-    expected = [X] * 3 + list(centred.values()) + [centred[model.centrings_[0]]] * 2
+    centered = {way: layer_images(X, model.filters_[0], "relu", 0, way, X) for way in CENTERINGS}
+    expected = [X] * 3 + list(centered.values()) + [centered[model.centerings_[0]]] * 2
     for (_, *pair), images in zip(Recorded.met, expected, strict=True):
         for met in pair:
             np.testing.assert_allclose(met, images, rtol=1e-9, atol=1e-12)

@@ -58,9 +58,9 @@ def test_layers_whose_images_change_start_again(later: dict[str, Any]) -> None:
 
 def test_it_goes_on_where_an_interrupt_stopped_it() -> None:
     settings: dict[str, Any] = {"depth": 2, "n_filters": 5, "n_iterations": 2}
-    after_three_ways_of_centring = 3 + 3
+    after_three_ways_of_centering = 3 + 3
     with (
-        interrupt_after(after_three_ways_of_centring) as family,
+        interrupt_after(after_three_ways_of_centering) as family,
         pytest.warns(UserWarning, match="interrupted: 4 of 6"),
     ):
         model = DeepConvRFMClassifier(family, **settings, warm_start=True).fit(X, Y)
@@ -76,7 +76,7 @@ def test_it_goes_on_where_an_interrupt_stopped_it() -> None:
 def test_an_interrupt_leaves_what_has_more_layers_and_of_as_many_more_rounds(
     n_iterations: int, calls: int, rounds: list[int]
 ) -> None:
-    settings: dict[str, Any] = {"depth": 2, "n_filters": 5, "centring": "mean", "keep": "last", "warm_start": True}
+    settings: dict[str, Any] = {"depth": 2, "n_filters": 5, "centering": "mean", "keep": "last", "warm_start": True}
     with interrupt_after(-1) as family:
         model = DeepConvRFMClassifier(family, **settings, n_iterations=1).fit(X, Y)
     before = list(model.staged_outputs(X_NEW))
@@ -91,13 +91,13 @@ def test_an_interrupt_leaves_what_has_more_layers_and_of_as_many_more_rounds(
     same(model, DeepConvRFMClassifier(**settings | {"warm_start": False}, n_iterations=n_iterations).fit(X, Y))
 
 
-def test_another_way_of_centring_starts_further_layers_anew() -> None:
+def test_another_way_of_centering_starts_further_layers_anew() -> None:
     settings: dict[str, Any] = {"depth": 2, "n_filters": 5, "n_iterations": 1}
-    model = DeepConvRFMClassifier(**settings, centring="mean", warm_start=True).fit(X, Y)
+    model = DeepConvRFMClassifier(**settings, centering="mean", warm_start=True).fit(X, Y)
     first = model.layers_[0].rounds
-    model.set_params(centring="proportional").fit(X, Y)
+    model.set_params(centering="proportional").fit(X, Y)
     assert model.layers_[0].rounds == first
-    same(model, DeepConvRFMClassifier(**settings, centring="proportional").fit(X, Y))
+    same(model, DeepConvRFMClassifier(**settings, centering="proportional").fit(X, Y))
 
 
 def test_an_interrupt_before_any_round_leaves_a_model_as_it_was() -> None:

@@ -59,7 +59,7 @@ def test_the_table_of_differences_is_that_of_the_presets() -> None:
         "| `feature_power` | 0.5 | 1.0 | 0.5 | 0.5 |",
         "| `choose_on` | a selection set | a selection set | nothing is chosen | leave-one-out |",
         "| `activation` | ReLU | nothing | (not deep) | ReLU |",
-        "| `centring` | nothing | nothing | (not deep) | its mean, in the best of three ways |",
+        "| `centering` | nothing | nothing | (not deep) | its mean, in the best of three ways |",
     ):
         assert line in table
 

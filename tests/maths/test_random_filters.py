@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from convrfm.maths import random_filters as module
-from convrfm.maths.random_filters import Activation, Centring, RandomFeatures, random_filters
+from convrfm.maths.random_filters import Activation, Centering, RandomFeatures, random_filters
 from convrfm.maths.windows import Padding, Window
 
 
@@ -16,10 +16,10 @@ def metric(d: int = 9) -> torch.Tensor:
     return root @ root.T
 
 
-def centred_by(layer: RandomFeatures, *arguments: Any) -> RandomFeatures:
-    centred = layer.centred(*arguments)
-    assert centred is not None
-    return centred
+def centered_by(layer: RandomFeatures, *arguments: Any) -> RandomFeatures:
+    centered = layer.centered(*arguments)
+    assert centered is not None
+    return centered
 
 
 @pytest.mark.parametrize(("activation", "gain"), [("relu", 2.0), (None, 1.0)])
@@ -63,31 +63,31 @@ def test_a_layer_is_the_inner_product_of_every_patch_with_every_filter(
         assert float(features[i, f, u, v]) == pytest.approx(max(expected, 0) if activation else expected)
 
 
-@pytest.mark.parametrize("centring", ["mean", "proportional"])
+@pytest.mark.parametrize("centering", ["mean", "proportional"])
 @pytest.mark.parametrize("activation", ["relu", None])
-def test_a_centred_layer_has_mean_zero_in_every_channel_over_its_own_images(
-    activation: Activation, centring: Centring, monkeypatch: pytest.MonkeyPatch
+def test_a_centered_layer_has_mean_zero_in_every_channel_over_its_own_images(
+    activation: Activation, centering: Centering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "IMAGES_AT_ONCE", 3)
     generator = torch.Generator().manual_seed(0)
     images, others = (torch.rand(7, 2, 5, 6, generator=generator, dtype=torch.float64) for _ in range(2))
     plain = RandomFeatures(torch.randn(3, 18, generator=generator, dtype=torch.float64), Window(3), activation)
-    centred = centred_by(plain, centring, images)
-    torch.testing.assert_close(centred(images).mean((0, 2, 3)), torch.zeros(3).double())
-    mean, shift = plain(images).mean((0, 2, 3))[:, None, None], plain(others) - centred(others)
-    if centring == "proportional":
+    centered = centered_by(plain, centering, images)
+    torch.testing.assert_close(centered(images).mean((0, 2, 3)), torch.zeros(3).double())
+    mean, shift = plain(images).mean((0, 2, 3))[:, None, None], plain(others) - centered(others)
+    if centering == "proportional":
         mean = mean * plain(others).norm(dim=1, keepdim=True) / plain(images).norm(dim=1).mean()
     torch.testing.assert_close(shift, mean.expand_as(shift))
     weights = torch.tensor([0.0, 1, 2, 3, 0, 1, 1], dtype=torch.float64)
     repeated = images.repeat_interleave(weights.long(), 0)
-    weighted = centred_by(plain, centring, images, weights)
-    torch.testing.assert_close(weighted.mean, centred_by(plain, centring, repeated).mean)
+    weighted = centered_by(plain, centering, images, weights)
+    torch.testing.assert_close(weighted.mean, centered_by(plain, centering, repeated).mean)
     single = replace(plain, filters=plain.filters.float())
-    tiny = centred_by(single, centring, images.float(), weights * 1e-60)  # too small for single precision
+    tiny = centered_by(single, centering, images.float(), weights * 1e-60)  # too small for single precision
     torch.testing.assert_close(tiny.mean, weighted.mean, rtol=1e-5, atol=1e-6, check_dtype=False)
-    twice = centred(2 * images)
-    homogeneous = torch.allclose(twice, 2 * centred(images))
-    assert homogeneous == (centring == "proportional")
+    twice = centered(2 * images)
+    homogeneous = torch.allclose(twice, 2 * centered(images))
+    assert homogeneous == (centering == "proportional")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -100,17 +100,17 @@ def test_in_proportion_nothing_is_left_of_features_of_one_direction_but_a_little
     filters = torch.randn(8, 9, generator=generator, dtype=dtype)
     drawn = RandomFeatures(filters, Window(3), "relu")
     one = RandomFeatures(filters[:1], Window(3), "relu")
-    assert drawn.centred("proportional", bright) is None
-    assert one.centred("proportional", bright + grain) is None
-    assert drawn.centred("mean", bright) is not None
-    centred = drawn.centred("proportional", bright + 1e-3 * grain)
-    assert centred is not None
-    assert 0 < float(centred(bright + 1e-3 * grain).norm()) < 1e-2 * float(drawn(bright).norm())
+    assert drawn.centered("proportional", bright) is None
+    assert one.centered("proportional", bright + grain) is None
+    assert drawn.centered("mean", bright) is not None
+    centered = drawn.centered("proportional", bright + 1e-3 * grain)
+    assert centered is not None
+    assert 0 < float(centered(bright + 1e-3 * grain).norm()) < 1e-2 * float(drawn(bright).norm())
 
 
 def test_features_that_are_all_zero_stay_so() -> None:
     blank = RandomFeatures(torch.ones(3, 9, dtype=torch.float64), Window(3), "relu")
     images = torch.zeros(2, 1, 4, 4, dtype=torch.float64)
-    assert blank.centred("proportional", images) is None
-    for centring in ("mean", None):
-        assert not centred_by(blank, centring, images)(images).any()
+    assert blank.centered("proportional", images) is None
+    for centering in ("mean", None):
+        assert not centered_by(blank, centering, images)(images).any()

@@ -26,7 +26,7 @@ def test_rows_sum_to_one_and_empty_rows_are_absent() -> None:
 
 
 @pytest.mark.parametrize("k", [2, 20, 21, 43, 100])
-def test_colours_are_shares_and_numbers_are_counts(k: int) -> None:
+def test_colors_are_shares_and_numbers_are_counts(k: int) -> None:
     counts = np.random.default_rng(0).integers(0, 9, (k, k)) + 50 * np.eye(k, dtype=np.int64)
     ax = plot_confusion(counts, [f"class {i}" for i in range(k)])
     np.testing.assert_allclose(ax.images[0].get_array(), row_shares(counts))

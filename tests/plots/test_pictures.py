@@ -11,11 +11,11 @@ def test_an_image_fills_the_range_from_zero_to_one(channels: int) -> None:
     assert (picture.min(), picture.max()) == (0, 1)
 
 
-def test_a_constant_image_is_mid_grey() -> None:
+def test_a_constant_image_is_mid_gray() -> None:
     assert (image_picture(np.full((3, 2, 2), 7.0)) == 0.5).all()
 
 
-def test_zero_is_mid_grey_in_colour_patches() -> None:
+def test_zero_is_mid_gray_in_color_patches() -> None:
     patch = np.zeros((3, 3, 3))
     patch[1, 0, 0] = -2
     picture = patch_picture(patch)

@@ -56,7 +56,7 @@ def a_record(channels: int = 1, size: int = 3, deeper: tuple[LayerRecord, ...] =
 
 
 def a_deep_record() -> FitRecord:
-    second = replace(a_layer(4, 3, (None, 0.86)), centring="proportional")
+    second = replace(a_layer(4, 3, (None, 0.86)), centering="proportional")
     return a_record(deeper=(second, a_layer(5, 3, (None, 0.91, None))))
 
 

@@ -105,17 +105,17 @@ def test_integer_weights_are_repeated_images() -> None:
     torch.testing.assert_close(weighted.leave_one_out([1e-2])[0], expected, rtol=1e-6, atol=1e-8)
 
 
-def test_the_amplitude_standardises_the_leave_one_out_residuals() -> None:
+def test_the_amplitude_standardizes_the_leave_one_out_residuals() -> None:
     K, y = problem()
     scaled, ridge = K / K.max(), 1e-2
-    standardised = torch.zeros(12, 3, dtype=torch.float64)
+    standardized = torch.zeros(12, 3, dtype=torch.float64)
     for i in range(12):
         others = [j for j in range(12) if j != i]
         inner = scaled[others][:, others] + ridge * torch.eye(11, dtype=K.dtype)
         mean = scaled[i, others] @ torch.linalg.solve(inner, y[others])
         variance = scaled[i, i] + ridge - scaled[i, others] @ torch.linalg.solve(inner, scaled[others, i])
-        standardised[i] = (y[i] - mean) ** 2 / variance
-    torch.testing.assert_close(RidgePath(K, y).amplitude(ridge), standardised.mean(0), rtol=1e-7, atol=1e-10)
+        standardized[i] = (y[i] - mean) ** 2 / variance
+    torch.testing.assert_close(RidgePath(K, y).amplitude(ridge), standardized.mean(0), rtol=1e-7, atol=1e-10)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -157,14 +157,14 @@ def test_with_weights_or_groups_the_left_out_residuals_have_weighted_mean_square
     K, y = problem()
     scaled, ridge, heavy = K / K.max(), 1e-2, 0.5 + torch.arange(12).double() % 3
     for groups in (torch.arange(12), torch.arange(12) // 3):
-        standardised = torch.zeros(12, 3, dtype=torch.float64)
+        standardized = torch.zeros(12, 3, dtype=torch.float64)
         for group in groups.unique():
             out, others = (groups == group).nonzero()[:, 0], (groups != group).nonzero()[:, 0]
             inner = torch.linalg.inv(scaled[others][:, others] + torch.diag(ridge / heavy[others]))
             meeting = scaled[out][:, others]
             variance = scaled[out, out] + ridge / heavy[out] - (meeting @ inner @ meeting.T).diagonal()
-            standardised[out] = (y[out] - meeting @ inner @ y[others]) ** 2 / variance[:, None]
-        expected = heavy @ standardised / heavy.sum()
+            standardized[out] = (y[out] - meeting @ inner @ y[others]) ** 2 / variance[:, None]
+        expected = heavy @ standardized / heavy.sum()
         of_one = len(groups.unique()) == 12
         amplitude = RidgePath(K, y, heavy).amplitude(ridge, None if of_one else groups)
         torch.testing.assert_close(amplitude, expected, rtol=1e-7, atol=1e-10)

@@ -54,5 +54,5 @@ def change(moments: Moments, initial_filters: Float[Tensor, "groups rows d"]) ->
 
 
 def between_cnfms(first: Float[Tensor, "groups rows d"], second: Float[Tensor, "groups rows d"]) -> Comparison:
-    """The CNFM at initialisation against the trained one: how far the filters have moved."""
+    """The CNFM at initialization against the trained one: how far the filters have moved."""
     return Comparison(*(Estimate(float(value)) for value in gram_similarity(first, second)))

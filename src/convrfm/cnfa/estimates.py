@@ -38,8 +38,8 @@ class Comparison:
     """A CNFM against an AGOP, or against another CNFM.
 
     Attributes:
-        cosine: Uncentred correlation of all entries.
-        pearson: Centred correlation of all entries.
+        cosine: Uncentered correlation of all entries.
+        pearson: Centered correlation of all entries.
         cosine_half: Cosine with the AGOP to the power 1/2; None where no AGOP is compared.
         pearson_half: Pearson with the AGOP to the power 1/2.
     """

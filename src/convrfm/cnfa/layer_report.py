@@ -70,7 +70,7 @@ class LayerReport:
 
     @property
     def cnfm(self) -> Float[Tensor, "*groups d d"]:
-        """`W^T W`, the uncentred covariance of the filters (not divided by their number)."""
+        """`W^T W`, the uncentered covariance of the filters (not divided by their number)."""
         return self._patch_matrix(self.filters.mT @ self.filters)
 
     @property

@@ -51,7 +51,7 @@ def measure(
     Args:
         network: Any module that is made of `torch.nn` layers; compiled and data-parallel wrappers are looked through.
         images: A tensor or array `(n, ...)`, or an iterable of batches: `(n, ...)`, or `(images, labels)`.
-        initial: The network at initialisation, or its state dict: adds the controls that need it.
+        initial: The network at initialization, or its state dict: adds the controls that need it.
         layers: Names of the layers to measure; None for all.
         probes: None to sum over outputs exactly; s for s random-sign probes: an unbiased AGOP, and correlations
             corrected for the bias of few probes, with standard errors (both by jackknife; they need s of at least 2).

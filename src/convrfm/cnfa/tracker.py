@@ -57,7 +57,7 @@ class Tracker:
         >>> network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2))
         >>> tracker = Tracker(network, torch.randn(3, 1, 4, 4), every=10)
         >>> for step in range(21):
-        ...     _ = tracker.update(step)  # after the optimiser's step
+        ...     _ = tracker.update(step)  # after the optimizer's step
         >>> [record["step"] for record in tracker.records]
         [0, 10, 20]
     """

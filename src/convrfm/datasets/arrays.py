@@ -18,7 +18,7 @@ def read_npz(path: Path, reading: Reading) -> Source:
     """Read a `.npz` with `x` and `y`, or with `x_train`, `y_train`, `x_test` and `y_test`.
 
     Images are `(n, h, w)` or `(n, c, h, w)`; uint8 and uint16 count from 0 to their largest value, other
-    types are taken as they are. Labels are integers or strings; without them the pictures are unlabelled.
+    types are taken as they are. Labels are integers or strings; without them the pictures are unlabeled.
 
     Raises:
         InputError: If the file is damaged, holds Python objects or other names, or its arrays are no images

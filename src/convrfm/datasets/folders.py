@@ -34,7 +34,7 @@ def read_class_folders(folder: Path, reading: Reading) -> Source:
     return Source(_read_classes(folder, reading))
 
 
-def read_unlabelled(path: Path, reading: Reading) -> Pictures:
+def read_unlabeled(path: Path, reading: Reading) -> Pictures:
     """Read one picture, or all pictures of a folder at any depth, without labels.
 
     Raises:

@@ -50,7 +50,7 @@ def load(
     n_test: int | None = None,
     seed: int = 0,
     image_size: tuple[int, int] | None = None,
-    centre: bool = False,
+    center: bool = False,
     unreadable: Literal["error", "skip"] = "error",
     sigma: float | None = None,
     root: str | Path | None = None,
@@ -72,7 +72,7 @@ def load(
         n_test: The same for test images.
         seed: Decides every draw.
         image_size: `(height, width)` that pictures are brought to: needed where their sizes differ.
-        centre: Whether to subtract from each channel its mean over the training images.
+        center: Whether to subtract from each channel its mean over the training images.
         unreadable: What to do with a picture that cannot be read: stop, or skip it and say so in the notes.
         sigma: Noise level of `bars` and `noisy-digits`; 1 by default.
         root: Where torchvision keeps its files; `~/.cache/convrfm/torchvision` by default.
@@ -118,9 +118,9 @@ def load(
         notes.append(f"No training image has class {', '.join(map(str, absent))}.")
 
     x_train = preprocessing.apply(train.raw)
-    if centre:
+    if center:
         means = x_train.mean(axis=(0, 2, 3), dtype=np.float64)
-        preprocessing = replace(preprocessing, centre=tuple(means.tolist()))
+        preprocessing = replace(preprocessing, center=tuple(means.tolist()))
         x_train -= means.astype(np.float32)[:, None, None]
     x_test = preprocessing.apply(test.raw)
     return ImageData(x_train, y_train, x_test, y_test, classes, train.names, test.names, preprocessing, tuple(notes))

@@ -65,14 +65,14 @@ def noisy_digits(
         n: Number of images, at most the number of digits.
         sigma: Noise level: 4 times the variance of the noise.
         generator: Source of all randomness.
-        digits: Greyscale images `(m, h, w)`, in [0, 1] or uint8, and their labels `(m,)`.
+        digits: Grayscale images `(m, h, w)`, in [0, 1] or uint8, and their labels `(m,)`.
             Without it, scikit-learn's 1797 bundled digits, enlarged from 8x8 to 16x16.
 
     Returns:
         Images `(n, 1, 3h/2, 3w/2)` and labels `(n,)`.
 
     Raises:
-        InputError: If there are fewer than `n` digits, or they are not greyscale images in [0, 1].
+        InputError: If there are fewer than `n` digits, or they are not grayscale images in [0, 1].
 
     >>> x, y = noisy_digits(5, sigma=1.0, generator=np.random.default_rng(0))
     >>> x.shape, y.shape

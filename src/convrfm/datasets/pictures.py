@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from ..errors import InputError
 
-GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as in Pillow's conversion to "L"
+GRAY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as in Pillow's conversion to "L"
 
 Picture = Shaped[np.ndarray, "c h w"]
 PictureBatch = Sequence[Shaped[np.ndarray, "_ _ _"]] | Shaped[np.ndarray, "n c h w"]
@@ -20,7 +20,7 @@ def read_picture(path: Path) -> Picture:
     """Read a picture file, upright (EXIF rotation applied).
 
     Returns:
-        `(1, h, w)` where it holds only grey, otherwise `(3, h, w)`. See `picture_array`.
+        `(1, h, w)` where it holds only gray, otherwise `(3, h, w)`. See `picture_array`.
 
     Raises:
         InputError: If the file is missing, damaged, truncated, no picture, or suspiciously large.
@@ -51,12 +51,12 @@ def picture_array(image: Image.Image) -> Picture:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     channels = np.moveaxis(np.asarray(image.convert("RGB")), -1, 0)
-    grey = bool((channels == channels[:1]).all())
-    return np.ascontiguousarray(channels[:1] if grey else channels)
+    gray = bool((channels == channels[:1]).all())
+    return np.ascontiguousarray(channels[:1] if gray else channels)
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Shaped[np.ndarray, "c rows cols"]:
-    """Bring a picture to `(height, width)`: the largest centred part of that aspect, resampled by Lanczos.
+    """Bring a picture to `(height, width)`: the largest centered part of that aspect, resampled by Lanczos.
 
     Shapes are not distorted; what is cut off lies at the two ends of the longer side.
     """
@@ -71,7 +71,7 @@ def resize(picture: Picture, size: tuple[int, int]) -> Shaped[np.ndarray, "c row
 
 
 def with_channels(picture: Picture, channels: int) -> Shaped[np.ndarray, "{channels} h w"]:
-    """Bring a picture to `channels` channels: grey is repeated for colour, colour becomes its brightness.
+    """Bring a picture to `channels` channels: gray is repeated for color, color becomes its brightness.
 
     Raises:
         InputError: If the change is not between 1 and 3.
@@ -82,7 +82,7 @@ def with_channels(picture: Picture, channels: int) -> Shaped[np.ndarray, "{chann
         case 1, 3:
             return np.repeat(picture, 3, axis=0)
         case 3, 1:
-            return np.tensordot(GREY_WEIGHTS, picture.astype(np.float32), 1)[None]
+            return np.tensordot(GRAY_WEIGHTS, picture.astype(np.float32), 1)[None]
         case present, _:
             raise InputError(
                 f"Images must have {channels} channels; got {present}, and only 1 and 3 convert into "

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Shaped
 
 from ..errors import InputError
 from .catalogue import is_name, read_source
-from .folders import holds_loose_pictures, read_unlabelled
+from .folders import holds_loose_pictures, read_unlabeled
 from .preprocessing import Preprocessing
 from .sources import Pictures, Reading
 
@@ -63,7 +63,7 @@ def load_for_prediction(
 def _read(data: str | Path, reading: Reading) -> Pictures:
     path = Path(data)
     if not is_name(data) and holds_loose_pictures(path):
-        return read_unlabelled(path, reading)
+        return read_unlabeled(path, reading)
     source = read_source(data, reading)
     if source.test is not None:
         return source.test

@@ -17,13 +17,13 @@ from .pictures import PictureBatch, resize, with_channels
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The way from raw pictures to `x`: size, channels, scale, then centre.
+    """The way from raw pictures to `x`: size, channels, scale, then center.
 
     Attributes:
-        image_size: `(height, width)` that pictures are brought to, by centre crop; None: as they come.
-        channels: Number of channels; grey pictures are repeated for 3, colour becomes its brightness for 1.
+        image_size: `(height, width)` that pictures are brought to, by center crop; None: as they come.
+        channels: Number of channels; gray pictures are repeated for 3, color becomes its brightness for 1.
         divide_by: Raw value that becomes 1: 255 for pictures and uint8 arrays.
-        centre: Value of each channel, after division, that is subtracted, or None.
+        center: Value of each channel, after division, that is subtracted, or None.
 
     >>> Preprocessing((2, 2), 1, 255.0).apply([np.full((1, 4, 4), 255, np.uint8)]).tolist()
     [[[[1.0, 1.0], [1.0, 1.0]]]]
@@ -34,12 +34,12 @@ class Preprocessing:
     image_size: tuple[PositiveInt, PositiveInt] | None
     channels: PositiveInt
     divide_by: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    centre: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = None
+    center: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.centre is not None and len(self.centre) != self.channels:
+        if self.center is not None and len(self.center) != self.channels:
             raise InputError(
-                f"centre must hold one value for each of {self.channels} channels; got {len(self.centre)}. "
+                f"center must hold one value for each of {self.channels} channels; got {len(self.center)}. "
                 "Give as many."
             )
 
@@ -54,8 +54,8 @@ class Preprocessing:
         pictures = [resize(with_channels(picture, self.channels), size) for picture in raw]
         x = np.stack(pictures).astype(np.float32)
         x /= self.divide_by
-        if self.centre is not None:
-            x -= np.array(self.centre, np.float32)[:, None, None]
+        if self.center is not None:
+            x -= np.array(self.center, np.float32)[:, None, None]
         return x
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Preprocessing:
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise InputError(
-                "preprocessing must be image_size, channels, divide_by and centre, as to_dict writes them; "
+                "preprocessing must be image_size, channels, divide_by and center, as to_dict writes them; "
                 f"got {dict(values)} ({faults}). Save the model again, or correct the file."
             ) from error
 

@@ -117,7 +117,7 @@ class ConvRFMRegressor(Regressor, ConvRFM):
     """Kernel ridge regression with a convolutional kernel whose patch metric M is learned.
 
     As `ConvRFMClassifier`, for targets `(n,)` or `(n, k)`; kernel, ridge and round are chosen by the squared error, summed
-    over targets as they are: bring several to one scale. There is no intercept: targets far from zero want centring, as by
+    over targets as they are: bring several to one scale. There is no intercept: targets far from zero want centering, as by
     `sklearn.compose.TransformedTargetRegressor(model, transformer=StandardScaler())`. `predict(x, return_std=True)` says how
     sure it is.
     """

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..kernels import vanilla_ntk
-from ..maths.random_filters import CENTRINGS, Activation, Centring
+from ..maths.random_filters import CENTERINGS, Activation, Centering
 from .classification import Classifier
 from .layers import FilterDraw
 from .machine import RecursiveFeatureMachine
@@ -47,21 +47,21 @@ class DeepConvRFM(RecursiveFeatureMachine):
     depth: int | Sequence[int] = 3
     n_filters: int = 64
     activation: Activation = "relu"
-    centring: Centring | Literal["loo"] = "loo"
+    centering: Centering | Literal["loo"] = "loo"
 
     _deep: ClassVar[bool] = True
 
     def _candidates(self, shape: Sequence[int]) -> list[tuple[LearnableKernel, ...]]:
         check_count("n_filters", self.n_filters)
         check_choice("activation", self.activation, ("relu", None))
-        check_choice("centring", self.centring, ("loo", *CENTRINGS))
+        check_choice("centering", self.centering, ("loo", *CENTERINGS))
         depths = several("depth", self.depth)
         for depth in depths:
             check_count("depth", depth)
-        if max(depths) > 1 and (self.centring, self.n_filters, self.activation) == ("proportional", 1, "relu"):
+        if max(depths) > 1 and (self.centering, self.n_filters, self.activation) == ("proportional", 1, "relu"):
             raise InputError(
-                'centring="proportional" leaves nothing of one filter behind a ReLU: its output is its own length. Pass '
-                "n_filters of at least 2, or another centring."
+                'centering="proportional" leaves nothing of one filter behind a ReLU: its output is its own length. Pass '
+                "n_filters of at least 2, or another centering."
             )
         families = several("kernel_family", self.kernel_family)
         return [_kernels(family, depth, shape) for family in families for depth in depths]
@@ -72,8 +72,8 @@ class DeepConvRFM(RecursiveFeatureMachine):
 
     def _draw(self) -> FilterDraw | None:
         seeds = np.random.SeedSequence(self.random_state).spawn(max(several("depth", self.depth)))
-        centrings = CENTRINGS if self.centring == "loo" else (self.centring,)
-        return FilterDraw(self.n_filters, self.activation, centrings, seeds)
+        centerings = CENTERINGS if self.centering == "loo" else (self.centering,)
+        return FilterDraw(self.n_filters, self.activation, centerings, seeds)
 
     def _stages(self) -> list[tuple[int, Round]]:
         return [(0, self.layers_[0].rounds[0]), *((number, layer.kept) for number, layer in enumerate(self.layers_))]
@@ -85,7 +85,7 @@ class DeepConvRFM(RecursiveFeatureMachine):
         self.feature_matrices_ = [as_given(layer.kept.feature_matrix) for layer in self.layers_]
         drawn = [layer.features for layer in self.layers_ if layer.features is not None]
         self.filters_ = [as_given(features.filters) for features in drawn]
-        self.centrings_ = [features.centring for features in drawn]
+        self.centerings_ = [features.centering for features in drawn]
         self.feature_means_ = [None if features.mean is None else as_given(features.mean) for features in drawn]
 
 
@@ -94,15 +94,15 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
     """Deep ConvRFM: layer by layer, ConvRFM, then random features drawn from the metric that it learned.
 
     Layer l is ConvRFM with the kernel `kernel_family(depth - l + 1)` on the images as they arrive there. Its kept metric M
-    gives `n_filters` filters, M^(1/2) times standard normal vectors; activation(filters * x), centred, are the images of
+    gives `n_filters` filters, M^(1/2) times standard normal vectors; activation(filters * x), centered, are the images of
     the next layer (Algorithm 2 of the paper, where the kernel loses a layer whenever the features gain one; the paper does
-    not centre them). The last layer's regression predicts. Every layer's centring and round are chosen greedily by
+    not center them). The last layer's regression predicts. Every layer's centering and round are chosen greedily by
     leave-one-out, as in `ConvRFMClassifier`; from the second layer on it is optimistic in every round, round 0 too, because
     the features were drawn from a metric that has seen every label. The fewer images, the more: with tens of them pass `cv`,
     whose folds learn and draw layers of their own.
 
     Cost: that of `depth` ConvRFMs; from the second layer on a patch has d = n_filters q^2 entries, and the first layer's
-    products (d numbers for each position and pair) dominate. Every way of centring that is tried takes one more kernel matrix
+    products (d numbers for each position and pair) dominate. Every way of centering that is tried takes one more kernel matrix
     and its decomposition a layer. Memory: the transformed images of one layer, n n_filters h w numbers, beside the kernel
     matrix; three times that while a layer is drawn.
 
@@ -111,7 +111,7 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
         depth: how many layers; or several: the best is kept.
         n_filters: filters of each layer.
         activation: "relu", or None.
-        centring: how the features f at a position are centred, by means over training images and positions: outputs of a
+        centering: how the features f at a position are centered, by means over training images and positions: outputs of a
             ReLU lean to one side, so that all of their patches resemble each other. "mean": f - E f. "proportional":
             f - |f| E f / E |f|, which treats dark and bright patches alike. None: not. "loo": the best of the three, each
             tried with the next layer's fixed kernel, by whatever chooses the rounds (leave-one-out, cross-validation or a
@@ -123,14 +123,14 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
     Attributes:
         feature_matrices_: M of every layer, `(d, d)` each.
         filters_: `(n_filters, d)` between layers, with patches flattened as `Conv2d.weight.reshape(k, -1)`.
-        centrings_: "mean", "proportional" or None between layers.
-        feature_means_: `(n_filters,)` between layers: E f, or E f / E |f|; None where features are not centred.
+        centerings_: "mean", "proportional" or None between layers.
+        feature_means_: `(n_filters,)` between layers: E f, or E f / E |f|; None where features are not centered.
         best_iterations_: the kept round of every layer.
         kernels_: the kernel of every layer.
         layers_: every layer with all of its rounds.
         dual_coef_, ridge_: of the last layer's kept round.
         history_: as in `ConvRFMClassifier`; a record has its layer, from 1, and that of a further layer's round 0 what every
-            way of centring reached ("centrings").
+            way of centering reached ("centerings").
         temperature_, classes_, x_fit_, preprocessing_: as in `ConvRFMClassifier`.
 
     Example:

@@ -107,7 +107,7 @@ def forecast(
     few = x[:LARGEST_SAMPLE]
     for number, kernel in enumerate(kernels):
         metric = torch.eye(few.shape[1] * kernel.window.size**2).to(few)
-        fixed = 1 if number == 0 or draw is None else len(draw.centrings)
+        fixed = 1 if number == 0 or draw is None else len(draw.centerings)
         seconds += fixed * _round_seconds(kernel, few, n, None)
         if n_iterations:
             coef = few.new_ones(len(few), outputs)

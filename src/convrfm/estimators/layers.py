@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
-from ..maths.random_filters import Activation, Centring, RandomFeatures, random_filters
+from ..maths.random_filters import Activation, Centering, RandomFeatures, random_filters
 from ..maths.windows import Window
 from .problem import LearnableKernel, Problem, Watch
 from .progress import within
@@ -30,7 +30,7 @@ class Layer:
         rounds: every finished round, from the fixed kernel on.
         features: what leads to the next layer, with filters drawn from N(0, M), M that of the kept round; None at the
             last layer.
-        qualities: how good the next layer's fixed kernel is, by its judge, with each way of centring the features; None
+        qualities: how good the next layer's fixed kernel is, by its judge, with each way of centering the features; None
             where that leaves nothing of them.
     """
 
@@ -38,7 +38,7 @@ class Layer:
     keep: Keep
     rounds: list[Round] = field(default_factory=list)
     features: RandomFeatures | None = None
-    qualities: dict[Centring, Quality | None] = field(default_factory=dict)
+    qualities: dict[Centering, Quality | None] = field(default_factory=dict)
 
     @property
     def kept(self) -> Round:
@@ -46,23 +46,23 @@ class Layer:
         return self.rounds[-1] if self.keep == "last" else best_round(self.rounds)
 
     @property
-    def centring_records(self) -> list[dict[str, Any]]:
+    def centering_records(self) -> list[dict[str, Any]]:
         """`qualities` as plain values."""
-        return [{"centring": way, **(judged.figures if judged else {})} for way, judged in self.qualities.items()]
+        return [{"centering": way, **(judged.figures if judged else {})} for way, judged in self.qualities.items()]
 
-    def reusable_features(self, drawn: RandomFeatures, centrings: Sequence[Centring]) -> RandomFeatures | None:
-        """What led on from this layer, where that is these features, centred in the best of these ways."""
+    def reusable_features(self, drawn: RandomFeatures, centerings: Sequence[Centering]) -> RandomFeatures | None:
+        """What led on from this layer, where that is these features, centered in the best of these ways."""
         features = self.features
-        if features is None or features.activation != drawn.activation or tuple(self.qualities) != tuple(centrings):
+        if features is None or features.activation != drawn.activation or tuple(self.qualities) != tuple(centerings):
             return None
         return features if torch.equal(features.filters, drawn.filters) else None
 
 
 def records_by_layer(layers: Sequence[Layer]) -> list[list[dict[str, Any]]]:
-    """Every round of every layer as plain values; at round 0 also what each way of centring the images reached."""
+    """Every round of every layer as plain values; at round 0 also what each way of centering the images reached."""
     records = [[record_of(round_) for round_ in layer.rounds] for layer in layers]
     for before, after in zip(layers, records[1:], strict=False):
-        after[0]["centrings"] = before.centring_records
+        after[0]["centerings"] = before.centering_records
     return records
 
 
@@ -73,17 +73,17 @@ class FilterDraw:
     Attributes:
         n_filters: how many.
         activation: what follows them.
-        centrings: ways of centring the features over training images and positions; the best is kept.
+        centerings: ways of centering the features over training images and positions; the best is kept.
         seeds: one for each layer.
     """
 
     n_filters: int
     activation: Activation
-    centrings: Sequence[Centring]
+    centerings: Sequence[Centering]
     seeds: Sequence[np.random.SeedSequence]
 
     def features(self, layer: int, feature_matrix: Float[Tensor, "d d"], window: Window) -> RandomFeatures:
-        """What leads from this layer with its metric M to the next, before it is centred."""
+        """What leads from this layer with its metric M to the next, before it is centered."""
         shape = (self.n_filters, len(feature_matrix))
         normals = torch.from_numpy(np.random.default_rng(self.seeds[layer]).standard_normal(shape))
         filters = random_filters(feature_matrix, normals.to(feature_matrix.device), self.activation)
@@ -126,7 +126,7 @@ def fit_layers(
         if number + 1 < len(kernels):
             assert draw is not None
             drawn = draw.features(number, layer.kept.feature_matrix, kernel.window)
-            known = None if before is None else before.reusable_features(drawn, draw.centrings)
+            known = None if before is None else before.reusable_features(drawn, draw.centerings)
             if before is not None and known is not None:
                 layer.features, layer.qualities = known, before.qualities
                 problem, rounds = problem.through(known, kernels[number + 1]), []
@@ -135,12 +135,12 @@ def fit_layers(
                 in_folds = [draw.features(number, fold.metric_of(layer.kept), kernel.window) for fold in folds]
                 place = within(f"layer {number + 2}/{len(kernels)}, round 0/{n_iterations}", watch)
                 start, qualities = best_start(
-                    draw.centrings, drawn, in_folds, problem, folds, kernels[number + 1], place
+                    draw.centerings, drawn, in_folds, problem, folds, kernels[number + 1], place
                 )
                 if start is None:
                     raise InputError(
                         f"all features that layer {number + 1} puts out have one direction: in proportion to their length "
-                        "centring leaves nothing of them. Pass another centring, or other images."
+                        "centering leaves nothing of them. Pass another centering, or other images."
                     )
                 layer.qualities = qualities
                 layer.features, problem, folds, rounds = start
@@ -157,20 +157,20 @@ class Start(NamedTuple):
 
 
 def best_start(
-    centrings: Sequence[Centring],
+    centerings: Sequence[Centering],
     drawn: RandomFeatures,
     in_folds: Sequence[RandomFeatures],
     problem: Problem,
     folds: Sequence[Fold],
     kernel: LearnableKernel,
     watch: Callable[[str], Watch],
-) -> tuple[Start | None, dict[Centring, Quality | None]]:
-    """The start of the next layer whose fixed kernel is the best, and how good it is with each way of centring.
+) -> tuple[Start | None, dict[Centering, Quality | None]]:
+    """The start of the next layer whose fixed kernel is the best, and how good it is with each way of centering.
 
     Args:
-        centrings: the ways; of equals the first is kept.
-        drawn: features, not centred.
-        in_folds: those of each fold, which are centred by its own images.
+        centerings: the ways; of equals the first is kept.
+        drawn: features, not centered.
+        in_folds: those of each fold, which are centered by its own images.
         problem: that of this layer.
         folds: those of this layer.
         kernel: of the next layer.
@@ -180,18 +180,18 @@ def best_start(
         None for the start if every way leaves nothing of the features, and for the quality of one that does.
     """
     best: Start | None = None
-    qualities: dict[Centring, Quality | None] = {}
-    for centring in centrings:
+    qualities: dict[Centering, Quality | None] = {}
+    for centering in centerings:
         problems = [problem, *(fold.problem for fold in folds)]
-        centred = [f.centred(centring, p.x, p.weights) for f, p in zip((drawn, *in_folds), problems, strict=True)]
-        remaining = [features for features in centred if features is not None]
-        qualities[centring] = None
+        centered = [f.centered(centering, p.x, p.weights) for f, p in zip((drawn, *in_folds), problems, strict=True)]
+        remaining = [features for features in centered if features is not None]
+        qualities[centering] = None
         if len(remaining) == len(problems):
             whole, *own = remaining
             ahead = problem.through(whole, kernel)
             folds_ahead = [fold.through(features, kernel) for fold, features in zip(folds, own, strict=True)]
-            fixed = fit_round(ahead, None, folds_ahead, watch(f"centring {centring}"))
-            qualities[centring] = fixed.judged
+            fixed = fit_round(ahead, None, folds_ahead, watch(f"centering {centering}"))
+            qualities[centering] = fixed.judged
             if best is None or fixed.judged.rank > best.rounds[0].judged.rank:
                 best = Start(whole, ahead, folds_ahead, [fixed])
             del ahead, folds_ahead  # the images of what was not kept

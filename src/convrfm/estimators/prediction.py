@@ -94,7 +94,7 @@ class Predictor(BaseEstimator):
         """The learned metric as the first convolution of a network, without bias; of a deep model, as its first layers.
 
         Args:
-            n_filters: how many filters are drawn from N(0, 2 M / tr M), which is He's initialisation where M is the
+            n_filters: how many filters are drawn from N(0, 2 M / tr M), which is He's initialization where M is the
                 identity; a ReLU follows them. None for the rows of a root of M, without ReLU: the norm over channels of what
                 comes out is `feature_maps`.
             random_state: seed of the draw.

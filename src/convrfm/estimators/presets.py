@@ -8,7 +8,7 @@
 | ridge | best of 1e-8, 1e-5, 1e-3 | the same; the AGOP uses the last one's coefficients | fixed |
 | round kept | best | best | last |
 | chosen on | a selection set | a selection set (there: test data) | nothing |
-| deep: features, not centred | ReLU(W * x) | W * x | (not deep) |
+| deep: features, not centered | ReLU(W * x) | W * x | (not deep) |
 """
 
 from typing import Any
@@ -44,8 +44,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 DEEP: dict[str, dict[str, Any]] = {
-    "paper": {"depth": 3, "n_filters": 64, "activation": "relu", "centring": None},
-    "code-2023": {"depth": 3, "n_filters": 64, "activation": None, "centring": None},
+    "paper": {"depth": 3, "n_filters": 64, "activation": "relu", "centering": None},
+    "code-2023": {"depth": 3, "n_filters": 64, "activation": None, "centering": None},
 }
 """What the deep model takes besides."""
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..datasets import Preprocessing
 from ..errors import InputError, ModelFileError
 from ..kernels.description import describe, from_description
-from ..maths.random_filters import CENTRINGS, GAIN, RandomFeatures
+from ..maths.random_filters import CENTERINGS, GAIN, RandomFeatures
 from ..storage.models import FORMAT, FORMAT_VERSION, ModelHeader, read_model, write_model
 from .layers import Keep, Layer
 from .problem import LearnableKernel
@@ -95,8 +95,8 @@ def layers_to_file(layers: Sequence[Layer]) -> tuple[list[dict[str, Any]], Tenso
             tensors[f"filters.{number}"] = layer.features.filters
             entry |= {
                 "activation": layer.features.activation,
-                "centring": layer.features.centring,
-                "centrings": layer.centring_records,
+                "centering": layer.features.centering,
+                "centerings": layer.centering_records,
             }
             if layer.features.mean is not None:
                 tensors[f"feature_mean.{number}"] = layer.features.mean
@@ -138,16 +138,16 @@ def layers_from_file(entries: Sequence[dict[str, Any]], tensors: Tensors, output
             if entry["activation"] not in GAIN:
                 raise ValueError(f"the activation of layer {number} is unknown: {entry['activation']!r}")
             filters = tensors[f"filters.{number}"]
-            centring = entry["centring"]
-            if centring not in CENTRINGS:
-                raise ValueError(f"the centring of layer {number} is unknown: {centring!r}")
-            mean = None if centring is None else tensors[f"feature_mean.{number}"]
+            centering = entry["centering"]
+            if centering not in CENTERINGS:
+                raise ValueError(f"the centering of layer {number} is unknown: {centering!r}")
+            mean = None if centering is None else tensors[f"feature_mean.{number}"]
             channels = len(filters)
             if filters.shape != (channels, d) or (mean is not None and mean.shape != (channels,)):
                 raise ValueError(f"the filters of layer {number} do not fit patches of {d} entries")
-            layer.features = RandomFeatures(filters, kernel.window, entry["activation"], centring, mean)
+            layer.features = RandomFeatures(filters, kernel.window, entry["activation"], centering, mean)
             layer.qualities = {
-                at["centring"]: Quality.from_figures(at) if "error" in at else None for at in entry["centrings"]
+                at["centering"]: Quality.from_figures(at) if "error" in at else None for at in entry["centerings"]
             }
         layers.append(layer)
     return layers

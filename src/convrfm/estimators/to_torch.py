@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..maths.psd import psd_factor
-from ..maths.random_filters import Centring, less_mean, random_filters
+from ..maths.random_filters import Centering, less_mean, random_filters
 from ..maths.windows import Window
 from .layers import Layer
 from .settings import check_count, check_seed
@@ -36,7 +36,7 @@ def convolutions(
         assert features is not None
         modules += _convolution(features.filters, features.window, shape)
         modules += [nn.ReLU()] if features.activation == "relu" else []
-        modules += [] if features.mean is None else [Centred(features.centring, features.mean)]
+        modules += [] if features.mean is None else [Centered(features.centering, features.mean)]
         shape = (len(features.filters), *(features.window.output_length(length) for length in shape[1:]))
     metric, window = layers[-1].kept.feature_matrix, layers[-1].kernel.window
     if n_filters is None:
@@ -47,23 +47,23 @@ def convolutions(
     return nn.Sequential(*modules, *_convolution(drawn, window, shape), nn.ReLU())
 
 
-class Centred(nn.Module):
+class Centered(nn.Module):
     """Subtracts from every channel its part of the mean."""
 
     mean: Tensor
 
-    def __init__(self, centring: Centring, mean: Float[Tensor, " k"]) -> None:
+    def __init__(self, centering: Centering, mean: Float[Tensor, " k"]) -> None:
         super().__init__()
-        self.centring = centring
+        self.centering = centering
         self.register_buffer("mean", mean.clone())
 
     def forward(self, images: Float[Tensor, "n k rows cols"]) -> Float[Tensor, "n k rows cols"]:
         """The images less the mean."""
-        return less_mean(images, self.centring, self.mean)
+        return less_mean(images, self.centering, self.mean)
 
     def extra_repr(self) -> str:
         """How, where the module is printed."""
-        return str(self.centring)
+        return str(self.centering)
 
 
 def _convolution(filters: Float[Tensor, "k d"], window: Window, image_shape: Sequence[int]) -> list[nn.Module]:

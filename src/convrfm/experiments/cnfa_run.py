@@ -13,7 +13,7 @@ from ..cnfa import Report, measure
 from ..cnfa.saving import write_text
 from ..datasets import Preprocessing
 from ..datasets.catalogue import is_name, read_source
-from ..datasets.folders import holds_loose_pictures, read_unlabelled
+from ..datasets.folders import holds_loose_pictures, read_unlabeled
 from ..datasets.sources import Reading
 from ..errors import InputError
 from ..networks import load_network, load_weights
@@ -38,12 +38,12 @@ def images_by_name(
         data: A folder of pictures, with or without sub-folders, a `.npz`, or a name of a data set.
         n_images: How many; all if there are fewer.
         image_size: `(height, width)` to bring pictures to, or None if they have one size.
-        channels: Of the network's first layer; grey pictures are repeated, colours averaged.
+        channels: Of the network's first layer; gray pictures are repeated, colors averaged.
         seed: Of the draw.
     """
     reading = Reading(image_size=image_size)
     if not is_name(data) and holds_loose_pictures(Path(data)):
-        pictures = read_unlabelled(Path(data), reading)
+        pictures = read_unlabeled(Path(data), reading)
     else:
         source = read_source(data, reading)
         pictures = source.train if source.test is None else source.test

@@ -91,7 +91,7 @@ SUBJECTS = (
 
 def measured(subject: Subject, data: Path, seed: int, progress: bool = False) -> Report:
     """Measure one network beside a fresh one."""
-    torch.manual_seed(seed)  # torchvision's and torch's initialisation take no generator
+    torch.manual_seed(seed)  # torchvision's and torch's initialization take no generator
     fresh, trained = (_part(load_network(subject.network), subject.part) for _ in range(2))
     weights = load_weights(data / "weights" / f"{subject.weights}.safetensors")
     prefix = "" if subject.part is None else f"{subject.part}."

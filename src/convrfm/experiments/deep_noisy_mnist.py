@@ -4,7 +4,7 @@
 
 One model a draw: `staged_predict` gives the fixed kernel, ConvRFM (the first layer), and Deep ConvRFM with two and three
 layers. Rounds and ridges are chosen by leave-one-out. Every finished draw is kept; the same command continues.
-`--centring none` leaves the mean of the features between layers, as the paper does.
+`--centering none` leaves the mean of the features between layers, as the paper does.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def accuracies(data: str, n: int, sigma: float, seed: int, **settings: Any) -> S
         {
             "accuracies": [float((predicted == y_test).mean()) for predicted in model.staged_predict(x_test)],
             "kept": model.best_iterations_,
-            "centrings": model.centrings_,
+            "centerings": model.centerings_,
             "history": model.history_,
         }
     )
@@ -79,12 +79,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--filters", type=int, default=64)
     parser.add_argument("--iterations", type=int, default=2)
-    parser.add_argument("--centring", choices=("loo", "mean", "proportional", "none"), default="loo")
+    parser.add_argument("--centering", choices=("loo", "mean", "proportional", "none"), default="loo")
     given = parser.parse_args()
     settings = {
         "n_filters": given.filters,
         "n_iterations": given.iterations,
-        "centring": None if given.centring == "none" else given.centring,
+        "centering": None if given.centering == "none" else given.centering,
     }
     run = {"data": given.data, "n": given.n, **settings, "rank_tolerance": RANK_TOLERANCE, **versions()}
     folder = RunFolder(given.out, run, overwrite=False)

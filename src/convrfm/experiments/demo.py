@@ -49,7 +49,7 @@ class Result:
 TASKS = (
     Task(
         "star", "star", 50, 1000, 1, 11, 2,
-        "Colour noise; half of the images carry a small star at a random place. A fixed kernel weighs all "
+        "Color noise; half of the images carry a small star at a random place. A fixed kernel weighs all "
         "directions of a patch alike and gets lost in the noise. The learned metric finds out what a star looks like.",
     ),
     Task(
@@ -102,16 +102,16 @@ def task_sections(
     return sections
 
 
-def photographs_section(in_colour: ConvRFMClassifier, in_grey: ConvRFMClassifier) -> Section:
+def photographs_section(in_color: ConvRFMClassifier, in_gray: ConvRFMClassifier) -> Section:
     """What both metrics do to the two photographs that scikit-learn bundles: they have never seen any."""
     photos = photographs()
-    grey = photos.mean(1, keepdims=True)
+    gray = photos.mean(1, keepdims=True)
     section = Section("On photographs").prose(
         "Neither model has ever seen a photograph. Its metric weighs every patch of one all the same: where "
         "|M^(1/2) x[u]| is large, the patch holds what mattered in the task. Before learning, the map is the plain "
         "length |x[u]|, which follows brightness."
     )
-    for images, model, name in ((grey, in_grey, "noisy digits"), (photos, in_colour, "star")):
+    for images, model, name in ((gray, in_gray, "noisy digits"), (photos, in_color, "star")):
         section.figure(
             plot_feature_maps(
                 images,
@@ -124,7 +124,7 @@ def photographs_section(in_colour: ConvRFMClassifier, in_grey: ConvRFMClassifier
 
 
 def photographs() -> Float[np.ndarray, "2 3 h w"]:
-    """A temple and a flower, centred, at a third of their size."""
+    """A temple and a flower, centered, at a third of their size."""
     images = np.stack(load_sample_images().images)[:, ::PHOTO_STEP, ::PHOTO_STEP].astype(np.float32) / 255
     images -= images.mean((1, 2), keepdims=True)
     return np.ascontiguousarray(np.moveaxis(images, -1, 1))

@@ -73,7 +73,7 @@ def kept(model: Classifier) -> dict[str, object]:
     iterations = [layer.kept.iteration for layer in model.layers_]
     kernels = [describe(layer.kernel) for layer in model.layers_]
     if isinstance(model, DeepConvRFMClassifier):
-        return {"best_iterations": iterations, "kernels": kernels, "centrings": model.centrings_}
+        return {"best_iterations": iterations, "kernels": kernels, "centerings": model.centerings_}
     return {"best_iteration": iterations[0], "kernel": kernels[0]}
 
 
@@ -134,7 +134,7 @@ def layer_records(
                 feature_matrix=metric.cpu().double().numpy(),
                 patch_shape=(len(metric) // q**2, q, q),
                 feature_maps=model.feature_maps(samples, number),
-                centring=None if layer.features is None else layer.features.centring,
+                centering=None if layer.features is None else layer.features.centering,
             )
         )
     return records

@@ -53,7 +53,7 @@ def noisy_mnist_images(
         download: Whether torchvision may fetch the digits.
 
     Raises:
-        InputError: If the data are no images of 28 x 28 grey pixels, or fewer than `n` in a part.
+        InputError: If the data are no images of 28 x 28 gray pixels, or fewer than `n` in a part.
     """
     digits = load(data, n_train=n, n_test=n, seed=seed, download=download)
     if digits.x_train.shape[1:] != (1, 28, 28):

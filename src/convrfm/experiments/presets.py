@@ -126,9 +126,9 @@ DIFFERENCES = {
     "keep": "round kept",
     "choose_on": "ridge and round chosen on",
     "activation": "deep: after the random filters",
-    "centring": "deep: subtracted from each channel of features",
+    "centering": "deep: subtracted from each channel of features",
 }
-OF_DEEP_ONLY = ("activation", "centring")
+OF_DEEP_ONLY = ("activation", "centering")
 WORDS = {
     "agop_samples": {"None": "all training images", "slice(0, 20, None)": "the first 20"},
     "feature_trace": {"None": "d, that of the fixed kernel"},
@@ -136,7 +136,7 @@ WORDS = {
     "agop_ridge": {"chosen": "of the chosen ridge", "last": "of the last candidate"},
     "choose_on": {"loo": "leave-one-out", "selection": "a selection set"},
     "activation": {"relu": "ReLU", "None": "nothing"},
-    "centring": {"loo": "its mean, in the best of three ways", "None": "nothing"},
+    "centering": {"loo": "its mean, in the best of three ways", "None": "nothing"},
 }
 
 

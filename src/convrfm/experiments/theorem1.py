@@ -49,7 +49,7 @@ class Outcome:
 def images_and_targets(
     data: Source, n: int, generator: torch.Generator
 ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "n 1"]]:
-    """Gaussian 3 x 8 x 8 images with Gaussian targets, or centred 8 x 8 digits with their centred label as target."""
+    """Gaussian 3 x 8 x 8 images with Gaussian targets, or centered 8 x 8 digits with their centered label as target."""
     if data == "random":
         images = torch.randn(n, 3, 8, 8, generator=generator, dtype=torch.float64)
         return images, torch.randn(n, 1, generator=generator, dtype=torch.float64)

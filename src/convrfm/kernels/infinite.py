@@ -73,7 +73,7 @@ class InfiniteWidthKernel(PatchKernel):
             progress: called with the number of tiles done and of all tiles.
 
         Returns:
-            `(n, m)`, normalised as Neural Tangents.
+            `(n, m)`, normalized as Neural Tangents.
 
         Raises:
             InputError: on images of other shapes, types or sizes than the architecture takes, or a wrong metric.

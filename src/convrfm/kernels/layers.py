@@ -12,7 +12,7 @@ __all__ = ["GELU", "ABReLU", "AvgPool", "Conv", "Erf", "Flatten", "GlobalAvgPool
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution with infinitely many Gaussian filters, normalised as Neural Tangents.
+    """A convolution with infinitely many Gaussian filters, normalized as Neural Tangents.
 
     The covariance after it is `weight_std^2 * mean over the window (first layer: and over input channels) +
     bias_std^2`; zeros outside the image count.

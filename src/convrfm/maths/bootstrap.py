@@ -21,7 +21,7 @@ def correlation_interval(
     """Normal bootstrap interval of a correlation, corrected for bias and clipped to [-1, 1].
 
     A correlation of averages of few noisy parts is biased towards zero, and resampling shows by how much: the interval
-    is centred at the estimate less that bias (Davison and Hinkley 1997, Section 5.2.1). On simulated averages of 40 to
+    is centered at the estimate less that bias (Davison and Hinkley 1997, Section 5.2.1). On simulated averages of 40 to
     100 parts it covered nearer to its level than percentile, basic and Fisher-scaled intervals. Where noise outweighs
     signal in the average itself, no resampling can tell, and it covers less.
 
@@ -33,9 +33,9 @@ def correlation_interval(
     Returns:
         The lower and the upper end; `nan` where the correlation is.
     """
-    centre = float(2 * plain - replicates.mean())
+    center = float(2 * plain - replicates.mean())
     reach = NormalDist().inv_cdf((1 + level) / 2) * float(replicates.std())
-    return _clipped(centre - reach), _clipped(centre + reach)
+    return _clipped(center - reach), _clipped(center + reach)
 
 
 def _clipped(correlation: float) -> float:

@@ -1,6 +1,6 @@
 r"""Dual activations: `E[phi(a) phi(b)]` and `E[phi'(a) phi'(b)]` for Gaussian (a, b), with closed-form derivatives.
 
-(a, b) is centred with covariance `[[qx, s], [s, qz]]`. `dual` gives the value K and the derivative dual `k0`, which
+(a, b) is centered with covariance `[[qx, s], [s, qz]]`. `dual` gives the value K and the derivative dual `k0`, which
 is also `dK/ds` (Price's theorem). `pullback` takes adjoints of K and k0 to adjoints of s and qx; qz follows by
 symmetry. `on_diagonal` is `dual` where a = b, `diagonal_slope` the derivative of its first value.
 

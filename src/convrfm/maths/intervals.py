@@ -41,11 +41,11 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
         raise InputError(f"confidence must be strictly between 0 and 1, such as 0.95; got {confidence}.")
     z = NormalDist().inv_cdf((1.0 + confidence) / 2.0)
     p = successes / n
-    centre = p + z**2 / (2 * n)
+    center = p + z**2 / (2 * n)
     half_width = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     scale = 1 + z**2 / n
-    low = 0.0 if successes == 0 else (centre - half_width) / scale
-    high = 1.0 if successes == n else (centre + half_width) / scale
+    low = 0.0 if successes == 0 else (center - half_width) / scale
+    high = 1.0 if successes == n else (center + half_width) / scale
     return low, high
 
 

@@ -39,7 +39,7 @@ def jackknife(plain: Float[Tensor, "*shape"], left_out: Float[Tensor, "s *shape"
     (0.0, 0.0)
     """
     s = len(left_out)
-    centre = left_out.mean(0)
-    bias = (s - 1) * (centre - plain)
-    standard_error = ((s - 1) / s * (left_out - centre).square().sum(0)).sqrt()
+    center = left_out.mean(0)
+    bias = (s - 1) * (center - plain)
+    standard_error = ((s - 1) / s * (left_out - center).square().sum(0)).sqrt()
     return JackknifeEstimate(plain - bias, bias, standard_error)

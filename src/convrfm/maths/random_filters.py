@@ -12,8 +12,8 @@ from .psd import psd_power, scale_to_trace
 from .windows import Window
 
 Activation = Literal["relu"] | None
-Centring = Literal["mean", "proportional"] | None
-CENTRINGS: tuple[Centring, ...] = ("mean", "proportional", None)
+Centering = Literal["mean", "proportional"] | None
+CENTERINGS: tuple[Centering, ...] = ("mean", "proportional", None)
 GAIN = {"relu": 2.0, None: 1.0}
 """What keeps the mean square of the images from layer to layer."""
 IMAGES_AT_ONCE = 256
@@ -36,7 +36,7 @@ def random_filters(
 
 @dataclass(frozen=True, eq=False)
 class RandomFeatures:
-    """A layer of random features, centred or not: from images to those of the next layer.
+    """A layer of random features, centered or not: from images to those of the next layer.
 
     With f = activation(W * x) at one position, the next layer sees f - mean ("mean"), or f - |f| mean ("proportional", which
     stays positively homogeneous: of an image twice as bright the features are twice as large), or f.
@@ -45,14 +45,14 @@ class RandomFeatures:
         filters: W, `(k, d)`.
         window: the window that cuts images into patches.
         activation: what follows the filters.
-        centring: what of the mean is subtracted at each position.
+        centering: what of the mean is subtracted at each position.
         mean: that of every channel, `(k,)`, for "proportional" over the mean of |f|; None where nothing is subtracted.
     """
 
     filters: Float[Tensor, "k d"]
     window: Window
     activation: Activation
-    centring: Centring = None
+    centering: Centering = None
     mean: Float[Tensor, " k"] | None = None
 
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k rows cols"]:
@@ -60,42 +60,42 @@ class RandomFeatures:
         features = filter_patches(images, self.filters, self.window)
         if self.activation == "relu":
             features.relu_()
-        return features if self.mean is None else less_mean(features, self.centring, self.mean, out=features)
+        return features if self.mean is None else less_mean(features, self.centering, self.mean, out=features)
 
-    def centred(
-        self, centring: Centring, images: Float[Tensor, "n c h w"], weights: Float[Tensor, " n"] | None = None
+    def centered(
+        self, centering: Centering, images: Float[Tensor, "n c h w"], weights: Float[Tensor, " n"] | None = None
     ) -> "RandomFeatures | None":
         """The layer whose (weighted) mean over these images, and over all positions, is zero in every channel.
 
-        The layer without centring, for None; None where all features have one direction, but for rounding, so that in
-        proportion to their length centring leaves nothing of them.
+        The layer without centering, for None; None where all features have one direction, but for rounding, so that in
+        proportion to their length centering leaves nothing of them.
         """
-        plain = replace(self, centring=None, mean=None)
-        if centring is None:
+        plain = replace(self, centering=None, mean=None)
+        if centering is None:
             return plain
         means, lengths = zip(*(_means(plain(part)) for part in images.split(IMAGES_AT_ONCE)), strict=True)
         counts = torch.ones_like(torch.cat(lengths)) if weights is None else weights.double()
         counts = counts / counts.sum()
         mean = counts @ torch.cat(means)
-        if centring == "proportional":
+        if centering == "proportional":
             mean = mean / (counts @ torch.cat(lengths))
             spread = 2 * (1 - float(mean.norm()))  # the mean square angle between features and their mean
             if not spread > max(
                 (ROUNDING * torch.finfo(images.dtype).eps) ** 2, ROUNDING * torch.finfo(mean.dtype).eps
             ):
                 return None
-        return replace(plain, centring=centring, mean=mean.to(images))
+        return replace(plain, centering=centering, mean=mean.to(images))
 
 
 def less_mean(
     features: Float[Tensor, "n k rows cols"],
-    centring: Centring,
+    centering: Centering,
     mean: Float[Tensor, " k"],
     *,
     out: Tensor | None = None,
 ) -> Float[Tensor, "n k rows cols"]:
     """The features less the mean, for "proportional" times their length at each position."""
-    share = features.norm(dim=1, keepdim=True) if centring == "proportional" else features.new_ones(1, 1, 1, 1)
+    share = features.norm(dim=1, keepdim=True) if centering == "proportional" else features.new_ones(1, 1, 1, 1)
     return torch.addcmul(features, share, mean[:, None, None], value=-1, out=out)
 
 

@@ -11,8 +11,8 @@ class Similarity(NamedTuple):
     """Two ways to correlate the entries of two matrices, both in [-1, 1].
 
     Attributes:
-        cosine: uncentred, `<A, B> / (|A| |B|)`.
-        pearson: centred, the cosine of A and B after each has lost the mean of its entries.
+        cosine: uncentered, `<A, B> / (|A| |B|)`.
+        pearson: centered, the cosine of A and B after each has lost the mean of its entries.
     """
 
     cosine: Float[Tensor, "*batch"]
@@ -34,9 +34,9 @@ def similarity_from_sums(
         `nan` where a matrix is zero (for Pearson: constant).
     """
     cosine = inner / (squares[0] * squares[1]).sqrt()
-    centred = inner - sums[0] * sums[1] / n_entries
+    centered = inner - sums[0] * sums[1] / n_entries
     variances = [_variance(square, total, n_entries) for square, total in zip(squares, sums, strict=True)]
-    pearson = centred / (variances[0] * variances[1]).sqrt()
+    pearson = centered / (variances[0] * variances[1]).sqrt()
     return Similarity(cosine, pearson)
 
 

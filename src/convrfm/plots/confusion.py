@@ -52,10 +52,10 @@ def row_shares(counts: Integer[np.ndarray, "k k"]) -> Float[np.ndarray, "k k"]:
 def plot_confusion(
     counts: Integer[np.ndarray, "k k"], classes: Sequence[object] | np.ndarray, ax: Axes | None = None
 ) -> Axes:
-    """Draw a confusion matrix: numbers are counts, colours are shares of the true class (of the row).
+    """Draw a confusion matrix: numbers are counts, colors are shares of the true class (of the row).
 
     Beyond 20 classes the counts are left out, beyond 25 only some classes are named. Classes without images
-    are grey.
+    are gray.
 
     Args:
         counts: Row i, column j: images of class i that were predicted as class j, as of `confusion_counts`.
@@ -66,8 +66,8 @@ def plot_confusion(
     side = min(3.0 + 0.22 * k, 7.0)
     ax = axes_or_new(ax, side + 0.9, side)
     shares = row_shares(counts)
-    colours = colormaps[SHARE].with_extremes(bad=GRID)
-    picture = ax.imshow(shares, cmap=colours, vmin=0, vmax=1)
+    colors = colormaps[SHARE].with_extremes(bad=GRID)
+    picture = ax.imshow(shares, cmap=colors, vmin=0, vmax=1)
     if k <= _MOST_CLASSES_WITH_COUNTS:
         _write_counts(ax, counts, shares)
         ax.set_xticks(np.arange(k + 1) - 0.5, minor=True)
@@ -88,8 +88,8 @@ def _write_counts(ax: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
     size = float(np.interp(len(counts), [4, 10, 20], [11, 9, 6.5]))
     for (row, column), count in np.ndenumerate(counts):
         on_dark = shares[row, column] > 0.55
-        colour = "white" if on_dark else INK if count else MUTED
-        ax.text(column, row, f"{count}", ha="center", va="center", fontsize=size, color=colour)
+        color = "white" if on_dark else INK if count else MUTED
+        ax.text(column, row, f"{count}", ha="center", va="center", fontsize=size, color=color)
 
 
 def _name_classes(ax: Axes, classes: Sequence[object] | np.ndarray) -> None:

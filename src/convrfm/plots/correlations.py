@@ -28,12 +28,12 @@ def plot_correlations(
         ax: Where to draw; a new figure if None.
     """
     ax = axes_or_new(ax, float(np.clip(2.5 + 0.32 * len(layers) * max(len(series), 2) ** 0.5, 6.4, 14)), 3.9)
-    centres = np.arange(len(layers))
+    centers = np.arange(len(layers))
     width = 0.8 / len(series)
     for number, (name, values) in enumerate(series.items()):
-        x = centres + (number - (len(series) - 1) / 2) * width
-        colour, hatch = SERIES[number % len(SERIES)], _HATCHES[number % len(_HATCHES)]
-        ax.bar(x, values, 0.92 * width, color=colour, hatch=hatch, edgecolor="white", linewidth=0, label=name)
+        x = centers + (number - (len(series) - 1) / 2) * width
+        color, hatch = SERIES[number % len(SERIES)], _HATCHES[number % len(_HATCHES)]
+        ax.bar(x, values, 0.92 * width, color=color, hatch=hatch, edgecolor="white", linewidth=0, label=name)
         if intervals is not None and name in intervals:
             reach = np.abs(intervals[name].T - values)
             ax.errorbar(x, values, yerr=reach, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
@@ -42,7 +42,7 @@ def plot_correlations(
     ax.set_ylim(-1.02 if lowest < -0.3 else min(0.0, 1.3 * lowest), 1.02)
     names = [drawn_label(layer, number, width=24) for number, layer in enumerate(layers)]
     upright = max(map(len, names)) * len(names) <= 60
-    ax.set_xticks(centres, names, parse_math=False, rotation=0 if upright else 90)
+    ax.set_xticks(centers, names, parse_math=False, rotation=0 if upright else 90)
     ax.tick_params(axis="x", length=0)
     ax.set_xlim(-0.6, len(layers) - 0.4)
     ax.set_ylabel("correlation")

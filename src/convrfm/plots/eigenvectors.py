@@ -58,7 +58,7 @@ def plot_eigenvectors(
 ) -> Figure:
     """Draw the leading eigenvectors of M, titled with their share of the trace.
 
-    Three channels are red, green and blue around mid-grey. Otherwise red is positive, blue is negative and
+    Three channels are red, green and blue around mid-gray. Otherwise red is positive, blue is negative and
     white is zero, and the channels lie beside each other. Each eigenvector has its own scale, one for all
     its channels.
 
@@ -77,11 +77,11 @@ def plot_eigenvectors(
         layout=ConstrainedLayoutEngine(wspace=0.06, hspace=0.05),
     )
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    colours = colormaps[DIVERGING].with_extremes(bad="white")
+    colors = colormaps[DIVERGING].with_extremes(bad="white")
     for ax in panels:
         bare(ax)
     for number, (ax, picture, share) in enumerate(zip(panels, pictures, vectors.shares, strict=False), start=1):
-        ax.imshow(picture, cmap=colours, vmin=-1, vmax=1)
+        ax.imshow(picture, cmap=colors, vmin=-1, vmax=1)
         ax.set_title(f"{number}: {_percent(share)} of trace", fontsize=9)
         for spine in ax.spines.values():
             spine.set(visible=True, color="#c9ced3", linewidth=0.8)

@@ -16,7 +16,7 @@ _WIDEST_FIGURE = 7.6  # inches
 def plot_feature_maps(images: Float[np.ndarray, "m c h w"], maps: Mapping[str, Float[np.ndarray, "m _ _"]]) -> Figure:
     """Draw one row for each image: the image, then its maps, such as |x[u]| and |M^(1/2) x[u]| at every position u.
 
-    Each panel has its own colour scale, from its smallest value (dark) to its largest (bright), because maps
+    Each panel has its own color scale, from its smallest value (dark) to its largest (bright), because maps
     measure with different metrics; the range of a map is written below it. See `image_picture` for the image.
 
     Args:

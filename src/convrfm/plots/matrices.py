@@ -12,7 +12,7 @@ from .style import DIVERGING, bare, house_style
 
 @house_style()
 def plot_matrices(matrices: Mapping[str, Float[np.ndarray, "_ _"]]) -> Figure:
-    """Draw matrices beside each other on one symmetric colour scale: red positive, white zero, blue negative.
+    """Draw matrices beside each other on one symmetric color scale: red positive, white zero, blue negative.
 
     The scale runs to the largest absolute entry of all of them, so bring matrices that are proportional at
     best (such as a patch-AGOP and a CNFM) to one trace first.

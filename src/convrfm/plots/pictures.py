@@ -9,8 +9,8 @@ from jaxtyping import Float
 def image_picture(image: Float[np.ndarray, "c h w"]) -> Float[np.ndarray, "h w"] | Float[np.ndarray, "h w 3"]:
     """An image on its own scale from 0 to 1: its smallest value over all channels is 0, its largest 1.
 
-    Three channels are red, green and blue; otherwise the mean over the channels is shown, as grey.
-    A constant image is mid-grey.
+    Three channels are red, green and blue; otherwise the mean over the channels is shown, as gray.
+    A constant image is mid-gray.
     """
     picture = np.moveaxis(image, 0, -1) if len(image) == 3 else image.mean(axis=0)
     low, high = picture.min(), picture.max()
@@ -20,7 +20,7 @@ def image_picture(image: Float[np.ndarray, "c h w"]) -> Float[np.ndarray, "h w"]
 def patch_picture(patch: Float[np.ndarray, "c q q"]) -> Float[np.ndarray, "h w"] | Float[np.ndarray, "h w 3"]:
     """A patch with signs, divided by its largest absolute entry over all channels.
 
-    Three channels become red, green and blue around mid-grey, from 0 to 1. Otherwise the channels lie beside
+    Three channels become red, green and blue around mid-gray, from 0 to 1. Otherwise the channels lie beside
     each other as tiles, row by row in a grid as square as can be, with NaN between them, from -1 to 1.
     """
     scaled = patch / max(np.abs(patch).max(), np.finfo(patch.dtype).tiny)

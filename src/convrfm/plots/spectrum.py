@@ -85,11 +85,11 @@ def plot_spectra(feature_matrices: Sequence[Float[np.ndarray, "_ _"]], ax: Axes 
     for number, feature_matrix in enumerate(feature_matrices):
         d = len(feature_matrix)
         relative = _eigenvalues(feature_matrix) * d / np.trace(feature_matrix)
-        colour, marker = SERIES[number % len(SERIES)], "os^Dv"[number % 5]
+        color, marker = SERIES[number % len(SERIES)], "os^Dv"[number % 5]
         ax.plot(
             np.arange(1, d + 1),
             relative,
-            color=colour,
+            color=color,
             marker=marker,
             markersize=4 if d <= 40 else 2,
             label=f"layer {number + 1}",

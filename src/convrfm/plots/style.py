@@ -1,4 +1,4 @@
-"""The house style: one quiet look that is safe for colour-blind readers."""
+"""The house style: one quiet look that is safe for color-blind readers."""
 
 import threading
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ MUTED = "#6a7178"
 GRID = "#e6e8ea"
 BAND = "#f3e7c4"
 
-# Okabe and Ito's palette, which stays distinct under the common kinds of colour blindness.
+# Okabe and Ito's palette, which stays distinct under the common kinds of color blindness.
 BLUE, VERMILION, GREEN, PURPLE, SKY, AMBER = "#0072B2", "#D55E00", "#009E73", "#AA5E8B", "#56B4E9", "#E69F00"
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, SKY, AMBER)
 

@@ -79,6 +79,6 @@ def _subtitle(record: FitRecord) -> str:
     channels, size, _ = record.layers[0].patch_shape
     images = f"{record.n_train} training and {record.n_test or 'no'} test images"
     pixels = " by ".join(map(str, record.sample_images.shape[:1:-1]))
-    colours = f"{channels} channel{'s' if channels > 1 else ''}"
+    colors = f"{channels} channel{'s' if channels > 1 else ''}"
     layers = f"; {len(record.layers)} layers" * (len(record.layers) > 1)
-    return f"{images} of {pixels} pixels, {colours}; patches of {size} by {size}{layers}"
+    return f"{images} of {pixels} pixels, {colors}; patches of {size} by {size}{layers}"

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from ..maths.random_filters import Centring
+from ..maths.random_filters import Centering
 
 Task = Literal["classification", "regression"]
 Judge = Literal["leave-one-out", "cross-validation", "the selection set"]
@@ -19,7 +19,7 @@ class RoundRecord:
 
     Attributes:
         iteration: How many updates of the patch metric came before; 0 is the fixed kernel.
-        ridge: The regularisation of this fit.
+        ridge: The regularization of this fit.
         train_score: Score on the training images.
         held_out_score: Score by leave-one-out, or whatever else judges the rounds; NaN if it was not computed.
         held_out_error: Mean squared error by the same; NaN if it was not computed.
@@ -50,7 +50,7 @@ class LayerRecord:
         feature_matrix: That metric M, (d, d).
         patch_shape: (c, q, q) with d = c q q.
         feature_maps: |M^(1/2) x[u]| of the sample images, as they arrive at this layer, (m, rows, cols).
-        centring: How the features that lead on from it are centred; None also for the last one.
+        centering: How the features that lead on from it are centered; None also for the last one.
     """
 
     rounds: Sequence[RoundRecord]
@@ -58,7 +58,7 @@ class LayerRecord:
     feature_matrix: Float[np.ndarray, "d d"]
     patch_shape: tuple[int, int, int]
     feature_maps: Float[np.ndarray, "m rows cols"]
-    centring: Centring = None
+    centering: Centering = None
 
     @property
     def kept(self) -> RoundRecord:

@@ -84,8 +84,8 @@ def show_eigenvectors(
     d = len(feature_matrix)
     shares = leading_eigenvectors(feature_matrix, patch_shape).shares
     tiled = "" if c == 1 else "; the channels lie beside each other"
-    colours = (
-        "Red, green and blue are the three channels; zero is mid-grey"
+    colors = (
+        "Red, green and blue are the three channels; zero is mid-gray"
         if c == 3
         else f"Red is positive, blue is negative, white is zero{tiled}"
     )
@@ -95,7 +95,7 @@ def show_eigenvectors(
         f"depends on most. The first {len(shares)} hold {shares.sum():.1%} of its trace."
     ).figure(
         plot_eigenvectors(feature_matrix, patch_shape),
-        caption=f"Leading eigenvectors of {name}, each on its own scale. {colours}. The sign of an "
+        caption=f"Leading eigenvectors of {name}, each on its own scale. {colors}. The sign of an "
         "eigenvector means nothing: here the largest entry is positive.",
         alt=f"The {len(shares)} leading eigenvectors of {name} as images of {q} by {q} pixels; their shares "
         f"of the trace are {', '.join(f'{share:.1%}' for share in shares)}.",
@@ -119,7 +119,7 @@ def feature_maps_section(
         .figure(
             plot_feature_maps(images[shown], {"before learning": before[shown], "after learning": after[shown]}),
             caption="Sample images, and |M^(1/2) x[u]| at every position u before and after learning. Every "
-            "panel has its own colour scale, dark for its smallest and bright for its largest value; the "
+            "panel has its own color scale, dark for its smallest and bright for its largest value; the "
             "range is written below.",
             alt=f"{len(images[shown])} sample images, each with its map before and after learning.",
             name="feature_maps",
@@ -139,7 +139,7 @@ def confusion_section(
     )
     section.figure(
         plot_confusion(counts, classes),
-        caption=f"Confusion matrix on the test images. Colours are shares of the true class{legend}",
+        caption=f"Confusion matrix on the test images. Colors are shares of the true class{legend}",
         alt=f"Confusion matrix of {k} classes; {right} of {n} images are on the diagonal.",
         name="confusion",
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from ..maths.random_filters import Centring
+from ..maths.random_filters import Centering
 from ..plots import effective_rank, leading_eigenvectors, plot_feature_maps, plot_layers, plot_rounds, plot_spectra
 from .fit_record import Judge, LayerRecord, RoundRecord, Task
 from .fit_sections import MOST_SAMPLES, show_eigenvectors
@@ -13,7 +13,7 @@ from .headline import measure_name, score_text
 from .page import Section
 from .scores import HOW_TO_READ, Scores, capitalised, score_columns
 
-CENTRED: Mapping[Centring, str] = {
+CENTERED: Mapping[Centering, str] = {
     "mean": "less their mean",
     "proportional": "less their mean in proportion to their length",
     None: "as they are",
@@ -70,7 +70,7 @@ def rounds_of_layers_section(layers: Sequence[LayerRecord], task: Task, judge: J
         .prose(
             "In each layer round 0 is the fixed kernel on the images that arrive there; each later round fits again after one "
             "more update of that layer's patch metric. From the metric of the kept round the filters are drawn that lead to "
-            f"the next layer, whose images are their outputs: {_centrings(layers)}."
+            f"the next layer, whose images are their outputs: {_centerings(layers)}."
         )
         .figure(
             plot_layers(
@@ -150,7 +150,7 @@ def maps_of_layers_section(
         .figure(
             plot_feature_maps(images[shown], maps),
             caption="Sample images, |x[u]| at every position u before learning, and |M^(1/2) x[u]| of every layer. Every "
-            "panel has its own colour scale, dark for its smallest and bright for its largest value; the range is written "
+            "panel has its own color scale, dark for its smallest and bright for its largest value; the range is written "
             "below.",
             alt=f"{len(images[shown])} sample images, each with its map before learning and in {_layers(len(layers))}.",
             name="feature_maps",
@@ -158,8 +158,8 @@ def maps_of_layers_section(
     )
 
 
-def _centrings(layers: Sequence[LayerRecord]) -> str:
-    return ", ".join(f"{CENTRED[layer.centring]} from layer {number}" for number, layer in enumerate(layers[:-1], 1))
+def _centerings(layers: Sequence[LayerRecord]) -> str:
+    return ", ".join(f"{CENTERED[layer.centering]} from layer {number}" for number, layer in enumerate(layers[:-1], 1))
 
 
 def _layers(count: int) -> str:

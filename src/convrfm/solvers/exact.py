@@ -40,7 +40,7 @@ class Spectrum:
 
 
 class RidgePath:
-    """The regression that minimises sum_i w_i (y_i - f(x_i))^2 + ridge |f|^2, for any number of ridges.
+    """The regression that minimizes sum_i w_i (y_i - f(x_i))^2 + ridge |f|^2, for any number of ridges.
 
     The norm is that of K / scale. With the eigenvalues L and vectors Q of the weighted matrix (see `Spectrum`),
 

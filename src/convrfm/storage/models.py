@@ -13,7 +13,7 @@ from ..errors import ModelFileError
 from .atomic import written_whole
 
 FORMAT = "convrfm-model"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 _KEY = "convrfm"
 
 

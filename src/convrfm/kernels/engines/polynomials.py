@@ -4,7 +4,7 @@ For 0 <= a <= 1, both arccos(a) / sqrt(1 - a) and sqrt(1 + a) are smooth, so tha
 
     arccos(a) = w P(a),      sqrt(1 - a^2) = w Q(a).
 
-P and Q minimise the largest relative error on [0, 1] (Remez exchange): 3e-9 in single precision, 4e-18 in double.
+P and Q minimize the largest relative error on [0, 1] (Remez exchange): 3e-9 in single precision, 4e-18 in double.
 """
 
 from typing import Any

@@ -45,7 +45,7 @@ class Program(NamedTuple):
 
 
 FAMILY, POSITION, IN_ROWS, IN_COLS, OUT_ROWS, OUT_COLS, BY_ROW, BY_COL, TO_ROW, TO_COL = range(10)
-THREES, TO_THREES = 10, 12  # where runs of three neighbours start along columns; where they stop is one further
+THREES, TO_THREES = 10, 12  # where runs of three neighbors start along columns; where they stop is one further
 KEPT = 14  # how many rows a window needs at once
 STEP = 15
 MEAN_SQUARE, JUMP, WEIGHT, BIAS, GAIN = range(5)
@@ -136,7 +136,7 @@ def transposed_places(gathered: list[list[int]], length: int) -> list[list[int]]
 
 
 def run_of_threes(gathered: list[list[int]]) -> tuple[int, int]:
-    """Where the places start, and stop, that sum three neighbours one further than the place before: the inner loop."""
+    """Where the places start, and stop, that sum three neighbors one further than the place before: the inner loop."""
     starts = [o for o, sources in enumerate(gathered) if len(sources) == 3 and sources[2] == sources[0] + 2]
     start = starts[0] if starts else len(gathered)
     stop = start
