@@ -96,7 +96,7 @@ def test_a_deep_run_is_kept_stage_by_stage(deep_run: Path) -> None:
     hits = np.mean([row["true"] == row["predicted"] for row in rows])
     (last,) = (r for r in rounds if (r["layer"], r["iteration"]) == (2, kept[1]))
     assert last["test_accuracy"] == pytest.approx(hits)
-    assert metrics["selected_on"] == "cross-validation"
+    assert metrics["selected_on"] == "cv"
     assert all("cv_accuracy" in r for r in rounds)
     assert len(metrics["kernels"]) == 2
     (centering,) = metrics["centerings"]

@@ -23,6 +23,7 @@ from .datasets import Preprocessing
 from .errors import ConvRFMError, InputError
 from .estimators import ConvRFMClassifier, DeepConvRFMClassifier, load
 from .estimators.classification import Classifier
+from .estimators.judge import Judge
 from .experiments.cnfa_run import Scale, run_cnfa
 from .experiments.demo import run_demo
 from .experiments.doctor import findings
@@ -171,7 +172,7 @@ def fit(
         verbose=not quiet,
     ).fit(images.x_train, images.y_train)
     layers = write_run(out, model, images, settings, shlex.join(["convrfm", *sys.argv[1:]]))
-    console.print(rounds_table(layers, "leave-one-out" if cv is None else "cross-validation"))
+    console.print(rounds_table(layers, (Judge.LEAVE_ONE_OUT if cv is None else Judge.CROSS_VALIDATION).label))
     console.print(f"report: {out / 'report.html'}", markup=False, soft_wrap=True)
 
 

@@ -26,7 +26,7 @@ def test_a_selection_set_is_named_in_metrics_report_and_model(
     model.fit(data.x_train, data.y_train, selection=(more.x_train, more.y_train))
     layers = write_run(tmp_path, model, data, {"data": "bars"}, "")
     assert [layer.best_iteration for layer in layers] == [layer.kept.iteration for layer in model.layers_]
-    assert json.loads((tmp_path / "metrics.json").read_text())["selected_on"] == "the selection set"
+    assert json.loads((tmp_path / "metrics.json").read_text())["selected_on"] == "selection"
     assert "score on the selection set" in (tmp_path / "report.html").read_text()
     history = convrfm.load(tmp_path / "model.safetensors").history_
     assert {line["judge"] for line in history} == {"selection"}

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convrfm.estimators.judge import Judge
 from convrfm.plots import effective_rank
 from convrfm.report import FitRecord, LayerRecord, RoundRecord, fit_page
 
@@ -45,7 +46,7 @@ def a_record(channels: int = 1, size: int = 3, deeper: tuple[LayerRecord, ...] =
         classes=names,
         n_train=300,
         n_test=60,
-        judge="leave-one-out",
+        judge=Judge.LEAVE_ONE_OUT,
         chosen=True,
         command="convrfm fit bars --out run --seed 0",
         settings={"ridge": "loo", "seed": 0},
@@ -131,7 +132,7 @@ def test_several_layers_are_told_stage_by_stage_and_layer_by_layer() -> None:
 
 @pytest.mark.parametrize("record", [a_record(), a_deep_record()], ids=["shallow", "deep"])
 def test_the_judge_is_named_wherever_its_scores_stand(record: FitRecord) -> None:
-    by_folds = fit_page(replace(record, judge="cross-validation")).render()
+    by_folds = fit_page(replace(record, judge=Judge.CROSS_VALIDATION)).render()
     assert "Every fold of the cross-validation learns its own M" in by_folds
     assert "cross-validation score" in by_folds
     assert "eave-one-out" not in by_folds

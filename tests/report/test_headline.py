@@ -1,5 +1,6 @@
 import pytest
 
+from convrfm.estimators.judge import Judge
 from convrfm.report.fit_record import RoundRecord
 from convrfm.report.headline import choice, choice_of_layers, headline, headline_of_layers, interval_text, score_text
 
@@ -68,8 +69,8 @@ def test_without_test_images_leave_one_out_is_called_optimistic() -> None:
 
 
 def test_the_criterion_is_named() -> None:
-    assert "leave-one-out score" in choice(3, "leave-one-out")
-    assert "score on the selection set" in choice(3, "the selection set")
+    assert "leave-one-out score" in choice(3, Judge.LEAVE_ONE_OUT)
+    assert "score on the selection set" in choice(3, Judge.SELECTION)
     assert "no round was chosen" in choice(3, None)
 
 
@@ -83,10 +84,10 @@ def test_layers_are_told_from_the_fixed_kernel_to_the_last_one() -> None:
     assert headline_of_layers(stages, "classification", 1000) == (
         "With 2 layers the test accuracy rose from 81.2% (fixed kernel) to 87.4% (95% interval 84.1 to 90.2; n = 1000)."
     )
-    assert choice_of_layers([1, 0], "cross-validation").startswith("Rounds 1 and 0 of the layers were chosen")
+    assert choice_of_layers([1, 0], Judge.CROSS_VALIDATION).startswith("Rounds 1 and 0 of the layers were chosen")
 
 
 def test_only_leave_one_out_is_called_optimistic() -> None:
-    text = headline([a_round(0, 0.8), a_round(1, 0.9)], 1, "classification", 0, "the selection set")
+    text = headline([a_round(0, 0.8), a_round(1, 0.9)], 1, "classification", 0, Judge.SELECTION)
     assert "the accuracy on the selection set rose from 80.0%" in text
     assert "optimistic" not in text

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -14,11 +14,10 @@ from ..maths.calibration import temperature
 from ..maths.psd import psd_power, scale_to_trace
 from ..maths.random_filters import RandomFeatures
 from ..solvers.exact import RidgePath
+from .judge import Judge
 from .problem import LearnableKernel, Metric, Problem, Watch
 from .progress import within
 from .targets import Quality, quality
-
-Judge = Literal["loo", "cv", "selection"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,13 +105,13 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
     start = time.perf_counter()
     metric = None if previous is None else learned_metric(problem, previous.metric, previous.agop_coef, watch)
     path = _path(problem, metric, watch)
-    judge: Judge = "cv" if folds else "loo" if problem.selection is None else "selection"
+    judge = _judge(problem, folds)
     targets, weights = problem.y, problem.weights
-    if judge == "cv":
+    if judge is Judge.CROSS_VALIDATION:
         outputs = _cross_validated(
             problem, folds, None if previous is None else _agop_ridge(problem, previous.ridge), watch
         )
-    elif judge == "selection":
+    elif judge is Judge.SELECTION:
         assert problem.selection is not None
         outputs, targets, weights = _selection_outputs(problem, metric, path, watch), problem.selection[1], None
     else:
@@ -120,7 +119,7 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
     judged = [quality(o, targets, weights, classify=problem.classify) for o in outputs]
     at = max(range(len(problem.ridges)), key=lambda i: (judged[i].rank, problem.ridges[i]))
     ridge = problem.ridges[at]
-    left_out = outputs[at] if judge == "loo" else path.leave_one_out([ridge], problem.groups)[0]
+    left_out = outputs[at] if judge is Judge.LEAVE_ONE_OUT else path.leave_one_out([ridge], problem.groups)[0]
     dual_coef = path.dual_coef(ridge).to(problem.x)
     feeding = _agop_ridge(problem, ridge)
     return Round(
@@ -146,8 +145,8 @@ def best_round(rounds: Sequence[Round]) -> Round:
 
 def record_of(round_: Round) -> dict[str, Any]:
     """The round as plain values: a line of `history_`."""
-    record: dict[str, Any] = {"iteration": round_.iteration, "ridge": round_.ridge, "judge": round_.judge}
-    for name, measured in {"loo": round_.loo, "train": round_.train, round_.judge: round_.judged}.items():
+    record: dict[str, Any] = {"iteration": round_.iteration, "ridge": round_.ridge, "judge": round_.judge.value}
+    for name, measured in {"loo": round_.loo, "train": round_.train, round_.judge.value: round_.judged}.items():
         record |= {f"{name}_{figure}": value for figure, value in measured.figures.items()}
     record["path"] = [{"ridge": ridge, **measured.figures} for ridge, measured in round_.path.items()]
     if round_.temperature is not None:
@@ -178,7 +177,7 @@ def round_from_record(
         ridge=record["ridge"],
         train=measured("train"),
         loo=measured("loo"),
-        judge=record["judge"],
+        judge=Judge(record["judge"]),
         path=path,
         temperature=record.get("temperature"),
         amplitude=amplitude,
@@ -207,6 +206,12 @@ def learned_metric(problem: Problem, metric: Metric, coef: Float[Tensor, "n k"],
 def _path(problem: Problem, metric: Metric, watch: Watch) -> RidgePath:
     kernel_matrix = problem.kernel(problem.x, feature_matrix=metric, progress=watch("kernel"))
     return RidgePath(kernel_matrix, problem.y, problem.weights)
+
+
+def _judge(problem: Problem, folds: Sequence[Fold]) -> Judge:
+    if folds:
+        return Judge.CROSS_VALIDATION
+    return Judge.LEAVE_ONE_OUT if problem.selection is None else Judge.SELECTION
 
 
 def _agop_ridge(problem: Problem, chosen: float) -> float:

@@ -18,7 +18,6 @@ from ..estimators.classification import Classifier
 from ..kernels.description import describe
 from ..maths.patches import unfold_patches
 from ..report import FitRecord, LayerRecord, fit_page
-from ..report.fit_record import Judge
 from ..storage.atomic import write_json, written_whole
 from .evaluation import Evaluation, as_metrics, evaluate
 
@@ -29,7 +28,6 @@ FILES = {
     "predictions.csv": "true and predicted label of every test image, score and probability of every class",
     "plots": "the figures of this page",
 }
-JUDGES: dict[str, Judge] = {"loo": "leave-one-out", "cv": "cross-validation", "selection": "the selection set"}
 SAMPLES = 4
 
 
@@ -110,7 +108,7 @@ def fit_record(
         classes=[c for c in data.classes if c in model.classes_ or c in data.y_test],
         n_train=len(data.x_train),
         n_test=len(data.x_test),
-        judge=JUDGES[model.layers_[-1].kept.judge],
+        judge=model.layers_[-1].kept.judge,
         chosen=model.keep == "best",
         command=command,
         settings=settings,

@@ -8,7 +8,7 @@ from .fit_sections import (
     reproduction_section,
     rounds_section,
 )
-from .headline import choice, choice_of_layers, headline, headline_of_layers, held_out_measure, measure_name, score_text
+from .headline import choice, choice_of_layers, headline, headline_of_layers, measure_name, score_text
 from .layer_sections import maps_of_layers_section, metrics_section, rounds_of_layers_section, stages_section
 from .page import Page, Section
 
@@ -38,7 +38,7 @@ def summary_section(record: FitRecord) -> Section:
         section.lead(headline_of_layers(record.stages, record.task, record.n_test, record.judge))
         section.prose(choice_of_layers(iterations, record.selected_on))
     if fixed.test_score is None or kept.test_score is None:
-        measure = held_out_measure(record.judge, record.task)
+        measure = record.judge.scored(measure_name(record.task))
         first, last = fixed.held_out_score, kept.held_out_score
     else:
         measure, first, last = f"test {measure_name(record.task)}", fixed.test_score, kept.test_score

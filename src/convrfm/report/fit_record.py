@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from ..estimators.judge import Judge
 from ..maths.random_filters import Centering
 
 Task = Literal["classification", "regression"]
-Judge = Literal["leave-one-out", "cross-validation", "the selection set"]
 
 
 @dataclass(frozen=True)

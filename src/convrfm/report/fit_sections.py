@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
+from ..estimators.judge import Judge
 from ..plots import (
     confusion_counts,
     effective_rank,
@@ -15,7 +16,7 @@ from ..plots import (
     plot_rounds,
     plot_spectrum,
 )
-from .fit_record import Judge, RoundRecord, Task
+from .fit_record import RoundRecord, Task
 from .headline import measure_name, score_text
 from .page import Section
 from .scores import HOW_TO_READ, Scores, capitalised, score_columns
@@ -25,7 +26,7 @@ _MOST_CONFUSIONS = 8
 
 
 def rounds_section(
-    rounds: Sequence[RoundRecord], best_iteration: int, task: Task, judge: Judge = "leave-one-out"
+    rounds: Sequence[RoundRecord], best_iteration: int, task: Task, judge: Judge = Judge.LEAVE_ONE_OUT
 ) -> Section:
     """Scores by round, as a picture and as a table, and how to read the held-out column."""
     measure = measure_name(task)
@@ -43,17 +44,17 @@ def rounds_section(
             "the fitted predictor."
         )
         .figure(
-            plot_rounds(*scores, chosen=best_iteration, judge=judge, task=task),
+            plot_rounds(*scores, chosen=best_iteration, judge=judge.label, task=task),
             caption="Scores after each update. The dashed line continues the fixed kernel; the band marks "
             "the chosen round.",
-            alt=f"Line chart of {measure} by round. {'Test' if tested else capitalised(judge)}: {first} with "
+            alt=f"Line chart of {measure} by round. {'Test' if tested else capitalised(judge.label)}: {first} with "
             f"the fixed kernel, {last} at the chosen round {best_iteration}.",
             name="rounds",
         )
         .table(
             tuple(columns),
             zip(*columns.values(), strict=True),
-            caption=f"Train, {judge} and test: {measure}. Error: mean squared error by {judge}. "
+            caption=f"Train, {judge.label} and test: {measure}. Error: mean squared error by {judge.label}. "
             "The chosen round is marked.",
             marked_rows=[best_iteration],
         )

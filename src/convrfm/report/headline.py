@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from scipy.stats import binomtest
 
-from .fit_record import Judge, RoundRecord, Task
+from ..estimators.judge import Judge
+from .fit_record import RoundRecord, Task
 
 ABSENT = "—"
 UNLIKELY = 0.05  # a larger p-value is said to be chance, perhaps
@@ -14,12 +15,6 @@ UNLIKELY = 0.05  # a larger p-value is said to be chance, perhaps
 def measure_name(task: Task) -> str:
     """What the scores of a task are called."""
     return "accuracy" if task == "classification" else "R²"
-
-
-def held_out_measure(judge: Judge, task: Task) -> str:
-    """What the scores by a judge are called."""
-    measure = measure_name(task)
-    return f"{measure} on {judge}" if judge == "the selection set" else f"{judge} {measure}"
 
 
 def score_text(score: float | None, task: Task) -> str:
@@ -38,7 +33,7 @@ def interval_text(interval: tuple[float, float] | None, task: Task) -> str:
 
 
 def headline(
-    rounds: Sequence[RoundRecord], best_iteration: int, task: Task, n_test: int, judge: Judge = "leave-one-out"
+    rounds: Sequence[RoundRecord], best_iteration: int, task: Task, n_test: int, judge: Judge = Judge.LEAVE_ONE_OUT
 ) -> str:
     """The result in one to two sentences: the chosen round beside the fixed kernel, and how sure that is.
 
@@ -49,7 +44,9 @@ def headline(
     return _result(rounds[0], rounds[best_iteration], cause, task, n_test, judge)
 
 
-def headline_of_layers(stages: Sequence[RoundRecord], task: Task, n_test: int, judge: Judge = "leave-one-out") -> str:
+def headline_of_layers(
+    stages: Sequence[RoundRecord], task: Task, n_test: int, judge: Judge = Judge.LEAVE_ONE_OUT
+) -> str:
     """The same for several layers: the last layer's kept round beside the fixed kernel."""
     return _result(stages[0], stages[-1], f"With {len(stages) - 1} layers", task, n_test, judge)
 
@@ -58,7 +55,7 @@ def choice(best_iteration: int, selected_on: Judge | None) -> str:
     """Which round is kept and what chose it."""
     if selected_on is None:
         return f"The model keeps the last round, {best_iteration}: no round was chosen."
-    return f"Round {best_iteration} was chosen by its {_criterion(selected_on)}; test scores never choose."
+    return f"Round {best_iteration} was chosen by its {selected_on.scored('score')}; test scores never choose."
 
 
 def choice_of_layers(best_iterations: Sequence[int], selected_on: Judge | None) -> str:
@@ -67,21 +64,15 @@ def choice_of_layers(best_iterations: Sequence[int], selected_on: Judge | None) 
         return "Every layer keeps its last round: no round was chosen."
     *first, last = map(str, best_iterations)
     kept = f"Rounds {', '.join(first)} and {last} of the layers"
-    return f"{kept} were chosen, layer by layer, by their {_criterion(selected_on)}; test scores never choose."
-
-
-def _criterion(judge: Judge) -> str:
-    return f"score on {judge}" if judge == "the selection set" else f"{judge} score"
+    return f"{kept} were chosen, layer by layer, by their {selected_on.scored('score')}; test scores never choose."
 
 
 def _result(fixed: RoundRecord, kept: RoundRecord, cause: str | None, task: Task, n_test: int, judge: Judge) -> str:
     if fixed.test_score is None or kept.test_score is None:
-        measure = (
-            f"{judge} {measure_name(task)}" if judge != "the selection set" else f"{measure_name(task)} on {judge}"
-        )
+        measure = judge.scored(measure_name(task))
         found = _change(cause, measure, fixed.held_out_score, kept.held_out_score, task, "")
         remedy = "There are no test scores to confirm it: keep some images aside."
-        optimistic = cause is not None and judge == "leave-one-out"
+        optimistic = cause is not None and judge is Judge.LEAVE_ONE_OUT
         return f"{found} Leave-one-out is optimistic after round 0. {remedy}" if optimistic else f"{found} {remedy}"
     interval = kept.test_interval
     precision = f"95% interval {interval_text(interval, task)}; n = {n_test}" if interval else f"n = {n_test}"

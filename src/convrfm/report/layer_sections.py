@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from ..estimators.judge import Judge
 from ..maths.random_filters import Centering
 from ..plots import effective_rank, leading_eigenvectors, plot_feature_maps, plot_layers, plot_rounds, plot_spectra
-from .fit_record import Judge, LayerRecord, RoundRecord, Task
+from .fit_record import LayerRecord, RoundRecord, Task
 from .fit_sections import MOST_SAMPLES, show_eigenvectors
 from .headline import measure_name, score_text
 from .page import Section
@@ -20,7 +21,7 @@ CENTERED: Mapping[Centering, str] = {
 }
 
 
-def stages_section(stages: Sequence[RoundRecord], task: Task, judge: Judge = "leave-one-out") -> Section:
+def stages_section(stages: Sequence[RoundRecord], task: Task, judge: Judge = Judge.LEAVE_ONE_OUT) -> Section:
     """Scores of the fixed kernel, of one layer, of two, and so on."""
     measure = measure_name(task)
     scores = Scores.of(stages)
@@ -36,7 +37,7 @@ def stages_section(stages: Sequence[RoundRecord], task: Task, judge: Judge = "le
             "of the layers before it show them, with the round that it keeps. The last one predicts."
         )
         .figure(
-            plot_rounds(*scores, chosen=None, judge=judge, task=task, steps="layers"),
+            plot_rounds(*scores, chosen=None, judge=judge.label, task=task, steps="layers"),
             caption="Scores of the fixed kernel (no layer) and with one layer more each. The dashed line continues the fixed "
             "kernel.",
             alt=f"Line chart of {measure} by the number of layers: "
@@ -46,14 +47,14 @@ def stages_section(stages: Sequence[RoundRecord], task: Task, judge: Judge = "le
         .table(
             ("Model", "Updates", *columns),
             zip(names, [r.iteration for r in stages], *columns.values(), strict=True),
-            caption=f"Updates: of the patch metric of the last of these layers, in the round that it keeps. Train, {judge} "
-            f"and test: {measure}.",
+            caption=f"Updates: of the patch metric of the last of these layers, in the round that it keeps. Train, "
+            f"{judge.label} and test: {measure}.",
             marked_rows=[len(stages) - 1],
         )
     )
 
 
-def rounds_of_layers_section(layers: Sequence[LayerRecord], task: Task, judge: Judge = "leave-one-out") -> Section:
+def rounds_of_layers_section(layers: Sequence[LayerRecord], task: Task, judge: Judge = Judge.LEAVE_ONE_OUT) -> Section:
     """Every layer's rounds, and how to read the held-out column."""
     scores = [Scores.of(layer.rounds) for layer in layers]
     measure = measure_name(task)
@@ -77,7 +78,7 @@ def rounds_of_layers_section(layers: Sequence[LayerRecord], task: Task, judge: J
                 [s.train for s in scores],
                 [s.held_out for s in scores],
                 chosen=[layer.best_iteration for layer in layers],
-                judge=judge,
+                judge=judge.label,
                 task=task,
             ),
             caption="Scores after each update, layer beside layer; bands mark the rounds that are kept.",
@@ -87,7 +88,7 @@ def rounds_of_layers_section(layers: Sequence[LayerRecord], task: Task, judge: J
         .table(
             tuple(columns),
             zip(*columns.values(), strict=True),
-            caption=f"Train and {judge}: {measure}. Error: mean squared error by {judge}. Kept rounds are marked.",
+            caption=f"Train and {judge.label}: {measure}. Error: mean squared error by {judge.label}. Kept rounds are marked.",
             marked_rows=[row for row, (layer, record) in enumerate(rounds) if record is layer.kept],
         )
         .note(HOW_TO_READ[judge])

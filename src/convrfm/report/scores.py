@@ -6,17 +6,18 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from .fit_record import Judge, RoundRecord, Task
+from ..estimators.judge import Judge
+from .fit_record import RoundRecord, Task
 from .headline import ABSENT, interval_text, score_text
 
-HOW_TO_READ: dict[Judge, str] = {
-    "leave-one-out": "Leave-one-out is exact for the fixed kernel on the images (up to the choice of the ridge). From round 1 "
-    "on, and in all rounds of further layers, it is optimistic, because M, or the features drawn from it, have seen the "
-    "labels of all training images, also of the one left out. "
+HOW_TO_READ = {
+    Judge.LEAVE_ONE_OUT: "Leave-one-out is exact for the fixed kernel on the images (up to the choice of the ridge). From "
+    "round 1 on, and in all rounds of further layers, it is optimistic, because M, or the features drawn from it, have seen "
+    "the labels of all training images, also of the one left out. "
     "Judge by the test scores where there are any.",
-    "cross-validation": "Every fold of the cross-validation learns its own M without the images that it holds out, so that "
+    Judge.CROSS_VALIDATION: "Every fold of the cross-validation learns its own M without the images that it holds out, so that "
     "no round is judged by what it has seen; only the best of several rounds is a little lucky.",
-    "the selection set": "The images of the selection set are neither fitted nor tested on; only the best of several rounds "
+    Judge.SELECTION: "The images of the selection set are neither fitted nor tested on; only the best of several rounds "
     "is a little lucky on them.",
 }
 
@@ -47,7 +48,7 @@ def score_columns(rounds: Sequence[RoundRecord], task: Task, judge: Judge) -> di
     return {
         "Ridge": [f"{r.ridge:.3g}" for r in rounds],
         "Train": [score_text(r.train_score, task) for r in rounds],
-        "Selection" if judge == "the selection set" else capitalised(judge): [
+        "Selection" if judge is Judge.SELECTION else capitalised(judge.label): [
             score_text(r.held_out_score, task) for r in rounds
         ],
         "Error": [ABSENT if np.isnan(r.held_out_error) else f"{r.held_out_error:.4g}" for r in rounds],
