@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -256,6 +258,20 @@ def test_every_command_explains_itself_and_takes_what_all_take(command: str) -> 
     assert result.exit_code == 0
     for word in ("Usage", "--seed", "--device", "--out"):
         assert word in re.sub("\x1b.*?m", "", result.output)
+
+
+def test_help_comes_without_torch() -> None:
+    asked = "import sys; from convrfm.cli import app; app(['fit', '--help'], standalone_mode=False)"
+    heavy = "print('heavy:', sorted({'torch', 'numpy', 'sklearn', 'matplotlib'} & sys.modules.keys()))"
+    found = subprocess.run([sys.executable, "-c", f"{asked}; {heavy}"], check=True, capture_output=True, text=True)
+    assert "Usage" in found.stdout
+    assert found.stdout.rstrip().endswith("heavy: []")
+
+
+@pytest.mark.parametrize("name", convrfm.__all__)
+def test_every_public_name_is_there_on_first_use(name: str) -> None:
+    assert getattr(convrfm, name) is not None
+    assert name in dir(convrfm)
 
 
 def test_an_interrupted_fit_still_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

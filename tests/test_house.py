@@ -11,6 +11,7 @@ import convrfm
 SOURCE = Path(convrfm.__file__).parent
 FLOORS = [
     {"cli"},
+    {"commands"},
     {"experiments"},
     {"report"},
     {"estimators", "cnfa"},

@@ -11,12 +11,13 @@ from ..estimators import ConvRFMClassifier
 from ..kernels import NTK, vanilla
 from ..maths.intervals import mean_interval
 from ..report import Section
-from .figure import FigureScale, PublishedFigure, Reproduction, Request
+from .figure import PublishedFigure, Reproduction, Request
 from .run_folder import RunFolder, Step
+from .scale import Scale
 
 SIGMAS = (0.5, 1.0, 2.0, 4.0)
-SEEDS = {FigureScale.SMOKE: 2, FigureScale.FULL: 5}
-IMAGES = {FigureScale.SMOKE: (60, 100), FigureScale.FULL: (500, 1000)}  # for training and for testing
+SEEDS = {Scale.SMOKE: 2, Scale.FULL: 5}
+IMAGES = {Scale.SMOKE: (60, 100), Scale.FULL: (500, 1000)}  # for training and for testing
 HEADER = ("Sigma", "Fixed kernel", "ConvRFM", "Gain (95% interval)")
 
 

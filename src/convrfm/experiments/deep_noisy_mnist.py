@@ -17,8 +17,8 @@ from ..datasets import load, noisy_digits
 from ..estimators import DeepConvRFMClassifier
 from ..kernels import NTK, vanilla
 from ..maths.intervals import mean_with_interval
+from ..report.versions import versions
 from ..storage.atomic import write_json, written_whole
-from .fit_run import versions
 from .run_folder import RunFolder, Step
 
 STAGES = ("fixed kernel", "ConvRFM", "two layers", "Deep ConvRFM")

@@ -2,20 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from ..report import Section
 from .run_folder import RunFolder
-
-
-class FigureScale(StrEnum):
-    """How much is computed."""
-
-    SMOKE = "smoke"
-    FULL = "full"
+from .scale import Scale
 
 
 @dataclass(frozen=True)
@@ -30,7 +23,7 @@ class Request:
         download: whether torchvision may fetch them.
     """
 
-    scale: FigureScale = FigureScale.FULL
+    scale: Scale = Scale.FULL
     seed: int = 0
     device: str = "auto"
     data: str | None = None

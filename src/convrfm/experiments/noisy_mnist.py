@@ -26,12 +26,13 @@ from ..plots import plot_rounds
 from ..report import Section
 from ..report.fit_sections import metric_section
 from ..report.headline import interval_text
-from .figure import FigureScale, PublishedFigure, Reproduction, Request
+from .figure import PublishedFigure, Reproduction, Request
 from .run_folder import STEPS, RunFolder, Step
+from .scale import Scale
 
 PUBLISHED_ACCURACY = (0.52025, 0.54475, 0.57275, 0.59375)
 PUBLISHED_ERROR = (0.7190562, 0.70263445, 0.6852669, 0.6716727)  # squared, summed over outputs, mean over images
-IMAGES = {FigureScale.SMOKE: 200, FigureScale.FULL: 4000}  # for training, and as many for testing
+IMAGES = {Scale.SMOKE: 200, Scale.FULL: 4000}  # for training, and as many for testing
 SIGMA = 1.0  # noise of standard deviation 0.5
 PATCH_SIZE = 3
 MODEL = ConvRFMClassifier.from_preset("science-2024", kernel=NTK(vanilla(depth=3, patch_size=PATCH_SIZE)), ridge=1e-5)
@@ -150,8 +151,8 @@ def reproduction_of(request: Request, n: int, notes: tuple[str, ...], steps: lis
         )
         .note("The published images are not at hand: this is another draw of the same kind.", *notes)
     )
-    if n != IMAGES[FigureScale.FULL]:
-        summary.warning(f"Scale smoke: {n} images in place of {IMAGES[FigureScale.FULL]}. Only the machinery is shown.")
+    if n != IMAGES[Scale.FULL]:
+        summary.warning(f"Scale smoke: {n} images in place of {IMAGES[Scale.FULL]}. Only the machinery is shown.")
     scores = (
         Section("Accuracy by round")
         .figure(
@@ -163,7 +164,7 @@ def reproduction_of(request: Request, n: int, notes: tuple[str, ...], steps: lis
             HEADER,
             rows,
             caption="Errors are squared, summed over the ten outputs, and means over test images. The published run has "
-            f"{IMAGES[FigureScale.FULL]} images for training and as many for testing.",
+            f"{IMAGES[Scale.FULL]} images for training and as many for testing.",
             marked_rows=[len(rows) - 1],
         )
     )

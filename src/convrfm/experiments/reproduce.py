@@ -8,10 +8,10 @@ from ..errors import InputError
 from ..plots import house_style
 from ..report import Page
 from ..report.fit_sections import reproduction_section
+from ..report.versions import versions
 from ..storage.atomic import write_json
 from . import bars, noisy_mnist, star, theorem1
 from .figure import PublishedFigure, Reproduction, Request
-from .fit_run import versions
 from .run_folder import FILES, RunFolder
 
 FIGURES: Mapping[str, PublishedFigure] = {

@@ -14,11 +14,12 @@ from ..estimators import ConvRFMClassifier
 from ..kernels import NTK, vanilla
 from ..maths.intervals import mean_interval
 from ..report import Section
-from .figure import FigureScale, PublishedFigure, Reproduction, Request
+from .figure import PublishedFigure, Reproduction, Request
 from .run_folder import RunFolder, Step
+from .scale import Scale
 
 PUBLISHED_SEED = 1717
-DRAWS = {FigureScale.SMOKE: 2, FigureScale.FULL: 10}
+DRAWS = {Scale.SMOKE: 2, Scale.FULL: 10}
 HEADER = ("Seed", "Fixed kernel", "One update")
 
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

@@ -19,10 +19,11 @@ from ..cnfa import measure
 from ..errors import InputError
 from ..networks.shallow import Later, TanhNetwork
 from ..report import Section
-from .figure import FigureScale, PublishedFigure, Reproduction, Request
+from .figure import PublishedFigure, Reproduction, Request
 from .run_folder import RunFolder
+from .scale import Scale
 
-SIZES = {FigureScale.SMOKE: (20, 8), FigureScale.FULL: (60, 16)}  # images, channels
+SIZES = {Scale.SMOKE: (20, 8), Scale.FULL: (60, 16)}  # images, channels
 HEADER = ("Data", "Depth", "Later layers", "Cosine")
 
 Source = Literal["random", "digits"]

@@ -11,7 +11,7 @@ import torch
 from ..kernels import NTK, vanilla
 from ..kernels.engines.choice import explain_engines
 from ..kernels.infinite import EngineName
-from .fit_run import versions
+from ..report.versions import versions
 
 OPTIONAL = {"torchvision": "vision", "timm": "vision", "gpytorch": "gp", "mapie": "conformal", "triton": "cuda"}
 KERNEL = NTK(vanilla(depth=3))

@@ -7,7 +7,7 @@ import pytest
 
 import convrfm
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets
-from convrfm.experiments.fit_run import write_run
+from convrfm.commands.run_files import write_run
 from convrfm.kernels import NTK, vanilla
 
 

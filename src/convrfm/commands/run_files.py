@@ -1,10 +1,8 @@
-"""One run of `convrfm fit`: from data to a folder with the model, its metrics, predictions, plots and a report."""
+"""The folder of a run of `convrfm fit`: the model, its metrics, predictions, plots and a report."""
 
 import csv
-import platform
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from ..estimators.classification import Classifier
 from ..kernels.description import describe
 from ..maths.patches import unfold_patches
 from ..report import FitRecord, LayerRecord, fit_page
+from ..report.versions import versions
 from ..storage.atomic import write_json, written_whole
 from .evaluation import Evaluation, as_metrics, evaluate
 
@@ -147,9 +146,3 @@ def patch_norms(images: Float[np.ndarray, "n c h w"], model: Classifier) -> Floa
 def sample_indices(labels: np.ndarray) -> list[int]:
     """The first image of each of the first few classes."""
     return [int(np.flatnonzero(labels == c)[0]) for c in np.unique(labels)[:SAMPLES]]
-
-
-def versions() -> dict[str, str]:
-    """What the run was computed with."""
-    names = ("convrfm", "torch", "numpy", "scipy", "scikit-learn")
-    return {"Python": platform.python_version(), **{name: version(name) for name in names}}

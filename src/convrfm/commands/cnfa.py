@@ -1,7 +1,6 @@
 """What `convrfm cnfa` does: a network and images by name, in; a folder with the report, out."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,10 @@ from ..datasets.sources import Reading
 from ..errors import InputError
 from ..networks import load_network, load_weights
 from ..report.cnfa_page import cnfa_page
+from .choices import PixelScale
+from .run_files import check_folder
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-class Scale(StrEnum):
-    """What becomes of pixels from 0 to 1."""
-
-    IMAGENET = "imagenet"
-    NONE = "none"
 
 
 def images_by_name(
@@ -62,11 +56,12 @@ def run_cnfa(
     layers: Sequence[str] | None = None,
     probes: int | None = None,
     n_images: int = 100,
-    image_size: tuple[int, int] | None = None,
-    scale: Scale = Scale.IMAGENET,
+    image_size: int | None = None,
+    scale: PixelScale = PixelScale.IMAGENET,
     batch_size: int = 50,
     device: str = "auto",
     seed: int = 0,
+    overwrite: bool = False,
     command: str | None = None,
     progress: bool = True,
 ) -> Report:
@@ -81,17 +76,19 @@ def run_cnfa(
         layers: Names of layers; None for all.
         probes: Random-sign probes; None for all outputs exactly.
         n_images: How many images.
-        image_size: As for `images_by_name`.
+        image_size: Height and width to bring pictures to, or None if they have one size.
         scale: Whether images of three channels lose the mean of ImageNet and are divided by its standard deviation.
         batch_size: Images at a time; fewer where memory asks for it.
         device: Where to measure; "auto" takes a GPU where there is one.
         seed: Of every draw.
+        overwrite: Whether to replace an earlier report there.
         command: Shown on the page.
         progress: Whether to show a progress bar.
 
     Raises:
         InputError: If anything does not fit; the message says what.
     """
+    check_folder(out, overwrite=overwrite)
     torch.manual_seed(seed)  # networks without weights draw theirs from torch's own generator
     built = load_network(network)
     if weights is not None:
@@ -101,8 +98,8 @@ def run_cnfa(
             raise InputError(f"{weights} does not hold weights of {network}: {error}") from error
     first = next((p for p in built.parameters() if p.ndim == 4), None)
     channels = 3 if first is None else first.shape[1]
-    images = images_by_name(data, n_images, image_size, channels, seed)
-    if scale is Scale.IMAGENET and channels == 3:
+    images = images_by_name(data, n_images, None if image_size is None else (image_size, image_size), channels, seed)
+    if scale is PixelScale.IMAGENET and channels == 3:
         images = (images - torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1)) / torch.tensor(IMAGENET_DEVIATION).reshape(
             3, 1, 1
         )

@@ -5,8 +5,8 @@ import pytest
 from scipy.special import softmax
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets, kernels
+from convrfm.commands.evaluation import as_metrics, evaluate, stages
 from convrfm.estimators.classification import Classifier
-from convrfm.experiments.evaluation import as_metrics, evaluate, stages
 
 X, Y = datasets.bars(60, sigma=1.0, generator=np.random.default_rng(0))
 MODELS = (

@@ -16,7 +16,7 @@ from ..report import Page, RoundRecord, Section
 from ..report.fit_sections import feature_maps_section, metric_section, rounds_section
 from ..report.headline import score_text
 from .evaluation import evaluate
-from .fit_run import patch_norms, sample_indices
+from .run_files import patch_norms, sample_indices
 
 PHOTO_STEP = 3  # every third pixel of 427 x 640
 

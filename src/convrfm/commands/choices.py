@@ -1,0 +1,26 @@
+"""What options choose from."""
+
+from enum import StrEnum
+
+
+class KernelName(StrEnum):
+    """A kernel: two of the infinitely wide network, two radial ones of patches."""
+
+    NTK = "ntk"
+    NNGP = "nngp"
+    LAPLACE = "laplace"
+    GAUSSIAN = "gaussian"
+
+
+class Unreadable(StrEnum):
+    """What to do with a broken picture."""
+
+    ERROR = "error"
+    SKIP = "skip"
+
+
+class PixelScale(StrEnum):
+    """What becomes of pixels from 0 to 1."""
+
+    IMAGENET = "imagenet"
+    NONE = "none"

@@ -1,0 +1,44 @@
+"""What commands print as tables."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+
+from ..cnfa import Report
+from ..report import LayerRecord
+from ..report.headline import interval_text
+
+
+def layers_table(report: Report) -> Table:
+    """Correlation of CNFM and AGOP in every layer, beside its rotation control."""
+    table = Table("layer", "kind", "cosine", "Pearson", "G rotated")
+    for layer in report.layers:
+        trained, rotated = layer.correlations.trained, layer.correlations.rotated
+        if layer.final or rotated is None:
+            table.add_row(layer.name, layer.kind, "1 by construction")
+            continue
+        values = (trained.cosine.value, trained.pearson.value, rotated.pearson.value)
+        table.add_row(layer.name, layer.kind, *(f"{value:.3f}" for value in values))
+    return table
+
+
+def rounds_table(layers: Sequence[LayerRecord], judge: str) -> Table:
+    """Accuracy of every round of every layer; the kept ones are marked."""
+    deep = len(layers) > 1
+    columns = ("round", "ridge", "train", judge, "test (95% interval)", "seconds")
+    table = Table(*["layer"] * deep, *columns, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for number, layer in enumerate(layers, 1):
+        for record in layer.rounds:
+            interval = interval_text(record.test_interval, "classification")
+            table.add_row(
+                *[str(number)] * deep,
+                f"{record.iteration}{' *' if record is layer.kept else ''}",
+                f"{record.ridge:.1e}",
+                f"{record.train_score:.1%}",
+                f"{record.held_out_score:.1%}",
+                "" if record.test_score is None else f"{record.test_score:.1%} ({interval})",
+                f"{record.seconds:.1f}",
+            )
+        table.add_section()
+    return table
