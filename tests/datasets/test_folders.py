@@ -1,5 +1,6 @@
 """Folders of pictures become labeled images, and nothing disappears in silence."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,25 @@ def test_everything_left_out_is_named_in_the_notes(pets: Path) -> None:
         assert left_out in notes
     assert data.classes == ("cats", "dogs")
     assert len(all_names(data)) == 20
+
+
+def test_further_frames_are_named_in_the_notes(pets: Path) -> None:
+    picture().save(pets / "cats" / "a.gif", save_all=True, append_images=[picture(seed=1)])
+    assert any("all frames or pages but the first: cats/a.gif" in note for note in load(pets).notes)
+
+
+def test_names_that_are_not_utf8_are_spelled_out_for_files_and_refused_for_classes(pets: Path) -> None:
+    save(picture(), pets / "cats" / os.fsdecode(b"caf\xe9.png"))
+    assert "cats/caf\\udce9.png" in all_names(load(pets))
+    save(picture(), pets / os.fsdecode(b"caf\xe9") / "a.png")
+    with pytest.raises(InputError, match=r"class folder must be UTF-8; got .*Rename"):
+        load(pets)
+
+
+def test_pictures_that_memory_cannot_hold_are_refused_after_the_first(pets: Path, monkeypatch) -> None:
+    monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 1000)
+    with pytest.raises(InputError, match=r"the 20 pictures of .*must fit into memory"):
+        load(pets)
 
 
 def test_an_unreadable_picture_stops_the_reading_unless_it_may_be_skipped(pets: Path) -> None:

@@ -41,6 +41,42 @@ def test_small_feature_maps_are_not_taken_for_channels_last() -> None:
     assert check_images(np.ones((2, 64, 3, 3))).shape == (2, 64, 3, 3)
 
 
+@pytest.mark.parametrize("shape", [(30, 64, 64, 13), (30, 9, 9, 8), (5, 4, 4, 3), (5, 4, 4, 1), (5, 3, 3, 2)])
+def test_square_images_before_a_shorter_side_are_asked_about(shape: tuple[int, ...]) -> None:
+    for x, remedy in ((np.ones(shape), r"np\.moveaxis"), (torch.ones(shape), r"x\.movedim")):
+        with pytest.raises(InputError, match=rf"channels are last, pass {remedy}.*image_shape=\({shape[1]}, "):
+            check_images(x)
+        assert check_images(x, image_shape=shape[1:]).shape == shape
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 3, 3), (2, 13, 64, 64), (2, 3, 64, 48), (2, 64, 7, 7), (2, 8, 8, 8)])
+def test_shapes_that_can_only_be_channels_first_pass(shape: tuple[int, ...]) -> None:
+    assert check_images(np.ones(shape)).shape == shape
+
+
+def test_one_picture_with_its_colors_last_is_not_a_batch_of_lines() -> None:
+    with pytest.raises(InputError, match=r"one picture with its colors last.*\(1, 3, 64, 64\)"):
+        check_images(np.ones((64, 64, 3)))
+    assert check_images(np.ones((64, 64, 3))[:, None]).shape == (64, 1, 64, 3)
+
+
+MASKED = np.ma.masked_greater(np.arange(32.0).reshape(2, 4, 4), 29)
+
+
+@pytest.mark.parametrize("x", [MASKED, list(MASKED), tuple(MASKED)])
+def test_a_mask_is_never_lost(x) -> None:
+    with pytest.raises(InputError, match=r"x must not be masked; 2 values are\. Pass x\.filled"):
+        check_images(x)
+    with pytest.raises(InputError, match=r"y must not be masked; 1 values are"):
+        check_labels(np.ma.masked_equal([0, 1, 2], 2), 3)
+
+
+def test_a_mask_that_hides_nothing_changes_nothing() -> None:
+    x = np.ma.masked_array(np.ones((2, 4, 4)), mask=False)
+    np.testing.assert_array_equal(check_images(x), np.ones((2, 1, 4, 4)))
+    assert type(check_images(x)) is np.ndarray
+
+
 def with_value(value: float) -> np.ndarray:
     x = np.zeros((3, 1, 8, 8))
     x[2, 0, 5, 7] = x[2, 0, 6, 0] = value

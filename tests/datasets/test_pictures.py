@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from convrfm.datasets.pictures import read_picture, resize, with_channels
+from convrfm.datasets.pictures import SUFFIXES, read_first_frame, read_picture, resize, with_channels
 from convrfm.errors import InputError
 
 COLORS = np.random.default_rng(0).integers(256, size=(6, 8, 3), dtype=np.uint8)
@@ -61,14 +62,70 @@ def test_exif_rotation_is_applied(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read, np.moveaxis(np.rot90(COLORS, -1), -1, 0))
 
 
-def test_values_without_an_agreed_white_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no agreed white"):
-        written(tmp_path / "a.tif", Image.fromarray(np.ones((2, 2), np.float32)))
+WIDE = [
+    (np.array([[0, 7, 255]], np.int32), [0, 7, 255]),
+    (np.array([[0.0, 0.25, 1.0]], np.float32), [0, 63.75, 255]),
+]
+
+
+@pytest.mark.parametrize(("values", "expected"), WIDE)
+def test_integers_of_32_bits_are_bytes_and_floats_are_fractions(tmp_path: Path, values, expected: list) -> None:
+    np.testing.assert_allclose(written(tmp_path / "a.tif", Image.fromarray(values))[0, 0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([[0, 256]], np.int32), np.array([[0, 1.5]], "f4"), np.array([[np.nan]], "f4")]
+)
+def test_values_without_an_agreed_white_are_refused(tmp_path: Path, values: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"its values must be from 0 to (255|1).*Save it with 8 or 16 bits"):
+        written(tmp_path / "a.tif", Image.fromarray(values))
+
+
+@pytest.mark.parametrize("kind", ["gif", "tif", "png", "webp"])
+def test_frames_and_pages_are_counted_and_the_first_is_read(tmp_path: Path, kind: str) -> None:
+    frames = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (10, 120, 240)]
+    frames[0].save(tmp_path / f"a.{kind}", save_all=True, append_images=frames[1:])
+    picture, count = read_first_frame(tmp_path / f"a.{kind}")
+    assert count == 3
+    np.testing.assert_allclose(picture, 10, atol=3)
+
+
+def test_the_previews_in_a_camera_s_file_are_no_frames(tmp_path: Path) -> None:
+    frames = [Image.fromarray(COLORS), Image.fromarray(COLORS[:3])]
+    frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:])
+    assert read_first_frame(tmp_path / "a.jpg")[1] == 1
+
+
+@pytest.mark.parametrize("kind", ["jfif", "avif", "jp2", "webp"])
+def test_the_suffixes_of_cameras_and_of_the_web_are_pictures(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    Image.fromarray(np.full((8, 8, 3), 200, np.uint8)).save(path)
+    np.testing.assert_allclose(read_picture(path), 200, atol=2)
+    assert path.suffix in SUFFIXES
+
+
+def test_a_photograph_that_needs_a_plugin_says_which(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(InputError, match="pip install pillow-heif"):
+        read_picture(tmp_path / "a.heic")
+
+
+def test_a_document_that_draws_by_running_code_is_no_picture(tmp_path: Path) -> None:
+    Image.fromarray(COLORS).save(tmp_path / "a.eps")
+    with pytest.raises(InputError, match="cannot identify"):
+        read_picture((tmp_path / "a.eps").rename(tmp_path / "a.png"))
+
+
+def test_long_texts_in_a_picture_have_a_remedy(tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("comment", "a" * (2 << 20), zip=True)
+    with pytest.raises(InputError, match="without its texts"):
+        written(tmp_path / "a.png", Image.fromarray(COLORS), pnginfo=texts)
 
 
 def test_a_decompression_bomb_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
-    with pytest.raises(InputError, match=r"cannot be read as a picture.*bomb"):
+    with pytest.raises(InputError, match=r"cannot be read as a picture.*bomb.*Make it smaller"):
         written(tmp_path / "a.png", Image.fromarray(COLORS))
 
 

@@ -1,7 +1,8 @@
 """Images to learn from: generated tasks, folders, arrays and other libraries' data sets."""
 
 from .image_arrays import check_images, check_labels
-from .loading import ImageData, load
+from .image_data import ImageData
+from .loading import load
 from .local_signal import bars, noisy_digits, star
 from .prediction import load_for_prediction
 from .preprocessing import Preprocessing

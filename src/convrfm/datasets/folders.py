@@ -3,35 +3,39 @@
 Hidden files and folders are ignored. Everything else that is left out is named in the notes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
-from .pictures import Picture, read_picture, resize
+from .memory import check_memory
+from .pictures import SUFFIXES, Picture, read_first_frame, resize
 from .sources import Pictures, Reading, Source
-
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-PARTS = ("train", "test")
-NAMES_SHOWN = 10
+from .splits import Role, check_classes, find_parts
+from .walking import left_out, printable, subfolders, visible, walk
 
 
 def read_class_folders(folder: Path, reading: Reading) -> Source:
-    """Read a folder that has one sub-folder per class, or such folders named `train` and `test`.
+    """Read a folder that has one sub-folder per class, or such folders for training, validation and testing.
 
-    Pictures may lie at any depth below the folder of their class.
+    Pictures may lie at any depth below the folder of their class; links to folders are followed.
 
     Raises:
-        InputError: If there is no picture in a sub-folder, or one is unreadable and `unreadable` is "error".
+        InputError: If there is no picture in a sub-folder, sub-folders are not clearly classes, or a picture is
+            unreadable and `unreadable` is "error".
     """
-    parts = [folder / part for part in PARTS]
-    if all(part.is_dir() for part in parts):
-        train, test = (_read_classes(part, reading) for part in parts)
-        others = [p for p in sorted(folder.iterdir()) if p not in parts and not p.name.startswith(".")]
-        return Source(replace(train, notes=(*train.notes, *_note("beside train and test", folder, others))), test)
-    return Source(_read_classes(folder, reading))
+    parts = find_parts(folder)
+    if not parts:
+        return Source(_read_classes(folder, reading))
+    for role in sorted(parts, key=["train", "validation", "test"].index):
+        _check_part(role, parts)
+    pictures = {role: _read_classes(part, reading) for role, part in parts.items()}
+    others = [path for path in visible(folder) if not any(part.is_relative_to(path) for part in parts.values())]
+    train = pictures["train"]
+    notes = (*train.notes, *left_out(f"beside {' and '.join(parts)}", folder, others))
+    return Source(replace(train, notes=notes), pictures.get("test"), pictures.get("validation"))
 
 
 def read_unlabeled(path: Path, reading: Reading) -> Pictures:
@@ -41,10 +45,9 @@ def read_unlabeled(path: Path, reading: Reading) -> Pictures:
         InputError: If there is no picture, or one is unreadable and `unreadable` is "error".
     """
     if path.is_file():
-        picture = _read(path, reading.image_size)
-        return Pictures([picture], None, (path.name,), white=255.0)
-    files, notes = _picture_files(path)
-    return _read_files(path, files, notes, reading)
+        return read_files(path.parent, [path], [], reading)
+    files, notes = picture_files(path)
+    return read_files(path, files, notes, reading)
 
 
 def holds_loose_pictures(path: Path) -> bool:
@@ -53,64 +56,92 @@ def holds_loose_pictures(path: Path) -> bool:
     return any(_is_picture(file) and not file.name.startswith(".") for file in files)
 
 
-def _is_picture(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() in SUFFIXES
+def picture_files(folder: Path) -> tuple[list[Path], list[str]]:
+    """The pictures below a folder, and notes on what else is there.
 
-
-def _read_classes(folder: Path, reading: Reading) -> Pictures:
-    files, notes = _picture_files(folder)
-    loose = [file for file in files if file.parent == folder]
-    if len(loose) == len(files):
-        raise InputError(
-            f"{folder} must have one sub-folder of pictures per class; got {len(loose)} pictures "
-            "outside sub-folders. Move each picture into the folder of its class."
-        )
-    classes = {file.relative_to(folder).parts[0] for file in files}
-    subfolders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    empty = [path for path in subfolders if path.name not in classes]
-    notes += _note("in no class folder", folder, loose) + _note("without a picture", folder, empty)
-    pictures = _read_files(folder, [file for file in files if file.parent != folder], notes, reading)
-    labels = np.array([name.split("/")[0] for name in pictures.names])
-    return Pictures(pictures.raw, labels, pictures.names, pictures.white, pictures.notes)
-
-
-def _picture_files(folder: Path) -> tuple[list[Path], list[str]]:
-    visible = [
-        path
-        for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).parts)
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    files = [path for path in visible if _is_picture(path)]
-    others = [path for path in visible if not _is_picture(path)]
+    Raises:
+        InputError: If there is none.
+    """
+    found = walk(folder)
+    files = [path for path in found.files if _is_picture(path)]
+    others = [path for path in found.files if not _is_picture(path)]
     if not files:
         raise InputError(f"{folder} must hold pictures ({', '.join(sorted(SUFFIXES))}); got none. Look at the path.")
-    return files, _note("not a picture", folder, others)
+    return files, left_out("not a picture", folder, others) + found.notes(folder)
 
 
-def _read_files(folder: Path, files: Sequence[Path], notes: list[str], reading: Reading) -> Pictures:
+def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], reading: Reading) -> Pictures:
+    """Read these pictures of a folder, without labels; unreadable ones and further frames are noted.
+
+    Raises:
+        InputError: If one is unreadable and `unreadable` is "error", or all are, or they do not fit into memory.
+    """
     pictures: dict[str, Picture] = {}
-    skipped = []
+    skipped, of_several = [], []
     for file in files:
         try:
-            pictures[file.relative_to(folder).as_posix()] = _read(file, reading.image_size)
+            picture, frames = read_first_frame(file)
         except InputError:
             if reading.unreadable == "error":
                 raise
             skipped.append(file)
+            continue
+        picture = picture if reading.image_size is None else resize(picture, reading.image_size)
+        if not pictures:
+            check_memory(f"the {len(files)} pictures of {folder}", len(files), picture.shape, picture.itemsize)
+        pictures[printable(file, folder)] = picture
+        if frames > 1:
+            of_several.append(file)
     if not pictures:
         raise InputError(f"{folder} must hold readable pictures; got {len(files)} damaged ones. Repair them.")
-    notes = notes + _note("unreadable", folder, skipped)
+    notes = [
+        *notes,
+        *left_out("unreadable", folder, skipped),
+        *left_out("all frames or pages but the first", folder, of_several),
+    ]
     return Pictures(list(pictures.values()), None, tuple(pictures), white=255.0, notes=tuple(notes))
 
 
-def _read(file: Path, image_size: tuple[int, int] | None) -> Picture:
-    picture = read_picture(file)
-    return picture if image_size is None else resize(picture, image_size)
+def _is_picture(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in SUFFIXES
 
 
-def _note(reason: str, folder: Path, files: Sequence[Path]) -> list[str]:
-    if not files:
-        return []
-    shown = ", ".join(file.relative_to(folder).as_posix() for file in files[:NAMES_SHOWN])
-    more = f" and {len(files) - NAMES_SHOWN} more" if len(files) > NAMES_SHOWN else ""
-    return [f"Left out of {folder}, {reason}: {shown}{more}."]
+def _check_part(role: Role, parts: Mapping[Role, Path]) -> None:
+    """Raise `InputError` if the pictures of a part lie in no class folders."""
+    part = parts[role]
+    if not holds_loose_pictures(part) or any(subfolders(part)):
+        return
+    remedy = (
+        "Move each picture into the folder of its class, or pass a table of file names and labels (labels=, --labels)."
+    )
+    if role != "train":
+        remedy = f"Pass {parts['train']} to fit; label the others afterwards with: convrfm predict RUN {part}."
+    raise InputError(f"the pictures of {part} lie in no class folder, so that they have no labels. {remedy}")
+
+
+def _read_classes(folder: Path, reading: Reading) -> Pictures:
+    files, notes = picture_files(folder)
+    loose = [file for file in files if file.parent == folder]
+    if len(loose) == len(files):
+        raise InputError(
+            f"{folder} must have one sub-folder of pictures per class; got {len(loose)} pictures "
+            "outside sub-folders. Move each picture into the folder of its class, or pass a table of file names and "
+            "labels (labels=, --labels)."
+        )
+    classes = sorted({file.relative_to(folder).parts[0] for file in files if file.parent != folder})
+    check_classes(folder, classes, loose=bool(loose))
+    for name in classes:
+        if not _is_utf8(name):
+            raise InputError(f"the name of a class folder must be UTF-8; got {name!r} in {folder}. Rename the folder.")
+    empty = [path for path in subfolders(folder) if path.name not in classes]
+    notes += left_out("in no class folder", folder, loose) + left_out("without a picture", folder, empty)
+    pictures = read_files(folder, [file for file in files if file.parent != folder], notes, reading)
+    return replace(pictures, labels=np.array([name.split("/")[0] for name in pictures.names]))
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -89,6 +89,12 @@ def check_labels(y: Any, n: int) -> Shaped[np.ndarray, " n"]:
 
 
 def _array(values: Any, name: str) -> np.ndarray:
+    masked = [values, *values] if isinstance(values, list | tuple) else [values]
+    if any(np.ma.is_masked(part) for part in masked if isinstance(part, np.ma.MaskedArray)):
+        raise InputError(
+            f"{name} must not be masked; {np.ma.count_masked(np.ma.asarray(values))} values are. Pass {name}.filled(value), "
+            "or leave these images out."
+        )
     try:
         return np.asarray(values)
     except ValueError as error:
@@ -149,10 +155,16 @@ def _as_batch(x: Array, image_shape: tuple[int, int, int] | None) -> Array:
     if 0 in shape:
         raise InputError(f"{LAYOUT} with at least one image and one pixel; got {shape}.")
     if x.ndim == 3:
+        if image_shape is None and shape[0] == shape[1] > max(CHANNEL_COUNTS) and shape[2] in (3, 4):
+            raise InputError(
+                f"{LAYOUT}; got {shape}. If it is one picture with its colors last, pass it as (1, {shape[2]}, {shape[0]}, "
+                f"{shape[1]}); if it is {shape[0]} gray images, pass x[:, None]."
+            )
         x = x[:, None]
-    elif _channels_last(shape):
+    elif image_shape is None and _channels_may_be_last(shape):
         remedy = "np.moveaxis(x, -1, 1)" if isinstance(x, np.ndarray) else "x.movedim(-1, 1)"
-        raise InputError(f"{LAYOUT}; got {shape}. If the channels are last, pass {remedy}.")
+        sure = "" if channels_seem_last(shape) else f" If they are first, say so with image_shape={shape[1:]}."
+        raise InputError(f"{LAYOUT}; got {shape}. If the channels are last, pass {remedy}.{sure}")
     if image_shape is not None and any(
         wanted not in (-1, got) for wanted, got in zip(image_shape, x.shape[1:], strict=True)
     ):
@@ -160,10 +172,17 @@ def _as_batch(x: Array, image_shape: tuple[int, int, int] | None) -> Array:
     return x
 
 
-def _channels_last(shape: tuple[int, ...]) -> bool:
+def channels_seem_last(shape: tuple[int, ...]) -> bool:
+    """Whether images of this shape `(n, ...)` are pictures with their few colors last."""
     # Small feature maps such as (n, 64, 3, 3) are in order: a picture is larger than its channels are many.
     _, channels, height, width = shape
     return width in CHANNEL_COUNTS and channels not in CHANNEL_COUNTS and height > max(CHANNEL_COUNTS)
+
+
+def _channels_may_be_last(shape: tuple[int, ...]) -> bool:
+    """Whether channels seem last, or two equal sides come before a shorter one, as in a batch of many bands."""
+    _, first, second, third = shape
+    return channels_seem_last(shape) or first == second > third
 
 
 def _unflatten(x: Array, image_shape: tuple[int, int, int] | None) -> Array:

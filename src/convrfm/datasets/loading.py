@@ -1,46 +1,21 @@
 """`load`: from a path or a name to images that a model can be trained and tested on."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Int64, Shaped
+from jaxtyping import Int64, Shaped
 
 from ..errors import InputError
 from .catalogue import read_source
+from .image_data import ImageData
 from .preprocessing import Preprocessing, one_size
 from .sampling import hold_out_fifth, stratified_order
-from .sources import Pictures, Reading
+from .sources import Pictures, Reading, joined
 
 NOISY = ("bars", "noisy-digits")
-
-
-@dataclass(frozen=True)
-class ImageData:
-    """Images and labels, ready to fit and to score, and how they came about.
-
-    Attributes:
-        x_train: Training images, in an order of which every leading part holds the classes in proportion.
-        y_train: Their labels, integers or strings.
-        x_test: Test images, in the order in which they are stored.
-        y_test: Their labels.
-        classes: All labels, sorted.
-        names_train: File names, or positions in the array, of the training images.
-        names_test: The same of the test images.
-        preprocessing: How raw pictures became `x`.
-        notes: Sentences on what was held out, drawn and left out.
-    """
-
-    x_train: Float32[np.ndarray, "n c h w"]
-    y_train: Shaped[np.ndarray, " n"]
-    x_test: Float32[np.ndarray, "m c h w"]
-    y_test: Shaped[np.ndarray, " m"]
-    classes: tuple[int | str, ...]
-    names_train: tuple[str, ...]
-    names_test: tuple[str, ...]
-    preprocessing: Preprocessing
-    notes: tuple[str, ...]
 
 
 def load(
@@ -55,6 +30,8 @@ def load(
     sigma: float | None = None,
     root: str | Path | None = None,
     download: bool = False,
+    labels: str | Path | None = None,
+    validation: Literal["select", "train"] = "select",
 ) -> ImageData:
     """Read or generate images for training and for testing.
 
@@ -63,10 +40,11 @@ def load(
     `n_train`, and smaller draws are part of larger ones (for generated data: independent of each other).
 
     Args:
-        data: A folder with one sub-folder per class (or such folders `train` and `test`); a `.npz` with `x`
-            and `y`, or `x_train`, `y_train`, `x_test` and `y_test`; `bars`, `noisy-digits`, `star`,
-            `sklearn:digits` or `torchvision:NAME`. A name wins over a folder of that name; write `./bars`
-            for the folder.
+        data: A folder with one sub-folder per class, or such folders for training, validation and testing by their
+            usual names; a folder of pictures with `labels`; a `.npz` with `x` and `y`, or `x_train`, `y_train`,
+            `x_val`, ... (MedMNIST's names too); a `.parquet` of Hugging Face, or a folder of them; `bars`,
+            `noisy-digits`, `star`, `sklearn:digits` or `torchvision:NAME`. A name wins over a folder of that name;
+            write `./bars` for the folder.
         n_train: Number of training images, drawn by class without replacement; all by default (generated
             data: 500).
         n_test: The same for test images.
@@ -77,6 +55,8 @@ def load(
         sigma: Noise level of `bars` and `noisy-digits`; 1 by default.
         root: Where torchvision keeps its files; `~/.cache/convrfm/torchvision` by default.
         download: Whether torchvision may download them.
+        labels: A table (CSV) of file names and labels, for a folder of pictures that no class folders sort.
+        validation: What becomes of a validation part: `selection`, on which a fit may choose, or training images.
 
     Raises:
         InputError: If the data cannot be read, or fewer images or classes are there than are needed.
@@ -94,21 +74,29 @@ def load(
         raise InputError(f"data must be a path or a name; got {type(data).__name__}.")
     if sigma is not None and data not in NOISY:
         raise InputError(f"sigma belongs to {' and '.join(NOISY)}; got it for {data}. Leave it out.")
-    reading = Reading(n_train, n_test, seed, image_size, unreadable, sigma, root, download)
+    if validation not in ("select", "train"):
+        raise InputError(f'validation must be "select" or "train"; got {validation!r}.')
+    table = None if labels is None else Path(labels)
+    reading = Reading(n_train, n_test, seed, image_size, unreadable, sigma, root, download, table)
     source = read_source(data, reading)
     hold_out_stream, train_stream, test_stream = np.random.default_rng(seed).spawn(3)
     train, test, notes = source.train, source.test, list(source.train.notes)
+    apart = source.validation
     if test is None:
         notes.append(f"A stratified fifth of the {len(train)} images was held out for testing.")
         kept, held_out = hold_out_fifth(_labels(data, train), hold_out_stream)
         train, test = train.take(kept), train.take(held_out)
     else:
         notes += test.notes
-    classes = _classes(data, train, test)
+    if apart is not None:
+        notes += apart.notes
+        notes.append(_validation_note(len(apart), validation))
+    classes = _classes(data, [part for part in (train, test, apart) if part is not None])
+    if apart is not None and validation == "train":
+        train, apart = joined(train, apart), None
+    raw = [*train.raw, *test.raw, *(() if apart is None else apart.raw)]
     preprocessing = Preprocessing(
-        image_size=image_size or one_size([*train.raw, *test.raw]),
-        channels=max(len(picture) for picture in (*train.raw, *test.raw)),
-        divide_by=train.white,
+        image_size=image_size or one_size(raw), channels=max(map(len, raw)), divide_by=train.white
     )
     notes += [*_draw_note("train", len(train), n_train, seed), *_draw_note("test", len(test), n_test, seed)]
     train = train.take(_drawn(_labels(data, train), n_train, train_stream, "train"))
@@ -122,8 +110,18 @@ def load(
         means = x_train.mean(axis=(0, 2, 3), dtype=np.float64)
         preprocessing = replace(preprocessing, center=tuple(means.tolist()))
         x_train -= means.astype(np.float32)[:, None, None]
-    x_test = preprocessing.apply(test.raw)
-    return ImageData(x_train, y_train, x_test, y_test, classes, train.names, test.names, preprocessing, tuple(notes))
+    return ImageData(
+        x_train,
+        y_train,
+        preprocessing.apply(test.raw),
+        y_test,
+        classes,
+        train.names,
+        test.names,
+        preprocessing,
+        tuple(notes),
+        None if apart is None else (preprocessing.apply(apart.raw), _labels(data, apart)),
+    )
 
 
 def _drawn(
@@ -149,15 +147,22 @@ def _labels(data: str | Path, pictures: Pictures) -> Shaped[np.ndarray, " n"]:
     return pictures.labels
 
 
-def _classes(data: str | Path, train: Pictures, test: Pictures) -> tuple[int | str, ...]:
-    y_train, y_test = _labels(data, train), _labels(data, test)
-    if y_train.dtype.kind != y_test.dtype.kind or train.white != test.white:
+def _validation_note(n: int, use: Literal["select", "train"]) -> str:
+    if use == "train":
+        return f"The {n} validation images joined the training images."
+    return f"{n} validation images are kept apart, to choose on; validation=train adds them to the training images."
+
+
+def _classes(data: str | Path, parts: Sequence[Pictures]) -> tuple[int | str, ...]:
+    labels = [_labels(data, part) for part in parts]
+    if len({of_part.dtype.kind for of_part in labels}) > 1 or len({part.white for part in parts}) > 1:
+        kinds = " and ".join(str(of_part.dtype) for of_part in labels)
+        whites = " and ".join(f"{part.white:g}" for part in parts)
         raise InputError(
-            f"The training and test parts of {data} must be alike; got labels of "
-            f"{y_train.dtype} and {y_test.dtype}, white at {train.white:g} and {test.white:g}. "
-            "Store both in one form."
+            f"The training and test parts of {data} must be alike; got labels of {kinds}, white at {whites}. "
+            "Store all in one form."
         )
-    classes = tuple(np.union1d(y_train, y_test).tolist())
+    classes = tuple(np.unique(np.concatenate(labels)).tolist())
     if len(classes) < 2:
         raise InputError(f"{data} must have at least two classes; got only {classes[0]!r}. Add another.")
     return classes

@@ -1,7 +1,10 @@
 """One picture becomes one array: channels first, from 0 (black) to 255 (white)."""
 
+import functools
+import importlib
+import importlib.util
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,18 @@ from PIL import Image, ImageOps
 
 from ..errors import InputError
 
+HEIF_SUFFIXES = {".heic", ".heif"}
+SUFFIXES = HEIF_SUFFIXES | {
+    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
+    *(".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+}
+FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+REMEDIES: Mapping[str, str] = {
+    "exceeds limit": "Make it smaller: PIL.Image.MAX_IMAGE_PIXELS = None lets Pillow open and resize it.",
+    "text chunk": "Save it without its texts, for instance as JPEG.",
+    "MAX_TEXT": "Save it without its texts, for instance as JPEG.",
+    "its values must be": "Save it with 8 or 16 bits, or give the images as floats in an .npz file.",
+}
 GRAY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as in Pillow's conversion to "L"
 
 Picture = Shaped[np.ndarray, "c h w"]
@@ -17,10 +32,16 @@ PictureBatch = Sequence[Shaped[np.ndarray, "_ _ _"]] | Shaped[np.ndarray, "n c h
 
 
 def read_picture(path: Path) -> Picture:
-    """Read a picture file, upright (EXIF rotation applied).
+    """Read the first frame or page of a picture file; see `read_first_frame`."""
+    return read_first_frame(path)[0]
+
+
+def read_first_frame(path: Path) -> tuple[Picture, int]:
+    """Read the first frame or page of a picture file, upright (EXIF rotation applied).
 
     Returns:
-        `(1, h, w)` where it holds only gray, otherwise `(3, h, w)`. See `picture_array`.
+        `(1, h, w)` where it holds only gray, otherwise `(3, h, w)`, see `picture_array`; and the number of its frames or
+        pages.
 
     Raises:
         InputError: If the file is missing, damaged, truncated, no picture, or suspiciously large.
@@ -28,31 +49,60 @@ def read_picture(path: Path) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                return picture_array(ImageOps.exif_transpose(image))
+            with Image.open(path, formats=_readable_formats()) as image:
+                # The further images of an MPO are previews of the first.
+                frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+                white = 65535.0 if image.format == "PNG" else None
+                return picture_array(ImageOps.exif_transpose(image), white), frames
     except Exception as error:  # from a damaged file Pillow's decoders raise almost anything
-        raise InputError(
-            f"{path} cannot be read as a picture: {str(error).rstrip('.')}. "
-            'Repair or remove it; in a folder, unreadable="skip" leaves it out and says so.'
-        ) from error
+        said = f"{error}".rstrip(".") or type(error).__name__
+        raise InputError(f"{path} cannot be read as a picture: {said}. {_remedy(path, said)}") from error
 
 
-def picture_array(image: Image.Image) -> Picture:
-    """Values of a picture from 0 to 255: uint8, or float32 where the file has 16 bits.
+def picture_array(image: Image.Image, white: float | None = None) -> Picture:
+    """Values of a picture from 0 to 255: uint8, or float32 where it holds integers of more than 8 bits or floats.
 
     Transparent parts are laid over white. Three equal channels become one.
+
+    Args:
+        image: The picture.
+        white: Value of white in one of 32-bit integers; 255 by default. It is 65535 in one of 16 bits, 1 in one of floats.
+
+    Raises:
+        ValueError: If a value is not between 0 and white.
     """
     if image.mode == "F" or image.mode.startswith("I"):
+        largest = 1.0 if image.mode == "F" else 65535.0 if image.mode.startswith("I;16") else white or 255.0
         values = np.asarray(image, dtype=np.float32)
-        if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-            raise ValueError("its 32-bit values have no agreed white")
-        return values[None] / 257
+        if not (values.min() >= 0 and values.max() <= largest):
+            raise ValueError(
+                f"its values must be from 0 to {largest:g}; they are from {values.min():g} to {values.max():g}"
+            )
+        return values[None] * np.float32(255 / largest)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     channels = np.moveaxis(np.asarray(image.convert("RGB")), -1, 0)
     gray = bool((channels == channels[:1]).all())
     return np.ascontiguousarray(channels[:1] if gray else channels)
+
+
+@functools.cache
+def _readable_formats() -> list[str]:
+    """Those of `FORMATS` that Pillow and its plugin for HEIF, where that is installed, can read here."""
+    Image.init()
+    if importlib.util.find_spec("pillow_heif"):
+        importlib.import_module("pillow_heif").register_heif_opener()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _remedy(path: Path, said: str) -> str:
+    if path.suffix.lower() in HEIF_SUFFIXES and "HEIF" not in _readable_formats():
+        return "Run: pip install pillow-heif, or save it as JPEG."
+    for word, remedy in REMEDIES.items():
+        if word in said:
+            return remedy
+    return 'Repair or remove it; in a folder, unreadable="skip" leaves it out and says so.'
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Shaped[np.ndarray, "c rows cols"]:

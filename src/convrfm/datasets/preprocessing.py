@@ -51,8 +51,9 @@ class Preprocessing:
                 their sizes differ.
         """
         size = self.image_size or one_size(raw)
-        pictures = [resize(with_channels(picture, self.channels), size) for picture in raw]
-        x = np.stack(pictures).astype(np.float32)
+        x = np.empty((len(raw), self.channels, *size), np.float32)
+        for place, picture in zip(x, raw, strict=True):
+            place[:] = resize(with_channels(picture, self.channels), size)
         x /= self.divide_by
         if self.center is not None:
             x -= np.array(self.center, np.float32)[:, None, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal
@@ -46,12 +46,25 @@ class Pictures:
         )
 
 
+def joined(first: Pictures, second: Pictures) -> Pictures:
+    """Training pictures and those of a validation part, whose names say where they come from; both have labels."""
+    assert first.labels is not None
+    assert second.labels is not None
+    return replace(
+        first,
+        raw=[*first.raw, *second.raw],
+        labels=np.concatenate([first.labels, second.labels]),
+        names=(*first.names, *(f"validation/{name}" for name in second.names)),
+    )
+
+
 @dataclass(frozen=True)
 class Source:
-    """A data set as it is stored: training pictures, and test pictures where it sets some apart."""
+    """A data set as it is stored: training pictures, and those that it sets apart for testing and for validation."""
 
     train: Pictures
     test: Pictures | None = None
+    validation: Pictures | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,7 @@ class Reading:
     sigma: float | None = None
     root: str | Path | None = None
     download: bool = False
+    labels: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("n_train", "n_test"):

@@ -37,10 +37,13 @@ def _follow(value: Any, x: Any, *, is_image: bool) -> Any:
 
 
 def _tensor(value: Any) -> Any:
-    """Arrays become tensors on the same memory where torch may share it (not with read-only arrays)."""
+    """Arrays become tensors on the same memory where torch may share it (not with read-only or big-endian arrays)."""
     if not isinstance(value, np.ndarray):
         return value
-    return torch.from_numpy(np.require(value, requirements=["C", "W"]))
+    if np.ma.is_masked(value):
+        raise InputError(f"an array must not be masked; got a masked {value.shape}. Pass its filled(value).")
+    native = value.astype(value.dtype.newbyteorder("="), copy=False)
+    return torch.from_numpy(np.require(native, requirements=["C", "W"]))
 
 
 def check_images(name: str, images: Any, like: Any) -> None:

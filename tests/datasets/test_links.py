@@ -1,0 +1,77 @@
+"""Links to folders are followed, and end."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convrfm.datasets import load
+from convrfm.errors import InputError
+
+
+def fill(folder: Path, seed: int) -> Path:
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(seed)
+    for i in range(5):
+        Image.fromarray(generator.integers(256, size=(4, 5), dtype=np.uint8)).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    for seed, name in enumerate(("cat", "dog", "bird")):
+        fill(tmp_path / "pool" / name, seed)
+    (tmp_path / "data").mkdir()
+    return tmp_path / "pool"
+
+
+@pytest.mark.parametrize("linked", [("cat", "dog", "bird"), ("dog",)])
+def test_linked_class_folders_are_classes(pool: Path, linked: tuple[str, ...]) -> None:
+    data = pool.parent / "data"
+    for name in ("cat", "dog", "bird"):
+        if name in linked:
+            (data / name).symlink_to(pool / name)
+        else:
+            (pool / name).rename(data / name)
+    loaded = load(data)
+    assert loaded.classes == ("bird", "cat", "dog")
+    assert len(loaded.x_train) + len(loaded.x_test) == 15
+    assert loaded.notes == ("A stratified fifth of the 15 images was held out for testing.",)
+
+
+def test_linked_parts_and_linked_pictures_are_read(pool: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "test" / "cat").mkdir(parents=True)
+    (data / "test" / "cat" / "a.png").symlink_to(pool / "cat" / "0.png")
+    (data / "train").symlink_to(pool)
+    loaded = load(data)
+    assert (len(loaded.x_train), loaded.names_test) == (15, ("cat/a.png",))
+
+
+def test_links_in_a_circle_are_walked_once_and_named(pool: Path) -> None:
+    (pool / "cat" / "up").symlink_to(pool)
+    (pool / "dog" / "self").symlink_to(pool / "dog" / "self")
+    (pool / "dog" / "gone").symlink_to(pool / "nowhere")
+    loaded = load(pool)
+    assert len(loaded.x_train) + len(loaded.x_test) == 15
+    notes = " ".join(loaded.notes)
+    assert "read already: cat/up" in notes
+    assert "lead nowhere: dog/gone, dog/self" in notes
+
+
+def test_folders_under_each_other_do_not_multiply(tmp_path: Path) -> None:
+    folders = [fill(tmp_path / "data" / name, i) for i, name in enumerate("abcdefgh")]
+    for folder in folders:
+        for other in folders:
+            if other != folder:
+                (folder / other.name).symlink_to(other)
+    loaded = load(tmp_path / "data")
+    assert len(loaded.x_train) + len(loaded.x_test) == 40
+    assert len(loaded.classes) == 8
+
+
+def test_a_folder_of_links_to_nothing_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "cat").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="got none"):
+        load(tmp_path)

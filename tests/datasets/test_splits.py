@@ -1,0 +1,128 @@
+"""Folders of parts are parts and not classes; which reading is meant is never guessed in silence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convrfm.datasets import load, load_for_prediction
+from convrfm.datasets.preprocessing import Preprocessing
+from convrfm.errors import InputError
+
+LAYOUTS = [
+    ("train", "test"),
+    ("Train", "TEST"),
+    ("training", "testing"),
+    ("training_set", "test_set"),
+    ("trainset", "testset"),
+    ("train_images", "test_images"),
+    ("images_train", "images_test"),
+    ("Training Data", "Testing Data"),
+    ("seg_train/seg_train", "seg_test/seg_test"),
+]
+VALIDATION = ["val", "valid", "validation", "Val", "validation_set", "dev"]
+
+
+def fill(folder: Path, n: int, seed: int = 0) -> None:
+    generator = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for i in range(n):
+        Image.fromarray(generator.integers(256, size=(4, 5, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+
+
+def fill_classes(folder: Path, n: int, seed: int = 0) -> Path:
+    for i, name in enumerate(("cat", "dog")):
+        fill(folder / name, n, 2 * seed + i)
+    return folder
+
+
+@pytest.mark.parametrize(("train", "test"), LAYOUTS)
+def test_usual_names_of_parts_are_parts(tmp_path: Path, train: str, test: str) -> None:
+    fill_classes(tmp_path / train, 4)
+    fill_classes(tmp_path / test, 2, seed=1)
+    data = load(tmp_path)
+    assert data.classes == ("cat", "dog")
+    assert (len(data.x_train), len(data.x_test), data.selection) == (8, 4, None)
+
+
+@pytest.mark.parametrize("name", VALIDATION)
+def test_a_validation_part_is_apart_or_joins_training_and_never_tests(tmp_path: Path, name: str) -> None:
+    fill_classes(tmp_path / "train", 10)
+    fill_classes(tmp_path / name, 3, seed=1)
+    apart = load(tmp_path)
+    joined = load(tmp_path, validation="train")
+    assert (len(apart.x_train), len(apart.x_test)) == (16, 4)
+    assert apart.selection is not None
+    x, y = apart.selection
+    assert (len(x), y.tolist()) == (6, ["cat"] * 3 + ["dog"] * 3)
+    assert (len(joined.x_train), len(joined.x_test), joined.selection) == (22, 4, None)
+    np.testing.assert_array_equal(joined.x_test, apart.x_test)
+    assert any("validation" in note for note in apart.notes)
+    assert any("validation" in note for note in joined.notes)
+
+
+def test_three_parts_keep_their_roles(tmp_path: Path) -> None:
+    for i, part in enumerate(("train", "valid", "test")):
+        fill_classes(tmp_path / part, 2 + i, seed=i)
+    data = load(tmp_path)
+    assert data.selection is not None
+    assert [len(x) for x in (data.x_train, data.selection[0], data.x_test)] == [4, 6, 8]
+    _, names, labels, _ = load_for_prediction(tmp_path, Preprocessing((4, 5), 3, 255.0))
+    assert (len(names), sorted(set(labels))) == (8, ["cat", "dog"])
+
+
+@pytest.mark.parametrize("names", [("train", "bus", "car"), ("train_station", "test_tube"), ("contest", "latest")])
+def test_classes_that_sound_like_parts_stay_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for i, name in enumerate(names):
+        fill(tmp_path / name, 5, seed=i)
+    assert load(tmp_path).classes == tuple(sorted(names))
+
+
+def test_a_test_part_without_classes_is_not_a_class(tmp_path: Path) -> None:
+    fill_classes(tmp_path / "train", 5)
+    fill(tmp_path / "test", 3)
+    with pytest.raises(InputError, match=r"pictures of .*test lie in no class folder.*Pass .*train.*predict .*test"):
+        load(tmp_path)
+
+
+def test_parts_of_loose_pictures_need_classes(tmp_path: Path) -> None:
+    fill(tmp_path / "train_images", 5)
+    fill(tmp_path / "test_images", 3)
+    with pytest.raises(InputError, match=r"pictures of .*train_images lie in no class folder.*labels"):
+        load(tmp_path)
+
+
+def test_a_part_alone_is_not_a_class(tmp_path: Path) -> None:
+    fill_classes(tmp_path / "train", 5)
+    with pytest.raises(InputError, match=r"only the folder train.*Pass .*train"):
+        load(tmp_path)
+    fill(tmp_path / "unlabeled", 5)
+    with pytest.raises(InputError, match=r"train.*part and not a class.*Pass .*train"):
+        load(tmp_path)
+
+
+def test_one_folder_around_everything_is_named_with_the_inner_one_to_pass(tmp_path: Path) -> None:
+    fill_classes(tmp_path / "archive" / "pets", 5)
+    with pytest.raises(InputError, match=r"only the folder pets.*Pass .*archive/pets"):
+        load(tmp_path / "archive")
+
+
+def test_the_same_folders_everywhere_are_asked_about(tmp_path: Path) -> None:
+    for i, site in enumerate(("site_a", "site_b")):
+        fill_classes(tmp_path / site, 5, seed=i)
+    with pytest.raises(InputError, match=r"each of site_a, site_b holds the folders cat, dog.*If .* are the classes"):
+        load(tmp_path)
+
+
+def test_one_inner_folder_of_the_same_name_is_no_question(tmp_path: Path) -> None:
+    for i, name in enumerate(("cat", "dog")):
+        fill(tmp_path / name / "images", 5, seed=i)
+    assert load(tmp_path).classes == ("cat", "dog")
+
+
+def test_two_folders_for_one_part_are_asked_about(tmp_path: Path) -> None:
+    for i, part in enumerate(("train", "training", "test")):
+        fill_classes(tmp_path / part, 5, seed=i)
+    with pytest.raises(InputError, match="train and training"):
+        load(tmp_path)
