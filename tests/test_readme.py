@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from convrfm.cli import app
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -21,6 +23,21 @@ def test_the_python_of_a_page_runs(
         exec(block, names)
     assert len(found) == blocks
     assert [path.name for path in tmp_path.iterdir()] == files
+
+
+EXTENDING = re.split(r"^## ", (ROOT / "docs" / "extending.md").read_text(), flags=re.M)[1:]
+
+
+@pytest.mark.parametrize("section", EXTENDING, ids=lambda section: section.splitlines()[0])
+def test_the_code_of_every_door_runs(section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A section is a program of its own; what it registers does not outlive it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(app, "registered_commands", list(app.registered_commands))
+    blocks = re.findall(r"```python\n(.*?)```", section, re.S)
+    assert blocks
+    names: dict[str, object] = {"__name__": "extending"}
+    for block in blocks:
+        exec(block, names)
 
 
 def test_every_link_within_the_documentation_leads_somewhere() -> None:
