@@ -45,11 +45,10 @@ def test_labels_become_integers_or_stay_strings(tmp_path: Path, y: np.ndarray) -
 
 
 FAULTS = [
-    ({"x": np.zeros((20, 8, 8, 3), np.uint8), "y": Y}, "If the channels are last"),
     ({"x": X, "y": Y[:19]}, "19 labels for 20 images"),
     ({"x": X}, "must have labels"),
     ({"x": X, "y": np.zeros(20, int)}, "at least two classes"),
-    ({"images": X, "labels": Y}, "must hold x and y.*got images, labels"),
+    ({"photos": X, "species": Y}, "must hold x and y.*got photos, species"),
     ({}, "no array"),
     ({"x": np.where(X > 250, np.nan, X), "y": Y}, "must be finite"),
     ({"x": X.astype(object), "y": Y}, "plain arrays"),

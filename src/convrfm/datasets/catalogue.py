@@ -14,7 +14,10 @@ from .adapters import (
     read_torchvision,
 )
 from .arrays import read_npz
+from .conversions import how_to_convert
 from .folders import read_class_folders
+from .label_tables import read_labeled_folder
+from .parquet import read_parquet, read_parquet_folder
 from .sources import Reading, Source
 
 BY_NAME: Mapping[str, Callable[[Reading], Source]] = {
@@ -24,7 +27,7 @@ BY_NAME: Mapping[str, Callable[[Reading], Source]] = {
     "sklearn:digits": read_sklearn_digits,
 }
 BY_PREFIX: Mapping[str, Callable[[str, Reading], Source]] = {"torchvision": read_torchvision}
-BY_SUFFIX: Mapping[str, Callable[[Path, Reading], Source]] = {".npz": read_npz}
+BY_SUFFIX: Mapping[str, Callable[[Path, Reading], Source]] = {".npz": read_npz, ".parquet": read_parquet}
 
 
 def is_name(data: str | Path) -> bool:
@@ -33,25 +36,32 @@ def is_name(data: str | Path) -> bool:
 
 
 def read_source(data: str | Path, reading: Reading) -> Source:
-    """Read a named data set, a folder of class folders, or a file.
+    """Read a named data set, a folder of class folders, of pictures that a table labels or of parquet files, or a file.
 
     Raises:
         InputError: If there is nothing of that name, or its reader finds a fault.
     """
+    if reading.labels is not None:
+        if is_name(data) or not Path(data).is_dir():
+            raise InputError(f"labels belong to a folder of pictures; got them for {data}. Leave them out.")
+        return Source(read_labeled_folder(Path(data), reading.labels, reading))
     if is_name(data):
         name = str(data)
         prefix, _, rest = name.partition(":")
         return BY_NAME[name](reading) if name in BY_NAME else BY_PREFIX[prefix](rest, reading)
     path = Path(data)
     if path.is_dir():
-        return read_class_folders(path, reading)
+        tables = sorted(path.rglob("*.parquet"))
+        return read_parquet_folder(path, tables, reading) if tables else read_class_folders(path, reading)
     if path.is_file() and path.suffix.lower() in BY_SUFFIX:
         return BY_SUFFIX[path.suffix.lower()](path, reading)
     known = [*BY_NAME, *(f"torchvision:{name}" for name in TORCHVISION)]
     close = difflib.get_close_matches(str(data), known, n=1)
     remedy = f"Did you mean {close[0]}?" if close else "Look at the path."
-    came = "a file of another kind" if path.is_file() else "nothing of that name"
+    came = "nothing of that name"
+    if path.is_file():
+        came, remedy = "a file of another kind", how_to_convert(path) or remedy
     raise InputError(
-        f"{data} must be a folder with one sub-folder per class, an .npz file, torchvision:NAME "
+        f"{data} must be a folder with one sub-folder per class, an .npz or .parquet file, torchvision:NAME "
         f"or one of {', '.join(BY_NAME)}; got {came}. {remedy}"
     )

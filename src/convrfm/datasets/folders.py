@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from .conversions import how_to_convert
 from .memory import check_memory
 from .pictures import SUFFIXES, Picture, read_first_frame, resize
 from .sources import Pictures, Reading, Source
@@ -66,7 +67,9 @@ def picture_files(folder: Path) -> tuple[list[Path], list[str]]:
     files = [path for path in found.files if _is_picture(path)]
     others = [path for path in found.files if not _is_picture(path)]
     if not files:
-        raise InputError(f"{folder} must hold pictures ({', '.join(sorted(SUFFIXES))}); got none. Look at the path.")
+        remedies = filter(None, map(how_to_convert, others))
+        remedy = next((f"In {folder}: {remedy}" for remedy in remedies), "Look at the path.")
+        raise InputError(f"{folder} must hold pictures ({', '.join(sorted(SUFFIXES))}); got none. {remedy}")
     return files, left_out("not a picture", folder, others) + found.notes(folder)
 
 

@@ -41,8 +41,8 @@ def check_images(x: Any, *, image_shape: tuple[int, int, int] | None = None) -> 
 If the channels are last, pass np.moveaxis(x, -1, 1).
     """
     if isinstance(x, torch.Tensor):
-        return _check_finite(_as_batch(_float_tensor(x), image_shape))
-    return _check_finite(_as_batch(_float_array(x), image_shape))
+        return _check_finite(as_batch(_float_tensor(x), image_shape))
+    return _check_finite(as_batch(_float_array(x), image_shape))
 
 
 def check_labels(y: Any, n: int) -> Shaped[np.ndarray, " n"]:
@@ -145,7 +145,8 @@ def _check_image_shape(image_shape: Any) -> None:
         )
 
 
-def _as_batch(x: Array, image_shape: tuple[int, int, int] | None) -> Array:
+def as_batch(x: Array, image_shape: tuple[int, int, int] | None = None) -> Array:
+    """The layout of `check_images` alone: `(n, c, h, w)` of the type that it has, with any values."""
     _check_image_shape(image_shape)
     shape = tuple(x.shape)
     if x.ndim == 2:

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import importlib.util
+import io
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,16 +48,21 @@ def read_first_frame(path: Path) -> tuple[Picture, int]:
         InputError: If the file is missing, damaged, truncated, no picture, or suspiciously large.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_readable_formats()) as image:
-                # The further images of an MPO are previews of the first.
-                frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-                white = 65535.0 if image.format == "PNG" else None
-                return picture_array(ImageOps.exif_transpose(image), white), frames
+        return decode(path)
     except Exception as error:  # from a damaged file Pillow's decoders raise almost anything
         said = f"{error}".rstrip(".") or type(error).__name__
         raise InputError(f"{path} cannot be read as a picture: {said}. {_remedy(path, said)}") from error
+
+
+def decode(file: Path | io.BytesIO) -> tuple[Picture, int]:
+    """What `read_first_frame` returns, of a file or of its bytes; what Pillow raises of damaged ones passes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(file, formats=_readable_formats()) as image:
+            # The further images of an MPO are previews of the first.
+            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            white = 65535.0 if image.format == "PNG" else None
+            return picture_array(ImageOps.exif_transpose(image), white), frames
 
 
 def picture_array(image: Image.Image, white: float | None = None) -> Picture:

@@ -1,0 +1,67 @@
+"""Files that are not read: two lines of Python for each kind make a `.npz` of them.
+
+They are shown and not run: a pickle can run any code, and what means what in the others is for their owner to say.
+"""
+
+from pathlib import Path
+
+BEGINNING = 300
+
+
+def how_to_convert(path: Path) -> str | None:
+    """What to do with a file of a kind that is known by its beginning; None for others."""
+    try:
+        with path.open("rb") as file:
+            begins = file.read(BEGINNING)
+    except OSError:
+        return None
+    target = repr(path.name.removesuffix(".gz").split(".")[0] + ".npz")
+    source = repr(path.name)
+    if begins.startswith(b"\x93NUMPY"):
+        return _lines(f'x, y = np.load({source}), np.load("LABELS.npy")', f"np.savez({target}, x=x, y=y)")
+    if begins.startswith(b"MATLAB 5.0"):
+        return (
+            _lines(
+                f"m = scipy.io.loadmat({source})",
+                f'np.savez({target}, x=m["X"].transpose(3, 2, 0, 1), y=m["y"].ravel())',
+                imports="import numpy as np, scipy.io",
+            )
+            + "\n(the arrays of SVHN; others have other names and axes)"
+        )
+    if begins.startswith(b"\x89HDF"):
+        return _lines(
+            f'f = h5py.File({source}, "r")',
+            f'np.savez({target}, x=f["x"][:], y=f["y"][:])',
+            imports="import numpy as np, h5py",
+        )
+    if "idx3-ubyte" in path.name or "idx1-ubyte" in path.name:
+        images, labels = (
+            path.name.replace("labels-idx1", "images-idx3"),
+            path.name.replace("images-idx3", "labels-idx1"),
+        )
+        read = "np.fromfile(name, np.uint8, offset=skip)"
+        if path.suffix == ".gz":
+            read = 'np.frombuffer(gzip.open(name, "rb").read(), np.uint8, offset=skip)'
+        return _lines(
+            f"read = lambda name, skip: {read}",
+            f"np.savez({target}, x=read({images!r}, 16).reshape(-1, 28, 28), y=read({labels!r}, 8))",
+            imports="import gzip, numpy as np",
+        )
+    if begins[:1] == b"\x80" and begins[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return (
+            _lines(
+                f'd = pickle.loads(pathlib.Path({source}).read_bytes(), encoding="latin1")',
+                f'np.savez({target}, x=np.reshape(d["data"], (-1, 3, 32, 32)), y=d["labels"])',
+                imports="import pathlib, pickle, numpy as np",
+            )
+            + "\n(a batch of CIFAR-10; a pickle can run any code, so only if you trust where it is from)"
+        )
+    if begins.startswith((b"PK\x03\x04", b"\x1f\x8b")) or begins[257:262] == b"ustar":
+        return "Unpack it, and pass the folder."
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return "Pass the folder of its pictures, and the table as labels (--labels)."
+    return None
+
+
+def _lines(*lines: str, imports: str = "import numpy as np") -> str:
+    return "\n".join(["Two lines make an .npz of it:", f"    {imports}", *(f"    {line}" for line in lines)])
