@@ -15,7 +15,7 @@ FEW, BLOCK = 4, 32  # images on the left and on the right that the engine takes 
 def count(settings: dict[str, Any]) -> dict[str, float]:
     """Operations and bytes for one pair of images; the engine must not have been imported before."""
     assert "convrfm" not in sys.modules
-    sys.modules["convrfm.kernels.engines.lanes"] = counted_lanes
+    sys.modules["convrfm.kernels.lanes.vectors"] = counted_lanes
     import torch
 
     from benchmarks.inputs import inputs

@@ -1,6 +1,6 @@
 """The engine's vectors in plain Python, which count the arithmetic and the traffic of whatever runs on them.
 
-It answers to the names of `convrfm.kernels.engines.lanes`. A process that puts it in that module's place before the
+It answers to the names of `convrfm.kernels.lanes.vectors`. A process that puts it in that module's place before the
 engine is imported runs the engine's own source, uncompiled, to the same values. Additions, subtractions,
 multiplications, divisions and square roots count one each for every lane; a multiplication and an addition that the
 compiler contracts count two. Comparisons, selections and magnitudes are not counted.

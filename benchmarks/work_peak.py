@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.process import run, serve
-from convrfm.kernels.engines.lanes import LANES, address, entry, load, store
+from convrfm.kernels.lanes.vectors import LANES, address, entry, load, store
 
 CHAINS = 12  # independent multiply-adds: what two units of latency 4 to 5 need
 TIMES = 30_000_000

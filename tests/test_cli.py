@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 import convrfm
 from convrfm.cli import app
-from convrfm.kernels.engines.cpu import CpuEngine
+from convrfm.kernels.engines.cpu.flat.engine import BoundFlat
 
 SMALL = ["--depth", "1", "--iterations", "1", "--n-train", "40", "--n-test", "30", "--sigma", "0.5"]
 
@@ -245,8 +245,8 @@ def test_the_doctor_writes_what_it_found(tmp_path: Path) -> None:
 
 
 def test_the_doctor_finds_an_engine_that_computes_wrong_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = CpuEngine.kernel
-    monkeypatch.setattr(CpuEngine, "kernel", lambda *arguments: 1.01 * plain(*arguments))
+    plain = BoundFlat.kernel
+    monkeypatch.setattr(BoundFlat, "kernel", lambda *arguments: 1.01 * plain(*arguments))
     result = run("doctor")
     assert result.exit_code == 1
     assert "WRONG" in result.output

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from numba import njit
 
-from convrfm.kernels.engines.compilation import announced
+from convrfm.kernels.lanes.compilation import announced
 
 FIRST_CALL = """
 import torch

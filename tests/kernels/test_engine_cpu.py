@@ -10,8 +10,9 @@ from torch import Tensor
 
 from convrfm import kernels
 from convrfm.errors import InputError
-from convrfm.kernels.engines import cpu, lane_embedding
 from convrfm.kernels.engines.choice import choose_engine
+from convrfm.kernels.engines.cpu import lane_embedding
+from convrfm.kernels.engines.cpu.flat import engine as flat
 from convrfm.kernels.infinite import InfiniteWidthKernel
 
 Architecture, Conv, ReLU, Flatten = kernels.Architecture, kernels.Conv, kernels.ReLU, kernels.Flatten
@@ -232,7 +233,7 @@ def test_many_channels_agree_in_parts_of_any_size(
     stride: int, budget: int, has_metric: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane_embedding, "CACHE_BYTES", 1)
-    monkeypatch.setattr(cpu, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(flat, "CHUNK_BYTES", 1)
     arch = Architecture(Conv(3, stride=stride, padding="same"), ReLU(), Conv(3), ReLU(), Flatten())
     fast, slow = both(kernels.NTK(arch, memory_budget=budget))
     shape = (20, 7, 6)

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from convrfm import kernels
-from convrfm.kernels.engines.cuda import CudaEngine
+from convrfm.kernels.engines.cuda.engine import CudaEngine
 from convrfm.kernels.engines.protocol import Gradient
 from convrfm.kernels.engines.reference import ReferenceEngine
 from convrfm.kernels.infinite import InfiniteWidthKernel
-from convrfm.kernels.recursion import embed
+from convrfm.kernels.recursion.recursion import embed
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 MIXED = kernels.Architecture(
@@ -36,15 +36,15 @@ def test_tiles_and_gradients_are_those_of_the_reference(kernel: InfiniteWidthKer
     x, z, coef = draw(3, 2, 5, 6, seed=1), draw(4, 2, 5, 6, seed=2), draw(4, 2, seed=3)
     x[0, :, :3] = 0
     A = draw(2 * kernel.patch_size**2, 2 * kernel.patch_size**2, seed=4)
-    recursion, engine = kernel.recursion, CudaEngine()
+    recursion, engine = kernel.recursion, CudaEngine().bind(kernel.recursion, tile)
     reference = type(kernel)(kernel.architecture, engine="reference")
     a, b = (embed(recursion, images, A / len(A) ** 0.5, with_patches=True) for images in (x, z))
     M = A.T @ A / len(A)
     expected = reference(x, z, feature_matrix=M)
-    torch.testing.assert_close(engine.kernel(recursion, a, b, tile), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(engine.kernel(a, b), expected, rtol=1e-5, atol=1e-6)
     fast, slow = Gradient.zeros(a, 2), Gradient.zeros(a, 2)
-    engine.add_gradient(recursion, a, b, coef, tile, fast)
-    ReferenceEngine().add_gradient(recursion, a, b, coef, 1 << 29, slow)
+    engine.add_gradient(a, b, coef, fast)
+    ReferenceEngine().bind(recursion, 1 << 29).add_gradient(a, b, coef, slow)
     torch.testing.assert_close(fast.patches, slow.patches, rtol=1e-3, atol=1e-5)
     for of_fast, of_slow in zip(fast.variances, slow.variances, strict=True):
         torch.testing.assert_close(of_fast, of_slow, rtol=1e-3, atol=1e-5)

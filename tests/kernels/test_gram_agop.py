@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from convrfm import kernels
-from convrfm.kernels import embedded_blocks, infinite
+from convrfm.kernels import infinite
+from convrfm.kernels.engines import embedded_blocks
 from convrfm.kernels.gram_agop import GramSum
 from convrfm.kernels.infinite import InfiniteWidthKernel
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from convrfm.kernels.engines.lanes import LANES, address, load, store
-from convrfm.kernels.engines.polynomials import angle_and_sine
+from convrfm.kernels.lanes.polynomials import angle_and_sine
+from convrfm.kernels.lanes.vectors import LANES, address, load, store
 
 
 @njit

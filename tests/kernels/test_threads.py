@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from convrfm.kernels.engines.threads import share
+from convrfm.kernels.engines.cpu.threads import share
 
 
 def test_every_item_is_worked_once() -> None:

@@ -9,15 +9,16 @@ So images in single precision are multiplied out in double, and images in double
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..maths.agop import own_share, partners_share
-from .embedded_blocks import LARGEST_BLOCK, EmbeddedBlocks
+from .engines.embedded_blocks import LARGEST_BLOCK, EmbeddedBlocks
 from .engines.protocol import AdjointEngine
-from .recursion import Images, Recursion, own_weights
+from .recursion.recursion import Images, own_weights
 from .tiling import blocks
 
 
@@ -30,18 +31,17 @@ class GramSum:
 
     def __init__(
         self,
-        recursion: Recursion,
-        engine: AdjointEngine,
+        engine: AdjointEngine[Any],
         x: Images,
         z: Float[Tensor, "m c h w"],
         dual_coef: Float[Tensor, "m k"],
         factor: Float[Tensor, "r d"] | None,
         budget: int,
     ) -> None:
-        self._recursion, self._engine, self._x, self._factor = recursion, engine, x, factor
+        self._engine, self._x, self._factor = engine.within(budget // 4), x, factor
         self._dual_coef, self._budget = dual_coef, budget
-        self._z = EmbeddedBlocks(recursion, engine, z, factor, budget // 2, with_patches=True)
-        self._grid = recursion.architecture.grids(*x.shape[-2:])[0]
+        self._z = EmbeddedBlocks(engine, z, factor, budget // 2, with_patches=True)
+        self._grid = engine.recursion.architecture.grids(*x.shape[-2:])[0]
         rows, cols = self._grid
         n_z, rank, quarter = len(z), self._z.patch_entries, budget // 4
         self._together = min(len(x), quarter // (rows * cols * n_z * x.element_size()))
@@ -86,20 +86,18 @@ class GramSum:
         progress: Callable[[int, int], None] | None,
         total: Float[Tensor, "s s"],
     ) -> None:
-        engine, recursion, coef = self._engine, self._recursion, self._dual_coef
+        engine, coef = self._engine, self._dual_coef
         x = self._x[part]
-        left = EmbeddedBlocks(
-            recursion, engine, x, self._factor, self._budget // 2, with_patches=True, beside=self._beside
-        )
+        left = EmbeddedBlocks(engine, x, self._factor, self._budget // 2, with_patches=True, beside=self._beside)
         adjoints = x.new_empty(self._grid[0] * self._grid[1], len(x), len(coef))
         for rows in left.blocks:
             images = left.embed(rows)
             variances = [q.new_zeros(len(q), coef.shape[1], *q.shape[1:]) for q in images.variances]
             for cols in self._z.blocks:
-                tiles = engine.adjoints(recursion, images, self._z[cols], coef[cols], self._budget // 4, variances)
+                tiles = engine.adjoints(images, self._z[cols], coef[cols], variances)
                 for some, tile in tiles:
                     adjoints[:, rows.start + some.start : rows.start + some.stop, cols] = tile
-            own = own_weights(recursion, images, variances)
+            own = own_weights(engine.recursion, images, variances)
             root = None if roots is None else roots[part][rows]
             if root is not None:
                 adjoints[:, rows] *= root[:, None]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -12,12 +12,12 @@ from ..errors import InputError
 from ..maths.windows import Window
 from .architecture import Architecture, vanilla
 from .arrays import accepts_numpy
-from .embedded_blocks import EmbeddedBlocks
 from .engines.choice import choose_engine
-from .engines.protocol import AdjointEngine, Engine, Gradient
+from .engines.embedded_blocks import EmbeddedBlocks
+from .engines.protocol import AdjointEngine, BoundEngine, EmbeddingT, Gradient
 from .gram_agop import GramSum
 from .patch_kernel import PatchKernel, Progress, check_numerics
-from .recursion import Recursion, patch_entries
+from .recursion.recursion import Recursion, patch_entries
 
 EngineName = Literal["auto", "cuda", "cpu", "reference"]
 
@@ -89,7 +89,7 @@ class InfiniteWidthKernel(PatchKernel):
             a = right[rows] if z is None else left.embed(rows)
             for cols in [b for r, b in pairs if r == rows]:
                 b = a if z is None and rows == cols else right[cols]
-                tile = engine.kernel(self.recursion, a, b, self._budget)
+                tile = engine.kernel(a, b)
                 if z is None:
                     out[cols, rows] = tile.T
                 out[rows, cols] = tile if a is not b else tile.triu() + tile.triu(1).T
@@ -97,7 +97,7 @@ class InfiniteWidthKernel(PatchKernel):
                 if progress:
                     progress(done, len(pairs))
             if z is None:
-                out.diagonal()[rows] = engine.diagonal(self.recursion, a, self._budget)
+                out.diagonal()[rows] = engine.diagonal(a)
         return out
 
     @accepts_numpy
@@ -106,7 +106,7 @@ class InfiniteWidthKernel(PatchKernel):
         factor = self._check(x, None, feature_matrix)
         engine = self._chosen_engine(x, factor)
         images = self._blocks(x, factor, engine)
-        return torch.cat([engine.diagonal(self.recursion, images.embed(rows), self._budget) for rows in images.blocks])
+        return torch.cat([engine.diagonal(images.embed(rows)) for rows in images.blocks])
 
     @property
     def recursion(self) -> Recursion:
@@ -123,7 +123,7 @@ class InfiniteWidthKernel(PatchKernel):
         """The window that cuts an image into those patches."""
         return self.architecture.first.window
 
-    def _chosen_engine(self, x: Tensor, *others: Tensor | None) -> Engine:
+    def _chosen_engine(self, x: Tensor, *others: Tensor | None) -> BoundEngine[Any]:
         """The engine that was asked for; only the reference engine can be differentiated by torch."""
         name: str = self.engine
         if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *others)):
@@ -133,14 +133,18 @@ class InfiniteWidthKernel(PatchKernel):
                     "the inputs."
                 )
             name = "reference"
-        return choose_engine(name, self.recursion, x.device, x.dtype)
+        return choose_engine(name, self.recursion, x.device, x.dtype).bind(self.recursion, self._budget)
 
     def _blocks(
-        self, x: Tensor, factor: Tensor | None, engine: Engine, *, with_patches: bool = False, outputs: int = 0
-    ) -> EmbeddedBlocks:
-        return EmbeddedBlocks(
-            self.recursion, engine, x, factor, self._budget, with_patches=with_patches, outputs=outputs
-        )
+        self,
+        x: Tensor,
+        factor: Tensor | None,
+        engine: BoundEngine[EmbeddingT],
+        *,
+        with_patches: bool = False,
+        outputs: int = 0,
+    ) -> EmbeddedBlocks[EmbeddingT]:
+        return EmbeddedBlocks(engine, x, factor, self._budget, with_patches=with_patches, outputs=outputs)
 
     def _scale(self, x: Tensor) -> float:
         """The first layer's factor on inner products of embedded patches."""
@@ -150,7 +154,6 @@ class InfiniteWidthKernel(PatchKernel):
         self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Tensor | None, progress: Progress | None
     ) -> Iterator[Float[Tensor, "positions n k r"]]:
         """Block by block of x, the gradient with respect to patches but for `_outer` and `_scale`; memory is reused."""
-        recursion = self.recursion
         engine = self._chosen_engine(x, z, dual_coef, factor)
         left = self._blocks(x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
         right = self._blocks(z, factor, engine, with_patches=True)
@@ -163,11 +166,11 @@ class InfiniteWidthKernel(PatchKernel):
             else:
                 total.clear()
             for cols in right.blocks:
-                engine.add_gradient(recursion, a, right[cols], dual_coef[cols], self._budget, total)
+                engine.add_gradient(a, right[cols], dual_coef[cols], total)
                 done += 1
                 if progress:
                     progress(done, len(left.blocks) * len(right.blocks))
-            engine.add_own_gradient(recursion, a, total)
+            engine.add_own_gradient(a, total)
             yield total.patches
 
     def _sum_of_outer_products(
@@ -180,14 +183,14 @@ class InfiniteWidthKernel(PatchKernel):
         progress: Progress | None,
     ) -> Float[Tensor, "s s"]:
         engine = self._chosen_engine(x, z, dual_coef, factor)
-        if isinstance(engine, AdjointEngine) and not self.architecture.couples_positions:
-            by_gram = GramSum(self.recursion, engine, x, z, dual_coef, factor, self._budget)
+        if isinstance(engine, AdjointEngine):
+            by_gram = GramSum(engine, x, z, dual_coef, factor, self._budget)
             if by_gram.pays:
                 return by_gram(roots, progress)
         return super()._sum_of_outer_products(x, z, dual_coef, factor, roots, progress)
 
     def _outer(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
-        if self._chosen_engine(x, factor).embeds_patches(self.recursion, factor):
+        if self._chosen_engine(x, factor).embeds_patches(factor):
             return factor
         d = patch_entries(self.recursion, x)
         M = torch.eye(d).to(x) if factor is None else factor.T @ factor

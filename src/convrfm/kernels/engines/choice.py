@@ -7,8 +7,8 @@ import logging
 import torch
 
 from ...errors import InputError, MissingDependencyError
-from ..recursion import Recursion
-from .cpu import CpuEngine
+from ..recursion.recursion import Recursion
+from .cpu.engine import CpuEngine
 from .protocol import Engine
 from .reference import ReferenceEngine
 
@@ -55,7 +55,7 @@ def explain_engines(recursion: Recursion, device: torch.device, dtype: torch.dty
 
 def _engine(name: str) -> Engine:
     if name == "cuda":
-        from .cuda import CudaEngine  # imports Triton, which is optional
+        from .cuda.engine import CudaEngine  # imports Triton, which is optional
 
         return CudaEngine()
     return CpuEngine() if name == "cpu" else ReferenceEngine()

@@ -1,17 +1,19 @@
-"""What every engine does: prepare images, one tile of the kernel, and one tile of the gradient."""
+"""What every engine does: bound to a kernel's recursion, it prepares images, and makes tiles of kernel and gradient."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..recursion import Embedding, Images, Recursion
+from ..recursion.recursion import Embedding, Images, Recursion
 
 Patches = Literal["unused", "on demand", "kept"]
 """Whether an embedding needs its patches, and if so, whether there is memory to keep them."""
+
+EmbeddingT = TypeVar("EmbeddingT", bound=Embedding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,59 +44,65 @@ class Gradient:
 
 
 @runtime_checkable
+class BoundEngine(Protocol[EmbeddingT]):
+    """An engine at work on one recursion, with so many bytes for its temporaries."""
+
+    @property
+    def recursion(self) -> Recursion:
+        """What it computes."""
+
+    def within(self, budget: int) -> "BoundEngine[EmbeddingT]":
+        """The same with another number of bytes."""
+
+    def embed(self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches) -> EmbeddingT:
+        """Images as this engine reads them; `factor` is L with L^T L = M, None for the identity."""
+
+    def diagonal(self, x: EmbeddingT) -> Float[Tensor, " n"]:
+        """K(x, x) of every image."""
+
+    def kernel(self, x: EmbeddingT, z: EmbeddingT) -> Float[Tensor, "n_x n_z"]:
+        """The kernel of every image of x with every image of z; where `z is x`, only the upper half
+        need be right."""
+
+    def add_gradient(self, x: EmbeddingT, z: EmbeddingT, dual_coef: Float[Tensor, "n_z k"], total: Gradient) -> None:
+        """Add this z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) to `total`, in place."""
+
+    def add_own_gradient(self, x: EmbeddingT, total: Gradient) -> None:
+        """Add what flows through each image's own variances to `total.patches`, once every z has been added."""
+
+    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:
+        """Whether adjoints are contracted with L x[u], or with x[u], channels last, which can be made on demand."""
+
+    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:
+        """How many numbers one image's covariance with itself takes beyond pictures, with its adjoints for `outputs`."""
+
+
+@runtime_checkable
+class AdjointEngine(BoundEngine[EmbeddingT], Protocol[EmbeddingT]):
+    """One that also puts out the adjoints that it adds up; positions are not coupled."""
+
+    def within(self, budget: int) -> "AdjointEngine[EmbeddingT]":
+        """The same with another number of bytes."""
+
+    def adjoints(
+        self,
+        x: EmbeddingT,
+        z: EmbeddingT,
+        dual_coef: Float[Tensor, "n_z k"],
+        variances: list[Float[Tensor, "n_x k _ _"]],
+    ) -> Iterator[tuple[slice, Float[Tensor, "positions n_some n_z"]]]:
+        """For some images of x at a time, the adjoints dK(x, z_i) / dS[u] of the first covariance; in the end those of
+        x's variances, summed over z with the coefficients, are added to `variances`."""
+
+
+@runtime_checkable
 class Engine(Protocol):
-    """One implementation of a kernel's tiles; `budget` bounds its temporaries in bytes."""
+    """One way to compute a kernel's tiles."""
 
     name: str
 
     def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:
         """Why this engine cannot serve an architecture for images of this type on a device; None where it can."""
 
-    def embed(
-        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches
-    ) -> Embedding:
-        """Images as this engine reads them; `factor` is L with L^T L = M, None for the identity."""
-
-    def diagonal(self, recursion: Recursion, x: Embedding, budget: int) -> Float[Tensor, " n"]:
-        """K(x, x) of every image."""
-
-    def kernel(self, recursion: Recursion, x: Embedding, z: Embedding, budget: int) -> Float[Tensor, "n_x n_z"]:
-        """The kernel of every image of x with every image of z; where `z is x`, only the upper half
-        need be right."""
-
-    def add_gradient(
-        self,
-        recursion: Recursion,
-        x: Embedding,
-        z: Embedding,
-        dual_coef: Float[Tensor, "n_z k"],
-        budget: int,
-        total: Gradient,
-    ) -> None:
-        """Add this z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) to `total`, in place."""
-
-    def embeds_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:
-        """Whether adjoints are contracted with L x[u], or with x[u], channels last, which can be made on demand."""
-
-    def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:
-        """Add what flows through each image's own variances to `total.patches`, once every z has been added."""
-
-    def own_entries(self, recursion: Recursion, grid: tuple[int, int], outputs: int) -> int:
-        """How many numbers one image's covariance with itself takes beyond pictures, with its adjoints for `outputs`."""
-
-
-@runtime_checkable
-class AdjointEngine(Engine, Protocol):
-    """An engine that also puts out the adjoints that it adds up, where positions are not coupled."""
-
-    def adjoints(
-        self,
-        recursion: Recursion,
-        x: Embedding,
-        z: Embedding,
-        dual_coef: Float[Tensor, "n_z k"],
-        budget: int,
-        variances: list[Float[Tensor, "n_x k _ _"]],
-    ) -> Iterator[tuple[slice, Float[Tensor, "positions n_some n_z"]]]:
-        """For some images of x at a time, the adjoints dK(x, z_i) / dS[u] of the first covariance; in the end those of
-        x's variances, summed over z with the coefficients, are added to `variances`."""
+    def bind(self, recursion: Recursion, budget: int) -> BoundEngine[Any]:
+        """The engine for one recursion; `budget` bounds its temporaries in bytes."""

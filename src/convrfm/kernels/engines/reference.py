@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...maths.windows import window_mean
-from ..geometry import Field
 from ..layers import AvgPool, Conv
-from ..recursion import (
+from ..recursion.geometry import Field
+from ..recursion.recursion import (
     Embedding,
     Images,
     Recursion,
@@ -49,56 +49,70 @@ class ReferenceEngine:
     def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:  # noqa: D102
         return None
 
+    def bind(self, recursion: Recursion, budget: int) -> "BoundReference":  # noqa: D102
+        return BoundReference(recursion, budget)
+
+
+@dataclass(frozen=True)
+class BoundReference:
+    """The reference engine for one recursion."""
+
+    recursion: Recursion
+    budget: int
+
+    def within(self, budget: int) -> "BoundReference":  # noqa: D102
+        return BoundReference(self.recursion, budget)
+
     def embed(  # noqa: D102
-        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches
+        self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches
     ) -> Embedding:
-        return embed(recursion, images, factor, with_patches=patches != "unused")
+        return embed(self.recursion, images, factor, with_patches=patches != "unused")
 
-    def diagonal(self, recursion: Recursion, x: Embedding, budget: int) -> Float[Tensor, " n"]:  # noqa: D102
-        return own_kernel(recursion, own_first_covariance(recursion, x))
+    def diagonal(self, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
+        return own_kernel(self.recursion, own_first_covariance(self.recursion, x))
 
-    def kernel(  # noqa: D102
-        self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
-    ) -> Float[Tensor, "n_x n_z"]:
+    def kernel(self, x: Embedding, z: Embedding) -> Float[Tensor, "n_x n_z"]:  # noqa: D102
         out = x.images.new_empty(len(x.images), len(z.images))
-        pairs = _pairs_at_once(recursion, x.images, ARRAYS_FORWARD, budget)
+        pairs = self._pairs_at_once(x.images, ARRAYS_FORWARD)
         for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=z is x):
-            out[rows, cols] = _forward(recursion, x.part(rows), z.part(cols), None)
+            out[rows, cols] = _forward(self.recursion, x.part(rows), z.part(cols), None)
         return out
 
     def add_gradient(  # noqa: D102
-        self,
-        recursion: Recursion,
-        x: Embedding,
-        z: Embedding,
-        dual_coef: Float[Tensor, "n_z k"],
-        budget: int,
-        total: Gradient,
+        self, x: Embedding, z: Embedding, dual_coef: Float[Tensor, "n_z k"], total: Gradient
     ) -> None:
-        depth = 3 * len(x.variances)
-        pairs = _pairs_at_once(recursion, x.images, ARRAYS_BACKWARD + depth, budget)
+        pairs = self._pairs_at_once(x.images, ARRAYS_BACKWARD + 3 * len(x.variances))
         for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=False):
             part = z.part(cols)
             met: list[_Met] = []
-            _forward(recursion, x.part(rows), part, met)
-            S_bar, q_bars = _backward(recursion, met, x.images)
+            _forward(self.recursion, x.part(rows), part, met)
+            S_bar, q_bars = _backward(self.recursion, met, x.images)
             if not met:  # a linear network's adjoint is the same for all pairs
                 S_bar = S_bar.expand(rows.stop - rows.start, cols.stop - cols.start, *S_bar.shape)
-            assert part.patches is not None
-            total.patches[:, rows] += recursion.geometry.contract(S_bar, part.patches, dual_coef[cols])
+            total.patches[:, rows] += self.recursion.geometry.contract(S_bar, part.contracted, dual_coef[cols])
             for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):
                 sum_of_bars[rows] += torch.einsum("xipq,ik->xkpq", q_bar, dual_coef[cols])
 
-    def embeds_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+    def add_own_gradient(self, x: Embedding, total: Gradient) -> None:  # noqa: D102
+        pull_back_variances(self.recursion, x, total.variances, total.patches)
+
+    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
         return True
 
-    def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:  # noqa: D102
-        pull_back_variances(recursion, x, total.variances, total.patches)
-
-    def own_entries(self, recursion: Recursion, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
-        if not recursion.architecture.couples_positions:
+    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
+        architecture = self.recursion.architecture
+        if not architecture.couples_positions:
             return 0
-        return 4 * max(1, outputs) * max(r * c for r, c in [grid, *recursion.architecture.grids(*grid)]) ** 2
+        return 4 * max(1, outputs) * max(r * c for r, c in [grid, *architecture.grids(*grid)]) ** 2
+
+    def _pairs_at_once(self, images: Tensor, arrays: int) -> int:
+        """How many pairs of images one tile may hold."""
+        rows, cols = images.shape[-2:]
+        grids = [(rows, cols), *self.recursion.architecture.grids(rows, cols)]
+        exponent = 2 if self.recursion.architecture.couples_positions else 1
+        pair_bytes = max((r * c) ** exponent for r, c in grids) * images.element_size() * arrays
+        limit = self.budget if images.is_cuda else min(self.budget, CACHE_BYTES)
+        return max(1, limit // pair_bytes)
 
 
 def _forward(recursion: Recursion, x: Embedding, z: Embedding, met: list[_Met] | None) -> Tensor:
@@ -152,13 +166,3 @@ def _backward(recursion: Recursion, met: Sequence[_Met], images: Tensor) -> tupl
             T_bar = None if T_bar is None else T_bar * at.k0
     S_bar = K_bar if T_bar is None else K_bar + T_bar
     return S_bar, q_bars[::-1]
-
-
-def _pairs_at_once(recursion: Recursion, images: Tensor, arrays: int, budget: int) -> int:
-    """How many pairs of images one tile may hold."""
-    rows, cols = images.shape[-2:]
-    grids = [(rows, cols), *recursion.architecture.grids(rows, cols)]
-    exponent = 2 if recursion.architecture.couples_positions else 1
-    pair_bytes = max((r * c) ** exponent for r, c in grids) * images.element_size() * arrays
-    limit = budget if images.is_cuda else min(budget, CACHE_BYTES)
-    return max(1, limit // pair_bytes)

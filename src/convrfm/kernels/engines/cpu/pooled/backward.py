@@ -7,9 +7,11 @@ other picture reads it. The first covariance's adjoint a[u, v] meets the patches
 
 from typing import Any
 
-from .duals import NONE
-from .fused_backward import pull_back, spread_row
-from .fused_pair_forward import (
+from ....lanes.vectors import LANES, address, ahead, broadcast, compiled, entry, inlined, item, load, store, zero
+from ..duals import NONE
+from ..flat.backward import pull_back, spread_row
+from ..flat.program import NUMBER
+from .forward import (
     NO_POOL,
     channels_of,
     facing,
@@ -20,8 +22,7 @@ from .fused_pair_forward import (
     room_of,
     share_of,
 )
-from .lanes import LANES, address, ahead, broadcast, compiled, entry, inlined, item, load, store, zero
-from .pair_program import (
+from .program import (
     ACROSS,
     COL_LINES,
     COL_PAIRS,
@@ -47,7 +48,6 @@ from .pair_program import (
     U,
     V,
 )
-from .program import NUMBER
 
 TAPS_AT_ONCE = 4  # of a patch of z, each in a register of its own
 

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..layers import AvgPool, Conv, Flatten
-from ..recursion import Recursion
+from ....layers import AvgPool, Conv, Flatten
+from ....recursion.recursion import Recursion
+from ..duals import START, family
+from ..flat.program import Activation, Grid, Tables, run_of_threes, transposed_places
 from .axis_pairs import (
     Moved,
     Pair,
@@ -27,8 +29,6 @@ from .axis_pairs import (
     needed_pairs,
     split_into_lines,
 )
-from .duals import START, family
-from .program import Activation, Grid, Tables, run_of_threes, transposed_places
 
 Integers = npt.NDArray[np.int64]
 

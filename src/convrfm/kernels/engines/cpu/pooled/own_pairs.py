@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..layers import Activation, AvgPool, Conv, HiddenLayer
-from ..recursion import Embedding, Recursion, patch_entries
+from ....layers import Activation, AvgPool, Conv, HiddenLayer
+from ....recursion.recursion import Embedding, Recursion, patch_entries
+from ...protocol import Gradient
 from .axis_pairs import Moved, equal_pairs, lengths_before, met_pairs, needed_pairs
-from .protocol import Gradient
 
 Picture = Float[Tensor, "n _ _"]
 Own = Float[Tensor, "*batch _ _"]  # row pairs by column pairs

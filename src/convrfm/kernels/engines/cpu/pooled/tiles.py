@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from .fused_pair_backward import pair_gradient_block
-from .fused_pair_forward import pair_kernel_block
-from .lane_embedding import LaneEmbedding
-from .lanes import LANES
-from .pair_program import COUNT, FIRST, KEPT, STORED, PairProgram, compiled_pair_program
-from .protocol import Gradient
-from .threads import arrays, share
+from ....lanes.vectors import LANES
+from ...protocol import Gradient
+from ..lane_embedding import LaneEmbedding
+from ..threads import arrays, share
+from .backward import pair_gradient_block
+from .forward import pair_kernel_block
+from .program import COUNT, FIRST, KEPT, STORED, PairProgram, compiled_pair_program
 
 
 def pair_kernel(x: LaneEmbedding, left: list[Any], z: LaneEmbedding, budget: int) -> Float[Tensor, "n_x n_z"]:

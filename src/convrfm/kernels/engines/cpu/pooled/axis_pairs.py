@@ -11,7 +11,7 @@ constant, which circular windows close into rings. No window joins two lines; on
 import itertools
 from collections.abc import Iterable, Sequence
 
-from ..layers import AvgPool, Conv
+from ....layers import AvgPool, Conv
 
 Pair = tuple[int, int]
 Moved = Conv | AvgPool | None  # None: an activation, which leaves every pair where it is

@@ -7,9 +7,7 @@ kept, so that everything but the first covariance and the norms of z stays in th
 
 from typing import Any
 
-from .duals import ERF, NONE, PIECEWISE_LINEAR, START, erf, gelu, piecewise_linear
-from .lane_embedding import TOGETHER
-from .lanes import (
+from ....lanes.vectors import (
     LANES,
     abreast,
     address,
@@ -24,6 +22,8 @@ from .lanes import (
     store,
     zero,
 )
+from ..duals import ERF, NONE, PIECEWISE_LINEAR, START, erf, gelu, piecewise_linear
+from ..lane_embedding import TOGETHER
 from .program import (
     BIAS,
     BY_COL,

@@ -11,11 +11,11 @@ from functools import cached_property
 from jaxtyping import Float
 from torch import Tensor
 
-from ..maths.patches import filter_patches, unfold_patches
-from ..maths.windows import window_mean, window_mean_transpose
-from .architecture import Architecture
+from ...maths.patches import filter_patches, unfold_patches
+from ...maths.windows import window_mean, window_mean_transpose
+from ..architecture import Architecture
+from ..layers import AvgPool, Conv
 from .geometry import Channels, Field, Geometry, geometry_of
-from .layers import AvgPool, Conv
 
 Images = Float[Tensor, "n c h w"]
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ...maths.windows import Window, pad
+from ....maths.windows import Window, pad
 
 OUTSIDE = -1
 

@@ -7,10 +7,10 @@ import triton
 from jaxtyping import Float
 from torch import Tensor
 
-from ...maths.dual_activations import PiecewiseLinear
-from ...maths.windows import Window
-from ..layers import Conv
-from ..recursion import (
+from ....maths.dual_activations import PiecewiseLinear
+from ....maths.windows import Window
+from ...layers import Conv
+from ...recursion.recursion import (
     Embedding,
     Recursion,
     embed,
@@ -19,8 +19,8 @@ from ..recursion import (
     own_kernel,
     pull_back_variances,
 )
-from ..tiling import tiles
-from .protocol import Gradient, Patches
+from ...tiling import tiles
+from ..protocol import Gradient, Patches
 from .taps import transposed_taps, window_taps
 from .triton_kernels import BLOCK, dual_then_mean, dual_then_window, pull_back_dual
 
@@ -48,52 +48,57 @@ class CudaEngine:
             return "its layers must be convolutions and ReLU-type activations in turn."
         return None
 
+    def bind(self, recursion: Recursion, budget: int) -> "BoundCuda":  # noqa: D102
+        return BoundCuda(recursion, budget)
+
+
+@dataclass(frozen=True)
+class BoundCuda:
+    """The cuda engine for one recursion."""
+
+    recursion: Recursion
+    budget: int
+
+    def within(self, budget: int) -> "BoundCuda":  # noqa: D102
+        return BoundCuda(self.recursion, budget)
+
     def embed(  # noqa: D102
-        self, recursion: Recursion, images: Tensor, factor: Tensor | None, *, patches: Patches
+        self, images: Tensor, factor: Tensor | None, *, patches: Patches
     ) -> Embedding:
-        return embed(recursion, images, factor, with_patches=patches != "unused")
+        return embed(self.recursion, images, factor, with_patches=patches != "unused")
 
-    def diagonal(self, recursion: Recursion, x: Embedding, budget: int) -> Float[Tensor, " n"]:  # noqa: D102
-        return own_kernel(recursion, own_first_covariance(recursion, x))
+    def diagonal(self, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
+        return own_kernel(self.recursion, own_first_covariance(self.recursion, x))
 
-    def kernel(  # noqa: D102
-        self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
-    ) -> Float[Tensor, "n_x n_z"]:
+    def kernel(self, x: Embedding, z: Embedding) -> Float[Tensor, "n_x n_z"]:  # noqa: D102
         out = x.images.new_empty(len(x.images), len(z.images))
-        stages = _stages(recursion, x.images)
-        pairs = max(1, budget // (16 * max(stage.positions for stage in stages)))
+        stages = _stages(self.recursion, x.images)
+        pairs = max(1, self.budget // (16 * max(stage.positions for stage in stages)))
         for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=z is x):
-            out[rows, cols] = _Tile(recursion, stages, x.part(rows), z.part(cols)).kernel()
+            out[rows, cols] = _Tile(self.recursion, stages, x.part(rows), z.part(cols)).kernel()
         return out
 
     def add_gradient(  # noqa: D102
-        self,
-        recursion: Recursion,
-        x: Embedding,
-        z: Embedding,
-        dual_coef: Float[Tensor, "n_z k"],
-        budget: int,
-        total: Gradient,
+        self, x: Embedding, z: Embedding, dual_coef: Float[Tensor, "n_z k"], total: Gradient
     ) -> None:
-        stages = _stages(recursion, x.images)
-        pairs = max(1, budget // (32 * sum(stage.positions for stage in stages)))
+        stages = _stages(self.recursion, x.images)
+        pairs = max(1, self.budget // (32 * sum(stage.positions for stage in stages)))
         for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=False):
             part = z.part(cols)
-            S_bar, q_bars = _Tile(recursion, stages, x.part(rows), part).adjoints()
-            assert part.patches is not None
+            S_bar, q_bars = _Tile(self.recursion, stages, x.part(rows), part).adjoints()
             weights = S_bar.permute(1, 2, 0)
-            total.patches[:, rows] += recursion.geometry.contract(weights, part.patches, dual_coef[cols])
+            total.patches[:, rows] += self.recursion.geometry.contract(weights, part.contracted, dual_coef[cols])
             for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):
                 bars = (q_bar @ dual_coef[cols]).permute(1, 2, 0)
                 sum_of_bars[rows] += bars.unflatten(2, sum_of_bars.shape[2:])
 
-    def embeds_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+    def add_own_gradient(self, x: Embedding, total: Gradient) -> None:  # noqa: D102
+        pull_back_variances(self.recursion, x, total.variances, total.patches)
+
+    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
         return True
 
-    def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:  # noqa: D102
-        pull_back_variances(recursion, x, total.variances, total.patches)
-
-    def own_entries(self, recursion: Recursion, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
+    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
         return 0
 
 

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..maths.dual_activations import DualActivation
-from ..maths.windows import EACH_OF_A_PAIR, POSITION_PAIRS, POSITIONS, AxisGroups
-from .architecture import Architecture
-from .layers import Flatten, GlobalAvgPool
+from ...maths.dual_activations import DualActivation
+from ...maths.windows import EACH_OF_A_PAIR, POSITION_PAIRS, POSITIONS, AxisGroups
+from ..architecture import Architecture
+from ..layers import Flatten, GlobalAvgPool
 
 Field = Float[Tensor, "..."]
 Channels = Float[Tensor, "n r rows cols"]

@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from ...maths.patches import filter_patches, unfold_patches
-from ...maths.windows import pad
-from ..recursion import Embedding, Recursion, patch_entries
-from ..tiling import blocks
+from ....maths.patches import filter_patches, unfold_patches
+from ....maths.windows import pad
+from ...lanes.vectors import LANES
+from ...recursion.recursion import Embedding, Recursion, patch_entries
+from ...tiling import blocks
 from .duals import norm_and_inverse_root
-from .lanes import LANES
+from .threads import arrays
 
 TOGETHER = 4  # images on the left that share every load of those on the right
 CACHE_BYTES = 1 << 21  # of one part's intermediate results
@@ -48,13 +50,11 @@ class LaneEmbedding(Embedding):
         recursion: what the images were embedded for.
         factor: the metric's factor L; None for the identity.
         from_pixels: whether the first covariance is a window mean of products of pixels, not products of patches.
-        own: each image's own covariance after the first convolution; None where positions are coupled.
     """
 
     recursion: Recursion
     factor: Float[Tensor, "rank d"] | None  # patches have as many entries where its rank is low, and d where it is not
     from_pixels: bool
-    own: Float[Tensor, "n rows cols"] | None
 
     def left(self) -> Side:
         """Coefficients `(n, positions, taps)`, norms and inverse roots `(n, positions)`, flat."""
@@ -85,23 +85,6 @@ class LaneEmbedding(Embedding):
     def norms_of_an_image(self) -> int:
         """How many variances an image has, over all activations."""
         return sum(q[0].numel() for q in self.variances)
-
-    def patches_of(self, rows: slice) -> Float[Tensor, "positions n entries"]:
-        """The patches at some rows of positions: L x[u] where L has a low rank, otherwise x[u], channels last.
-
-        They come from the pixels where patches are not kept: copied while they are used, they stay in cache.
-        """
-        if self.patches is not None:
-            return super().patches_of(rows)
-        conv = self.recursion.architecture.first
-        met = self._pixels[rows.start * conv.stride : (rows.stop - 1) * conv.stride + conv.size]
-        windows = met.unfold(0, conv.size, conv.stride).unfold(1, conv.size, conv.stride)
-        return windows.permute(0, 1, 2, 4, 5, 3).flatten(3).flatten(0, 1)
-
-    def with_patches(self) -> "LaneEmbedding":
-        """The same, with the patches x[u] of all positions kept."""
-        rows, cols = self.recursion.architecture.grids(*self.images.shape[-2:])[0]
-        return replace(self, patches=self.patches_of(slice(0, rows)).unflatten(0, (rows, cols)).permute(2, 3, 0, 1))
 
     @cached_property
     def taps(self) -> Taps:
@@ -144,16 +127,58 @@ class LaneEmbedding(Embedding):
         return self.images if self.from_pixels else pad(self.images, self.recursion.architecture.first.window, (-2, -1))
 
     @cached_property
-    def _pixels(self) -> Float[Tensor, "height width n c"]:
-        return pad(self.images, self.recursion.architecture.first.window, (-2, -1)).permute(2, 3, 0, 1).contiguous()
-
-    @cached_property
     def _norms(self) -> tuple[Float[Tensor, "n positions"], Float[Tensor, "n positions"]]:
         activations = self.recursion.architecture.activations
         shares = [norm_and_inverse_root(a, q) for a, q in zip(activations, self.variances, strict=True)]
         empty = self.images.new_empty(len(self.images), 0)
         norms, inverses = zip(*shares, strict=True) if shares else ((), ())
         return tuple(torch.cat([empty, *(t.flatten(1) for t in side)], 1) for side in (norms, inverses))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, eq=False)
+class FlatEmbedding(LaneEmbedding):
+    """Of images whose positions are not coupled.
+
+    Attributes:
+        own: each image's own covariance after the first convolution.
+    """
+
+    own: Float[Tensor, "n rows cols"]
+
+    def patches_of(self, rows: slice) -> Float[Tensor, "positions n entries"]:
+        """The patches at some rows of positions: L x[u] where L has a low rank, otherwise x[u], channels last.
+
+        They come from the pixels where patches are not kept: copied while they are used, they stay in cache.
+        """
+        if self.patches is not None:
+            return super().patches_of(rows)
+        conv = self.recursion.architecture.first
+        met = self._pixels[rows.start * conv.stride : (rows.stop - 1) * conv.stride + conv.size]
+        windows = met.unfold(0, conv.size, conv.stride).unfold(1, conv.size, conv.stride)
+        return windows.permute(0, 1, 2, 4, 5, 3).flatten(3).flatten(0, 1)
+
+    def with_patches(self) -> "FlatEmbedding":
+        """The same, with the patches x[u] of all positions kept."""
+        rows, cols = self.recursion.architecture.grids(*self.images.shape[-2:])[0]
+        return replace(self, patches=self.patches_of(slice(0, rows)).unflatten(0, (rows, cols)).permute(2, 3, 0, 1))
+
+    @cached_property
+    def _pixels(self) -> Float[Tensor, "height width n c"]:
+        return pad(self.images, self.recursion.architecture.first.window, (-2, -1)).permute(2, 3, 0, 1).contiguous()
+
+
+class LeftSide:
+    """The left side of the images last asked for: it is large, and serves all their tiles before others come."""
+
+    def __init__(self) -> None:
+        self._made: tuple[LaneEmbedding, list[Any]] | None = None
+
+    def __call__(self, x: LaneEmbedding) -> list[Any]:
+        """Coefficients, norms and inverse roots, as numpy."""
+        if self._made is None or self._made[0] is not x:
+            self._made = None  # its memory serves again
+            self._made = x, arrays(x.left())
+        return self._made[1]
 
 
 def parts_in_cache(images: Float[Tensor, "n c h w"], entries: int) -> list[slice]:

@@ -6,10 +6,7 @@ of x's variances, which are summed over i with the coefficients at once.
 
 from typing import Any
 
-from .duals import ERF, NONE, PIECEWISE_LINEAR, erf_pullback, gelu_pullback, piecewise_linear_pullback
-from .fused_forward import forward, products, sum_along_row, sum_of_slots
-from .lane_embedding import TOGETHER
-from .lanes import (
+from ....lanes.vectors import (
     LANES,
     abreast,
     address,
@@ -24,6 +21,9 @@ from .lanes import (
     store,
     zero,
 )
+from ..duals import ERF, NONE, PIECEWISE_LINEAR, erf_pullback, gelu_pullback, piecewise_linear_pullback
+from ..lane_embedding import TOGETHER
+from .forward import forward, products, sum_along_row, sum_of_slots
 from .program import (
     FAMILY,
     GAIN,

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...maths.windows import Window
-from ..layers import AvgPool, Conv
-from ..recursion import Recursion
-from .duals import START, Activation, family
+from .....maths.windows import Window
+from ....layers import AvgPool, Conv
+from ....recursion.recursion import Recursion
+from ..duals import START, Activation, family
 
 Grid = tuple[int, int]
 IDENTITY = Window(1)

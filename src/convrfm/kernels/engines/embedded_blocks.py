@@ -1,25 +1,25 @@
 """Images as an engine reads them, block by block, within a memory budget."""
 
 from dataclasses import replace
+from typing import Generic
 
 from torch import Tensor
 
-from .engines.protocol import Engine, Patches
-from .layers import AvgPool, Conv
-from .recursion import Embedding, Recursion, patch_entries
-from .tiling import blocks
+from ..layers import AvgPool, Conv
+from ..recursion.recursion import patch_entries
+from ..tiling import blocks
+from .protocol import BoundEngine, EmbeddingT, Patches
 
 LARGEST_BLOCK = 128  # images; small enough that progress is seen, large enough that embedding them costs nothing
 LARGEST_GRADIENT = 64  # images; their gradients are the largest temporary
 
 
-class EmbeddedBlocks:
+class EmbeddedBlocks(Generic[EmbeddingT]):
     """Images embedded block by block: as many are kept as fit half the budget, the others are embedded when asked for.
 
     What costs the most and takes the least, each image's variances, is kept first; then what a side of a pair is read from.
 
     Args:
-        recursion: the kernel's recursion.
         engine: embeds the images.
         x: the images.
         factor: of the metric; None for the identity.
@@ -37,8 +37,7 @@ class EmbeddedBlocks:
 
     def __init__(
         self,
-        recursion: Recursion,
-        engine: Engine,
+        engine: BoundEngine[EmbeddingT],
         x: Tensor,
         factor: Tensor | None,
         budget: int,
@@ -47,10 +46,11 @@ class EmbeddedBlocks:
         outputs: int = 0,
         beside: int = 0,
     ) -> None:
-        self._recursion, self._engine, self._x, self._factor = recursion, engine, x, factor
+        self._engine, self._x, self._factor = engine, x, factor
+        recursion = engine.recursion
         grids = recursion.architecture.grids(*x.shape[-2:])
         first = grids[0][0] * grids[0][1]
-        embeds, used = engine.embeds_patches(recursion, factor), with_patches or factor is not None
+        embeds, used = engine.embeds_patches(factor), with_patches or factor is not None
         rank = patch_entries(recursion, x) if factor is None or not embeds else len(factor)
         patches = rank * first if used else first
         hidden = zip(recursion.architecture.hidden, grids, strict=False)  # the grid in front of each
@@ -61,10 +61,10 @@ class EmbeddedBlocks:
             kept += patches
             side = patches + (side if rank == patch_entries(recursion, x) else 3 * first)  # pixels, or lanes filled up
         entries = kept + side + patches * (2 + 3 * outputs) + beside
-        entries += engine.own_entries(recursion, (x.shape[2], x.shape[3]), outputs)
+        entries += engine.own_entries((x.shape[2], x.shape[3]), outputs)
         half = budget // 2 // x.element_size()
         self.blocks = blocks(len(x), min(LARGEST_GRADIENT if outputs else LARGEST_BLOCK, half // entries))
-        self._kept: dict[int, Embedding] = {}
+        self._kept: dict[int, EmbeddingT] = {}
         self._may_keep = half // kept  # images, the last ones: a symmetric kernel meets them most often
         self._keeps_sides = (kept + side) * len(x) <= half
         self.all_are_kept = self._keeps_sides and self._may_keep >= len(x)
@@ -72,11 +72,11 @@ class EmbeddedBlocks:
         fits = embeds or (kept + side + patches) * len(x) <= half
         self._patches: Patches = ("kept" if fits else "on demand") if with_patches else "unused"
 
-    def embed(self, rows: slice) -> Embedding:
+    def embed(self, rows: slice) -> EmbeddingT:
         """For one row of tiles."""
         return self._embedded(rows, "unused" if self._patches == "unused" else "kept")
 
-    def __getitem__(self, rows: slice) -> Embedding:
+    def __getitem__(self, rows: slice) -> EmbeddingT:
         images = self._kept.get(rows.start)
         if images is None:
             images = self._embedded(rows, self._patches)
@@ -84,5 +84,5 @@ class EmbeddedBlocks:
                 self._kept[rows.start] = images
         return images if self._keeps_sides else replace(images)  # sides are made when first read, and go with the copy
 
-    def _embedded(self, rows: slice, patches: Patches) -> Embedding:
-        return self._engine.embed(self._recursion, self._x[rows], self._factor, patches=patches)
+    def _embedded(self, rows: slice, patches: Patches) -> EmbeddingT:
+        return self._engine.embed(self._x[rows], self._factor, patches=patches)

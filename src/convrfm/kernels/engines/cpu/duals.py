@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...maths.dual_activations import GELU, ABReLU, Erf, LeakyReLU, ReLU
-from .lanes import inlined, where_less, zero
-from .polynomials import PI, angle_and_sine
+from ....maths.dual_activations import GELU, ABReLU, Erf, LeakyReLU, ReLU
+from ...lanes.polynomials import PI, angle_and_sine
+from ...lanes.vectors import inlined, where_less, zero
 
 Activation = ReLU | ABReLU | LeakyReLU | Erf | GELU
 

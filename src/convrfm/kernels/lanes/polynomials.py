@@ -9,7 +9,7 @@ P and Q minimize the largest relative error on [0, 1] (Remez exchange): 3e-9 in 
 
 from typing import Any
 
-from .lanes import inlined, magnitude, polynomial, square_root, where_less, zero
+from .vectors import inlined, magnitude, polynomial, square_root, where_less, zero
 
 PI = 3.141592653589793
 

@@ -14,10 +14,24 @@ Compiled functions hand each other addresses in groups:
 
 from typing import Any
 
-from .duals import START
-from .fused_forward import activate, no_window, sum_along_row, window_row
-from .lanes import LANES, address, ahead, compiled, entry, inlined, item, load, load_broadcast, put, store, zero
-from .pair_program import (
+from ....lanes.vectors import (
+    LANES,
+    address,
+    ahead,
+    compiled,
+    entry,
+    inlined,
+    item,
+    load,
+    load_broadcast,
+    put,
+    store,
+    zero,
+)
+from ..duals import START
+from ..flat.forward import activate, no_window, sum_along_row, window_row
+from ..flat.program import NUMBER
+from .program import (
     ACROSS,
     COL_LINES,
     COL_PAIRS,
@@ -44,7 +58,6 @@ from .pair_program import (
     U,
     V,
 )
-from .program import NUMBER
 
 NO_POOL = 0
 

@@ -1,7 +1,6 @@
-"""The cpu engine: sixteen pairs of images at once through the whole recursion, in compiled loops that stay in cache."""
+"""Sixteen pairs of images at once through a recursion of equal positions, in compiled loops that stay in cache."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -9,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ...maths.patches import filter_patches, unfold_patches
-from ..recursion import (
+from .....maths.patches import filter_patches
+from ....lanes.vectors import LANES
+from ....recursion.recursion import (
     Embedding,
     Images,
     Recursion,
@@ -19,39 +19,31 @@ from ..recursion import (
     own_kernel,
     pull_back_variances,
 )
-from ..tiling import blocks
-from .fused_backward import gradient_blocks
-from .fused_forward import kernel_blocks
-from .lane_embedding import TOGETHER, LaneEmbedding, has_low_rank, parts_in_cache
-from .lanes import LANES
-from .own_pairs import own_entries, own_variances, pull_back_own_variances
-from .pair_tiles import add_pair_gradient, pair_diagonal, pair_kernel
+from ....tiling import blocks
+from ...protocol import Gradient, Patches
+from ..lane_embedding import TOGETHER, FlatEmbedding, LeftSide, has_low_rank, parts_in_cache
+from ..threads import arrays, share
+from .backward import gradient_blocks
+from .forward import kernel_blocks
 from .program import IN_COLS, IN_ROWS, KEPT, OUT_COLS, POSITION, Program, compiled_program
-from .protocol import Gradient, Patches
-from .threads import arrays, share
 
 IMAGES_AT_A_CALL = 32  # long enough to make the call's cost vanish, short enough to share work between threads
 CHUNK_BYTES = 1 << 23  # of weighted patches, made and used while in cache
 
 
-class CpuEngine:
-    """Compiled and fused: float32 and float64 on the CPU."""
+class BoundFlat:
+    """The cpu engine for one recursion whose positions are not coupled."""
 
-    name = "cpu"
+    def __init__(self, recursion: Recursion, budget: int) -> None:
+        self.recursion, self._budget, self._left_of = recursion, budget, LeftSide()
 
-    def __init__(self) -> None:
-        self._left: tuple[LaneEmbedding, list[Any]] | None = None
-
-    def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:  # noqa: D102
-        if device.type != "cpu":
-            return f"it runs on the CPU, and the images are on {device}."
-        return None
+    def within(self, budget: int) -> "BoundFlat":  # noqa: D102
+        return BoundFlat(self.recursion, budget)
 
     def embed(  # noqa: D102
-        self, recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches
-    ) -> LaneEmbedding:
-        if recursion.architecture.couples_positions:
-            return _embed_coupled(recursion, images, factor, with_patches=patches != "unused")
+        self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches
+    ) -> FlatEmbedding:
+        recursion = self.recursion
         n, (rows, cols) = len(images), recursion.architecture.grids(*images.shape[-2:])[0]
         filtered: Tensor | None = None
         if factor is None:
@@ -67,20 +59,13 @@ class CpuEngine:
                     filtered[part] = met
             own = torch.cat(owns)
         from_pixels = factor is None and patches == "unused"
-        embedding = LaneEmbedding(images, filtered, own_inputs(recursion, own), recursion, factor, from_pixels, own)
+        embedding = FlatEmbedding(images, filtered, own_inputs(recursion, own), recursion, factor, from_pixels, own)
         return embedding.with_patches() if filtered is None and patches == "kept" else embedding
 
-    def diagonal(self, recursion: Recursion, x: Embedding, budget: int) -> Float[Tensor, " n"]:  # noqa: D102
-        assert isinstance(x, LaneEmbedding)
-        return pair_diagonal(x, self._left_of(x), budget) if x.own is None else own_kernel(recursion, x.own)
+    def diagonal(self, x: FlatEmbedding) -> Float[Tensor, " n"]:  # noqa: D102
+        return own_kernel(self.recursion, x.own)
 
-    def kernel(  # noqa: D102
-        self, recursion: Recursion, x: Embedding, z: Embedding, budget: int
-    ) -> Float[Tensor, "n_x n_z"]:
-        assert isinstance(x, LaneEmbedding)
-        assert isinstance(z, LaneEmbedding)
-        if recursion.architecture.couples_positions:
-            return pair_kernel(x, self._left_of(x), z, budget)
+    def kernel(self, x: FlatEmbedding, z: FlatEmbedding) -> Float[Tensor, "n_x n_z"]:  # noqa: D102
         program, taps = _program(x), x.taps
         out = x.images.new_empty(len(x.images), len(z.images) + -len(z.images) % LANES)
         places, offsets = taps.places.numpy(), taps.offsets.numpy()
@@ -108,33 +93,18 @@ class CpuEngine:
         return out[:, : len(z.images)]
 
     def add_gradient(  # noqa: D102
-        self,
-        recursion: Recursion,
-        x: Embedding,
-        z: Embedding,
-        dual_coef: Float[Tensor, "n_z k"],
-        budget: int,
-        total: Gradient,
+        self, x: FlatEmbedding, z: FlatEmbedding, dual_coef: Float[Tensor, "n_z k"], total: Gradient
     ) -> None:
-        assert isinstance(x, LaneEmbedding)
-        assert isinstance(z, LaneEmbedding)
-        if recursion.architecture.couples_positions:
-            add_pair_gradient(x, self._left_of(x), z, dual_coef, budget, total)
-            return
-        for rows, S_bars in self.adjoints(recursion, x, z, dual_coef, budget, total.variances):
+        for rows, S_bars in self.adjoints(x, z, dual_coef, total.variances):
             _contract(S_bars, z, dual_coef, total.patches[:, rows])
 
     def adjoints(  # noqa: D102
         self,
-        recursion: Recursion,
-        x: Embedding,
-        z: Embedding,
+        x: FlatEmbedding,
+        z: FlatEmbedding,
         dual_coef: Float[Tensor, "n_z k"],
-        budget: int,
         variances: list[Float[Tensor, "n_x k _ _"]],
     ) -> Iterator[tuple[slice, Float[Tensor, "positions n_some n_z"]]]:
-        assert isinstance(x, LaneEmbedding)
-        assert isinstance(z, LaneEmbedding)
         program, taps = _program(x), x.taps
         places, offsets = taps.places.numpy(), taps.offsets.numpy()
         left, right = self._left_of(x), arrays(z.right)
@@ -153,7 +123,7 @@ class CpuEngine:
                     S_bars.numpy(), variance_bars.numpy(),
                 )  # fmt: skip
 
-        rows_at_once = max(TOGETHER, budget // (4 * len(places) * len(coefficients) * dual_coef.element_size()))
+        rows_at_once = max(TOGETHER, self._budget // (4 * len(places) * len(coefficients) * dual_coef.element_size()))
         for rows in blocks(n_x, rows_at_once // TOGETHER * TOGETHER):
             count = rows.stop - rows.start
             S_bars = dual_coef.new_empty(len(places), count, len(coefficients))
@@ -166,30 +136,19 @@ class CpuEngine:
             sum_of_bars += bars.reshape(sum_of_bars.shape)
             at += q[0].numel()
 
-    def embeds_patches(self, recursion: Recursion, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
-        return recursion.architecture.couples_positions or (factor is not None and has_low_rank(factor))
+    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+        return factor is not None and has_low_rank(factor)
 
-    def add_own_gradient(self, recursion: Recursion, x: Embedding, total: Gradient) -> None:  # noqa: D102
-        assert isinstance(x, LaneEmbedding)
-        if recursion.architecture.couples_positions:
-            pull_back_own_variances(recursion, x, None if x.from_pixels else x.patches, total)
-        else:
-            pull_back_variances(recursion, x, total.variances, total.patches)
+    def add_own_gradient(self, x: FlatEmbedding, total: Gradient) -> None:  # noqa: D102
+        pull_back_variances(self.recursion, x, total.variances, total.patches)
 
-    def own_entries(self, recursion: Recursion, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
-        return own_entries(recursion, grid, outputs) if recursion.architecture.couples_positions else 0
-
-    def _left_of(self, x: LaneEmbedding) -> list[Any]:
-        """The left side of the images last used: it is large, and serves all their tiles before others come."""
-        if self._left is None or self._left[0] is not x:
-            self._left = None  # its memory serves again
-            self._left = x, arrays(x.left())
-        return self._left[1]
+    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
+        return 0
 
 
 def _contract(
     S_bars: Float[Tensor, "positions n_x n_z"],
-    z: LaneEmbedding,
+    z: FlatEmbedding,
     dual_coef: Float[Tensor, "n_z k"],
     total: Float[Tensor, "positions n_x k r"],
 ) -> None:
@@ -210,17 +169,6 @@ def _contract(
             total[part].view(-1, n_x, k * r).baddbmm_(S_bars[part], weighted)
 
 
-def _embed_coupled(
-    recursion: Recursion, images: Images, factor: Float[Tensor, "r d"] | None, *, with_patches: bool
-) -> LaneEmbedding:
-    """Images whose positions are coupled, without the covariance of all their pairs."""
-    window = recursion.architecture.first.window
-    filtered = None if factor is None else filter_patches(images, factor, window)
-    variances = own_variances(recursion, images, filtered)
-    patches = unfold_patches(images, window) if filtered is None and with_patches else filtered
-    return LaneEmbedding(images, patches, variances, recursion, factor, factor is None, None)
-
-
 class _Room:
     """One thread's memory, aligned as torch aligns it."""
 
@@ -238,6 +186,6 @@ class _Room:
         self.made = np.zeros(len(kept), dtype=np.int64)
 
 
-def _program(x: LaneEmbedding) -> Program:
+def _program(x: FlatEmbedding) -> Program:
     height, width = x.images.shape[-2:]
     return compiled_program(x.recursion, (height, width), x.images.numpy().dtype, from_pixels=x.from_pixels)

@@ -1,0 +1,1 @@
+"""The cpu engine: sixteen pairs of images at once, compiled by numba."""

@@ -1,0 +1,1 @@
+"""Where positions meet in pairs, as pooling makes them."""

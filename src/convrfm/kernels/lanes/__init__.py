@@ -1,0 +1,1 @@
+"""Vectors for numba: sixteen lanes in one value, and what is computed on them."""
