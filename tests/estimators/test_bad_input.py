@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, DeepConvRFMRegressor, datasets, kernels
 from convrfm.errors import InputError, ModelFileError
+from convrfm.storage.digests import digest
 
 from .cases import CHEAP, KERNEL, laplace_family
 
@@ -252,6 +253,20 @@ def saved(path: Path, kind: type = ConvRFMClassifier) -> Path:
     return path
 
 
+def opened(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """The header and the tensors of a model file."""
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["convrfm"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del header["digest"]
+    return header, tensors
+
+
+def forge(path: Path, header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    """A model file that says this, with the right digest."""
+    save_file(tensors, path, metadata={"convrfm": json.dumps(header | {"digest": digest(header, tensors)})})
+
+
 def test_a_missing_model_file(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="no model file"):
         convrfm.load(tmp_path / "model")
@@ -283,9 +298,7 @@ def test_a_foreign_model_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", CHEAP)
 def test_a_model_whose_tensors_do_not_fit_together(kind: type, tmp_path: Path) -> None:
     path = saved(tmp_path / "model", kind)
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    header, tensors = opened(path)
     outputs = 2 if kind in CLASSIFIERS else 1
     wrong = [
         ("dual_coef.0.0", torch.full((12, outputs), torch.nan)),
@@ -300,11 +313,11 @@ def test_a_model_whose_tensors_do_not_fit_together(kind: type, tmp_path: Path) -
     if kind in DEEP:
         wrong += [("filters.0", torch.zeros(5, 4)), ("filters.0", torch.zeros(4, 9))]
     for name, tensor in wrong:
-        save_file(tensors | {name: tensor}, path, metadata=metadata)
+        forge(path, header, tensors | {name: tensor})
         with pytest.raises(ModelFileError, match="damaged"):
             convrfm.load(path)
     for name in tensors:
-        save_file({n: t for n, t in tensors.items() if n != name}, path, metadata=metadata)
+        forge(path, header, {n: t for n, t in tensors.items() if n != name})
         with pytest.raises(ModelFileError, match="damaged"):
             convrfm.load(path)
 
@@ -312,10 +325,8 @@ def test_a_model_whose_tensors_do_not_fit_together(kind: type, tmp_path: Path) -
 def test_a_deep_model_whose_images_are_too_small_for_its_filters(tmp_path: Path) -> None:
     path = tmp_path / "model"
     DeepConvRFMRegressor(kernels.vanilla_ntk, depth=2, n_filters=2, n_iterations=0).fit(X, Y).save(path)
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    save_file(tensors | {"x_fit": torch.ones(12, 1, 2, 2)}, path, metadata=metadata)
+    header, tensors = opened(path)
+    forge(path, header, tensors | {"x_fit": torch.ones(12, 1, 2, 2)})
     with pytest.raises(ModelFileError, match="damaged"):
         convrfm.load(path)
 
@@ -337,20 +348,16 @@ def test_a_deep_model_whose_images_are_too_small_for_its_filters(tmp_path: Path)
 )
 def test_a_header_that_was_tampered_with(kind: type, change: dict[str, Any], message: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "model", kind)
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["convrfm"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    save_file(tensors, path, metadata={"convrfm": json.dumps(header | change)})
+    header, tensors = opened(path)
+    forge(path, header | change, tensors)
     with pytest.raises(ModelFileError, match=message):
         convrfm.load(path)
 
 
 def test_an_activation_that_was_tampered_with(tmp_path: Path) -> None:
     path = saved(tmp_path / "model", DeepConvRFMClassifier)
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["convrfm"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    header, tensors = opened(path)
     header["learned"]["layers"][0]["activation"] = "tanh"
-    save_file(tensors, path, metadata={"convrfm": json.dumps(header)})
+    forge(path, header, tensors)
     with pytest.raises(ModelFileError, match="activation of layer 0 is unknown"):
         convrfm.load(path)

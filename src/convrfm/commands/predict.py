@@ -1,6 +1,5 @@
 """What `convrfm predict` does: a saved model and images, in; a table of labels, out."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from ..datasets import Preprocessing
 from ..errors import InputError
 from ..estimators import load
 from ..estimators.classification import Classifier
-from ..storage.atomic import written_whole
+from ..storage.atomic import check_writable
+from ..storage.tables import write_table
 from .choices import Unreadable
 from .terminal import say_notes
 
@@ -41,7 +41,8 @@ def predict(
     """
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists already. Choose another --out, or pass --overwrite.")
-    model = load(run / "model.safetensors" if run.is_dir() else run, device)
+    check_writable(out)
+    model = load(run, device)
     channels, height, width = model.x_fit_.shape[1:]
     preprocessing = model.preprocessing_ or Preprocessing((height, width), channels)
     x, names, labels, notes = datasets.load_for_prediction(data, preprocessing, unreadable=unreadable.value, seed=seed)
@@ -56,10 +57,7 @@ def predict(
             columns[f"p {label}"] = [f"{p:.4f}" for p in of_class]
     else:
         predicted = columns["predicted"] = model.predict(x)
-    with written_whole(out) as partial, partial.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(columns)
-        table.writerows(zip(*columns.values(), strict=True))
+    write_table(out, list(columns), zip(*columns.values(), strict=True))
     say_notes(notes)
     if labels is not None and isinstance(model, Classifier):
         return accuracy_sentence(predicted, labels, model.classes_)

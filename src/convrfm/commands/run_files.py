@@ -1,6 +1,5 @@
 """The folder of a run of `convrfm fit`: the model, its metrics, predictions, plots and a report."""
 
-import csv
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,8 @@ from ..kernels.description import describe
 from ..maths.patches import unfold_patches
 from ..report import FitRecord, LayerRecord, fit_page
 from ..report.versions import versions
-from ..storage.atomic import write_json, written_whole
+from ..storage.atomic import write_json
+from ..storage.tables import write_table
 from .evaluation import Evaluation, as_metrics, evaluate
 
 FILES = {
@@ -76,14 +76,17 @@ def kept(model: Classifier) -> dict[str, object]:
 
 def write_predictions(path: Path, model: Classifier, data: ImageData, evaluation: Evaluation) -> None:
     """A line for each test image: its name, true and predicted label, output and probability of every class."""
-    with written_whole(path) as partial, partial.open("w", newline="") as file:
-        table = csv.writer(file)
-        names = [f"{what} {c}" for what in ("score", "p") for c in model.classes_]
-        table.writerow(["name", "true", "predicted", *names])
-        numbers = zip(evaluation.outputs, evaluation.probabilities, strict=True)
-        rows = zip(data.names_test, data.y_test, evaluation.predicted, numbers, strict=True)
-        for name, true, label, (outputs, probabilities) in rows:
-            table.writerow([name, true, label, *(f"{o:.6g}" for o in outputs), *(f"{p:.4f}" for p in probabilities)])
+    header = ["name", "true", "predicted", *(f"{what} {c}" for what in ("score", "p") for c in model.classes_)]
+    numbers = zip(evaluation.outputs, evaluation.probabilities, strict=True)
+    rows = zip(data.names_test, data.y_test, evaluation.predicted, numbers, strict=True)
+    write_table(
+        path,
+        header,
+        (
+            [name, true, label, *(f"{o:.6g}" for o in outputs), *(f"{p:.4f}" for p in probabilities)]
+            for name, true, label, (outputs, probabilities) in rows
+        ),
+    )
 
 
 def fit_record(

@@ -9,7 +9,7 @@ import jinja2
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..storage.atomic import written_whole
+from ..storage.atomic import write_text, written_whole
 from .blocks import Block, Callout, Code, Highlights, Picture, Prose, Settings, Table, picture
 
 # Autoescape is on because class names, file names and notes come from users' data.
@@ -121,8 +121,7 @@ class Page:
         path = Path(path)
         html = self.render()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as partial:
-            partial.write_text(html, encoding="utf-8")
+        write_text(path, html)
         return path
 
     def write_pictures(self, folder: Path) -> None:

@@ -8,7 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from ..errors import InputError
+
+UNFINISHED = ".writing-"
 
 
 @contextmanager
@@ -16,29 +20,34 @@ def written_whole(path: Path) -> Iterator[Path]:
     """A path to write to; on leaving it takes the place of `path` in one step, on an exception it vanishes.
 
     Raises:
-        InputError: if `path` cannot be written: it is a folder, or its own folder does not exist or refuses.
+        InputError: if `path` cannot be written: it is a folder, its own folder does not exist or refuses, the disk is full.
     """
-    try:
-        if path.is_dir():
-            raise InputError(f"cannot write {path}: it is a folder. Give the name of a file in it.")
-        if not path.parent.is_dir():
-            raise InputError(f"cannot write {path}: the folder {path.parent} does not exist. Create it first.")
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error}. Choose another name or folder.") from error
-    os.close(handle)
-    partial = Path(name)
-    umask = os.umask(0)
-    os.umask(umask)
+    partial = _beside(path)
     try:
         yield partial
+        umask = os.umask(0)
+        os.umask(umask)
         partial.chmod(0o666 & ~umask)
-        try:
-            partial.replace(path)
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error}. Choose another name.") from error
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot write {path}: {error}. Make room, or choose another name or folder.") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise `InputError` unless a file can be written there; it is not touched."""
+    _beside(path).unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8, whole or not at all; what of a file's name is not UTF-8 is spelled out.
+
+    Raises:
+        InputError: as `written_whole`.
+    """
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -47,5 +56,18 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         InputError: as `written_whole`.
     """
-    with written_whole(path) as partial:
-        partial.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, indent=2, default=str) + "\n")
+
+
+def _beside(path: Path) -> Path:
+    """A new and empty file in the folder of `path`."""
+    try:
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder. Give the name of a file in it.")
+        if not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: the folder {path.parent} does not exist. Create it first.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}. Choose another name or folder.") from error
+    os.close(handle)
+    return Path(name)

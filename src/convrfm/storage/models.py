@@ -1,5 +1,7 @@
 """Saved models: one safetensors file whose header carries JSON. Reading one executes nothing."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ from torch import Tensor
 
 from ..errors import ModelFileError
 from .atomic import written_whole
+from .digests import digest
 
 FORMAT = "convrfm-model"
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
+FILE_NAME = "model.safetensors"  # in the folder of a run
 _KEY = "convrfm"
 
 
@@ -41,28 +45,29 @@ class ModelHeader(BaseModel):
     preprocessing: dict[str, Any] | None
 
 
-def write_model(path: Path, header: ModelHeader, tensors: dict[str, Float[Tensor, "..."]]) -> None:
-    """Write one file, atomically."""
+def write_model(path: Path, header: ModelHeader, tensors: Mapping[str, Float[Tensor, "..."]]) -> None:
+    """Write one file, atomically, with a digest of all that it says."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    values = header.model_dump(mode="json")
+    metadata = {_KEY: json.dumps(values | {"digest": digest(values, contiguous)})}
     with written_whole(path) as partial:
-        save_file(contiguous, partial, metadata={_KEY: header.model_dump_json()})
+        save_file(contiguous, partial, metadata=metadata)
 
 
 def read_model(path: Path) -> tuple[ModelHeader, dict[str, Float[Tensor, "..."]]]:
-    """Read a file that `write_model` wrote.
+    """Read a file that `write_model` wrote, or such a file in the folder of a run.
 
     Raises:
-        ModelFileError: if it is missing, damaged, not a convrfm model, or of another format version.
+        ModelFileError: if it is missing, damaged in any bit, not a convrfm model, or of another format version.
     """
+    path = path / FILE_NAME if path.is_dir() else path
     if not path.is_file():
-        raise ModelFileError(
-            f"there is no model file {path}. Pass the file that save() wrote, or a run folder's model."
-        )
+        raise ModelFileError(f"there is no model file {path}. Pass the file that save() wrote, or the folder of a run.")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, MemoryError) as error:
         raise ModelFileError(
             f"{path} is damaged or is not a convrfm model ({error}). Save the model again, or copy the file again."
         ) from error
@@ -70,13 +75,25 @@ def read_model(path: Path) -> tuple[ModelHeader, dict[str, Float[Tensor, "..."]]
         raise ModelFileError(
             f"{path} is a safetensors file, but not a convrfm model: it was written by something else."
         )
+    return _checked_header(path, metadata[_KEY], tensors), tensors
+
+
+def _checked_header(path: Path, text: str, tensors: Mapping[str, Tensor]) -> ModelHeader:
     try:
-        header = ModelHeader.model_validate_json(metadata[_KEY])
+        values = json.loads(text)
+        version = values["format"], values["format_version"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ModelFileError(f"the header of {path} is damaged ({error!r}). Copy the file again.") from error
+    if version != (FORMAT, FORMAT_VERSION):
+        raise ModelFileError(
+            f"{path} has format {version[0]!r} version {version[1]}; this convrfm reads {FORMAT!r} version {FORMAT_VERSION}. "
+            f"It was written by convrfm {values.get('library_version')}: use that one, or fit again."
+        )
+    if values.pop("digest", None) != digest(values, tensors):
+        raise ModelFileError(
+            f"{path} is damaged: it holds other numbers than were saved. Save the model again, or copy the file again."
+        )
+    try:
+        return ModelHeader.model_validate(values)
     except ValidationError as error:
         raise ModelFileError(f"the header of {path} is damaged: {error}") from error
-    if header.format != FORMAT or header.format_version != FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path} has format {header.format!r} version {header.format_version}; this convrfm reads {FORMAT!r} version "
-            f"{FORMAT_VERSION}. It was written by convrfm {header.library_version}: use that one, or fit again."
-        )
-    return header, tensors
