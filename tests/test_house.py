@@ -19,6 +19,7 @@ FLOORS = [
     {"networks", "datasets", "solvers", "storage"},
     {"kernels"},
     {"maths"},
+    {"optional"},
     {"errors"},
 ]
 HEIGHT = {room: len(FLOORS) - depth for depth, floor in enumerate(FLOORS) for room in floor}

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from convrfm import networks
-from convrfm.errors import InputError, ModelFileError
+from convrfm.errors import InputError, MissingDependencyError, ModelFileError
 
 
 @pytest.mark.parametrize(("build", "parameters"), [(networks.resnet20, 269_722), (networks.resnet32, 464_154)])
@@ -53,12 +55,43 @@ def test_timm_networks_are_found_by_name() -> None:
         ("resnet18", "must be torchvision:NAME"),
         ("convrfm.networks:resnet2", "there is no 'resnet2'"),
         ("convrfm.nothing:resnet20", "there is no 'resnet20' in 'convrfm.nothing'"),
+        (":resnet20", "must be torchvision:NAME"),
+        ("..cnfa:measure", "there is no 'measure'"),
+        ("os:getpid:x", "there is no 'getpid:x' in 'os'"),
+        ("os:system", r"os:system\(\) must build a network; it raised TypeError"),
         ("collections:OrderedDict", "must return a torch.nn.Module; it returned OrderedDict"),
     ],
 )
 def test_wrong_names_are_named(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         networks.load_network(name)
+
+
+def test_a_module_in_the_working_folder_is_pointed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    (tmp_path / "my_networks_of_this_test.py").touch()
+    with pytest.raises(InputError, match=r"my_networks_of_this_test lies in this folder.*PYTHONPATH=\."):
+        networks.load_network("my_networks_of_this_test:build")
+
+
+def test_a_factory_that_fails_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "failing_networks_of_this_test.py").write_text("def build():\n    raise RuntimeError('no luck')\n")
+    (tmp_path / "broken_networks_of_this_test.py").write_text("def build(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"build\(\) must build a network; it raised RuntimeError: no luck"):
+        networks.load_network("failing_networks_of_this_test:build")
+    with pytest.raises(InputError, match="SyntaxError"):
+        networks.load_network("broken_networks_of_this_test:build")
+
+
+def test_a_library_that_does_not_load_is_told_from_one_that_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> None:
+        raise RuntimeError("operator torchvision::nms does not exist\nand a long story")
+
+    monkeypatch.setattr("importlib.import_module", broken)
+    with pytest.raises(MissingDependencyError, match=r"is installed, but does not load here \(operator .* exist\)"):
+        networks.load_network("torchvision:resnet18")
 
 
 def test_weights_load_from_every_safe_form(tmp_path: Path) -> None:
@@ -96,3 +129,64 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pt")
     with pytest.raises(ModelFileError, match="must hold a state dict of tensors; it holds list"):
         networks.load_weights(tmp_path / "list.pt")
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pt")
+    found: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            networks.load_weights(tmp_path / "pipe.pt")
+        except ModelFileError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert len(found) == 1
+
+
+def test_damage_anywhere_gives_weights_or_a_worded_error(tmp_path: Path) -> None:
+    torch.save(nn.Linear(3, 2).state_dict(), tmp_path / "a.pt")
+    whole = (tmp_path / "a.pt").read_bytes()
+    generator = np.random.default_rng(0)
+    for position in generator.integers(len(whole), size=150):
+        turned = whole[:position] + bytes([whole[position] ^ 1 << generator.integers(8)]) + whole[position + 1 :]
+        (tmp_path / "b.pt").write_bytes(turned)
+        try:
+            assert networks.load_weights(tmp_path / "b.pt")
+        except ModelFileError:
+            continue
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_network_is_refused_with_what_helps(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "a.pt")
+    with pytest.raises(ModelFileError, match=r"Write its state_dict: torch\.save\(torch\.jit\.load"):
+        networks.load_weights(tmp_path / "a.pt")
+
+
+def test_weights_of_another_network_are_counted_and_not_listed(tmp_path: Path) -> None:
+    save_file(networks.resnet20().state_dict(), tmp_path / "a.safetensors")
+    with pytest.raises(InputError, match=r"missing: \d+ \(\S+, \S+, \S+, \.\.\.\)\. Name the network") as refusal:
+        networks.fill_with_weights(networks.resnet32(), tmp_path / "a.safetensors")
+    assert len(str(refusal.value)) < 400
+    other = {name: value[..., :1].contiguous() for name, value in nn.Linear(2, 3).state_dict().items()}
+    save_file({**other, "extra": torch.zeros(1)}, tmp_path / "b.safetensors")
+    with pytest.raises(InputError, match=r"unknown: 1 \(extra\); of another shape: 2 \(weight, bias\)"):
+        networks.fill_with_weights(nn.Linear(2, 3), tmp_path / "b.safetensors")
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    save_file({"weight": torch.full((3, 2), torch.nan), "bias": torch.zeros(3)}, tmp_path / "a.safetensors")
+    with pytest.raises(ModelFileError, match="NaN or infinity in weight"):
+        networks.fill_with_weights(nn.Linear(2, 3), tmp_path / "a.safetensors")
+
+
+def test_the_counters_of_batch_norms_may_be_missing(tmp_path: Path) -> None:
+    saved = networks.resnet20()
+    save_file({k: v for k, v in saved.state_dict().items() if "num_batches" not in k}, tmp_path / "a.safetensors")
+    filled = networks.resnet20()
+    networks.fill_with_weights(filled, tmp_path / "a.safetensors")
+    torch.testing.assert_close(filled.conv1.weight, saved.conv1.weight)

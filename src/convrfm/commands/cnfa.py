@@ -14,8 +14,7 @@ from ..datasets import Preprocessing
 from ..datasets.catalogue import is_name, read_source
 from ..datasets.folders import holds_loose_pictures, read_unlabeled
 from ..datasets.sources import Reading
-from ..errors import InputError
-from ..networks import load_network, load_weights
+from ..networks import fill_with_weights, load_network, load_weights
 from ..report.cnfa_page import cnfa_page
 from .choices import PixelScale
 from .run_files import check_folder
@@ -92,10 +91,7 @@ def run_cnfa(
     torch.manual_seed(seed)  # networks without weights draw theirs from torch's own generator
     built = load_network(network)
     if weights is not None:
-        try:
-            built.load_state_dict(load_weights(weights))
-        except RuntimeError as error:
-            raise InputError(f"{weights} does not hold weights of {network}: {error}") from error
+        fill_with_weights(built, weights)
     first = next((p for p in built.parameters() if p.ndim == 4), None)
     channels = 3 if first is None else first.shape[1]
     images = images_by_name(data, n_images, None if image_size is None else (image_size, image_size), channels, seed)

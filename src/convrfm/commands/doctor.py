@@ -4,16 +4,26 @@ import importlib.util
 import os
 import platform
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import cast
 
 import torch
 
+from ..errors import MissingDependencyError
 from ..kernels import NTK, vanilla
 from ..kernels.engines.choice import explain_engines
 from ..kernels.infinite import EngineName
+from ..optional import imported
 from ..report.versions import versions
 
-OPTIONAL = {"torchvision": "vision", "timm": "vision", "gpytorch": "gp", "mapie": "conformal", "triton": "cuda"}
+OPTIONAL = {
+    "torchvision": "vision",
+    "timm": "vision",
+    "gpytorch": "gp",
+    "mapie": "conformal",
+    "triton": "cuda",
+    "pyarrow": "parquet",
+}
 KERNEL = NTK(vanilla(depth=3))
 TOLERANCE = 1e-3  # of the largest entry; float32 is good to about 1e-5
 
@@ -45,9 +55,19 @@ def findings(device: str, seed: int) -> list[Finding]:
     rows.append(Finding("machine", platform.platform()))
     rows += [Finding(name, text) for name, text in versions().items()]
     for name, extra in OPTIONAL.items():
-        present = importlib.util.find_spec(name) is not None
-        rows.append(Finding(name, "present" if present else f'absent; pip install "convrfm[{extra}]"'))
+        rows.append(Finding(name, optional_library(name, extra)))
     return rows
+
+
+def optional_library(name: str, extra: str) -> str:
+    """Its version; that it is absent; or why it does not load, although it is installed."""
+    if importlib.util.find_spec(name) is None:
+        return f'absent; pip install "convrfm[{extra}]"'
+    try:
+        imported(name, extra)
+    except MissingDependencyError as error:
+        return str(error)
+    return version(name)
 
 
 def engines_on(device: torch.device) -> str:

@@ -1,7 +1,6 @@
 """Data sets of other libraries and generated ones, in the form of every other source."""
 
 import functools
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_digits
 
-from ..errors import InputError, MissingDependencyError
+from ..errors import InputError
+from ..optional import imported
 from .local_signal import bars, bundled_digits, paste_into_noise, star
 from .pictures import picture_array
 from .sampling import stratified_order
@@ -83,12 +83,7 @@ def read_torchvision(name: str, reading: Reading) -> Source:
     """
     if name not in TORCHVISION:
         raise InputError(f"torchvision:NAME must be one of {', '.join(TORCHVISION)}; got {name}. Choose one.")
-    try:
-        dataset = getattr(importlib.import_module("torchvision.datasets"), name)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'torchvision:{name} needs torchvision. Run: pip install "convrfm[vision]".'
-        ) from error
+    dataset = getattr(imported("torchvision.datasets", "vision"), name)
     root = Path(reading.root or DEFAULT_ROOT).expanduser()
     try:
         parts = [dataset(str(root), download=reading.download, **part) for part in TORCHVISION[name]]

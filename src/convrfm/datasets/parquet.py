@@ -1,6 +1,5 @@
 """Image data sets in parquet files, as Hugging Face stores them."""
 
-import importlib
 import io
 import json
 from collections import defaultdict
@@ -8,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, MissingDependencyError
+from ..errors import InputError
+from ..optional import imported
 from .image_arrays import check_labels
 from .memory import check_memory
 from .pictures import Picture, decode, resize
@@ -45,10 +45,7 @@ def read_parquet_folder(folder: Path, files: Sequence[Path], reading: Reading) -
 
 
 def _read(files: Sequence[Path], reading: Reading) -> Pictures:
-    try:
-        pq = importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise MissingDependencyError(f'{files[0]} needs pyarrow. Run: pip install "convrfm[parquet]".') from error
+    pq = imported("pyarrow.parquet", "parquet")
     pictures: list[Picture] = []
     labels: list[Any] = []
     for file in files:

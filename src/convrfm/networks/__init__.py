@@ -1,6 +1,7 @@
 """Networks to measure: the paper's, and any that a user names."""
 
 from .cifar_resnet import CifarResNet, resnet20, resnet32
-from .naming import load_network, load_weights
+from .naming import load_network
+from .weights import fill_with_weights, load_weights
 
-__all__ = ["CifarResNet", "load_network", "load_weights", "resnet20", "resnet32"]
+__all__ = ["CifarResNet", "fill_with_weights", "load_network", "load_weights", "resnet20", "resnet32"]
