@@ -1,8 +1,10 @@
-"""Where to compute."""
+"""Where to compute, and with how much memory."""
 
 import torch
 
 from ..errors import InputError
+
+ON_CPUS = 1 << 29  # bytes
 
 
 def chosen_device(name: str) -> torch.device:
@@ -17,3 +19,11 @@ def chosen_device(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise InputError(f'device must be "auto" or a torch device of this machine; got {name!r}. {error}') from error
+
+
+def default_budget(device: torch.device) -> int:
+    """How many bytes temporaries may take beyond the result: 512 MiB, or on a GPU a quarter of what is free there."""
+    if device.type != "cuda":
+        return ON_CPUS
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return (torch.cuda.mem_get_info(device)[0] + unused) // 4

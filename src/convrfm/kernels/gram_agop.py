@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..maths.agop import own_share, partners_share
-from .engines.embedded_blocks import LARGEST_BLOCK, EmbeddedBlocks
+from .engines.embedded_blocks import EmbeddedBlocks, largest_block
 from .engines.protocol import AdjointEngine
 from .recursion.recursion import Images, own_weights
 from .tiling import blocks
@@ -48,7 +48,7 @@ class GramSum:
         # The adjoints of an image's variances, here, in the engine and on their way back to its patches.
         self._beside = dual_coef.shape[1] * (3 * self._z.variances + 4 * rows * cols)
         self._fits = self._beside * x.element_size() <= quarter
-        block = min(self._together, LARGEST_BLOCK)
+        block = min(self._together, largest_block(x))
         by_partners = n_z * (n_z + 3 * rank) + self._together * n_z  # numbers at one position
         by_own = 2 * n_z * rank + block * (2 * n_z + 3 * rank)
         self._grid_rows = min(rows, quarter // (cols * max(by_partners, by_own) * torch.float64.itemsize))

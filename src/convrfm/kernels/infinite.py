@@ -29,7 +29,7 @@ class InfiniteWidthKernel(PatchKernel):
     Args:
         architecture: the network's layers.
         engine: "auto", or the name of one engine; `convrfm doctor` lists them.
-        memory_budget: bytes that temporaries may take beyond the result; None for 512 MiB.
+        memory_budget: bytes that temporaries may take beyond the result; None for 512 MiB, on a GPU a quarter of what is free.
         rank_tolerance: eigenvectors of M whose share of the trace is below it are dropped, which saves time in proportion;
             0 keeps all that rounding can tell from zero.
 
@@ -133,7 +133,7 @@ class InfiniteWidthKernel(PatchKernel):
                     "the inputs."
                 )
             name = "reference"
-        return choose_engine(name, self.recursion, x.device, x.dtype).bind(self.recursion, self._budget)
+        return choose_engine(name, self.recursion, x.device, x.dtype).bind(self.recursion, self._budget_on(x.device))
 
     def _blocks(
         self,
@@ -144,7 +144,7 @@ class InfiniteWidthKernel(PatchKernel):
         with_patches: bool = False,
         outputs: int = 0,
     ) -> EmbeddedBlocks[EmbeddingT]:
-        return EmbeddedBlocks(engine, x, factor, self._budget, with_patches=with_patches, outputs=outputs)
+        return EmbeddedBlocks(engine, x, factor, self._budget_on(x.device), with_patches=with_patches, outputs=outputs)
 
     def _scale(self, x: Tensor) -> float:
         """The first layer's factor on inner products of embedded patches."""
@@ -184,7 +184,7 @@ class InfiniteWidthKernel(PatchKernel):
     ) -> Float[Tensor, "s s"]:
         engine = self._chosen_engine(x, z, dual_coef, factor)
         if isinstance(engine, AdjointEngine):
-            by_gram = GramSum(engine, x, z, dual_coef, factor, self._budget)
+            by_gram = GramSum(engine, x, z, dual_coef, factor, self._budget_on(x.device))
             if by_gram.pays:
                 return by_gram(roots, progress)
         return super()._sum_of_outer_products(x, z, dual_coef, factor, roots, progress)

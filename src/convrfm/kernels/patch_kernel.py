@@ -12,7 +12,7 @@ from ..maths.agop import random_sign_outputs, sum_of_outer_products
 from ..maths.psd import psd_factor
 from ..maths.windows import Window
 from .arrays import accepts_numpy, check_images
-from .tiling import DEFAULT_BUDGET
+from .devices import default_budget
 
 Progress = Callable[[int, int], None]
 
@@ -146,9 +146,8 @@ class PatchKernel(ABC):
     def check_image_size(self, height: int, width: int) -> None:
         """Raise `InputError` for images too small for the kernel."""
 
-    @property
-    def _budget(self) -> int:
-        return DEFAULT_BUDGET if self.memory_budget is None else self.memory_budget
+    def _budget_on(self, device: torch.device) -> int:
+        return default_budget(device) if self.memory_budget is None else self.memory_budget
 
     def _check(
         self, x: Tensor, z: Tensor | None, feature_matrix: Tensor | None, dual_coef: Tensor | None = None

@@ -35,7 +35,7 @@ class RadialKernel(PatchKernel):
     Args:
         patch_size: side q of the patches; no padding, stride 1.
         bandwidth: scale of the distance, in units of |x[u]|_M.
-        memory_budget: bytes that temporaries may take beyond the result; None for 512 MiB.
+        memory_budget: bytes that temporaries may take beyond the result; None for 512 MiB, on a GPU a quarter of what is free.
         rank_tolerance: eigenvectors of M whose share of the trace is below it are dropped, which saves time in proportion;
             0 keeps all that rounding can tell from zero.
 
@@ -151,7 +151,7 @@ class RadialKernel(PatchKernel):
         A tile is as high as half the budget allows: the patches of its other side are made again for each row of tiles.
         """
         patch = UNFOLDED * self._entries(x)
-        numbers = self._budget // 2 // (self._positions(x) * x.element_size())
+        numbers = self._budget_on(x.device) // 2 // (self._positions(x) * x.element_size())
         height = max(1, min(len(x), numbers // (patch + entries)))
         return height, max(1, numbers // (patch + ARRAYS * height))
 

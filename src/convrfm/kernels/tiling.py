@@ -3,8 +3,6 @@
 import math
 from collections.abc import Iterator
 
-DEFAULT_BUDGET = 1 << 29  # bytes of temporaries beyond the result
-
 
 def blocks(n: int, size: int) -> list[slice]:
     """0..n in consecutive slices of at most `size`, and of at least one."""
@@ -12,9 +10,14 @@ def blocks(n: int, size: int) -> list[slice]:
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
-def tiles(rows: int, cols: int, pairs: int, *, symmetric: bool) -> Iterator[tuple[slice, slice]]:
-    """A (rows, cols) matrix in tiles of at most `pairs` entries; symmetric: only those that reach the upper half."""
-    height = max(1, min(rows, math.isqrt(pairs)))
+def tiles(
+    rows: int, cols: int, pairs: int, *, symmetric: bool, height: int | None = None
+) -> Iterator[tuple[slice, slice]]:
+    """A (rows, cols) matrix in tiles of at most `pairs` entries, square unless their height is given.
+
+    Symmetric: only those that reach the upper half.
+    """
+    height = max(1, min(rows, math.isqrt(pairs) if height is None else height))
     width = max(1, min(cols, pairs // height))
     for down in blocks(rows, height):
         for across in blocks(cols, width):

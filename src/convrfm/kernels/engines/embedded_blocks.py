@@ -12,6 +12,7 @@ from .protocol import BoundEngine, EmbeddingT, Patches
 
 LARGEST_BLOCK = 128  # images; small enough that progress is seen, large enough that embedding them costs nothing
 LARGEST_GRADIENT = 64  # images; their gradients are the largest temporary
+TIMES_ON_A_GPU = 16  # which many pairs keep busy
 
 
 class EmbeddedBlocks(Generic[EmbeddingT]):
@@ -63,7 +64,7 @@ class EmbeddedBlocks(Generic[EmbeddingT]):
         entries = kept + side + patches * (2 + 3 * outputs) + beside
         entries += engine.own_entries((x.shape[2], x.shape[3]), outputs)
         half = budget // 2 // x.element_size()
-        self.blocks = blocks(len(x), min(LARGEST_GRADIENT if outputs else LARGEST_BLOCK, half // entries))
+        self.blocks = blocks(len(x), min(largest_block(x, gradients=outputs > 0), half // entries))
         self._kept: dict[int, EmbeddingT] = {}
         self._may_keep = half // kept  # images, the last ones: a symmetric kernel meets them most often
         self._keeps_sides = (kept + side) * len(x) <= half
@@ -86,3 +87,8 @@ class EmbeddedBlocks(Generic[EmbeddingT]):
 
     def _embedded(self, rows: slice, patches: Patches) -> EmbeddingT:
         return self._engine.embed(self._x[rows], self._factor, patches=patches)
+
+
+def largest_block(x: Tensor, *, gradients: bool = False) -> int:
+    """How many images at once are enough, whatever the budget."""
+    return (LARGEST_GRADIENT if gradients else LARGEST_BLOCK) * (TIMES_ON_A_GPU if x.is_cuda else 1)

@@ -1,0 +1,37 @@
+"""How a program cuts its work."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """One way to cut.
+
+    Attributes:
+        rows: of a strip.
+        partners: images z that a program takes.
+        lanes: pairs of images that a program takes.
+        warps: of 32 threads.
+    """
+
+    rows: int
+    partners: int
+    lanes: int
+    warps: int
+
+    @property
+    def constants(self) -> dict[str, int | bool]:
+        """As the strip programs are launched with them."""
+        return {
+            "ROWS": self.rows, "PARTNERS": self.partners, "LANES": self.lanes,
+            "num_warps": self.warps, "enable_fp_fusion": True,
+        }  # fmt: skip
+
+    def within(self, rows: int) -> "Blocks":
+        """The same for a grid of so many rows."""
+        return replace(self, rows=min(self.rows, rows))
+
+
+FORWARD = Blocks(8, 64, 128, 4)
+STEP = Blocks(8, 64, 128, 4)
+BACKWARD = Blocks(8, 64, 128, 4)

@@ -1,0 +1,193 @@
+"""Networks whose every layer the strip programs can walk: tiles of the kernel and of its adjoints."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+import triton
+from jaxtyping import Float
+from torch import Tensor
+
+from ...recursion.recursion import (
+    Recursion,
+    own_first_covariance,
+    own_kernel,
+    patch_entries,
+    pull_back_variances,
+)
+from ...tiling import tiles
+from ..protocol import Gradient, Patches
+from .backward_strips import backward_strips
+from .blocks import BACKWARD, FORWARD, STEP, Blocks
+from .forward_strips import forward_strips
+from .runs import Run, before, dual_constants, runs_of
+from .sides import CudaEmbedding, embed_for_cuda
+
+ADDRESSES = 1 << 31  # numbers of a field; the programs count in 32 bits
+SINGLE = 4  # bytes
+
+
+@dataclass(frozen=True)
+class BoundStrips:
+    """The cuda engine for one such network."""
+
+    recursion: Recursion
+    budget: int
+
+    def within(self, budget: int) -> "BoundStrips":  # noqa: D102
+        return replace(self, budget=budget)
+
+    def embed(self, images: Tensor, factor: Tensor | None, *, patches: Patches) -> CudaEmbedding:  # noqa: D102
+        return embed_for_cuda(self.recursion, images, factor)
+
+    def diagonal(self, x: CudaEmbedding) -> Float[Tensor, " n"]:  # noqa: D102
+        return own_kernel(self.recursion, own_first_covariance(self.recursion, x))
+
+    def kernel(self, x: CudaEmbedding, z: CudaEmbedding) -> Float[Tensor, "n_x n_z"]:  # noqa: D102
+        out = x.images.new_empty(len(x.images), len(z.images))
+        runs = self._runs(x)
+        first = _positions(runs[0].grid)
+        pairs = self._pairs(
+            first, first + 4 * max(_positions(run.grid_out) for run in runs[:-1]) if runs[1:] else first
+        )
+        for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=z is x):
+            tile = _Tile(self.recursion, x, z, rows, cols)
+            S = T = tile.first_covariance()
+            for run in runs:
+                S, T = tile.walk(run, S, T, cols.start - rows.start if z is x else len(x.images))
+            out[rows, cols] = S
+        return out
+
+    def add_gradient(  # noqa: D102
+        self, x: CudaEmbedding, z: CudaEmbedding, dual_coef: Float[Tensor, "n_z k"], total: Gradient
+    ) -> None:
+        for rows, cols, S_bar in self._adjoints(x, z, dual_coef, total.variances):
+            partners = torch.einsum("urj,jk->ujkr", z.side[:, :, cols], dual_coef[cols]).flatten(2)
+            total.patches[:, rows].flatten(2).baddbmm_(S_bar, partners)
+
+    def adjoints(  # noqa: D102
+        self,
+        x: CudaEmbedding,
+        z: CudaEmbedding,
+        dual_coef: Float[Tensor, "n_z k"],
+        variances: list[Float[Tensor, "n_x k _ _"]],
+    ) -> Iterator[tuple[slice, Float[Tensor, "positions n_some n_z"]]]:
+        for rows, _, S_bar in self._adjoints(x, z, dual_coef, variances, whole_rows=True):
+            yield rows, S_bar
+
+    def add_own_gradient(self, x: CudaEmbedding, total: Gradient) -> None:  # noqa: D102
+        pull_back_variances(self.recursion, x, total.variances, total.patches)
+
+    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+        return True
+
+    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
+        return 0
+
+    def _adjoints(
+        self,
+        x: CudaEmbedding,
+        z: CudaEmbedding,
+        dual_coef: Float[Tensor, "n_z k"],
+        variances: list[Float[Tensor, "n_x k _ _"]],
+        *,
+        whole_rows: bool = False,
+    ) -> Iterator[tuple[slice, slice, Float[Tensor, "positions n_some n_any"]]]:
+        steps = self._runs(x, longest=1)
+        sizes = [_positions(step.grid) for step in steps]
+        pairs = self._pairs(sizes[0], 2 * sum(sizes) + 5 * sizes[0])
+        n_x, n_z = len(x.images), len(z.images)
+        height = None
+        if whole_rows:
+            pairs = max(pairs, n_z)
+            height = pairs // n_z
+        for rows, cols in tiles(n_x, n_z, pairs, symmetric=False, height=height):
+            tile = _Tile(self.recursion, x, z, rows, cols)
+            met = [2 * (tile.first_covariance(),)]
+            for step in steps[:-1]:
+                met.append(tile.walk(step, *met[-1], n_x))
+            total = T_bar = met[0][0]
+            for step in reversed(steps):
+                S, T = met.pop()
+                total, T_bar, q_bar = tile.pull_back(step, S, T, total, T_bar)
+                bars = (q_bar @ dual_coef[cols]).permute(1, 2, 0)
+                of_level = variances[len(met)][rows]
+                of_level += bars.unflatten(2, of_level.shape[2:])
+            yield rows, cols, total
+
+    def _runs(self, x: CudaEmbedding, **limits: int) -> list[Run]:
+        architecture = self.recursion.architecture
+        return runs_of(architecture, architecture.grids(*x.images.shape[-2:]), **limits)
+
+    def _pairs(self, largest_field: int, numbers: int) -> int:
+        """How many pairs make a tile, from the numbers that each takes."""
+        return max(1, min(self.budget // (SINGLE * numbers), (ADDRESSES - 1) // largest_field))
+
+
+class _Tile:
+    """Some pairs of images on their way through the layers."""
+
+    def __init__(self, recursion: Recursion, x: CudaEmbedding, z: CudaEmbedding, rows: slice, cols: slice) -> None:
+        self._recursion, self._images = recursion, x.images
+        self._sides = x.side[:, :, rows], z.side[:, :, cols]
+        self._over = x.over[:, rows], z.over[:, cols]
+        self._n_x, self._n_z = rows.stop - rows.start, cols.stop - cols.start
+
+    def first_covariance(self) -> Float[Tensor, "positions n_x n_z"]:
+        """Of the patches, in single precision unless torch's own flags let matrix products round to TF32."""
+        conv = self._recursion.architecture.first
+        of_x, of_z = self._sides
+        S = of_x.new_empty(len(of_x), self._n_x, self._n_z)
+        S.baddbmm_(of_x.mT, of_z, beta=0, alpha=conv.weight_std**2 / patch_entries(self._recursion, self._images))
+        return S.add_(conv.bias_std**2) if conv.bias_std else S
+
+    def walk(self, run: Run, S: Tensor, T: Tensor, diagonal: int) -> tuple[Tensor, Tensor]:
+        """S and T behind a run, `(positions, n_x, n_z)`; behind the last one the kernel, `(n_x, n_z)`, twice."""
+        readout, tangent = self._recursion.architecture.readout, self._recursion.tangent
+        rows, cols = run.grid_out
+        blocks = (FORWARD if len(run.activations) > 1 or run.ends else STEP).within(rows)
+        strips = triton.cdiv(rows, blocks.rows)
+        if run.ends:
+            S_out = T_out = S.new_empty(self._n_x, self._n_z)
+        else:
+            S_out, T_out = (S.new_empty(rows * cols, self._n_x, self._n_z) for _ in range(2))
+        grid = *self._grid(blocks), 1 if run.ends else strips
+        forward_strips[grid](
+            S, T, *self._norms(run), S_out, T_out, self._n_x, self._n_z, *self._strides, *run.grid,
+            rows, strips if run.ends else 1, run.steps, diagonal,
+            readout.weight_std**2 / (rows * cols), readout.bias_std**2, run.constants,
+            PLAN=run.plan(blocks.rows), DEPTH=len(run.activations), FIRST=run.start == 0, MEAN=run.ends, TANGENT=tangent,
+            **blocks.constants,
+        )  # fmt: skip
+        return S_out, T_out
+
+    def pull_back(
+        self, step: Run, S: Tensor, T: Tensor, next_total: Tensor, next_T: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Adjoints in front of an activation of S with T, of T, and of x's variance, from those of the next one."""
+        readout, tangent = self._recursion.architecture.readout, self._recursion.tangent
+        (rows, cols), conv = step.grid, None if step.ends else step.convs[0]
+        blocks = BACKWARD.within(rows)
+        scale = readout.weight_std**2 / (rows * cols) if conv is None else conv.weight_std**2 / conv.size**2
+        total, T_bar, q_bar = (torch.empty_like(S) for _ in range(3))
+        backward_strips[(*self._grid(blocks), triton.cdiv(rows, blocks.rows))](
+            S, T, *self._norms(step), next_total, next_T, total, T_bar, q_bar, self._n_x, self._n_z, *self._strides,
+            rows, cols, *step.grid_out, 0 if conv is None else before(conv), scale, *dual_constants(step.activations[0]),
+            SIZE=0 if conv is None else conv.size, FIRST=step.start == 0, TANGENT=tangent,
+            **blocks.constants,
+        )  # fmt: skip
+        return total, T_bar, q_bar
+
+    def _grid(self, blocks: Blocks) -> tuple[int, int]:
+        return triton.cdiv(self._n_x, blocks.lanes // blocks.partners), triton.cdiv(self._n_z, blocks.partners)
+
+    def _norms(self, run: Run) -> tuple[Tensor, Tensor]:
+        return self._over[0][run.start :], self._over[1][run.start :]
+
+    @property
+    def _strides(self) -> tuple[int, int]:
+        return self._over[0].stride(0), self._over[1].stride(0)
+
+
+def _positions(grid: tuple[int, int]) -> int:
+    return grid[0] * grid[1]
