@@ -15,7 +15,7 @@ def random_moments(groups: int = 1, rows: int = 6, d: int = 9, white: bool = Fal
     filters = torch.randn(groups, rows, d, generator=generator, dtype=torch.float64)
     factor = torch.randn(groups, rows, 2, generator=generator, dtype=torch.float64)
     covariance = torch.eye(rows, dtype=torch.float64).expand(groups, -1, -1) if white else factor @ factor.mT
-    return Moments(filters, covariance.clone(), None, None, uses=1, final=False)
+    return Moments(filters, covariance.clone())
 
 
 def network() -> nn.Module:
@@ -38,23 +38,6 @@ def test_white_gradients_correlate_perfectly_whatever_the_filters(groups: int) -
         assert comparison.pearson.value == pytest.approx(1, abs=1e-12)
 
 
-def test_rotation_control_is_the_explicit_average_over_random_orthogonal_matrices() -> None:
-    moments = random_moments(rows=4, d=3)
-    filters, covariance = moments.filters[0], moments.covariance[0]
-    generator = torch.Generator().manual_seed(5)
-    cosines = []
-    for _ in range(300):
-        q, r = torch.linalg.qr(torch.randn(4, 4, generator=generator, dtype=torch.float64))
-        q = q * r.diagonal().sign()
-        agop = filters.T @ q @ covariance @ q.T @ filters
-        cnfm = filters.T @ filters
-        cosines.append((agop * cnfm).sum() / (agop.norm() * cnfm.norm()))
-    expected = torch.stack(cosines)
-    found = controls.rotated(moments, 300, torch.Generator().manual_seed(6)).cosine
-    assert found.value == pytest.approx(float(expected.mean()), abs=4 * float(expected.std()) / 150**0.5)
-    assert found.standard_error == pytest.approx(float(expected.std()), rel=0.15)
-
-
 def test_rotation_of_a_depthwise_layer_permutes_the_gains() -> None:
     moments = random_moments(groups=3, rows=1, d=4)
     gains = moments.covariance.flatten()
@@ -66,15 +49,6 @@ def test_rotation_of_a_depthwise_layer_permutes_the_gains() -> None:
             expected.append((agop * cnfm).sum() / (agop.norm() * cnfm.norm()))
     found = controls.rotated(moments, 400, torch.Generator().manual_seed(0)).cosine
     assert found.value == pytest.approx(float(torch.stack(expected).mean()), abs=0.05)
-
-
-def test_change_control_is_taken_with_the_change_on_both_sides() -> None:
-    moments = random_moments()
-    start = torch.randn(1, 6, 9, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
-    moved = (moments.filters - start)[0]
-    agop, cnfm = moved.T @ moments.covariance[0] @ moved, moved.T @ moved
-    expected = (agop * cnfm).sum() / (agop.norm() * cnfm.norm())
-    assert controls.change(moments, start).cosine.value == pytest.approx(float(expected))
 
 
 def test_initial_network_and_its_state_dict_give_the_same_controls(images: Tensor) -> None:
@@ -129,9 +103,8 @@ def test_resampling_by_quadratic_forms_is_resampling_the_images(images: Tensor) 
     sweep_parts = cnfa.measure(model, images, rotations=0, resamples=2, generator=torch.Generator().manual_seed(3))
     assert sweep_parts["0"].correlations.trained.cosine.interval is not None
     from convrfm.cnfa.capture import as_found
-    from convrfm.cnfa.estimates import CoreComparison
+    from convrfm.cnfa.estimates import resampled
     from convrfm.cnfa.sweep import Sweep
-    from convrfm.maths.spectra import RowSpace
 
     options = {"probes": None, "generator": torch.Generator(), "head": None, "memory_budget": 2**30}
     with as_found(model):
@@ -139,9 +112,10 @@ def test_resampling_by_quadratic_forms_is_resampling_the_images(images: Tensor) 
         sweep.add(images)
     weights = torch.tensor([[2.0, 0, 0, 2, 1], [1, 1, 1, 1, 1]], dtype=torch.float64)
     for name, moments in sweep.finish().items():
-        if moments.parts is None:
+        parts = moments.part_sums()
+        if parts is None:
             continue
-        found = CoreComparison(RowSpace.of(moments.filters)).resampled(moments.parts, weights)
+        found = resampled(parts, moments.row_space, weights)
         for row, indices in enumerate(([0, 0, 3, 3, 4], [0, 1, 2, 3, 4])):
             expected = cnfa.measure(model, images[indices], rotations=0, resamples=0)[name].correlations.trained
             assert float(found.cosine[row]) == pytest.approx(expected.cosine.value, abs=1e-10)

@@ -90,3 +90,15 @@ def test_factors_multiply_to_the_matrices(report: cnfa.Report) -> None:
             torch.testing.assert_close(
                 (factor.mT @ factor).reshape(matrix.shape).to(matrix), matrix, rtol=1e-4, atol=1e-5
             )
+
+
+def test_without_the_power_one_half_the_other_figures_stay(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
+    images = torch.randn(6, 3, 6, 6)
+    both = cnfa.measure(network, images, initial=network.state_dict(), probes=3)
+    alone = cnfa.measure(network, images, initial=network.state_dict(), probes=3, half_power=False)
+    assert not [column for column in alone.to_frame() if "half" in column]
+    frame = both.to_frame()
+    assert (alone.to_frame()["trained_pearson"] == frame["trained_pearson"]).all()
+    alone.save(tmp_path)
+    assert json.dumps(cnfa.Report.load(tmp_path).to_dict()) == json.dumps(alone.to_dict())

@@ -1,17 +1,17 @@
 """Correlations between CNFM and AGOP with their errors, from a layer's moments."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..maths.agops import Sums, against_cnfm, similarities
 from ..maths.bootstrap import correlation_interval, resampling_weights
-from ..maths.jackknife import jackknife, leave_one_out_means
-from ..maths.psd import psd_power
-from ..maths.similarity import Similarity, core_similarity, similarity_from_sums
+from ..maths.jackknife import jackknife
+from ..maths.similarity import Similarity
 from ..maths.spectra import RowSpace
-from .moments import Moments
+from .moments import Moments, PartSums
 
 
 @dataclass(frozen=True)
@@ -69,69 +69,37 @@ class Bootstrap:
     generator: torch.Generator
 
 
-class CoreComparison:
-    """Similarity between the CNFM of a row space and AGOPs given by their cores in it."""
+def compare(moments: Moments, bootstrap: Bootstrap | None, half_power: bool = True) -> Comparison:
+    """The CNFM of a layer against its AGOP, with errors of probing, and an interval over images for the power 1.
 
-    def __init__(self, row_space: RowSpace) -> None:
-        self.cnfm = row_space.cnfm_core
-        self.ones = row_space.ones
-        groups, _, d = row_space.right.shape
-        self.n_entries = groups * d**2
-
-    def similarity(self, cores: Float[Tensor, "*batch groups r r"]) -> Similarity:
-        """With the AGOP itself."""
-        return core_similarity(self.cnfm, cores, self.ones, self.n_entries)
-
-    def similarity_half(self, cores: Float[Tensor, "*batch groups r r"]) -> Similarity:
-        """With its square root."""
-        return self.similarity(psd_power(cores, 0.5))
-
-    def resampled(
-        self, parts: Float[Tensor, "n_parts groups r r"], weights: Float[Tensor, "draws n_parts"]
-    ) -> Similarity:
-        """With the weighted sums of parts, one similarity for each row of weights.
-
-        A norm of a sum of AGOPs is a quadratic form in the weights, so that no sum is ever formed: only the inner
-        products of the parts among themselves and with the CNFM.
-        """
-        flat = parts.double().flatten(1)
-        gram = flat @ flat.mT
-        inner = weights @ (flat @ self.cnfm.flatten())
-        square = torch.einsum("ap,pq,aq->a", weights, gram, weights)
-        total = weights @ torch.einsum("gr,pgrs,gs->p", self.ones, parts.double(), self.ones)
-        of_cnfm = torch.einsum("gr,grs,gs->", self.ones, self.cnfm, self.ones)
-        return similarity_from_sums(inner, (self.cnfm.square().sum(), square), (of_cnfm, total), self.n_entries)
-
-
-def compare(moments: Moments, bootstrap: Bootstrap | None) -> Comparison:
-    """The CNFM of a layer against its AGOP: powers 1 and 1/2, errors of probing, interval over images."""
-    comparison = CoreComparison(moments.row_space)
-    core = moments.row_space.core(moments.covariance)
-    whole = comparison.similarity(core)
-    half = comparison.similarity_half(core)
-    if moments.probes is not None and len(moments.probes) > 1:
-        left_out = leave_one_out_means(moments.probes.double())
-        estimates = [
-            _jackknifed(plain, reduced)
-            for plain, reduced in zip(
-                (*whole, *half),
-                (*comparison.similarity(left_out), *comparison.similarity_half(left_out)),
-                strict=True,
-            )
-        ]
+    Args:
+        moments: The layer as measured.
+        bootstrap: None for no interval.
+        half_power: Also with the AGOP to the power 1/2, which needs eigenvalues; not for the layer that makes the outputs.
+    """
+    space, half_power = moments.row_space, half_power and not moments.final
+    whole = similarities(moments.agop, space, half_power)
+    plain = torch.stack([value for pair in whole for value in pair])
+    left_out = moments.left_out()
+    if left_out is None:
+        estimates = [Estimate(value) for value in plain.tolist()]
     else:
-        estimates = [Estimate(float(plain)) for plain in (*whole, *half)]
-    if bootstrap is not None and bootstrap.draws and moments.parts is not None:
-        weights = resampling_weights(len(moments.parts), bootstrap.draws, bootstrap.generator)
-        resampled = comparison.resampled(moments.parts, weights)
-        for place in range(2):
-            interval = correlation_interval(whole[place], resampled[place], bootstrap.level)
-            estimates[place] = Estimate(
-                estimates[place].value, estimates[place].bias, estimates[place].standard_error, interval
-            )
+        reduced = torch.stack([value for pair in similarities(left_out, space, half_power) for value in pair], -1)
+        corrected = (tensor.tolist() for tensor in jackknife(plain, reduced))
+        estimates = [Estimate(*found) for found in zip(*corrected, strict=True)]
+    parts = moments.part_sums() if bootstrap is not None and bootstrap.draws else None
+    if bootstrap is not None and parts is not None:
+        weights = resampling_weights(len(parts.inner), bootstrap.draws, bootstrap.generator)
+        for place, replicates in enumerate(resampled(parts, space, weights)):
+            interval = correlation_interval(plain[place], replicates, bootstrap.level)
+            estimates[place] = replace(estimates[place], interval=interval)
     return Comparison(*estimates)
 
 
-def _jackknifed(plain: Tensor, left_out: Tensor) -> Estimate:
-    value, bias, error = jackknife(plain, left_out)
-    return Estimate(float(value), float(bias), float(error))
+def resampled(parts: PartSums, space: RowSpace, weights: Float[Tensor, "draws n_parts"]) -> Similarity:
+    """Similarity of the CNFM with weighted sums of the parts' AGOPs, one for each row of weights.
+
+    The norm of a sum of AGOPs is a quadratic form in the weights, so that no sum is ever formed.
+    """
+    square = ((weights @ parts.gram) * weights).sum(-1)
+    return against_cnfm(space, Sums(weights @ parts.inner, square, weights @ parts.total))

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
-from ..maths.spectra import RowSpace, effective_rank
+from ..maths.spectra import eigenpairs
 from .estimates import Comparison
 
 
@@ -53,6 +53,8 @@ class LayerReport:
         uses: How often the layer runs in one forward pass.
         final: True for the linear layer that makes the outputs: its AGOP is its CNFM by construction, so it does not
             count.
+        effective_ranks: Participation ratios of CNFM ("cnfm"), AGOP ("agop") and G ("delta"): the whiter G is, the less
+            a correlation says.
         correlations: CNFM against AGOP, with controls.
     """
 
@@ -66,6 +68,7 @@ class LayerReport:
     initial_covariance: Float[Tensor, "groups rows rows"] | None
     uses: int
     final: bool
+    effective_ranks: dict[str, float]
     correlations: Correlations
 
     @property
@@ -85,13 +88,6 @@ class LayerReport:
             return None
         return self._patch_matrix(self.initial_filters.mT @ self.initial_filters)
 
-    @property
-    def effective_ranks(self) -> dict[str, float]:
-        """Participation ratios of CNFM and AGOP, and of G (`delta`): the whiter G is, the less a correlation says."""
-        space = self._row_space
-        cores = {"cnfm": space.cnfm_core, "agop": space.core(self.covariance.double()), "delta": self.covariance}
-        return {name: effective_rank(core) for name, core in cores.items()}
-
     def eigenvectors(self, matrix: str, count: int) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."]]:
         """The leading eigenvalues, largest first, and their eigenvectors as patches.
 
@@ -103,23 +99,17 @@ class LayerReport:
             Eigenvalues `(count,)` and eigenvectors `(count, *patch_shape)`, with a leading axis of groups if there are
             several.
         """
-        core = (
-            self._row_space.core(self.covariance.double())
-            if check_matrix(matrix) == "agop"
-            else self._row_space.cnfm_core
-        )
-        values, vectors = torch.linalg.eigh(core)
-        leading = vectors.flip(-1)[..., :count].mT @ self._row_space.right
-        patches = leading.unflatten(-1, self.patch_shape)
-        values = values.flip(-1)[..., :count]
+        _, lengths, patches = torch.linalg.svd(self.factor(matrix).double(), full_matrices=False)
+        values = lengths[..., :count].square()
+        patches = patches[..., :count, :].unflatten(-1, self.patch_shape)
         return (values, patches) if self.groups > 1 else (values[0], patches[0])
 
     def factor(self, matrix: str) -> Float[Tensor, "groups rows d"]:
         """L with `L^T L` the matrix of each group: `|M^(1/2) h[u]| = |L h[u]|`, so its rows are filters."""
         if check_matrix(matrix) == "cnfm":
             return self.filters
-        values, vectors = torch.linalg.eigh(self._row_space.core(self.covariance.double()))
-        return values.clamp(min=0).sqrt().unsqueeze(-1) * (vectors.mT @ self._row_space.right)
+        values, vectors = eigenpairs(self.covariance.double())
+        return values.sqrt().unsqueeze(-1) * (vectors.mT @ self.filters.double())
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the tensors, as plain data."""
@@ -134,10 +124,6 @@ class LayerReport:
             "effective_ranks": self.effective_ranks,
             "correlations": self.correlations.to_dict(),
         }
-
-    @property
-    def _row_space(self) -> RowSpace:
-        return RowSpace.of(self.filters)
 
     def _patch_matrix(self, blocks: Float[Tensor, "groups d d"]) -> Float[Tensor, "*groups d d"]:
         return blocks if self.groups > 1 else blocks[0]

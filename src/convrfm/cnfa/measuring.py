@@ -17,7 +17,7 @@ from .estimates import Bootstrap, compare
 from .layer_report import Correlations, LayerReport
 from .layers import unwrapped
 from .layouts import kind_of, patch_shape
-from .moments import Moments
+from .moments import Moments, effective_ranks
 from .report import Report
 from .sweep import Sweep
 
@@ -39,6 +39,7 @@ def measure(
     resamples: int = 500,
     parts: int = 64,
     level: float = 0.95,
+    half_power: bool = True,
     memory_budget: int = DEFAULT_BUDGET,
     progress: bool = False,
 ) -> Report:
@@ -62,6 +63,8 @@ def measure(
         resamples: Bootstrap resamples of the images; 0 for no intervals.
         parts: The images are resampled in at most this many parts (one image each if there are fewer).
         level: Coverage of the intervals.
+        half_power: Compare with the AGOP to the power 1/2 too, which needs eigenvalues: most of what a report costs
+            beyond the passes through the network.
         memory_budget: Bytes for activations, gradients and resampling together. W and G of each layer come on top.
         progress: Show a progress bar.
 
@@ -109,7 +112,7 @@ def measure(
     at_start = sweeps[1].finish() if initial is not None else {}
     bootstrap = Bootstrap(resamples, level, generator)
     reports = tuple(
-        _layer_report(name, sweeps[0], trained.pop(name), at_start.pop(name, None), rotations, bootstrap)
+        _layer_report(name, sweeps[0], trained.pop(name), at_start.pop(name, None), rotations, bootstrap, half_power)
         for name in list(trained)
     )
     return Report(reports, type(networks[0]).__name__, sweeps[0].n_images, sweeps[0].n_outputs or 0, probes)
@@ -168,17 +171,24 @@ def patch_agop(
 
 
 def _layer_report(
-    name: str, sweep: Sweep, moments: Moments, at_start: Moments | None, rotations: int, bootstrap: Bootstrap
+    name: str,
+    sweep: Sweep,
+    moments: Moments,
+    at_start: Moments | None,
+    rotations: int,
+    bootstrap: Bootstrap,
+    half_power: bool,
 ) -> LayerReport:
-    correlations = Correlations(trained=compare(moments, bootstrap))
+    correlations = Correlations(trained=compare(moments, bootstrap, half_power))
     if rotations and not moments.final:
-        correlations = replace(correlations, rotated=controls.rotated(moments, rotations, bootstrap.generator))
+        turned = controls.rotated(moments, rotations, bootstrap.generator, half_power)
+        correlations = replace(correlations, rotated=turned)
     if at_start is not None:
         correlations = replace(
             correlations,
-            initial=compare(at_start, bootstrap),
+            initial=compare(at_start, bootstrap, half_power),
             initial_cnfm=controls.between_cnfms(at_start.filters, moments.filters),
-            change=controls.change(moments, at_start.filters),
+            change=controls.change(moments, at_start.filters, half_power),
         )
     layer = sweep.layers[name]
     return LayerReport(
@@ -192,6 +202,7 @@ def _layer_report(
         initial_covariance=None if at_start is None else _stored(at_start),
         uses=moments.uses,
         final=moments.final,
+        effective_ranks=effective_ranks(moments),
         correlations=correlations,
     )
 

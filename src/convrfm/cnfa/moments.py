@@ -2,12 +2,48 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import one_hot
 
-from ..maths.spectra import RowSpace, core
+from ..maths.agops import Agops, Columns, Cores
+from ..maths.jackknife import leave_one_out_means
+from ..maths.spectra import RowSpace, effective_rank
+
+PRODUCT_ENTRIES = 2**22
+"""Parts are multiplied with each other this many of their entries at a time."""
+
+
+class PartSums(NamedTuple):
+    """What resampling needs of the AGOPs of disjoint parts of the images.
+
+    Attributes:
+        gram: Inner products of the parts among themselves.
+        inner: With the CNFM.
+        total: Sums of their entries.
+    """
+
+    gram: Float[Tensor, "n_parts n_parts"]
+    inner: Float[Tensor, " n_parts"]
+    total: Float[Tensor, " n_parts"]
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The gradients themselves, where they are fewer than the rows and columns of W.
+
+    Attributes:
+        columns: D of each group, with `G = D D^T`.
+        part_of: To which part of the images each column belongs, None if the layer mixes images.
+        probe_of: From which probe it comes; None if the outputs were summed exactly.
+    """
+
+    columns: Float[Tensor, "groups rows m"]
+    part_of: Int[Tensor, " m"] | None
+    probe_of: Int[Tensor, " m"] | None
 
 
 @dataclass(frozen=True)
@@ -17,80 +53,96 @@ class Moments:
     Attributes:
         filters: W, one block a group.
         covariance: G, the mean over images of the sum over outputs, positions and uses of `delta delta^T`, in float64.
-        parts: `core(G)` of disjoint parts of the images, each a sum over its images; None if not kept.
-        probes: `core(G)` of each probe, each a sum over images; None if the outputs were summed exactly.
+        gradients: What G is made of, where it is kept; then there are no parts and probes.
+        parts: G of disjoint parts of the images, up to a scale; None if not kept. Of tall filters `W^T G W`.
+        probes: G of each probe, up to a scale; None if the outputs were summed exactly. Of tall filters `W^T G W`.
         uses: how often the layer runs in one forward pass.
         final: True for the linear layer that makes the outputs, whose AGOP is its CNFM.
     """
 
     filters: Float[Tensor, "groups rows d"]
     covariance: Float[Tensor, "groups rows rows"]
-    parts: Float[Tensor, "n_parts groups r r"] | None
-    probes: Float[Tensor, "s groups r r"] | None
-    uses: int
-    final: bool
+    gradients: Gradients | None = None
+    parts: Float[Tensor, "n_parts groups r r"] | None = None
+    probes: Float[Tensor, "s groups r r"] | None = None
+    uses: int = 1
+    final: bool = False
 
     @cached_property
     def row_space(self) -> RowSpace:
         """The filters' row space."""
         return RowSpace.of(self.filters)
 
+    @cached_property
+    def agop(self) -> Agops:
+        """`W^T G W`."""
+        return Cores(self.row_space.cnfm_core) if self.final else self.agop_with(self.row_space)
 
-class MomentSums:
-    """Running sums of one layer, on the device of its gradients."""
+    def agop_with(self, space: RowSpace) -> Agops:
+        """The same with other filters in the place of W, given by their row space."""
+        if self.gradients is None:
+            return Cores(space.core(self.covariance))
+        return Columns(space.left.mT @ self.gradients.columns.double())
 
-    def __init__(self, filters: Float[Tensor, "groups rows d"], n_parts: int, n_probes: int) -> None:
-        groups, rows, d = filters.shape
-        self.filters = filters
-        self.n_parts = n_parts
-        self.covariance = torch.zeros(groups, rows, rows, dtype=torch.float64, device=filters.device)
-        self.uses = 0
-        self._left = RowSpace.of(filters).left if n_parts or n_probes else None
-        kept = (groups, min(rows, d), min(rows, d))
-        empty = filters.new_zeros(0, *kept, dtype=torch.promote_types(filters.dtype, torch.float32))
-        self._parts = empty.new_zeros(n_parts, *kept) if n_parts else None
-        self._probes = empty.new_zeros(n_probes, *kept) if n_probes else None
+    def left_out(self) -> Agops | None:
+        """The AGOP without one probe, for each of them; None if there are fewer than two."""
+        if self.gradients is not None:
+            return _without_each_probe(self.gradients, self.row_space)
+        if self.probes is None or len(self.probes) < 2:
+            return None
+        return Cores(leave_one_out_means(self._cores(self.probes).double()))
 
-    def add(
-        self,
-        per_image: Float[Tensor, "n groups rows rows"] | Float[Tensor, "groups rows rows"],
-        part_of: Int[Tensor, " n"],
-    ) -> None:
-        """Add the images of one batch.
+    def part_sums(self) -> PartSums | None:
+        """Of the parts of the images; None if there are fewer than two."""
+        if self.gradients is not None:
+            return _sums_of_labeled_columns(self.gradients, self.row_space)
+        if self.parts is None or len(self.parts) < 2:
+            return None
+        return _sums_of_parts(self._cores(self.parts), self.row_space)
 
-        Args:
-            per_image: The sum over outputs, positions and uses for each image; for all images together where the layer
-                mixes them (then no parts are kept).
-            part_of: To which part each image belongs.
-        """
-        if per_image.ndim == 3:
-            self.covariance += per_image
-            self._parts = None
-            return
-        self.covariance += per_image.sum(0, dtype=torch.float64)
-        if self._parts is not None and self._left is not None:
-            cores = core(self._left, per_image)
-            self._parts.index_add_(0, part_of.to(self._parts.device), cores.to(self._parts))
-
-    def add_probes(self, first: int, per_probe: Float[Tensor, "m groups rows rows"]) -> None:
-        """Add the sums over images of some probes, the first of which has this number."""
-        if self._probes is not None and self._left is not None:
-            self._probes[first : first + len(per_probe)] += core(self._left, per_probe)
-
-    def finish(self, n_images: int) -> Moments:
-        """The means over all images that were added."""
-        n_parts = min(self.n_parts, n_images)
-        return Moments(
-            filters=self.filters.cpu(),
-            covariance=(self.covariance / n_images).cpu(),
-            parts=None if self._parts is None or n_parts < 2 else self._parts[:n_parts].cpu(),
-            probes=None if self._probes is None else (self._probes / n_images).cpu(),
-            uses=self.uses,
-            final=False,
-        )
+    def _cores(self, sums: Float[Tensor, "*batch groups r r"]) -> Float[Tensor, "*batch groups r r"]:
+        rows, d = self.filters.shape[1:]
+        return sums if rows > d else self.row_space.core(sums)
 
 
 def final_moments(weight: Float[Tensor, "k d"]) -> Moments:
     """The linear layer that makes the outputs: delta of output o is the unit vector o, so G is the identity."""
     identity = torch.eye(weight.shape[0], dtype=torch.float64)
-    return Moments(weight.unsqueeze(0).cpu(), identity.unsqueeze(0), None, None, uses=1, final=True)
+    return Moments(weight.unsqueeze(0).cpu(), identity.unsqueeze(0), final=True)
+
+
+def effective_ranks(moments: Moments) -> dict[str, float]:
+    """Participation ratios of CNFM, AGOP and G."""
+    return {
+        "cnfm": effective_rank(moments.row_space.cnfm_core),
+        "agop": moments.agop.effective_rank,
+        "delta": effective_rank(moments.covariance),
+    }
+
+
+def _without_each_probe(gradients: Gradients, space: RowSpace) -> Columns | None:
+    if gradients.probe_of is None or (count := int(gradients.probe_of.max()) + 1) < 2:
+        return None
+    columns = space.left.mT @ gradients.columns.double() * (count / (count - 1)) ** 0.5
+    return Columns(torch.stack([columns[..., gradients.probe_of != probe] for probe in range(count)]))
+
+
+def _sums_of_labeled_columns(gradients: Gradients, space: RowSpace) -> PartSums | None:
+    if gradients.part_of is None or (count := int(gradients.part_of.max()) + 1) < 2:
+        return None
+    columns = space.left.mT @ gradients.columns.double()
+    part_of = one_hot(gradients.part_of, count).T.double()
+    gram = (columns.mT @ columns).square().sum(0)
+    inner = (columns * (space.cnfm_core @ columns)).sum((0, 1))
+    total = (space.ones.unsqueeze(-2) @ columns).square().sum((0, 1))
+    return PartSums(part_of @ gram @ part_of.T, part_of @ inner, part_of @ total)
+
+
+def _sums_of_parts(cores: Float[Tensor, "n_parts groups r r"], space: RowSpace) -> PartSums:
+    gram = torch.zeros(len(cores), len(cores), dtype=torch.float64)
+    for some in cores.flatten(1).split(max(1, PRODUCT_ENTRIES // len(cores)), 1):
+        some = some.double()
+        gram += some @ some.mT
+    ones = space.ones.to(cores).unsqueeze(-1)
+    inner = (cores * space.cnfm_core.to(cores)).sum((1, 2, 3))
+    return PartSums(gram, inner.double(), (ones.mT @ cores @ ones).sum((1, 2, 3)).double())

@@ -80,6 +80,7 @@ def _layer(entry: dict[str, Any], tensors: dict[str, Tensor]) -> LayerReport:
         initial_covariance=tensors.get(f"{name}/initial_covariance"),
         uses=entry["uses"],
         final=entry["final"],
+        effective_ranks=entry["effective_ranks"],
         correlations=Correlations(**comparisons),
     )
 

@@ -16,7 +16,8 @@ from .capture import Head, Pass, Use, forward
 from .directions import exact_directions, gradients, probe_directions
 from .layers import measurable_layers, unwrapped
 from .layouts import delta_blocks, filter_blocks, merge_groups
-from .moments import Moments, MomentSums, final_moments
+from .moment_sums import MomentSums
+from .moments import Moments, final_moments
 from .planning import Plan, plan
 
 
@@ -76,7 +77,7 @@ class Sweep:
         if self.whole:
             filters = merge_groups(filters)
         assert self._plan is not None
-        return MomentSums(filters, self._plan.parts(self.n_parts), self.probes or 0)
+        return MomentSums(filters, self.probes or 0, self.n_parts, self._plan.parts(self.n_parts))
 
     def _differentiate(self, run: Pass, places: list[tuple[str, Use]], images: Tensor) -> None:
         assert self._plan is not None
@@ -85,41 +86,24 @@ class Sweep:
         chunk = self._plan.directions_at_a_time(numel, n, run.outputs.device)
         exact = self.probes is None
         directions = exact_directions(run) if exact else probe_directions(run.outputs, self.probes or 0, self.generator)
-        per_image: dict[str, Tensor] = {}
         first = 0
         for deltas in gradients(directions, [use.edge for _, use in places], chunk):
-            found: dict[str, Tensor] = {}
             for (name, use), delta in zip(places, deltas, strict=True):
                 if delta is not None:
-                    products = self._products(name, use, delta, n)
-                    found[name] = found[name] + products if name in found else products
-            for name, products in found.items():
-                total = products.sum(0) / (self.probes or 1)
-                per_image[name] = per_image[name] + total if name in per_image else total
-                if not exact:
-                    self.sums[name].add_probes(first, products.sum(1) if products.ndim == 5 else products)
+                    self._add_gradients(name, use, delta, n, first)
             first += max((len(delta) for delta in deltas if delta is not None), default=0)
-        part_of = torch.arange(self.n_images, self.n_images + n)
         for name, sums in self.sums.items():
-            if name in per_image:
-                if not per_image[name].isfinite().all():
-                    raise InputError(f"layer {name!r}: its gradient holds NaN or infinity.")
-                sums.add(per_image[name], part_of % max(1, sums.n_parts))
             sums.uses = max(sums.uses, len(run.uses.get(name, ())))
 
-    def _products(self, name: str, use: Use, delta: Float[Tensor, "chunk ..."], n: int) -> Tensor:
-        """`delta delta^T` summed over positions: `(chunk, n, groups, rows, rows)`, without n where images are mixed."""
-        chunk = len(delta)
+    def _add_gradients(self, name: str, use: Use, delta: Float[Tensor, "chunk ..."], n: int, first: int) -> None:
         blocks = delta_blocks(self.layers[name], delta.flatten(0, 1), use.input_shape)
         if self.whole:
             blocks = blocks.flatten(1, 2).unsqueeze(1)
-        blocks = blocks.to(torch.promote_types(blocks.dtype, torch.float32))
+        blocks = blocks.to(torch.promote_types(blocks.dtype, torch.float32)).unflatten(0, (len(delta), -1))
+        mixed = blocks.shape[1] % n > 0
+        by_image = blocks.unflatten(1, (1 if mixed else n, -1)).movedim(2, -2).flatten(-2)
         with torch.autocast(blocks.device.type, enabled=False):
-            products = (blocks @ blocks.mT).unflatten(0, (chunk, -1))
-        lead = products.shape[1]
-        if lead == n:
-            return products
-        return products.unflatten(1, (n, -1)).sum(2) if lead % n == 0 else products.sum(1)
+            self.sums[name].add(by_image, first, None if mixed else self.n_images)
 
     def _check_outputs(self, run: Pass) -> None:
         k = run.outputs.shape[1]
@@ -140,4 +124,7 @@ class Sweep:
         if self.n_images == 0:
             raise InputError("images must hold at least one image; got none.")
         measured = {name: self.sums.pop(name).finish(self.n_images) for name in list(self.sums)}
+        for name, moments in measured.items():
+            if not moments.covariance.isfinite().all():
+                raise InputError(f"layer {name!r}: its gradient holds NaN or infinity.")
         return {**measured, **self.final}

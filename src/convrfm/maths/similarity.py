@@ -57,29 +57,6 @@ def similarity(a: Tensor, b: Tensor) -> Similarity:
     return similarity_from_sums((a * b).sum(), (a.square().sum(), b.square().sum()), (a.sum(), b.sum()), a.numel())
 
 
-def core_similarity(
-    a: Float[Tensor, "*#batch groups r r"],
-    b: Float[Tensor, "*#batch groups r r"],
-    ones: Float[Tensor, "groups r"],
-    n_entries: int,
-) -> Similarity:
-    """Similarity of `V^T A V` and `V^T B V` from their cores; the blocks of all groups count as one array.
-
-    Args:
-        a: cores in the orthonormal basis V of each group.
-        b: likewise; leading batch axes broadcast.
-        ones: `V 1`.
-        n_entries: entries of all `(d, d)` blocks together, `groups d^2`.
-    """
-
-    def total(core: Tensor) -> Tensor:
-        return torch.einsum("gr,...grs,gs->...", ones, core, ones)
-
-    blocks = (-3, -2, -1)
-    squares = (a.square().sum(blocks), b.square().sum(blocks))
-    return similarity_from_sums((a * b).sum(blocks), squares, (total(a), total(b)), n_entries)
-
-
 def gram_similarity(first: Float[Tensor, "groups rows d"], second: Float[Tensor, "groups other_rows d"]) -> Similarity:
     """Similarity of `A^T A` and `B^T B` without forming them: `<A^T A, B^T B> = |A B^T|^2`."""
     a, b = first.double(), second.double()
