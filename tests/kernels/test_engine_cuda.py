@@ -1,14 +1,16 @@
 """The Triton engine agrees with the reference: on a GPU where there is one, otherwise under Triton's interpreter."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
 
 from convrfm import kernels
-from convrfm.kernels.engines.cuda import strips
-from convrfm.kernels.engines.cuda.blocks import Blocks
+from convrfm.kernels.engines.cuda import engine, strips
+from convrfm.kernels.engines.cuda.blocks import Blocks, Cuts
 from convrfm.kernels.engines.cuda.engine import CudaEngine
-from convrfm.kernels.engines.protocol import AdjointEngine
+from convrfm.kernels.engines.protocol import AdjointEngine, Gradient
 from convrfm.kernels.infinite import InfiniteWidthKernel
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -39,9 +41,9 @@ CASES: dict[str, InfiniteWidthKernel] = {
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the smallest images take several blocks and strips, the last ones not full."""
+    small = Blocks(rows=2, partners=2, lanes=4, warps=1)
     if DEVICE == "cpu":
-        for which in ("FORWARD", "STEP", "BACKWARD"):
-            monkeypatch.setattr(strips, which, Blocks(rows=2, partners=2, lanes=4, warps=1))
+        monkeypatch.setattr(engine, "BoundStrips", partial(strips.BoundStrips, cuts=Cuts(small, small, small)))
 
 
 def draw(*shape: int, seed: int) -> Tensor:
@@ -94,14 +96,14 @@ def test_tiles_make_up_the_whole() -> None:
 def test_adjoints_one_by_one_add_up_to_the_gradient() -> None:
     (x, z), coef = images(), draw(3, 2, seed=3)
     kernel = kernels.NTK(kernels.vanilla(2))
-    engine = CudaEngine().bind(kernel.recursion, 3 * 2000)
-    assert isinstance(engine, AdjointEngine)
-    a, b = (engine.embed(of, None, patches="kept") for of in (x, z))
+    bound = CudaEngine().bind(kernel.recursion, 3 * 2000)
+    assert isinstance(bound, AdjointEngine)
+    a, b = (bound.embed(of, None, patches="kept") for of in (x, z))
     variances = [q.new_zeros(len(q), 2, *q.shape[1:]) for q in a.variances]
-    adjoints = torch.cat([tile for _, tile in engine.adjoints(a, b, coef, variances)], 1)
+    adjoints = torch.cat([tile for _, tile in bound.adjoints(a, b, coef, variances)], 1)
     expected = torch.einsum("uxi,uri,ik->uxkr", adjoints, b.side, coef)
-    total = strips.Gradient.zeros(a, 2)
-    engine.add_gradient(a, b, coef, total)
+    total = Gradient.zeros(a, 2)
+    bound.add_gradient(a, b, coef, total)
     torch.testing.assert_close(total.patches, expected, rtol=1e-4, atol=1e-6)
     for summed, of_level in zip(total.variances, variances, strict=True):
         torch.testing.assert_close(summed, of_level, rtol=1e-4, atol=1e-6)

@@ -23,7 +23,28 @@ def _next_column(field, pairs, top, col, rows, cols, COUNT: tl.constexpr):
     return values
 
 
-@triton.jit
+@triton.jit(
+    do_not_specialize=(
+        "S",
+        "T",
+        "over_x",
+        "over_z",
+        "next_total",
+        "next_T",
+        "total",
+        "T_bar_out",
+        "q_bar",
+        "n_x",
+        "n_z",
+        "of_x",
+        "of_z",
+        "rows",
+        "cols",
+        "next_rows",
+        "next_cols",
+        "before",
+    )
+)  # one compilation serves all sizes
 @no_type_check
 def backward_strips(
     S, T, over_x, over_z, next_total, next_T, total, T_bar_out, q_bar, n_x, n_z, of_x, of_z, rows, cols, next_rows, next_cols,

@@ -32,6 +32,19 @@ class Blocks:
         return replace(self, rows=min(self.rows, rows))
 
 
-FORWARD = Blocks(8, 64, 128, 4)
-STEP = Blocks(8, 64, 128, 4)
-BACKWARD = Blocks(8, 64, 128, 4)
+@dataclass(frozen=True)
+class Cuts:
+    """How each program cuts.
+
+    Attributes:
+        forward: where several layers, or the last, are walked at once.
+        step: where one layer is.
+        backward: the adjoint of one.
+    """
+
+    forward: Blocks
+    step: Blocks
+    backward: Blocks
+
+
+MEASURED = Cuts(Blocks(8, 64, 128, 4), Blocks(8, 64, 128, 4), Blocks(8, 64, 128, 4))

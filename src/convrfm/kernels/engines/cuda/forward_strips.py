@@ -66,7 +66,26 @@ def _column(field, pairs, top, col, rows, cols, COUNT: tl.constexpr, CLAMPED: tl
     return values
 
 
-@triton.jit
+@triton.jit(
+    do_not_specialize=(
+        "S",
+        "T",
+        "over_x",
+        "over_z",
+        "S_out",
+        "T_out",
+        "n_x",
+        "n_z",
+        "of_x",
+        "of_z",
+        "rows",
+        "cols",
+        "rows_out",
+        "strips",
+        "steps",
+        "diagonal",
+    )
+)  # one compilation serves all sizes
 @no_type_check
 def forward_strips(
     S, T, over_x, over_z, S_out, T_out, n_x, n_z, of_x, of_z, rows, cols,

@@ -18,7 +18,7 @@ from ...recursion.recursion import (
 from ...tiling import tiles
 from ..protocol import Gradient, Patches
 from .backward_strips import backward_strips
-from .blocks import BACKWARD, FORWARD, STEP, Blocks
+from .blocks import MEASURED, Blocks, Cuts
 from .forward_strips import forward_strips
 from .runs import Run, before, dual_constants, runs_of
 from .sides import CudaEmbedding, embed_for_cuda
@@ -33,6 +33,7 @@ class BoundStrips:
 
     recursion: Recursion
     budget: int
+    cuts: Cuts = MEASURED
 
     def within(self, budget: int) -> "BoundStrips":  # noqa: D102
         return replace(self, budget=budget)
@@ -51,7 +52,7 @@ class BoundStrips:
             first, first + 4 * max(_positions(run.grid_out) for run in runs[:-1]) if runs[1:] else first
         )
         for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=z is x):
-            tile = _Tile(self.recursion, x, z, rows, cols)
+            tile = Tile(self, x, z, rows, cols)
             S = T = tile.first_covariance()
             for run in runs:
                 S, T = tile.walk(run, S, T, cols.start - rows.start if z is x else len(x.images))
@@ -102,7 +103,7 @@ class BoundStrips:
             pairs = max(pairs, n_z)
             height = pairs // n_z
         for rows, cols in tiles(n_x, n_z, pairs, symmetric=False, height=height):
-            tile = _Tile(self.recursion, x, z, rows, cols)
+            tile = Tile(self, x, z, rows, cols)
             met = [2 * (tile.first_covariance(),)]
             for step in steps[:-1]:
                 met.append(tile.walk(step, *met[-1], n_x))
@@ -124,11 +125,11 @@ class BoundStrips:
         return max(1, min(self.budget // (SINGLE * numbers), (ADDRESSES - 1) // largest_field))
 
 
-class _Tile:
+class Tile:
     """Some pairs of images on their way through the layers."""
 
-    def __init__(self, recursion: Recursion, x: CudaEmbedding, z: CudaEmbedding, rows: slice, cols: slice) -> None:
-        self._recursion, self._images = recursion, x.images
+    def __init__(self, engine: BoundStrips, x: CudaEmbedding, z: CudaEmbedding, rows: slice, cols: slice) -> None:
+        self._recursion, self._cuts, self._images = engine.recursion, engine.cuts, x.images
         self._sides = x.side[:, :, rows], z.side[:, :, cols]
         self._over = x.over[:, rows], z.over[:, cols]
         self._n_x, self._n_z = rows.stop - rows.start, cols.stop - cols.start
@@ -145,7 +146,7 @@ class _Tile:
         """S and T behind a run, `(positions, n_x, n_z)`; behind the last one the kernel, `(n_x, n_z)`, twice."""
         readout, tangent = self._recursion.architecture.readout, self._recursion.tangent
         rows, cols = run.grid_out
-        blocks = (FORWARD if len(run.activations) > 1 or run.ends else STEP).within(rows)
+        blocks = (self._cuts.forward if run.ends or len(run.activations) > 1 else self._cuts.step).within(rows)
         strips = triton.cdiv(rows, blocks.rows)
         if run.ends:
             S_out = T_out = S.new_empty(self._n_x, self._n_z)
@@ -167,7 +168,7 @@ class _Tile:
         """Adjoints in front of an activation of S with T, of T, and of x's variance, from those of the next one."""
         readout, tangent = self._recursion.architecture.readout, self._recursion.tangent
         (rows, cols), conv = step.grid, None if step.ends else step.convs[0]
-        blocks = BACKWARD.within(rows)
+        blocks = self._cuts.backward.within(rows)
         scale = readout.weight_std**2 / (rows * cols) if conv is None else conv.weight_std**2 / conv.size**2
         total, T_bar, q_bar = (torch.empty_like(S) for _ in range(3))
         backward_strips[(*self._grid(blocks), triton.cdiv(rows, blocks.rows))](

@@ -1,0 +1,1 @@
+"""What convrfm does on a GPU: `python -m benchmarks.gpu`."""

@@ -1,0 +1,73 @@
+"""(b) Time and memory of kernels and AGOPs, and how much of the card's measured peaks they reach."""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convrfm import kernels
+
+from .clock import seconds
+from .session import Line, Session
+
+FORWARD, BACKWARD = 44, 40  # operations of an activation with its window: additions, multiplications, roots
+TASKS = ("metric", "agop", "kernel")
+SMALL, LARGE = (3, 32, 32), (1, 42, 42)
+OUTPUTS = 10
+
+
+def speed(session: Session) -> Iterator[Line]:
+    """The peaks, the sizes of the published run, then the others."""
+    peaks = _peaks(session)
+    yield {"name": "peaks", **peaks}
+    sizes = (3,) if session.tiny else (4000, 400, 2000, 8000)
+    shapes = ((1, 6, 6),) if session.tiny else (LARGE, SMALL)
+    cases = [(task, sizes[0], shapes[0], 1 if session.tiny else 3) for task in TASKS]
+    cases += [] if session.tiny else product(TASKS, sizes[1:], shapes[1:], (3, 1, 5))
+    for task, n, shape, depth in cases:
+        yield {"name": _name(task, n, shape, depth), **_measured(session, task, n, shape, depth, peaks)}
+
+
+def _name(task: str, n: int, shape: tuple[int, ...], depth: int) -> str:
+    return f"{task}, n = {n}, {'x'.join(map(str, shape))}, depth {depth}"
+
+
+def _measured(session: Session, task: str, n: int, shape: tuple[int, ...], depth: int, peaks: dict[str, float]) -> Line:
+    architecture = kernels.vanilla(depth)
+    kernel = kernels.NTK(architecture, engine=session.engine)
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*sizes: int) -> Tensor:
+        return torch.randn(sizes, generator=generator).to(session.device)
+
+    d = 9 * shape[0]
+    x, coef, root = normal(n, *shape), normal(n, OUTPUTS), normal(d, d).double()
+    M = (root @ root.T / d).float() if task != "kernel" else None
+    work: Callable[[], Any] = lambda: kernel(x, feature_matrix=M)  # noqa: E731
+    if task == "agop":
+        work = lambda: kernel.agop(x, x, coef, feature_matrix=M)  # noqa: E731
+    session.memory  # noqa: B018
+    taken = seconds(work, session.device, repeats=1 if n > 4000 else 3)
+    grids = architecture.grids(*shape[1:])
+    activations = sum(rows * cols for rows, cols in grids[::2])
+    pairs = n * n if task == "agop" else n * (n + 1) // 2
+    operations = float(pairs * activations * (FORWARD + BACKWARD if task == "agop" else FORWARD))
+    return {
+        "seconds": taken,
+        "memory_gb": session.memory / 1e9,
+        "operations": operations,
+        "of_arithmetic_peak": operations / taken / peaks["arithmetic"],
+    }
+
+
+def _peaks(session: Session) -> dict[str, float]:
+    """Operations a second of a float32 matrix product, bytes a second of a copy."""
+    n = 64 if session.tiny else 8192
+    a = torch.randn(n, n, device=session.device)
+    product_seconds = seconds(lambda: a @ a, session.device)
+    source = torch.randn(1 << (10 if session.tiny else 29), device=session.device)
+    target = torch.empty_like(source)
+    copy_seconds = seconds(lambda: target.copy_(source), session.device)
+    return {"arithmetic": 2 * n**3 / product_seconds, "memory": 8 * source.numel() / copy_seconds}

@@ -1,0 +1,117 @@
+"""Which block sizes serve the cuda engine's programs best: `python -m benchmarks.gpu.tuning`.
+
+Every way to cut is timed on one tile of pairs of images at depth 3 and printed at once. Programs are compiled beforehand,
+many at a time.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from triton.runtime import JITFunction
+
+from convrfm import kernels
+from convrfm.kernels.engines.cuda.blocks import MEASURED, Blocks, Cuts
+from convrfm.kernels.engines.cuda.runs import runs_of
+from convrfm.kernels.engines.cuda.strips import BoundStrips, Tile
+from convrfm.kernels.recursion.recursion import Recursion
+
+from .clock import seconds
+
+WAYS = {
+    "forward": [
+        (4, 64, 128, 4), (6, 64, 128, 4), (8, 64, 128, 4), (9, 64, 128, 4), (12, 64, 128, 4),
+        (8, 32, 64, 2), (8, 32, 128, 4), (8, 128, 128, 4), (6, 64, 256, 8), (4, 64, 256, 4), (3, 64, 256, 4),
+    ],
+    "step": [(4, 64, 128, 4), (8, 64, 128, 4), (16, 64, 128, 4), (8, 128, 128, 4), (8, 64, 256, 4), (8, 256, 256, 8)],
+    "backward": [(4, 64, 128, 4), (8, 64, 128, 4), (16, 64, 128, 4), (8, 128, 128, 4), (4, 64, 256, 4), (8, 256, 256, 8)],
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, nargs=2, default=(512, 1024), metavar=("N_X", "N_Z"))
+    parser.add_argument("--side", type=int, default=42)
+    parser.add_argument("--seconds", type=float, default=150.0, help="stop timing ways to cut after so long")
+    arguments = parser.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    deadline = time.monotonic() + arguments.seconds
+    tile = _Launches(arguments.images, arguments.side, device)
+    started = time.monotonic()
+    with ThreadPoolExecutor(14) as pool, compiling_only():
+        for which, ways in WAYS.items():
+            for way in ways:
+                pool.submit(tile.launch, which, way)
+    say(f"compiled in {time.monotonic() - started:.0f} s")
+    say(f"first covariance: {1e3 * seconds(tile.first_covariance, device):.2f} ms")
+    for which, ways in WAYS.items():
+        found: dict[tuple[int, ...], float] = {}
+        for way in ways:
+            if time.monotonic() > deadline:
+                break
+            try:
+                found[way] = seconds(partial(tile.launch, which, way), device)
+            except Exception as error:  # one way that does not work is no reason to lose the others
+                say(f"{which} {way}: {type(error).__name__}: {error}"[:300])
+                continue
+            say(f"{which} {way}: {1e3 * found[way]:.2f} ms")
+        if found:
+            say(f"best {which}: {min(found, key=lambda way: found[way])}")
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+@contextmanager
+def compiling_only() -> Iterator[None]:
+    """Launches compile their program and do not run it."""
+    launch = JITFunction.run
+    JITFunction.run = lambda *args, warmup, **keywords: launch(*args, warmup=True, **keywords)
+    yield
+    JITFunction.run = launch
+
+
+class _Launches:
+    """What one tile of a network of depth 3 launches: forward as a whole, one layer forward, one layer backward."""
+
+    def __init__(self, counts: tuple[int, int], side: int, device: torch.device) -> None:
+        generator = torch.Generator().manual_seed(0)
+        architecture = kernels.vanilla(depth=3)
+        self.engine = BoundStrips(Recursion(architecture, tangent=True), 1 << 33)
+        images = [torch.randn(n, 1, side, side, generator=generator).to(device) for n in counts]
+        self.sides = [self.engine.embed(each, None, patches="kept") for each in images]
+        self.parts = [slice(0, n) for n in counts]
+        grids = architecture.grids(side, side)
+        (self.whole,) = runs_of(architecture, grids)
+        self.step = runs_of(architecture, grids, longest=1)[1]
+        self.S = self.first_covariance()
+        shapes = [(math.prod(grid), *counts) for grid in (self.step.grid, self.step.grid_out)]
+        self.fields = [torch.rand(shape, device=device) for shape in shapes for _ in range(2)]
+
+    def tile(self, cuts: Cuts = MEASURED) -> Tile:
+        return Tile(replace(self.engine, cuts=cuts), *self.sides, *self.parts)
+
+    def first_covariance(self) -> Tensor:
+        return self.tile().first_covariance()
+
+    def launch(self, which: str, way: tuple[int, ...]) -> Any:
+        tile = self.tile(replace(MEASURED, **{which: Blocks(*way)}))
+        nowhere = self.parts[0].stop
+        if which == "forward":
+            return tile.walk(self.whole, self.S, self.S, nowhere)
+        if which == "step":
+            return tile.walk(self.step, *self.fields[:2], nowhere)
+        return tile.pull_back(self.step, *self.fields)
+
+
+if __name__ == "__main__":
+    main()
