@@ -5,7 +5,7 @@ import pytest
 from scipy.special import softmax
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets, kernels
-from convrfm.commands.evaluation import as_metrics, evaluate, stages
+from convrfm.commands.evaluation import as_metrics, evaluate
 from convrfm.estimators.classification import Classifier
 
 X, Y = datasets.bars(60, sigma=1.0, generator=np.random.default_rng(0))
@@ -28,13 +28,15 @@ def test_stages_have_the_accuracy_of_their_predictions_and_other_rounds_have_non
         for round_, record in zip(layer.rounds, of_layer, strict=True)
     }
     fixed = next(model.staged_predict(X[30:]))
-    for stage, predicted in zip(stages(model), model.staged_predict(X[30:]), strict=True):
+    for (_, stage), predicted in zip(model.stages_, model.staged_predict(X[30:]), strict=True):
         assert records[stage].test_score == pytest.approx((predicted == Y[30:]).mean())
         low, high = records[stage].test_interval
         assert low <= records[stage].test_score <= high
         pairs = list(zip(predicted == Y[30:], fixed == Y[30:], strict=True))
         assert records[stage].test_changes == (pairs.count((True, False)), pairs.count((False, True)))
-    assert {r for r, record in records.items() if record.test_score is not None} == set(stages(model))
+    assert {r for r, record in records.items() if record.test_score is not None} == {
+        stage for _, stage in model.stages_
+    }
 
 
 def test_predictions_and_probabilities_are_those_of_the_model(model: Classifier) -> None:

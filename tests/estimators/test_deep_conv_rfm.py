@@ -12,7 +12,7 @@ from sklearn.base import clone
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, DeepConvRFMRegressor, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import layers
+from convrfm.estimators import rounds, starts
 from convrfm.estimators.problem import Problem
 from convrfm.maths.random_filters import CENTERINGS
 
@@ -233,7 +233,7 @@ def test_features_of_one_direction_cannot_be_centered_in_proportion() -> None:
 def test_the_images_of_ways_that_lost_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[weakref.ref[torch.Tensor]] = []
     alive: list[int] = []
-    through, fit_round = Problem.through, layers.fit_round
+    through, fit_round = Problem.through, rounds.fit_round
 
     def noted(problem: Problem, *arguments: Any) -> Problem:
         ahead = through(problem, *arguments)
@@ -245,7 +245,8 @@ def test_the_images_of_ways_that_lost_are_let_go(monkeypatch: pytest.MonkeyPatch
         return fit_round(*arguments)
 
     monkeypatch.setattr(Problem, "through", noted)
-    monkeypatch.setattr(layers, "fit_round", counted)
+    for caller in (rounds, starts):
+        monkeypatch.setattr(caller, "fit_round", counted)
     deep(depth=3, kernel_family=same_padded_family).fit(X, Y)
     # Layer 1: two rounds. Further layers: three ways beside the best so far and the layer before, then one round.
     assert alive[:2] == [0, 0]
@@ -302,7 +303,12 @@ def test_the_images_of_layers_are_kept_once_and_only_those_of_the_last() -> None
     list(model.staged_predict(X_NEW))
     held = {
         tensor.data_ptr(): tensor
-        for owner in (model, *model.layers_, *(round_ for layer in model.layers_ for round_ in layer.rounds))
+        for owner in (
+            model,
+            model.fitted_,
+            *model.layers_,
+            *(round_ for layer in model.layers_ for round_ in layer.rounds),
+        )
         for tensor in vars(owner).values()
         if isinstance(tensor, torch.Tensor) and tensor.ndim == 4
     }

@@ -9,7 +9,7 @@ import torch
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.estimators.forecast import Forecast, forecast
-from convrfm.estimators.layers import FilterDraw
+from convrfm.estimators.starts import NOTHING_DRAWN, FilterDraw
 from convrfm.maths.windows import Window
 
 from .cases import KERNEL, pictures
@@ -58,7 +58,7 @@ def test_seconds_are_those_of_all_layers_rounds_and_folds(n_iterations: int, n_f
         seconds += n_iterations * (1000 * 2 * 10 + 50 * 40)
     got = forecast([Clock(), Clock(), Clock()], DRAW, X, **settings)
     assert got.seconds == pytest.approx((1 + n_folds) * seconds, rel=1e-6)
-    shallow = forecast([Clock()], None, X, **settings)
+    shallow = forecast([Clock()], NOTHING_DRAWN, X, **settings)
     assert got.bytes - shallow.bytes == (1 + n_folds) * 3 * 40 * 5 * 4 * 5 * 8
 
 
@@ -81,7 +81,7 @@ def test_progress_says_which_kernel_layer_round_fold_and_stage(monkeypatch: pyte
     def shown(*, shown: bool) -> Any:
         return nullcontext(lambda label: lambda stage: labels.append(f"{label}, {stage}"))
 
-    monkeypatch.setattr("convrfm.estimators.machine.shown_progress", shown)
+    monkeypatch.setattr("convrfm.estimators.candidates.shown_progress", shown)
     x, y = pictures(12)
     DeepConvRFMClassifier([kernels.vanilla_ntk], depth=[1, 2], n_filters=3, n_iterations=1, cv=2).fit(x, y)
     assert labels[0] == "kernel 1/2, round 0/1, kernel"

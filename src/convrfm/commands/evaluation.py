@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 from scipy.special import softmax
 
-from ..estimators import DeepConvRFMClassifier
 from ..estimators.classification import Classifier
-from ..estimators.layers import records_by_layer
+from ..estimators.records import records_by_layer
 from ..estimators.rounds import Round
 from ..maths.intervals import wilson_interval
 from ..report import RoundRecord
@@ -35,7 +34,8 @@ class Evaluation:
 
 def evaluate(model: Classifier, x_test: Float[np.ndarray, "n c h w"], y_test: Shaped[np.ndarray, " n"]) -> Evaluation:
     """Score every stage of a model: one kernel between test and training images for each."""
-    outputs = dict(zip(stages(model), model.staged_outputs(x_test), strict=True))
+    stages = [stage.round for stage in model.stages_]
+    outputs = dict(zip(stages, model.staged_outputs(x_test), strict=True))
     labels = {round_: model.classes_[of_round.argmax(1)] for round_, of_round in outputs.items()}
     hits = {round_: predicted == y_test for round_, predicted in labels.items()}
     fixed = hits[model.layers_[0].rounds[0]]
@@ -46,13 +46,6 @@ def evaluate(model: Classifier, x_test: Float[np.ndarray, "n c h w"], y_test: Sh
         probabilities=softmax(outputs[kept] / model.temperature_, axis=1),
         predicted=labels[kept],
     )
-
-
-def stages(model: Classifier) -> list[Round]:
-    """The rounds behind `staged_outputs`: all of one layer; of several the fixed kernel and each layer's kept one."""
-    if isinstance(model, DeepConvRFMClassifier):
-        return [model.layers_[0].rounds[0], *(layer.kept for layer in model.layers_)]
-    return model.layers_[0].rounds
 
 
 def as_metrics(model: Classifier, evaluation: Evaluation) -> list[dict[str, Any]]:

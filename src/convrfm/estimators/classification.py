@@ -1,6 +1,6 @@
 """Kernel regression of one-hot labels as a scikit-learn classifier."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float, Shaped
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
-from torch import Tensor
+from typing_extensions import override
 
 from ..datasets import check_labels
 from ..errors import InputError
-from .machine import RecursiveFeatureMachine, Values, Weights
-from .prediction import Array
-from .saving import Tensors, labels_from_json, labels_to_json
-from .targets import encode_labels, one_hot
+from .arrays import Array, like
+from .codings import LabelCoding, Values
+from .machine import RecursiveFeatureMachine
+from .training_set import Weights
 
 
 @dataclass(eq=False, repr=False)
@@ -25,12 +25,13 @@ class Classifier(ClassifierMixin, RecursiveFeatureMachine):
     _: KW_ONLY
     class_weight: dict[Any, float] | Literal["balanced"] | None = None
 
-    _classify: ClassVar[bool] = True
+    _coding: ClassVar[type[LabelCoding]] = LabelCoding
+    _coded: LabelCoding = field(init=False)
 
     def decision_function(self, x: Array) -> Array:
         """The outputs, `(n, k)`; for two classes `(n,)`: that of `classes_[1]` minus that of `classes_[0]`."""
         outputs = self._kept_outputs(x)
-        return self._like(outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs, x)
+        return like(outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs, x)
 
     def predict_proba(self, x: Array) -> Array:
         """Probabilities of the classes, `(n, k)`: softmax(outputs / temperature_).
@@ -40,7 +41,7 @@ class Classifier(ClassifierMixin, RecursiveFeatureMachine):
         others' images no metric has seen a label, only the best ridge and round of a few are a little lucky on them. Where
         every class has one image, no held-out label can be right, and all classes are all but equally probable.
         """
-        return self._like(torch.softmax(self._kept_outputs(x) / self.temperature_, 1), x)
+        return like(torch.softmax(self._kept_outputs(x) / self.temperature_, 1), x)
 
     def score(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
         """The fraction of right predictions."""
@@ -49,26 +50,17 @@ class Classifier(ClassifierMixin, RecursiveFeatureMachine):
     @property
     def temperature_(self) -> float:
         """What outputs are divided by before the softmax of `predict_proba`."""
-        self._check_is_fitted()
-        temperature = self.layers_[-1].kept.temperature
+        temperature = self.fitted_.kept.round.temperature
         assert temperature is not None
         return temperature
 
-    def _check_y(self, y: Array, n: int) -> Values:
-        return check_labels(y, n)
+    @property
+    def classes_(self) -> Shaped[np.ndarray, " k"]:
+        """The labels, sorted."""
+        return self._coded.classes
 
-    def _encode(self, values: Values) -> tuple[Float[Tensor, "n k"], dict[str, Any]]:
-        classes, codes = encode_labels(values)
-        return one_hot(codes, len(classes)), {"classes_": classes}
-
-    def _targets_of(self, values: Values, learned: dict[str, Any]) -> Float[Tensor, "n k"]:
-        classes = learned["classes_"]
-        unknown = np.setdiff1d(values, classes)
-        if len(unknown):
-            raise InputError(f"the selection set holds labels that the training set lacks: {unknown[:5].tolist()}.")
-        return one_hot(np.searchsorted(classes, values), len(classes))
-
-    def _image_weights(self, values: Values, sample_weight: Weights | None) -> Weights | None:
+    @override
+    def _image_weights(self, values: Values, sample_weight: Weights) -> Weights:
         if self.class_weight is None:
             return sample_weight
         classes, codes = np.unique(values, return_inverse=True)
@@ -89,14 +81,3 @@ class Classifier(ClassifierMixin, RecursiveFeatureMachine):
         if not (np.isfinite(by_class).all() and (by_class > 0).all()):
             raise InputError(f"class_weight must be positive and finite for every class; got {self.class_weight!r}.")
         return by_class
-
-    def _learned(self) -> tuple[dict[str, Any], Tensors]:
-        learned, tensors = super()._learned()
-        return learned | {"classes": labels_to_json(self.classes_)}, tensors
-
-    def _restore(self, learned: dict[str, Any], tensors: Tensors, outputs: int | None = None) -> None:
-        self.classes_ = labels_from_json(learned["classes"])
-        super()._restore(learned, tensors, len(self.classes_))
-
-    def _decide(self, outputs: Array) -> Array:
-        return self.classes_[np.asarray(outputs.argmax(1).cpu() if isinstance(outputs, Tensor) else outputs.argmax(1))]

@@ -1,20 +1,21 @@
 """ConvRFM (Algorithm 1 of the paper) as scikit-learn estimators on images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from torch import Tensor
+from typing_extensions import override
 
 from ..kernels import NTK, vanilla
+from .arrays import Array
 from .classification import Classifier
-from .layers import FilterDraw
+from .fitted_layers import Stage
 from .machine import RecursiveFeatureMachine
-from .prediction import Array
+from .plan import Plan
 from .problem import LearnableKernel
 from .regression import Regressor
-from .rounds import Round
 from .settings import check_kernel, several
+from .starts import NOTHING_DRAWN
 
 DEFAULT_KERNEL = NTK(vanilla(depth=3))
 
@@ -25,29 +26,41 @@ class ConvRFM(RecursiveFeatureMachine):
 
     kernel: LearnableKernel | Sequence[LearnableKernel] = DEFAULT_KERNEL
 
-    def _candidates(self, shape: Sequence[int]) -> list[tuple[LearnableKernel, ...]]:
+    _deep: ClassVar[bool] = False
+
+    @property
+    @override
+    def stages_(self) -> list[Stage]:
+        """Every round."""
+        return [Stage(0, round_) for round_ in self.layers_[0].rounds]
+
+    @property
+    def kernel_(self) -> LearnableKernel:
+        """The kernel that was kept."""
+        return self.layers_[0].kernel
+
+    @property
+    def best_iteration_(self) -> int:
+        """The kept round."""
+        return self.layers_[0].kept.iteration
+
+    @property
+    def feature_matrix_(self) -> Array:
+        """M, `(d, d)`; the identity at round 0."""
+        return self._as_given(self.layers_[0].kept.feature_matrix)
+
+    @override
+    def _plan(self, shape: Sequence[int]) -> Plan:
         kernels = several("kernel", self.kernel)
         for kernel in kernels:
             check_kernel(kernel)
             kernel.check_image_size(*shape[-2:])
-        return [(kernel,) for kernel in kernels]
+        return Plan([(kernel,) for kernel in kernels], NOTHING_DRAWN, self.n_iterations, self.keep)
 
     @staticmethod
+    @override
     def _parameters_of(kernels: Sequence[LearnableKernel]) -> dict[str, Any]:
         return {"kernel": kernels[0]}
-
-    def _draw(self) -> FilterDraw | None:
-        return None
-
-    def _stages(self) -> list[tuple[int, Round]]:
-        return [(0, round_) for round_ in self.layers_[0].rounds]
-
-    def _expose(self, as_given: Callable[[Tensor], Array]) -> None:
-        super()._expose(as_given)
-        layer = self.layers_[0]
-        self.kernel_ = layer.kernel
-        self.best_iteration_ = layer.kept.iteration
-        self.feature_matrix_ = as_given(layer.kept.feature_matrix)
 
 
 @dataclass(eq=False, repr=False)
@@ -92,7 +105,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         best_iteration_: the kept round.
         temperature_: what outputs are divided by before the softmax of `predict_proba`.
         classes_: the labels, sorted. New classes need a new fit.
-        layers_: the one layer, with every finished round.
+        layers_: the one layer, with every finished round; `stages_`: those rounds, in the order of `staged_outputs`.
+        fitted_: all that the fit left, as tensors on its device.
         x_fit_: the training images `(n, c, h, w)`, a copy, without those of weight 0.
         preprocessing_: how raw pictures became images, where the model was loaded with it.
         history_: one record for each round: iteration, ridge, accuracy and mean squared error by leave-one-out (by

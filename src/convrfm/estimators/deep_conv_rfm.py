@@ -5,19 +5,20 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from torch import Tensor
+from typing_extensions import override
 
 from ..errors import InputError
 from ..kernels import vanilla_ntk
 from ..maths.random_filters import CENTERINGS, Activation, Centering
+from .arrays import Array
 from .classification import Classifier
-from .layers import FilterDraw
+from .fitted_layers import Stage
 from .machine import RecursiveFeatureMachine
-from .prediction import Array
+from .plan import Plan
 from .problem import LearnableKernel
 from .regression import Regressor
-from .rounds import Round
 from .settings import check_choice, check_count, check_kernel, several
+from .starts import FilterDraw
 
 KernelFamily = Callable[[int], LearnableKernel]
 
@@ -51,7 +52,46 @@ class DeepConvRFM(RecursiveFeatureMachine):
 
     _deep: ClassVar[bool] = True
 
-    def _candidates(self, shape: Sequence[int]) -> list[tuple[LearnableKernel, ...]]:
+    @property
+    @override
+    def stages_(self) -> list[Stage]:
+        """The fixed kernel, then every layer's kept round."""
+        kept = [Stage(number, layer.kept) for number, layer in enumerate(self.layers_)]
+        return [Stage(0, self.layers_[0].rounds[0]), *kept]
+
+    @property
+    def kernels_(self) -> list[LearnableKernel]:
+        """The kernel of every layer."""
+        return [layer.kernel for layer in self.layers_]
+
+    @property
+    def best_iterations_(self) -> list[int]:
+        """The kept round of every layer."""
+        return [layer.kept.iteration for layer in self.layers_]
+
+    @property
+    def feature_matrices_(self) -> list[Array]:
+        """M of every layer, `(d, d)` each."""
+        return [self._as_given(layer.kept.feature_matrix) for layer in self.layers_]
+
+    @property
+    def filters_(self) -> list[Array]:
+        """`(n_filters, d)` between layers."""
+        return [self._as_given(features.filters) for features in self.fitted_.features]
+
+    @property
+    def centerings_(self) -> list[Centering]:
+        """How the features between layers are centered."""
+        return [features.centering for features in self.fitted_.features]
+
+    @property
+    def feature_means_(self) -> list[Array | None]:
+        """`(n_filters,)` between layers; None where features are not centered."""
+        means = [features.mean for features in self.fitted_.features]
+        return [None if mean is None else self._as_given(mean) for mean in means]
+
+    @override
+    def _plan(self, shape: Sequence[int]) -> Plan:
         check_count("n_filters", self.n_filters)
         check_choice("activation", self.activation, ("relu", None))
         check_choice("centering", self.centering, ("loo", *CENTERINGS))
@@ -64,29 +104,16 @@ class DeepConvRFM(RecursiveFeatureMachine):
                 "n_filters of at least 2, or another centering."
             )
         families = several("kernel_family", self.kernel_family)
-        return [_kernels(family, depth, shape) for family in families for depth in depths]
+        candidates = [_kernels(family, depth, shape) for family in families for depth in depths]
+        seeds = np.random.SeedSequence(self.random_state).spawn(max(depths))
+        centerings = CENTERINGS if self.centering == "loo" else (self.centering,)
+        draw = FilterDraw(self.n_filters, self.activation, centerings, seeds)
+        return Plan(candidates, draw, self.n_iterations, self.keep)
 
     @staticmethod
+    @override
     def _parameters_of(kernels: Sequence[LearnableKernel]) -> dict[str, Any]:
         return {"kernel_family": FittedFamily(tuple(kernels)), "depth": len(kernels)}
-
-    def _draw(self) -> FilterDraw | None:
-        seeds = np.random.SeedSequence(self.random_state).spawn(max(several("depth", self.depth)))
-        centerings = CENTERINGS if self.centering == "loo" else (self.centering,)
-        return FilterDraw(self.n_filters, self.activation, centerings, seeds)
-
-    def _stages(self) -> list[tuple[int, Round]]:
-        return [(0, self.layers_[0].rounds[0]), *((number, layer.kept) for number, layer in enumerate(self.layers_))]
-
-    def _expose(self, as_given: Callable[[Tensor], Array]) -> None:
-        super()._expose(as_given)
-        self.kernels_ = [layer.kernel for layer in self.layers_]
-        self.best_iterations_ = [layer.kept.iteration for layer in self.layers_]
-        self.feature_matrices_ = [as_given(layer.kept.feature_matrix) for layer in self.layers_]
-        drawn = [layer.features for layer in self.layers_ if layer.features is not None]
-        self.filters_ = [as_given(features.filters) for features in drawn]
-        self.centerings_ = [features.centering for features in drawn]
-        self.feature_means_ = [None if features.mean is None else as_given(features.mean) for features in drawn]
 
 
 @dataclass(eq=False, repr=False)
@@ -127,7 +154,9 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
         feature_means_: `(n_filters,)` between layers: E f, or E f / E |f|; None where features are not centered.
         best_iterations_: the kept round of every layer.
         kernels_: the kernel of every layer.
-        layers_: every layer with all of its rounds.
+        layers_: every layer with all of its rounds; `stages_`: the fixed kernel and the kept rounds, in the order of
+            `staged_outputs`.
+        fitted_: all that the fit left, as tensors on its device.
         dual_coef_, ridge_: of the last layer's kept round.
         history_: as in `ConvRFMClassifier`; a record has its layer, from 1, and that of a further layer's round 0 what every
             way of centering reached ("centerings").

@@ -11,8 +11,9 @@ import torch
 from scipy.optimize import nnls
 from torch import Tensor
 
-from .layers import FilterDraw
+from .plan import Plan
 from .problem import Images, LearnableKernel, Metric, Problem
+from .starts import FilterDraw
 
 LONG_FIT_SECONDS = 30.0
 WORTH_A_FORECAST = 5e8  # pairs of images, times their pixels, in all rounds
@@ -37,49 +38,39 @@ class Forecast:
         return f"about {duration} and {memory}"
 
 
-def announce(
-    candidates: Sequence[Sequence[LearnableKernel]],
-    draw: FilterDraw | None,
-    problem: Problem,
-    *,
-    n_iterations: int,
-    n_folds: int,
-    verbose: bool,
-) -> None:
+def announce(plan: Plan, problem: Problem, *, n_folds: int, verbose: bool) -> None:
     """Say how long a long fit will take, before it starts; any fit where `verbose`.
 
     Args:
-        candidates: the kernels of every layer, once for each candidate.
-        draw: how filters between layers are drawn; needed where there are several.
+        plan: what is to be fitted.
         problem: that of the first layer.
-        n_iterations: updates of M in each layer.
         n_folds: of cross-validation; 0 for none.
         verbose: whether short fits are announced too.
     """
-    n, rounds = len(problem.x), sum(map(len, candidates)) * (n_iterations + 1)
-    if not verbose and rounds * (1 + n_folds) * n**2 * problem.x[0, 0].numel() < WORTH_A_FORECAST:
+    n = len(problem.x)
+    if not verbose and plan.n_rounds * (1 + n_folds) * n**2 * problem.x[0, 0].numel() < WORTH_A_FORECAST:
         return
     forecasts = [
         forecast(
             kernels,
-            draw,
+            plan.draw,
             problem.x,
             outputs=problem.y.shape[1],
-            n_iterations=n_iterations,
+            n_iterations=plan.n_iterations,
             agop_images=n if problem.agop_indices is None else len(problem.agop_indices),
             n_folds=n_folds,
         )
-        for kernels in candidates
+        for kernels in plan.candidates
     ]
     expected = Forecast(sum(each.seconds for each in forecasts), max(each.bytes for each in forecasts))
     if verbose or expected.seconds > LONG_FIT_SECONDS:
         folds = f", each in {n_folds} folds as well," if n_folds else ""
-        print(f"fitting {rounds} rounds{folds} on {n} images: {expected} (estimated)", file=sys.stderr)
+        print(f"fitting {plan.n_rounds} rounds{folds} on {n} images: {expected} (estimated)", file=sys.stderr)
 
 
 def forecast(
     kernels: Sequence[LearnableKernel],
-    draw: FilterDraw | None,
+    draw: FilterDraw,
     x: Images,
     *,
     outputs: int,
@@ -96,7 +87,7 @@ def forecast(
 
     Args:
         kernels: one for each layer.
-        draw: how filters between layers are drawn; needed where there are several.
+        draw: how filters between layers are drawn.
         x: the training images.
         outputs: how many.
         n_iterations: updates of M in each layer.
@@ -107,7 +98,7 @@ def forecast(
     few = x[:LARGEST_SAMPLE]
     for number, kernel in enumerate(kernels):
         metric = torch.eye(few.shape[1] * kernel.window.size**2).to(few)
-        fixed = 1 if number == 0 or draw is None else len(draw.centerings)
+        fixed = 1 if number == 0 else len(draw.centerings)
         seconds += fixed * _round_seconds(kernel, few, n, None)
         if n_iterations:
             coef = few.new_ones(len(few), outputs)
@@ -117,7 +108,6 @@ def forecast(
             )
             seconds += n_iterations * (gradients.seconds(agop_images, n) + _round_seconds(kernel, few, n, metric))
         if number + 1 < len(kernels):
-            assert draw is not None
             few = draw.features(number, metric, kernel.window)(few)
             layer_bytes = max(layer_bytes, 3 * n * few[0].numel() * few.element_size())
     return Forecast((1 + n_folds) * seconds, 6 * n * n * 8 + (1 + n_folds) * layer_bytes)

@@ -1,45 +1,44 @@
-"""What all estimators share: their parameters, and the fit from images to layers of rounds."""
+"""What all estimators share: their parameters, the fit, and what a fitted one does with images."""
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
-import torch
-from jaxtyping import Float, Shaped
-from torch import Tensor
+from jaxtyping import Float
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from torch import Tensor, nn
 
-from ..datasets import check_images
+from ..datasets import Preprocessing, check_images
 from ..errors import InputError
-from .forecast import announce
-from .layers import FilterDraw, Keep, Layer, fit_layers, records_by_layer
-from .prediction import Array, Predictor
+from ..kernels.description import from_description
+from ..kernels.devices import chosen_device
+from ..storage.models import ModelHeader
+from .arrays import Array, check_same_size, like, to_device
+from .candidates import best_fit, fit_candidates
+from .codings import Coding, Values
+from .fitted_layers import FittedLayers, Stage
+from .layer_files import Tensors
+from .layers import FittedLayer, Keep
+from .plan import Plan
 from .presets import preset
 from .problem import LearnableKernel, Problem
-from .progress import shown_progress, within
-from .rounds import Fold
-from .settings import (
-    agop_indices,
-    check_choice,
-    check_groups,
-    check_iterations,
-    check_judge,
-    check_positive,
-    check_seed,
-    check_weights,
-    fold_indices,
-    ridge_candidates,
-)
+from .records import history_of
+from .saving import from_json, save_model
+from .settings import agop_indices, check_parameters, ridge_candidates
+from .to_torch import convolutions
+from .training_set import Weights, selection_set, training_set
+from .warm_start import layers_to_go_on_from
 
 Machine = TypeVar("Machine", bound="RecursiveFeatureMachine")
-Values = Shaped[np.ndarray, "n *k"]
-Weights = Float[np.ndarray, " n"]
 
 
 @dataclass(eq=False, repr=False)
-class RecursiveFeatureMachine(Predictor):
+class RecursiveFeatureMachine(BaseEstimator):
     """What all estimators share; see `ConvRFMClassifier` for the parameters."""
 
     _: KW_ONLY
@@ -58,8 +57,12 @@ class RecursiveFeatureMachine(Predictor):
     warm_start: bool = False
     verbose: bool = False
 
-    _classify: ClassVar[bool]
-    _deep: ClassVar[bool] = False
+    _coding: ClassVar[type[Coding]]
+    _deep: ClassVar[bool]
+    _fitted: FittedLayers = field(init=False)
+    _coded: Coding = field(init=False)
+    _as_arrays: bool = field(init=False)
+    preprocessing_: ClassVar[Preprocessing | None] = None
 
     @classmethod
     def from_preset(cls: type[Machine], name: str, **keywords: Any) -> Machine:
@@ -95,207 +98,218 @@ class RecursiveFeatureMachine(Predictor):
         Raises:
             InputError: on any input that cannot be learned from; the message says what to change.
         """
-        self._check_parameters(selection)
+        check_parameters(self.get_params(deep=False), selection)
         if y is None:
             raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        images = check_images(x, image_shape=self.image_shape)
-        values = self._check_y(y, len(images))
-        weights = check_weights(sample_weight, len(images))
-        numbers = check_groups(groups, len(images))
-        folds = fold_indices(self.cv, values, numbers, weights, classify=self._classify)
-        if weights is not None:
-            counted = np.flatnonzero(weights)
-            images, values, weights = images[counted], values[counted], weights[counted]
-            numbers = None if numbers is None else numbers[counted]
-        if numbers is not None and not (numbers != numbers[0]).any():
-            raise InputError("groups must be at least two, since one is left out at a time; all images are of one.")
-        weights = self._image_weights(values, weights)
-        targets, learned = self._encode(values)
-        data = self._to_device(images, copy=True)  # what was learned must not change with the caller's array
-        if len(data) < 2 or bool((data == data[:1]).all()):
-            raise InputError(
-                f"fit needs images that differ; got {len(data)} sample(s), all alike. Check how they were read."
-            )
-        candidates = self._candidates(data.shape[1:])
-        indices = agop_indices(self.agop_samples, len(data), self.random_state)
+        given = training_set(
+            x,
+            y,
+            sample_weight,
+            groups,
+            coding=self._coding,
+            weigh=self._image_weights,
+            cv=self.cv,
+            image_shape=self.image_shape,
+            device=chosen_device(self.device),
+        )
+        plan = self._plan(given.x.shape[1:])
+        indices = agop_indices(self.agop_samples, len(given.x), self.random_state)
         problem = Problem(
-            kernel=candidates[0][0],
-            x=data,
-            y=targets.to(data.device),
-            weights=None if weights is None else torch.from_numpy(weights).to(data.device),
-            groups=None if numbers is None else torch.from_numpy(numbers).to(data.device),
-            classify=self._classify,
+            kernel=plan.candidates[0][0],
+            x=given.x,
+            y=given.y,
+            weights=given.weights,
+            groups=given.groups,
+            classify=self._coding.classify,
             ridges=ridge_candidates(self.ridge),
-            agop_indices=None if indices is None else indices.to(data.device),
+            agop_indices=None if indices is None else indices.to(given.x.device),
             agop_ridge=self.agop_ridge,
             feature_power=self.feature_power,
             feature_trace=self.feature_trace,
-            selection=self._selection(selection, data, targets, learned),
+            selection=selection_set(selection, given, image_shape=self.image_shape, estimator=type(self).__name__),
         )
-        earlier = self._earlier(problem, candidates)
-        if max(problem.ridges) == 0 and (contradicting := len(problem.contradicting)):
-            warnings.warn(
-                f"ridge=0 asks for a function that meets every target, but {contradicting} of {len(data)} images equal another "
-                "one with other targets: they get about the mean, as rounding has it. Remove them, or pass a positive ridge "
-                'or ridge="loo".',
-                stacklevel=2,
+        earlier: Sequence[FittedLayer] = ()
+        if self.warm_start and self.__sklearn_is_fitted__():
+            earlier = layers_to_go_on_from(
+                self._fitted, problem, plan, choose_on=self.choose_on, in_folds=self.cv is not None
             )
-        fits = self._fit_candidates(problem, candidates, folds, earlier)
+        if contradiction := problem.contradiction:
+            warnings.warn(contradiction, stacklevel=2)
+        fits = fit_candidates(plan, problem, given.folds, earlier, verbose=self.verbose)
         self.preprocessing_ = None
-        for name, value in learned.items():
-            setattr(self, name, value)
-        self._grouped = numbers is not None
-        chosen = max(range(len(fits)), key=lambda i: (fits[i][-1].kept.judged.rank, -i))
-        self.history_ = _history(fits, deep=self._deep)
-        self._remember(fits[chosen], data, problem.y, problem.weights, as_arrays=not isinstance(x, Tensor))
+        self._coded, self._as_arrays = given.coding, not isinstance(x, Tensor)
+        self._fitted = FittedLayers.of(problem, best_fit(fits), history_of(fits, deep=self._deep))
         return self
 
+    def predict(self, x: Array) -> Array:
+        """Labels, or for the regressor targets, as they were given to `fit`.
+
+        Args:
+            x: images of the size of the training images.
+        """
+        outputs = like(self._kept_outputs(x), x)
+        return self._coded.decide(outputs)
+
+    def staged_outputs(self, x: Array) -> Iterator[Array]:
+        """The regression's outputs `(n, k)` at each of `stages_`."""
+        images = self.images_as_fitted(x)
+        for stage in self.stages_:
+            yield like(self.fitted_.outputs(images, stage), x)
+
+    def staged_predict(self, x: Array) -> Iterator[Array]:
+        """Predictions at each of `stages_`."""
+        for outputs in self.staged_outputs(x):
+            yield self._coded.decide(outputs)
+
+    def feature_maps(self, x: Array, layer: int = 1) -> Array:
+        """|M^(1/2) x[u]| at every patch position u: what the metric looks at (Sec. 2.2 of the paper).
+
+        Args:
+            x: images with the channels of the training images, of any size that holds a patch.
+            layer: whose metric, from 1.
+
+        Returns:
+            `(n, rows, cols)`.
+
+        Raises:
+            InputError: for images of other channels or smaller than a patch, and for a layer that is not there.
+        """
+        fitted = self.fitted_
+        images = check_images(x, image_shape=self.image_shape if np.ndim(x) == 2 else None)
+        return like(fitted.feature_maps(self._to_device(images), layer), x)
+
+    def to_torch(self, n_filters: int | None = 64, random_state: int | None = 0) -> nn.Sequential:
+        """The learned metric as the first convolution of a network, without bias; of a deep model, as its first layers.
+
+        Args:
+            n_filters: how many filters are drawn from N(0, 2 M / tr M), which is He's initialization where M is the
+                identity; a ReLU follows them. None for the rows of a root of M, without ReLU: the norm over channels of what
+                comes out is `feature_maps`.
+            random_state: seed of the draw.
+
+        Returns:
+            `(n, c, h, w)` to `(n, n_filters, rows, cols)`, padded as the kernel's windows on images of the training images'
+            size, in their precision and on their device. The layers of a deep model come first: its filters and activation.
+
+        Raises:
+            InputError: if `n_filters` is no number of filters, or `random_state` no seed.
+        """
+        return convolutions(self.fitted_, n_filters, random_state)
+
+    def images_as_fitted(self, x: Array) -> Float[Tensor, "n c h w"]:
+        """Images as a tensor of the size and precision of the training images, on their device; raises `InputError`."""
+        fitted = self.fitted_
+        images = self._to_device(check_images(x, image_shape=self.image_shape))
+        check_same_size(images, fitted.x, type(self).__name__)
+        return images
+
+    def save(self, path: str | Path, preprocessing: Preprocessing | None = None) -> None:
+        """Write the fitted model to one file, without pickle and atomically.
+
+        Args:
+            path: the file; an existing one is replaced once the new one is complete.
+            preprocessing: how raw pictures became `x`, kept for `convrfm predict`; by default what was loaded with the
+                model.
+
+        Kernels, settings and everything that was learned are kept; a splitter in `cv` is not (a number of folds is).
+        """
+        learned, tensors = self.fitted_.to_file()
+        stand_for_kernels = self._parameters_of([layer.kernel for layer in self.layers_])
+        save_model(
+            Path(path),
+            type(self).__name__,
+            {name: value for name, value in self.get_params(deep=False).items() if name not in stand_for_kernels},
+            learned | self._coded.to_file(),
+            tensors,
+            self.preprocessing_ if preprocessing is None else preprocessing,
+        )
+
+    @classmethod
+    def from_file(cls: type[Machine], header: ModelHeader, tensors: Tensors, device: str) -> Machine:
+        """The model of which a file holds these; see `convrfm.load`."""
+        parameters = {name: from_json(value) for name, value in header.parameters.items()} | {"device": device}
+        kernels = [from_description(layer["kernel"]) for layer in header.learned["layers"]]
+        model = cls(**(parameters | cls._parameters_of(kernels)))
+        # Copied: where in memory a file's bytes lie would decide the last bit of products.
+        tensors = {name: to_device(tensor, chosen_device(device), copy=True) for name, tensor in tensors.items()}
+        model._coded = cls._coding.from_file(header.learned)
+        model._fitted = FittedLayers.from_file(header.learned, tensors, model._coded.n_outputs)
+        model._as_arrays = True
+        model.preprocessing_ = None if header.preprocessing is None else Preprocessing.from_dict(header.preprocessing)
+        return model
+
+    @property
+    def fitted_(self) -> FittedLayers:
+        """All that the fit left, as tensors on its device; raises scikit-learn's `NotFittedError` before it."""
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit(x, y) first.")
+        return self._fitted
+
+    @property
+    def layers_(self) -> tuple[FittedLayer, ...]:
+        """Every layer with every finished round."""
+        return self.fitted_.layers
+
+    @property
     @abstractmethod
-    def _candidates(self, shape: Sequence[int]) -> list[tuple[LearnableKernel, ...]]:
-        """The kernels of every layer, once for each candidate, for images of this shape; raises `InputError`."""
+    def stages_(self) -> list[Stage]:
+        """The rounds whose outputs `staged_outputs` gives, from the fixed kernel on."""
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """A record for each round; see `ConvRFMClassifier`."""
+        return self.fitted_.history
+
+    @property
+    def x_fit_(self) -> Float[Tensor, "n c h w"]:
+        """The training images, without those of weight 0."""
+        return self.fitted_.x
+
+    @property
+    def n_features_in_(self) -> int:
+        """c h w."""
+        return self.fitted_.x[0].numel()
+
+    @property
+    def ridge_(self) -> float:
+        """The ridge of the kept round."""
+        return self.fitted_.kept.round.ridge
+
+    @property
+    def dual_coef_(self) -> Array:
+        """The coefficients of the kept round, `(n, k)`."""
+        return self._as_given(self.fitted_.kept.round.dual_coef)
 
     @abstractmethod
-    def _draw(self) -> FilterDraw | None:
-        """How filters between layers are drawn."""
+    def _plan(self, shape: Sequence[int]) -> Plan:
+        """What is to be fitted to images of this shape; raises `InputError`."""
 
+    @staticmethod
     @abstractmethod
-    def _check_y(self, y: Array, n: int) -> Values:
-        """Labels or targets of n images as an array; raises `InputError`."""
+    def _parameters_of(kernels: Sequence[LearnableKernel]) -> dict[str, Any]:
+        """The constructor's parameters that make these kernels, one for each layer; a file keeps the kernels instead."""
 
-    @abstractmethod
-    def _encode(self, values: Values) -> tuple[Float[Tensor, "n k"], dict[str, Any]]:
-        """Targets of the regression from labels, and what is to be remembered about the labels, by attribute."""
-
-    @abstractmethod
-    def _targets_of(self, values: Values, learned: dict[str, Any]) -> Float[Tensor, "n k"]:
-        """Targets of further labels, given what `_encode` learned."""
-
-    def _image_weights(self, values: Values, sample_weight: Weights | None) -> Weights | None:
+    def _image_weights(self, values: Values, sample_weight: Weights) -> Weights:
         """The weight of every image in the regression."""
         return sample_weight
 
-    def _fit_candidates(
-        self,
-        problem: Problem,
-        candidates: Sequence[tuple[LearnableKernel, ...]],
-        folds: Sequence[np.ndarray],
-        earlier: Sequence[Layer],
-    ) -> list[list[Layer]]:
-        """The layers of every candidate.
+    def _kept_outputs(self, x: Array) -> Float[Tensor, "n k"]:
+        fitted = self.fitted_
+        return fitted.outputs(self.images_as_fitted(x), fitted.kept)
 
-        An interrupt leaves those with a finished round. In a warm start it leaves the layers of the fit before where these
-        are more than the new ones, or as many of no fewer rounds.
-        """
-        fits: list[list[Layer]] = []
-        announce(
-            candidates,
-            self._draw(),
-            problem,
-            n_iterations=self.n_iterations,
-            n_folds=len(folds),
-            verbose=self.verbose,
-        )
-        with shown_progress(shown=self.verbose) as watch:
-            try:
-                for number, kernels in enumerate(candidates, 1):
-                    start = replace(problem, kernel=kernels[0])
-                    fits.append([])
-                    fit_layers(
-                        fits[-1],
-                        start,
-                        kernels,
-                        n_iterations=self.n_iterations,
-                        keep=self.keep,
-                        draw=self._draw(),
-                        folds=[Fold.of(start, torch.from_numpy(held_out).to(start.x.device)) for held_out in folds],
-                        earlier=earlier,
-                        watch=within(f"kernel {number}/{len(candidates)}", watch) if len(candidates) > 1 else watch,
-                    )
-            except KeyboardInterrupt:
-                fits = [[layer for layer in layers if layer.rounds] for layers in fits]
-                fits = [layers for layers in fits if layers]
-                for layers in fits:
-                    layers[-1].features = None
-                if earlier:
-                    fits = [max([list(earlier), *fits], key=_finished)]
-                if not fits:
-                    raise
-                finished = sum(_finished(layers)[1] for layers in fits)
-                total = sum(map(len, candidates)) * (self.n_iterations + 1)
-                warnings.warn(f"interrupted: {finished} of {total} rounds are kept.", stacklevel=3)
-        return fits
+    def _to_device(self, images: Array) -> Tensor:
+        """Images where and as precise as the training images are."""
+        return to_device(images, chosen_device(self.device)).to(self.fitted_.x)
 
-    def _earlier(self, problem: Problem, candidates: Sequence[tuple[LearnableKernel, ...]]) -> Sequence[Layer]:
-        """The layers that `warm_start` goes on from."""
-        if not self.warm_start or not hasattr(self, "layers_"):
-            return ()
-        if self.cv is not None or len(candidates) > 1:
-            raise InputError("warm_start goes on with one kernel chosen without folds: pass cv=None and one kernel.")
-        finished = max(len(layer.rounds) for layer in self.layers_) - 1
-        if tuple(layer.kernel for layer in self.layers_) != candidates[0][: len(self.layers_)]:
-            raise InputError("warm_start adds rounds to a fit with the same kernel; pass it, or warm_start=False.")
-        then, now = (self.x_fit_, self._targets, self._weights), (problem.x, problem.y, problem.weights)
-        if not all(map(_same, then, now)):
-            raise InputError(
-                "warm_start adds rounds to a fit of the same images, labels and weights; these differ. Pass them again, or "
-                "warm_start=False."
-            )
-        if self._grouped or problem.groups is not None or problem.selection is not None:
-            raise InputError(
-                "warm_start goes on with leave-one-out of single images: pass neither groups nor a selection."
-            )
-        if any(round_.judge != self.choose_on for layer in self.layers_ for round_ in layer.rounds):
-            raise InputError(
-                "warm_start goes on choosing as before: pass the same choose_on and cv, or warm_start=False."
-            )
-        if self.n_iterations < finished:
-            raise InputError(f"warm_start can only add rounds: n_iterations must be at least {finished}.")
-        return self.layers_
+    def _as_given(self, tensor: Tensor) -> Array:
+        """As an array where the fit was to arrays."""
+        return tensor.cpu().numpy() if self._as_arrays else tensor
 
-    def _check_parameters(self, selection: object) -> None:
-        check_iterations(self.n_iterations)
-        check_choice("keep", self.keep, ("best", "last"))
-        check_choice("choose_on", self.choose_on, ("loo", "selection"))
-        check_choice("agop_ridge", self.agop_ridge, ("chosen", "last"))
-        check_positive("feature_power", self.feature_power)
-        check_positive("feature_trace", self.feature_trace)
-        check_seed(self.random_state)
-        check_judge(self.choose_on, self.cv, selection)
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted")
 
-    def _selection(
-        self, selection: tuple[Array, Array] | None, data: Tensor, trained: Tensor, learned: dict[str, Any]
-    ) -> tuple[Tensor, Tensor] | None:
-        if selection is None:
-            return None
-        images = check_images(selection[0], image_shape=self.image_shape)
-        targets = self._targets_of(self._check_y(selection[1], len(images)), learned)
-        if targets.shape[1] != trained.shape[1]:
-            raise InputError(
-                f"selection must have as many targets an image as y, {trained.shape[1]}; it has {targets.shape[1]}."
-            )
-        moved = self._to_device(images).to(data)
-        self._check_same_size(moved, data)
-        return moved, targets.to(data.device)
-
-
-def _same(a: Tensor | None, b: Tensor | None) -> bool:
-    if a is None or b is None:
-        return a is b
-    return a.dtype == b.dtype and torch.equal(a, b.to(a.device))
-
-
-def _finished(layers: Sequence[Layer]) -> tuple[int, int]:
-    """How much of a fit is done: its layers count first, then their rounds."""
-    return len(layers), sum(len(layer.rounds) for layer in layers)
-
-
-def _history(fits: Sequence[Sequence[Layer]], *, deep: bool) -> list[dict[str, Any]]:
-    """A record for each round: of which candidate, where there are several, and of which layer, where it is deep."""
-    records = []
-    for candidate, layers in enumerate(fits, 1):
-        for number, of_layer in enumerate(records_by_layer(layers), 1):
-            kernel = repr(layers[number - 1].kernel)
-            place: dict[str, Any] = {"candidate": candidate, "kernel": kernel} if len(fits) > 1 else {}
-            place |= {"layer": number} if deep else {}
-            records += [place | record for record in of_layer]
-    return records
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.target_tags.required = True
+        return tags

@@ -9,8 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..errors import InputError
+from ..maths.psd import psd_power, scale_to_trace
 from ..maths.random_filters import RandomFeatures
 from ..maths.windows import Window
+from ..solvers.exact import RidgePath
 
 Images = Float[Tensor, "n c h w"]
 Metric = Float[Tensor, "d d"] | None  # None: the identity
@@ -83,6 +85,51 @@ class Problem:
         of_one[number] = self.y  # of one image among its equals
         differing = number[(self.y != of_one[number]).any(1)]
         return torch.isin(number, differing).nonzero()[:, 0]
+
+    @property
+    def contradiction(self) -> str | None:
+        """What a ridge of 0 cannot do with such images, in words; None where nothing is to be said."""
+        if max(self.ridges) > 0 or not (contradicting := len(self.contradicting)):
+            return None
+        return (
+            f"ridge=0 asks for a function that meets every target, but {contradicting} of {len(self.x)} images equal another "
+            "one with other targets: they get about the mean, as rounding has it. Remove them, or pass a positive ridge or "
+            'ridge="loo".'
+        )
+
+    def path(self, metric: Metric, watch: Watch) -> RidgePath:
+        """The regression under a metric, for every ridge."""
+        kernel_matrix = self.kernel(self.x, feature_matrix=metric, progress=watch("kernel"))
+        return RidgePath(kernel_matrix, self.y, self.weights)
+
+    def selection_outputs(self, metric: Metric, path: RidgePath, watch: Watch) -> list[Float[Tensor, "s k"]]:
+        """For every ridge, the outputs for the selection images."""
+        if self.selection is None:
+            return []
+        images = self.selection[0]
+        meeting = self.kernel(images, self.x, feature_matrix=metric, progress=watch("selection kernel")).double()
+        return [meeting @ path.dual_coef(ridge) for ridge in self.ridges]
+
+    def learned_metric(self, metric: Metric, coef: Float[Tensor, "n k"], watch: Watch) -> Float[Tensor, "d d"]:
+        """The next round's metric, from the AGOP of the predictor with these coefficients under this metric."""
+        x, weights = self.x, self.weights
+        if self.agop_indices is not None:
+            x = x[self.agop_indices]
+            weights = None if weights is None else weights[self.agop_indices]
+        agop = self.kernel.agop(x, self.x, coef, feature_matrix=metric, weights=weights, progress=watch("AGOP"))
+        trace = float(self.patch_entries) if self.feature_trace is None else self.feature_trace
+        learned = psd_power(agop.double(), 2 * self.feature_power)
+        if not 0 < float(learned.trace()) < float("inf"):
+            raise InputError(
+                f"the average gradient outer product to the power {2 * self.feature_power:g} is {float(learned.trace()):g}: "
+                "nothing can be learned from it. Check that the images differ, that neither the ridge nor feature_power is "
+                "enormous, and rescale very small or very large images."
+            )
+        return scale_to_trace(learned, trace).to(self.x)
+
+    def feeding_ridge(self, chosen: float) -> float:
+        """The ridge whose coefficients feed the AGOP."""
+        return self.ridges[-1] if self.agop_ridge == "last" else chosen
 
     def without(self, held_out: Int[Tensor, " s"]) -> "Problem":
         """The same problem without some images, which become its selection."""

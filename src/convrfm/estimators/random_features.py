@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
+from .arrays import Array, like
 from .conv_rfm import ConvRFMClassifier
 from .machine import RecursiveFeatureMachine
-from .prediction import Array
 from .settings import check_choice, check_count, check_seed
 
 NUMBERS_AT_ONCE = 2**24  # of feature maps that are alive together
@@ -96,10 +96,10 @@ class ConvRFMFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         if not hasattr(self, "network_"):
             raise NotFittedError("this ConvRFMFeatures is not fitted yet; call fit(x, y) first.")
-        images = self.estimator_._check_fitted_images(x)
+        images = self.estimator_.images_as_fitted(x)
         with torch.no_grad():
             parts = [self._flattened(self.network_(part)) for part in images.split(self._images_at_once)]
-        return self.estimator_._like(torch.cat(parts), x)
+        return like(torch.cat(parts), x)
 
     def _flattened(self, maps: Float[Tensor, "n k rows cols"]) -> Float[Tensor, "n features"]:
         if self.output == "maps":

@@ -1,6 +1,6 @@
 """The parameters of an estimator, checked when `fit` is called, and what they select."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,6 +14,18 @@ from ..errors import InputError
 from .problem import LearnableKernel
 
 DEFAULT_RIDGES = tuple(float(r) for r in np.logspace(-8, 0, 17))
+
+
+def check_parameters(parameters: Mapping[str, Any], selection: object) -> None:
+    """Raise `InputError` for what no fit of any estimator can do, given the selection set of `fit`."""
+    check_iterations(parameters["n_iterations"])
+    check_choice("keep", parameters["keep"], ("best", "last"))
+    check_choice("choose_on", parameters["choose_on"], ("loo", "selection"))
+    check_choice("agop_ridge", parameters["agop_ridge"], ("chosen", "last"))
+    check_positive("feature_power", parameters["feature_power"])
+    check_positive("feature_trace", parameters["feature_trace"])
+    check_seed(parameters["random_state"])
+    check_judge(parameters["choose_on"], parameters["cv"], selection)
 
 
 def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:

@@ -57,20 +57,6 @@ def quality(
     return Quality(mean(hits) if classify else None, mean((predictions - targets).square().mean(1)))
 
 
-def encode_labels(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sorted classes, and the number of every label's class.
-
-    Raises:
-        InputError: if there is only one class.
-    """
-    classes, codes = np.unique(y, return_inverse=True)
-    if len(classes) < 2:
-        raise InputError(
-            f"a classifier needs images of at least two classes; got one class: all labels are {classes[0]}."
-        )
-    return classes, codes
-
-
 def check_targets(y: Any, n: int) -> np.ndarray:
     """Targets of a regression as float64, `(n,)` or `(n, k)`.
 

@@ -10,18 +10,15 @@ from torch import Tensor, nn
 from ..maths.psd import psd_factor
 from ..maths.random_filters import Centering, less_mean, random_filters
 from ..maths.windows import Window
-from .layers import Layer
+from .fitted_layers import FittedLayers
 from .settings import check_count, check_seed
 
 
-def convolutions(
-    layers: Sequence[Layer], image_shape: Sequence[int], n_filters: int | None, random_state: int | None
-) -> nn.Sequential:
+def convolutions(fitted: FittedLayers, n_filters: int | None, random_state: int | None) -> nn.Sequential:
     """The fitted layers of random features, then filters of the last layer's metric M.
 
     Args:
-        layers: fitted.
-        image_shape: `(c, h, w)` of the training images.
+        fitted: the layers.
         n_filters: filters drawn from M, with a ReLU; None for the root of M, without.
         random_state: seed of the draw.
 
@@ -30,15 +27,14 @@ def convolutions(
     """
     check_seed(random_state)
     modules: list[nn.Module] = []
-    shape = tuple(image_shape)
-    for layer in layers[:-1]:
-        features = layer.features
-        assert features is not None
+    shape = tuple(fitted.x.shape[1:])
+    for features in fitted.features:
         modules += _convolution(features.filters, features.window, shape)
         modules += [nn.ReLU()] if features.activation == "relu" else []
         modules += [] if features.mean is None else [Centered(features.centering, features.mean)]
         shape = (len(features.filters), *(features.window.output_length(length) for length in shape[1:]))
-    metric, window = layers[-1].kept.feature_matrix, layers[-1].kernel.window
+    last = fitted.layers[-1]
+    metric, window = last.kept.feature_matrix, last.kernel.window
     if n_filters is None:
         return nn.Sequential(*modules, *_convolution(psd_factor(metric), window, shape))
     check_count("n_filters", n_filters)

@@ -1,0 +1,38 @@
+"""NumPy in, NumPy out; torch in, torch out, on the device of what came in."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+Array = Any  # a NumPy array or a torch tensor
+
+
+def to_device(values: Array, device: torch.device, *, copy: bool = False) -> Tensor:
+    """The values as a tensor there, on the same memory where torch may share it, unless a copy is asked for."""
+    if not isinstance(values, Tensor):
+        values = torch.from_numpy(np.require(values, requirements=["C", "W"]))
+    return values.detach().to(device, copy=copy)
+
+
+def like(result: Tensor, x: Array) -> Array:
+    """The result as what `x` is."""
+    return result.to(x.device) if isinstance(x, Tensor) else result.cpu().numpy()
+
+
+def check_same_size(images: Tensor, fitted: Tensor, estimator: str) -> None:
+    """Raise `InputError` unless images are as large as those that were fitted."""
+    if images.shape[1:] == fitted.shape[1:]:
+        return
+    n, n_fitted = images[0].numel(), fitted[0].numel()
+    counts = f"X has {n} features, but {estimator} is expecting {n_fitted} features as input: "  # scikit-learn's words
+    expected, got = (" x ".join(map(str, batch.shape[1:])) for batch in (fitted, images))
+    raise InputError(
+        counts
+        * (n != n_fitted)
+        + f"the model was fitted to images of {expected} (channels x height x width); got {got}. Resize them, or fit a "
+        "model to this size."
+    )

@@ -1,0 +1,72 @@
+"""The fits of all candidates, and what an interrupt leaves of them."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from .folds import Fold
+from .forecast import announce
+from .layers import FittedLayer, fit_layers
+from .plan import Plan
+from .problem import Problem
+from .progress import shown_progress, within
+
+Layers = tuple[FittedLayer, ...]
+
+
+def fit_candidates(
+    plan: Plan, problem: Problem, folds: Sequence[np.ndarray], earlier: Sequence[FittedLayer], *, verbose: bool
+) -> list[Layers]:
+    """The layers of every candidate.
+
+    An interrupt leaves those with a finished round. In a warm start it leaves the layers of the fit before where these are
+    more than the new ones, or as many of no fewer rounds.
+
+    Args:
+        plan: what is tried.
+        problem: that of the first layer, with whichever kernel.
+        folds: the images that each fold holds out.
+        earlier: the layers that a warm start goes on from.
+        verbose: show progress, and an estimate also of a short fit.
+    """
+    fits: list[Layers] = []
+    announce(plan, problem, n_folds=len(folds), verbose=verbose)
+    with shown_progress(shown=verbose) as watch:
+        try:
+            for number, kernels in enumerate(plan.candidates, 1):
+                start = replace(problem, kernel=kernels[0])
+                place = within(f"kernel {number}/{len(plan.candidates)}", watch) if len(plan.candidates) > 1 else watch
+                fits.append(())
+                for layers in fit_layers(
+                    start,
+                    kernels,
+                    n_iterations=plan.n_iterations,
+                    keep=plan.keep,
+                    draw=plan.draw,
+                    folds=[Fold.of(start, torch.from_numpy(held_out).to(start.x.device)) for held_out in folds],
+                    earlier=earlier,
+                    watch=place,
+                ):
+                    fits[-1] = layers
+        except KeyboardInterrupt:
+            fits = [layers for layers in fits if layers]
+            if earlier:
+                fits = [max([tuple(earlier), *fits], key=_finished)]
+            if not fits:
+                raise
+            finished = sum(_finished(layers)[1] for layers in fits)
+            warnings.warn(f"interrupted: {finished} of {plan.n_rounds} rounds are kept.", stacklevel=3)
+    return fits
+
+
+def best_fit(fits: Sequence[Layers]) -> Layers:
+    """The fit whose last layer keeps the best round; of equals the first."""
+    return max(enumerate(fits), key=lambda fit: (fit[1][-1].kept.judged.rank, -fit[0]))[1]
+
+
+def _finished(layers: Layers) -> tuple[int, int]:
+    """How much of a fit is done: its layers count first, then their rounds."""
+    return len(layers), sum(len(layer.rounds) for layer in layers)

@@ -1,0 +1,166 @@
+"""What a fit leaves: layers, the images that they were fitted to, and what becomes of new ones."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..errors import InputError
+from ..maths.patches import filter_patches
+from ..maths.psd import psd_factor
+from ..maths.random_filters import RandomFeatures
+from ..solvers.exact import GaussianPosterior
+from .layer_files import Tensors, layers_from_file, layers_to_file
+from .layers import FittedLayer
+from .problem import Problem
+from .rounds import Round
+
+BYTES_AT_ONCE = 1 << 28  # of what is made of images that are alive together
+ROW_COPIES = (
+    9  # of a float32 row of the kernel matrix: itself, and four doubles (converted, scaled, multiplied, squared)
+)
+
+
+class Stage(NamedTuple):
+    """A round of a layer that predicts: the layer's number, from 0, and the round."""
+
+    layer: int
+    round: Round
+
+
+@dataclass(frozen=True, eq=False)
+class FittedLayers:
+    """Fitted layers with all that predictions, reports and files need of the fit. All tensors lie on one device.
+
+    Attributes:
+        layers: in order; the last one predicts.
+        x: the training images `(n, c, h, w)`.
+        targets: of the regression, `(n, k)`.
+        weights: of the training images, `(n,)`; None for 1.
+        grouped: whether groups of images were left out together.
+        history: a record for each round of every candidate.
+    """
+
+    layers: tuple[FittedLayer, ...]
+    x: Float[Tensor, "n c h w"]
+    targets: Float[Tensor, "n k"]
+    weights: Float[Tensor, " n"] | None
+    grouped: bool
+    history: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, problem: Problem, layers: tuple[FittedLayer, ...], history: list[dict[str, Any]]) -> "FittedLayers":
+        """What a fit to this problem left."""
+        return cls(layers, problem.x, problem.y, problem.weights, problem.groups is not None, history)
+
+    @property
+    def kept(self) -> Stage:
+        """What predicts: the last layer's kept round."""
+        return Stage(len(self.layers) - 1, self.layers[-1].kept)
+
+    @property
+    def features(self) -> list[RandomFeatures]:
+        """What leads from each layer to the next."""
+        return [layer.features for layer in self.layers if layer.features is not None]
+
+    def outputs(self, images: Float[Tensor, "m c h w"], stage: Stage) -> Float[Tensor, "m k"]:
+        """The regression's outputs at a stage."""
+        kernel, trained = self.layers[stage.layer].kernel, self._training_images(stage.layer)
+        parts = self._parts(images, stage.layer, len(trained))
+        metric, coef = stage.round.metric, stage.round.dual_coef
+        return torch.cat([kernel(part, trained, feature_matrix=metric) @ coef for part in parts])
+
+    def deviations(self, images: Float[Tensor, "m c h w"]) -> Float[Tensor, "m k"]:
+        """The standard deviations of new targets, by the Gaussian process whose mean the regression is."""
+        number, kept = self.kept
+        kernel, trained = self.layers[number].kernel, self._training_images(number)
+        variances = []
+        for part in self._parts(images, number, ROW_COPIES * len(trained)):
+            meeting = kernel(part, trained, feature_matrix=kept.metric)
+            variances.append(self._posterior.variance(meeting, kernel.diagonal(part, feature_matrix=kept.metric)))
+        return (torch.cat(variances)[:, None] * kept.amplitude.double()).sqrt().to(images)
+
+    def feature_maps(self, images: Float[Tensor, "m c _ _"], layer: int) -> Float[Tensor, "m rows cols"]:
+        """|M^(1/2) x[u]| at every position of images of any size, under the metric of this layer, from 1.
+
+        Raises:
+            InputError: for images of other channels or smaller than a patch, and for a layer that is not there.
+        """
+        channels = self.x.shape[1]
+        if images.shape[1] != channels:
+            raise InputError(f"the model was fitted to images of {channels} channels; got {images.shape[1]}.")
+        if not isinstance(layer, Integral) or layer not in range(1, len(self.layers) + 1):
+            raise InputError(f"layer must be an integer from 1 to {len(self.layers)}; got {layer!r}.")
+        lengths: Sequence[int] = images.shape[2:]
+        for reached in self.layers[:layer]:
+            lengths = [reached.kernel.window.output_length(length) for length in lengths]  # refuses images too small
+        chosen = self.layers[layer - 1]
+        root, window = psd_factor(chosen.kept.feature_matrix), chosen.kernel.window
+        one = filter_patches(self._through(images[:1], layer - 1), root, window)
+        parts = self._parts(images, layer - 1, one.numel())
+        return torch.cat([filter_patches(part, root, window).norm(dim=1) for part in parts])
+
+    def to_file(self) -> tuple[dict[str, Any], Tensors]:
+        """All of it as JSON and tensors."""
+        learned, tensors = layers_to_file(self.layers)
+        tensors |= {"x_fit": self.x, "targets": self.targets}
+        if self.weights is not None:
+            tensors["weights"] = self.weights
+        return {"layers": learned, "history": self.history, "grouped": self.grouped}, tensors
+
+    @classmethod
+    def from_file(cls, learned: dict[str, Any], tensors: Tensors, n_outputs: int | None) -> "FittedLayers":
+        """What `to_file` wrote; `n_outputs` is how many there must be, None for any number.
+
+        Raises:
+            ValueError: if the tensors do not fit together or are not finite.
+            KeyError: if something is missing.
+        """
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise ValueError("a tensor holds NaN or infinity")
+        layers = layers_from_file(learned["layers"], tensors, n_outputs)
+        x, targets, weights = tensors["x_fit"], tensors["targets"], tensors.get("weights")
+        if targets.shape != layers[-1].kept.dual_coef.shape or not (weights is None or weights.shape == x.shape[:1]):
+            raise ValueError(f"targets or weights do not fit {len(x)} images")
+        fitted = cls(tuple(layers), x, targets, weights, bool(learned["grouped"]), learned["history"])
+        fitted._through(x[:1], len(layers) - 1)  # fails on images that are too small for the filters
+        return fitted
+
+    @cached_property
+    def _last_images(self) -> Float[Tensor, "n k rows cols"]:
+        """The training images as the last layer sees them."""
+        return self._through(self.x, len(self.layers) - 1)
+
+    @cached_property
+    def _posterior(self) -> GaussianPosterior:
+        number, kept = self.kept
+        kernel_matrix = self.layers[number].kernel(self._last_images, feature_matrix=kept.metric)
+        return GaussianPosterior(kernel_matrix, kept.ridge, self.weights)
+
+    def _training_images(self, number: int) -> Float[Tensor, "n k rows cols"]:
+        """The training images as this layer sees them; those of the last layer are kept."""
+        return self._last_images if number + 1 == len(self.layers) else self._through(self.x, number)
+
+    def _through(self, images: Tensor, depth: int) -> Float[Tensor, "n k rows cols"]:
+        """Images as they arrive after this many layers of random features."""
+        for features in self.features[:depth]:
+            images = features(images)
+        return images
+
+    def _parts(self, images: Tensor, number: int, entries: int) -> Iterator[Float[Tensor, "m k rows cols"]]:
+        """Images part by part as this layer sees them: as many as stay within a bound on memory, however many there are.
+
+        Args:
+            images: as they are at the first layer.
+            number: the layer's, from 0.
+            entries: how many numbers will be made of every image of a part, such as a row of the kernel matrix.
+        """
+        arriving = 2 * self._through(images[:1], number).numel()  # a layer makes new images of those that arrive
+        at_once = BYTES_AT_ONCE // ((arriving + entries) * images.element_size())
+        for part in images.split(max(1, at_once)):
+            yield self._through(part, number)

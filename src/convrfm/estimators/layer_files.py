@@ -1,0 +1,102 @@
+"""Layers as JSON and tensors, and back."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, get_args
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ..kernels.description import describe, from_description
+from ..maths.random_filters import CENTERINGS, GAIN, RandomFeatures
+from ..maths.windows import Window
+from .layers import FittedLayer, Keep
+from .records import centering_records, record_of, round_from_record
+from .rounds import Round
+from .targets import Quality
+
+Tensors = dict[str, Float[Tensor, "..."]]
+ROUND_TENSORS = ("feature_matrix", "dual_coef", "amplitude")
+
+
+def layers_to_file(layers: Sequence[FittedLayer]) -> tuple[list[dict[str, Any]], Tensors]:
+    """Kernels, rounds and filters as JSON and tensors."""
+    entries, tensors = [], {}
+    for number, layer in enumerate(layers):
+        records = [record_of(round_) for round_ in layer.rounds]
+        entry: dict[str, Any] = {"kernel": describe(layer.kernel), "keep": layer.keep, "rounds": records}
+        for round_ in layer.rounds:
+            for name in ROUND_TENSORS:
+                tensors[f"{name}.{number}.{round_.iteration}"] = getattr(round_, name)
+            if round_.agop_coef is not round_.dual_coef:
+                tensors[f"agop_coef.{number}.{round_.iteration}"] = round_.agop_coef
+        if layer.features is not None:
+            tensors[f"filters.{number}"] = layer.features.filters
+            entry |= {
+                "activation": layer.features.activation,
+                "centering": layer.features.centering,
+                "centerings": centering_records(layer),
+            }
+            if layer.features.mean is not None:
+                tensors[f"feature_mean.{number}"] = layer.features.mean
+        entries.append(entry)
+    return entries, tensors
+
+
+def layers_from_file(entries: Sequence[dict[str, Any]], tensors: Tensors, n_outputs: int | None) -> list[FittedLayer]:
+    """The layers that `layers_to_file` wrote.
+
+    Args:
+        entries: the JSON part.
+        tensors: the tensors, with the training images `x_fit`.
+        n_outputs: how many outputs there must be; None for any number.
+
+    Raises:
+        ValueError: if shapes do not fit together.
+        KeyError: if something is missing.
+    """
+    n, channels = tensors["x_fit"].shape[:2]
+    layers = []
+    for number, entry in enumerate(entries):
+        kernel = from_description(entry["kernel"])
+        d = channels * kernel.window.size**2
+        if entry["keep"] not in get_args(Keep):
+            raise ValueError(f"which round layer {number} keeps is unknown: {entry['keep']!r}")
+        rounds = [_round(record, tensors, number, (n, n_outputs), d) for record in entry["rounds"]]
+        if not rounds:
+            raise ValueError(f"layer {number} has no rounds")
+        layer = FittedLayer(kernel, entry["keep"], tuple(rounds))
+        if number + 1 < len(entries):
+            features = _features(entry, tensors, number, kernel.window, d)
+            qualities = {
+                at["centering"]: Quality.from_figures(at) if "error" in at else None for at in entry["centerings"]
+            }
+            layer = replace(layer, features=features, qualities=qualities)
+            channels = len(features.filters)
+        layers.append(layer)
+    return layers
+
+
+def _round(record: dict[str, Any], tensors: Tensors, number: int, shape: tuple[int, int | None], d: int) -> Round:
+    """A round of this layer, with coefficients of this shape."""
+    n, n_outputs = shape
+    metric, coef, amplitude = (tensors[f"{name}.{number}.{record['iteration']}"] for name in ROUND_TENSORS)
+    agop_coef = tensors.get(f"agop_coef.{number}.{record['iteration']}", coef)
+    if metric.shape != (d, d) or coef.ndim != 2 or coef.shape != (n, n_outputs or coef.shape[1]):
+        raise ValueError(f"round {record['iteration']} does not fit {n} images with patches of {d} entries")
+    if amplitude.shape != coef.shape[1:] or agop_coef.shape != coef.shape:
+        raise ValueError(f"round {record['iteration']} has tensors of different numbers of outputs")
+    return round_from_record(record, metric, coef, agop_coef, amplitude)
+
+
+def _features(entry: dict[str, Any], tensors: Tensors, number: int, window: Window, d: int) -> RandomFeatures:
+    """What leads from this layer to the next."""
+    activation, centering, filters = entry["activation"], entry["centering"], tensors[f"filters.{number}"]
+    if activation not in GAIN:
+        raise ValueError(f"the activation of layer {number} is unknown: {activation!r}")
+    if centering not in CENTERINGS:
+        raise ValueError(f"the centering of layer {number} is unknown: {centering!r}")
+    mean = None if centering is None else tensors[f"feature_mean.{number}"]
+    if filters.shape != (len(filters), d) or (mean is not None and mean.shape != filters.shape[:1]):
+        raise ValueError(f"the filters of layer {number} do not fit patches of {d} entries")
+    return RandomFeatures(filters, window, activation, centering, mean)

@@ -1,0 +1,80 @@
+"""Rounds and layers as plain values: the lines of `history_`, and what files say of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from .judge import Judge
+from .layers import FittedLayer
+from .rounds import Round
+from .targets import Quality
+
+
+def history_of(fits: Sequence[Sequence[FittedLayer]], *, deep: bool) -> list[dict[str, Any]]:
+    """A record for each round: of which candidate, where there are several, and of which layer, where it is deep."""
+    records = []
+    for candidate, layers in enumerate(fits, 1):
+        for number, of_layer in enumerate(records_by_layer(layers), 1):
+            kernel = repr(layers[number - 1].kernel)
+            place: dict[str, Any] = {"candidate": candidate, "kernel": kernel} if len(fits) > 1 else {}
+            place |= {"layer": number} if deep else {}
+            records += [place | record for record in of_layer]
+    return records
+
+
+def records_by_layer(layers: Sequence[FittedLayer]) -> list[list[dict[str, Any]]]:
+    """Every round of every layer; at round 0 also what each way of centering the images reached."""
+    records = [[record_of(round_) for round_ in layer.rounds] for layer in layers]
+    for before, after in zip(layers, records[1:], strict=False):
+        after[0]["centerings"] = centering_records(before)
+    return records
+
+
+def centering_records(layer: FittedLayer) -> list[dict[str, Any]]:
+    """How good the next layer's fixed kernel is with each way of centering this layer's features."""
+    return [{"centering": way, **(judged.figures if judged else {})} for way, judged in layer.qualities.items()]
+
+
+def record_of(round_: Round) -> dict[str, Any]:
+    """One round."""
+    judge = round_.judge.value
+    record: dict[str, Any] = {"iteration": round_.iteration, "ridge": round_.ridge, "judge": judge}
+    for name, measured in {"loo": round_.loo, "train": round_.train, judge: round_.judged}.items():
+        record |= {f"{name}_{figure}": value for figure, value in measured.figures.items()}
+    record["path"] = [{"ridge": ridge, **measured.figures} for ridge, measured in round_.path.items()]
+    if round_.temperature is not None:
+        record["temperature"] = round_.temperature
+    return record | {"seconds": round_.seconds}
+
+
+def round_from_record(
+    record: dict[str, Any],
+    feature_matrix: Float[Tensor, "d d"],
+    dual_coef: Float[Tensor, "n k"],
+    agop_coef: Float[Tensor, "n k"],
+    amplitude: Float[Tensor, " k"],
+) -> Round:
+    """The round of which `record_of` made a record."""
+
+    def measured(name: str) -> Quality:
+        return Quality(record.get(f"{name}_accuracy"), record[f"{name}_error"])
+
+    path = {at["ridge"]: Quality.from_figures(at) for at in record["path"]}
+    if record["ridge"] not in path:
+        raise ValueError(f"the ridge {record['ridge']!r} of a round is not on its path")
+    return Round(
+        iteration=record["iteration"],
+        feature_matrix=feature_matrix,
+        dual_coef=dual_coef,
+        agop_coef=agop_coef,
+        ridge=record["ridge"],
+        train=measured("train"),
+        loo=measured("loo"),
+        judge=Judge(record["judge"]),
+        path=path,
+        temperature=record.get("temperature"),
+        amplitude=amplitude,
+        seconds=record["seconds"],
+    )
