@@ -116,6 +116,22 @@ def test_what_is_no_batch_of_images_is_refused_in_words(x, image_shape, message:
         check_images(x, image_shape=image_shape)
 
 
+def column(*shapes: tuple[int, ...]) -> np.ndarray:
+    cells = np.empty(len(shapes), object)
+    for i, shape in enumerate(shapes):
+        cells[i] = np.ones(shape)
+    return cells
+
+
+def test_a_column_of_images_is_stacked_by_its_remedy() -> None:
+    for x in (column((3, 5, 5), (3, 5, 5)), column((3, 5, 5), (3, 5, 5))[:, None]):
+        with pytest.raises(InputError, match=r"array of 2 arrays.*Pass np\.stack\(list\(x\)\)"):
+            check_images(x)
+    assert check_images(np.stack(list(column((3, 5, 5), (3, 5, 5))))).shape == (2, 3, 5, 5)
+    with pytest.raises(InputError, match="Bring all to one size"):
+        check_images(column((3, 5, 5), (3, 6, 5)))
+
+
 def test_an_object_that_is_no_number_is_a_type_error_too() -> None:
     with pytest.raises(InputTypeError, match="not 'dict'"):
         check_images(np.full((2, 8, 8), {}))

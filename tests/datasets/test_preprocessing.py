@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from convrfm.datasets import Preprocessing
 from convrfm.errors import InputError
@@ -58,3 +59,25 @@ FAULTS = [
 def test_a_damaged_dictionary_is_refused_in_words(values: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Preprocessing.from_dict(values)
+
+
+SCALES = [Preprocessing((6, 8), 1, 255.0), Preprocessing((6, 8), 1, 16.0), Preprocessing((6, 8), 1, 255.0, (0.4,))]
+
+
+@pytest.mark.parametrize("preprocessing", SCALES)
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+def test_raw_pictures_are_told_from_those_that_passed(preprocessing: Preprocessing, kind) -> None:
+    raw = RAW if preprocessing.divide_by == 255 else RAW // 16
+    preprocessing.check(kind(preprocessing.apply(raw)))
+    with pytest.raises(InputError, match=r"got values from .*pass model\.preprocessing_\.apply"):
+        preprocessing.check(kind(raw.astype(np.float32)))
+
+
+def test_nothing_is_asked_of_values_that_were_never_scaled() -> None:
+    Preprocessing((6, 8), 1).check(RAW)
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_pictures_without_channels_are_asked_for_them() -> None:
+    with pytest.raises(InputError, match=r"got \(6, 8\)\. Gray ones are x\[:, None\]"):
+        Preprocessing((6, 8), 1).apply(RAW[:, 0])

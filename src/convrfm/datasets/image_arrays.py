@@ -118,6 +118,15 @@ def _float_array(x: Any) -> np.ndarray:
 
 
 def _numbers(objects: np.ndarray) -> np.ndarray:
+    shapes = {np.shape(cell) for cell in objects.flat if isinstance(cell, np.ndarray | list | tuple)}
+    if shapes:
+        remedy = (
+            "Pass np.stack(list(x))." if len(shapes) == 1 else "Bring all to one size, then pass np.stack(list(x))."
+        )
+        raise InputError(
+            f"x must be one array of numbers; got an array of {objects.size} arrays, of {len(shapes)} shape(s) such as "
+            f"{min(shapes)}. {remedy}"
+        )
     try:
         return objects.astype(np.float64)
     except (TypeError, ValueError) as error:

@@ -14,6 +14,8 @@ from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationErro
 from ..errors import InputError
 from .pictures import PictureBatch, resize, with_channels
 
+SLACK = 0.5  # of what noise and augmentation may add to pictures from 0 to 1
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -50,6 +52,10 @@ class Preprocessing:
             InputError: If there are none, their channels cannot be converted, or `image_size` is None and
                 their sizes differ.
         """
+        if misplaced := next((picture.shape for picture in raw if picture.ndim != 3), None):
+            raise InputError(
+                f"each picture must be (channels, height, width); got {misplaced}. Gray ones are x[:, None]."
+            )
         size = self.image_size or one_size(raw)
         x = np.empty((len(raw), self.channels, *size), np.float32)
         for place, picture in zip(x, raw, strict=True):
@@ -58,6 +64,24 @@ class Preprocessing:
         if self.center is not None:
             x -= np.array(self.center, np.float32)[:, None, None]
         return x
+
+    def check(self, x: Any) -> None:
+        """Raise `InputError` if `x` are raw pictures, on which this was not applied yet; NumPy arrays and tensors.
+
+        What `apply` makes of pictures and uint8 lies between black, 0, and white, 1, less the center. Values far outside are
+        not refused where `divide_by` is 1: then nothing is known about them.
+        """
+        if self.divide_by == 1:
+            return
+        center = self.center or (0.0,)
+        lowest, highest = -max(center) - SLACK, 1 - min(center) + SLACK
+        least, most = float(x.min()), float(x.max())
+        if least < lowest or most > highest:
+            raise InputError(
+                f"x must be as the images that the model was fitted to, {-max(center):g} to {1 - min(center):g}; got values "
+                f"from {least:g} to {most:g}. They were divided by {self.divide_by:g}"
+                f"{' and centered' if self.center else ''}: pass model.preprocessing_.apply(x), x as (n, c, h, w)."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """The same as numbers, lists and None, for JSON."""
