@@ -1,19 +1,25 @@
 """What a person at a terminal gets."""
 
 import csv
+import io
 import json
+import os
 import re
 import subprocess
 import sys
+import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import convrfm
 from convrfm.cli import app
+from convrfm.commands.terminal import worded
 from convrfm.kernels.engines.cpu.flat.engine import BoundFlat
 
 SMALL = ["--depth", "1", "--iterations", "1", "--n-train", "40", "--n-test", "30", "--sigma", "0.5"]
@@ -170,7 +176,7 @@ def test_folders_of_pictures_are_learned_and_labeled(tmp_path: Path) -> None:
     assert "broken.png" in stopped.output
     mixed = run(*arguments, "--unreadable", "skip")
     assert mixed.exit_code == 2
-    assert "image_size" in mixed.output or "--image-size" in mixed.output
+    assert "Pass --image-size 20" in mixed.output
     fitted = run(*arguments, "--image-size", "12", "--unreadable", "skip")
     assert fitted.exit_code == 0, fitted.output
     notes = json.loads((tmp_path / "run" / "metrics.json").read_text())["notes"]
@@ -215,10 +221,11 @@ def test_a_table_of_predictions_is_not_replaced_unless_that_is_asked_for(bars_ru
         (["fit", "bars", "--depth", "0"], "depth must be"),
         (["fit", "bars", "--patch-size", "40"], "too small"),
         (["fit", "bars", "--deep", "--depth", "9"], "cannot carry depth 9"),
-        (["fit", "bars", "--deep", "--filters", "0"], "n_filters must be"),
+        (["fit", "bars", "--deep", "--filters", "0"], "--filters must be"),
         (["fit", "bars", "--cv", "1"], "cv must be"),
         (["fit", "star", "--sigma", "1"], "sigma belongs to"),
         (["fit", "bars", "--n-train", "1"], "classes|at least"),
+        (["fit", "bars", "--labels", "table.csv"], "belong to a folder"),
         (["predict", "nowhere", "bars"], "no model file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -230,11 +237,88 @@ def test_errors_are_sentences_and_not_tracebacks(arguments: list[str], message: 
     assert "Traceback" not in result.output
 
 
+def test_a_validation_part_chooses_or_trains(tmp_path: Path) -> None:
+    for part in ("train", "val", "test"):
+        picture_folder(tmp_path / "photos" / part)
+    arguments = ["fit", tmp_path / "photos", "--depth", "1", "--iterations", "1", "--image-size", "8", "--quiet"]
+    chosen = run(*arguments, "--out", tmp_path / "chosen")
+    assert "the selection set" in chosen.output
+    joined = run(*arguments, "--validation", "train", "--out", tmp_path / "joined")
+    assert "leave-one-out" in joined.output
+    metrics = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("chosen", "joined")]
+    assert [m["n_train"] for m in metrics] == [24, 48]
+    assert [m["n_test"] for m in metrics] == [24, 24]
+
+
+def test_a_table_of_labels_takes_the_place_of_class_folders(tmp_path: Path) -> None:
+    photos = picture_folder(tmp_path / "photos")
+    rows = [f"{path.parent.name}/{path.name},{path.parent.name[0]}" for path in photos.rglob("*.png")]
+    (tmp_path / "labels.csv").write_text("file,label\n" + "\n".join(rows))
+    size = ["--depth", "1", "--iterations", "0", "--image-size", "8", "--quiet"]
+    fitted = run("fit", photos, "--labels", tmp_path / "labels.csv", *size, "--out", tmp_path / "run")
+    assert fitted.exit_code == 0, fitted.output
+    assert {row["true"] for row in table(tmp_path / "run" / "predictions.csv")} == {"b", "d"}
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")]
+)
+def test_too_little_memory_is_a_sentence(error: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("convrfm.datasets.load", exhausted)
+    result = run("fit", "bars", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "not enough memory" in result.output
+    assert "--n-train" in result.output
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_stop(tmp_path: Path) -> None:
+    photos = picture_folder(tmp_path / "photos")
+    (photos / "dark").rename(photos / "猫")
+    command = [
+        sys.executable,
+        "-m",
+        "convrfm.cli",
+        "fit",
+        photos,
+        "--image-size",
+        "8",
+        "--depth",
+        "1",
+        "--iterations",
+        "0",
+    ]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    done = subprocess.run([*command, "--out", tmp_path / "run"], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "run" / "predictions.csv").open(encoding="utf-8") as file:
+        assert "猫" in {row["true"] for row in csv.DictReader(file)}
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version").output == f"convrfm {version('convrfm')}\n"
+
+
+def test_what_is_said_twice_is_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @worded
+    def twice() -> None:
+        for _ in range(2):
+            warnings.warn("image_size is small", UserWarning, stacklevel=1)
+        warnings.warn("image_size is small", UserWarning, stacklevel=1)
+
+    complaints = Console(file=io.StringIO(), width=100)
+    monkeypatch.setattr("convrfm.commands.terminal.complaints", complaints)
+    twice()
+    assert complaints.file.getvalue().count("small") == 1
+
+
 def test_the_doctor_names_engine_and_versions() -> None:
     result = run("doctor")
     assert result.exit_code == 0
-    for word in ("engine on cpu", "threads", "torch", 'pip install "convrfm[vision]"'):
-        assert word in result.output or (word.startswith("pip") and "present" in result.output)
+    for word in ("engine on cpu", "threads", "torch", "torchvision", "gpytorch"):
+        assert word in result.output
 
 
 def test_the_doctor_writes_what_it_found(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Every command's body is a file in `commands`, imported where it is called: help 
 without torch.
 """
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +12,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from .commands.choices import KernelName, PixelScale, Unreadable
+from .commands.choices import KernelName, PixelScale, Unreadable, Validation
 from .commands.terminal import command_line, console, say, worded
 from .experiments.scale import Scale
 
 app = typer.Typer(
-    help="Feature learning in convolutional networks: measured, and learned without back-propagation.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
@@ -24,16 +24,35 @@ app = typer.Typer(
 Data = Annotated[
     str,
     typer.Argument(
-        help="A folder with a sub-folder per class, a .npz, bars, noisy-digits, star, sklearn:digits, torchvision:NAME."
+        help="A folder with a sub-folder per class (train, val and test are parts), or of pictures with --labels; a .npz or "
+        ".parquet; bars, noisy-digits, star, sklearn:digits, torchvision:NAME."
     ),
 ]
 Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch data.")]
 Seed = Annotated[int, typer.Option(help="Decides every draw.", min=0)]
 Device = Annotated[str, typer.Option(help='"auto" takes a GPU where there is one.')]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
-ImageSize = Annotated[int | None, typer.Option(help="Bring pictures to this height and width.", min=1)]
+ImageSize = Annotated[
+    int | None, typer.Option(help="Bring pictures to this height and width: the center, cropped.", min=1)
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left in --out.")]
 Broken = Annotated[Unreadable, typer.Option(help="Stop at a broken picture, or skip it.")]
+
+
+def _show_version(wanted: bool | None) -> None:
+    if wanted:
+        say(f"convrfm {version('convrfm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _convrfm(
+    _version: Annotated[
+        bool | None,
+        typer.Option("--version", help="Show the version and leave.", callback=_show_version, is_eager=True),
+    ] = None,
+) -> None:
+    """Feature learning in convolutional networks: measured, and learned without back-propagation."""
 
 
 @app.command()
@@ -58,6 +77,10 @@ def fit(
         bool, typer.Option("--center", help="Subtract each channel's mean over training images.")
     ] = False,
     sigma: Annotated[float | None, typer.Option(help="Noise level of bars and noisy-digits.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Table (CSV) of file names and labels, for a folder.")] = None,
+    validation: Annotated[
+        Validation, typer.Option(help="What a validation part does: choose ridge and round, or train.")
+    ] = Validation.SELECT,
     unreadable: Broken = Unreadable.ERROR,
     download: Download = False,
     seed: Seed = 0,
@@ -73,8 +96,8 @@ def fit(
 
     deciding = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
     settings = FitSettings(**deciding)
-    layers = run_fit(settings, out, overwrite=overwrite, quiet=quiet, command=command_line())
-    console.print(rounds_table(layers, settings.judge))
+    record = run_fit(settings, out, overwrite=overwrite, quiet=quiet, command=command_line())
+    console.print(rounds_table(record.layers, record.judge.label))
     say(f"report: {out / 'report.html'}")
 
 
@@ -102,7 +125,9 @@ def predict(
 @app.command()
 @worded
 def cnfa(
-    network: Annotated[str, typer.Argument(help="torchvision:NAME[@WEIGHTS], timm:NAME or package.module:factory.")],
+    network: Annotated[
+        str, typer.Argument(help="torchvision:NAME[@WEIGHTS], timm:NAME, or module:factory, whose code runs.")
+    ],
     data: Annotated[str, typer.Argument(help="A folder of pictures with or without classes, a .npz, or a data set.")],
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("runs/cnfa"),
     weights: Annotated[Path | None, typer.Option(help="Trained weights: .safetensors, .pt or .pth.")] = None,

@@ -24,7 +24,7 @@ def test_a_selection_set_is_named_in_metrics_report_and_model(
 ) -> None:
     data, more = (datasets.load("bars", n_train=30, n_test=20, seed=seed) for seed in (0, 1))
     model.fit(data.x_train, data.y_train, selection=(more.x_train, more.y_train))
-    layers = write_run(tmp_path, model, data, {"data": "bars"}, "")
+    layers = write_run(tmp_path, model, data, {"data": "bars"}, "").layers
     assert [layer.best_iteration for layer in layers] == [layer.kept.iteration for layer in model.layers_]
     assert json.loads((tmp_path / "metrics.json").read_text())["selected_on"] == "selection"
     assert "score on the selection set" in (tmp_path / "report.html").read_text()

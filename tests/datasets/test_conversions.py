@@ -74,7 +74,7 @@ def test_the_lines_that_are_shown_convert(tmp_path: Path, monkeypatch, write, pa
         ("photos.zip", b"PK\x03\x04", "Unpack it"),
         ("photos.tar.gz", b"\x1f\x8b\x08", "Unpack it"),
         ("photos.tar", b"\0" * 257 + b"ustar", "Unpack it"),
-        ("table.csv", b"name,label\n", "pass the table|table as labels"),
+        ("table.csv", b"name,label\n", r"labels=.*table\.csv"),
         ("a.h5", b"\x89HDF\r\n", "h5py"),
         ("notes.txt", b"hello", "a file of another kind. Look at the path"),
     ],

@@ -67,6 +67,14 @@ def test_everything_left_out_is_named_in_the_notes(pets: Path) -> None:
     assert len(all_names(data)) == 20
 
 
+def test_what_a_new_shape_cuts_off_is_said(pets: Path) -> None:
+    assert any(
+        "20 of 20 pictures were cropped at their center to the proportions of 3 x 3: up to 25%" in note
+        for note in load(pets, image_size=(3, 3)).notes
+    )
+    assert not any("cropped" in note for note in load(pets, image_size=(12, 16)).notes)
+
+
 def test_further_frames_are_named_in_the_notes(pets: Path) -> None:
     picture().save(pets / "cats" / "a.gif", save_all=True, append_images=[picture(seed=1)])
     assert any("all frames or pages but the first: cats/a.gif" in note for note in load(pets).notes)
@@ -74,7 +82,7 @@ def test_further_frames_are_named_in_the_notes(pets: Path) -> None:
 
 def test_names_that_are_not_utf8_are_spelled_out_for_files_and_refused_for_classes(pets: Path) -> None:
     save(picture(), pets / "cats" / os.fsdecode(b"caf\xe9.png"))
-    assert "cats/caf\\udce9.png" in all_names(load(pets))
+    assert "cats/caf\\xe9.png" in all_names(load(pets))
     save(picture(), pets / os.fsdecode(b"caf\xe9") / "a.png")
     with pytest.raises(InputError, match=r"class folder must be UTF-8; got .*Rename"):
         load(pets)

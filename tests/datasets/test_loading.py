@@ -125,7 +125,7 @@ def test_torchvision_downloads_only_when_it_may(monkeypatch: pytest.MonkeyPatch,
     datasets = ModuleType("torchvision.datasets")
     datasets.CIFAR10 = TwentyPictures  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "torchvision.datasets", datasets)
-    with pytest.raises(InputError, match=r"Dataset not found\. Pass --download"):
+    with pytest.raises(InputError, match=r"Dataset not found\. Pass download=True"):
         load("torchvision:CIFAR10", root=tmp_path)
     data = load("torchvision:CIFAR10", root=tmp_path, download=True)
     np.testing.assert_allclose(data.x_test[:, 0, 0, 0], np.arange(20) * 10 / 255, atol=1e-6)

@@ -19,6 +19,13 @@ class Unreadable(StrEnum):
     SKIP = "skip"
 
 
+class Validation(StrEnum):
+    """What becomes of a validation part."""
+
+    SELECT = "select"
+    TRAIN = "train"
+
+
 class PixelScale(StrEnum):
     """What becomes of pixels from 0 to 1."""
 

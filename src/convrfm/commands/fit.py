@@ -1,16 +1,14 @@
 """What `convrfm fit` does: from data by name to a fitted model and the folder of its run."""
 
 import functools
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .. import datasets, kernels
 from ..estimators import ConvRFMClassifier, DeepConvRFMClassifier
-from ..estimators.judge import Judge
 from ..kernels.patch_kernel import PatchKernel
-from ..report import LayerRecord
-from .choices import KernelName, Unreadable
+from ..report import FitRecord
+from .choices import KernelName, Unreadable, Validation
 from .run_files import check_folder, write_run
 from .terminal import say_notes
 
@@ -35,18 +33,15 @@ class FitSettings:
     image_size: int | None
     center: bool
     sigma: float | None
+    labels: Path | None
+    validation: Validation
     unreadable: Unreadable
     download: bool
     seed: int
     device: str
 
-    @property
-    def judge(self) -> str:
-        """What ridge and round are chosen by."""
-        return (Judge.LEAVE_ONE_OUT if self.cv is None else Judge.CROSS_VALIDATION).label
 
-
-def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, command: str) -> Sequence[LayerRecord]:
+def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, command: str) -> FitRecord:
     """Learn from images and write the run.
 
     Args:
@@ -57,7 +52,7 @@ def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, comma
         command: shown on the page.
 
     Returns:
-        What the report shows of every layer.
+        What the report shows.
 
     Raises:
         InputError: if anything does not fit; the message says what.
@@ -74,17 +69,21 @@ def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, comma
         unreadable=settings.unreadable.value,
         sigma=settings.sigma,
         download=settings.download,
+        labels=settings.labels,
+        validation=settings.validation.value,
     )
     say_notes(images.notes)
+    on_selection = images.selection is not None and settings.cv is None
     model.set_params(
         n_iterations=settings.iterations,
         ridge="loo" if settings.ridge is None else settings.ridge,
         agop_samples=settings.agop_samples,
         cv=settings.cv,
+        choose_on="selection" if on_selection else "loo",
         device=settings.device,
         random_state=settings.seed,
         verbose=not quiet,
-    ).fit(images.x_train, images.y_train)
+    ).fit(images.x_train, images.y_train, selection=images.selection if on_selection else None)
     return write_run(out, model, images, asdict(settings), command)
 
 

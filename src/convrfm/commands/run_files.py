@@ -38,8 +38,8 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
 
 def write_run(
     folder: Path, model: Classifier, data: ImageData, settings: Mapping[str, object], command: str
-) -> list[LayerRecord]:
-    """Evaluate a fitted model on the test images and write everything into its folder."""
+) -> FitRecord:
+    """Evaluate a fitted model on the test images, write everything into its folder, and give back what the report shows."""
     shutil.rmtree(folder / "plots", ignore_errors=True)  # an earlier run's pictures are not this one's
     (folder / "plots").mkdir(parents=True)
     model.save(folder / "model.safetensors", preprocessing=data.preprocessing)
@@ -62,7 +62,7 @@ def write_run(
     page = fit_page(record)
     page.write_pictures(folder / "plots")
     page.write(folder / "report.html")
-    return list(record.layers)
+    return record
 
 
 def kept(model: Classifier) -> dict[str, object]:

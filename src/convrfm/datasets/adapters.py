@@ -88,7 +88,7 @@ def read_torchvision(name: str, reading: Reading) -> Source:
     try:
         parts = [dataset(str(root), download=reading.download, **part) for part in TORCHVISION[name]]
     except (RuntimeError, OSError) as error:
-        remedy = "Look at the connection." if reading.download else "Pass --download (download=True)."
+        remedy = "Look at the connection." if reading.download else "Pass download=True."
         raise InputError(f"torchvision:{name} must lie in {root}; got: {error} {remedy}") from error
     return Source(*map(_torchvision_pictures, parts))
 

@@ -59,7 +59,7 @@ def how_to_convert(path: Path) -> str | None:
     if begins.startswith((b"PK\x03\x04", b"\x1f\x8b")) or begins[257:262] == b"ustar":
         return "Unpack it, and pass the folder."
     if path.suffix.lower() in (".csv", ".tsv"):
-        return "Pass the folder of its pictures, and the table as labels (--labels)."
+        return f"Pass the folder of its pictures, and the table with labels={str(path)!r}."
     return None
 
 

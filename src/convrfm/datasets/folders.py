@@ -3,6 +3,7 @@
 Hidden files and folders are ignored. Everything else that is left out is named in the notes.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,12 @@ import numpy as np
 from ..errors import InputError
 from .conversions import how_to_convert
 from .memory import check_memory
-from .pictures import SUFFIXES, Picture, read_first_frame, resize
+from .pictures import SUFFIXES, Picture, read_first_frame, resize, share_cut_off
 from .sources import Pictures, Reading, Source
 from .splits import Role, check_classes, find_parts
 from .walking import left_out, printable, subfolders, visible, walk
+
+TOLERABLE = 0.02  # of a picture that is cut off: less is not worth a sentence
 
 
 def read_class_folders(folder: Path, reading: Reading) -> Source:
@@ -80,7 +83,8 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
         InputError: If one is unreadable and `unreadable` is "error", or all are, or they do not fit into memory.
     """
     pictures: dict[str, Picture] = {}
-    skipped, of_several = [], []
+    skipped, of_several = list[Path](), list[Path]()
+    cut_off: list[float] = []
     for file in files:
         try:
             picture, frames = read_first_frame(file)
@@ -89,7 +93,9 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
                 raise
             skipped.append(file)
             continue
-        picture = picture if reading.image_size is None else resize(picture, reading.image_size)
+        if reading.image_size is not None:
+            cut_off.append(share_cut_off(picture, reading.image_size))
+            picture = resize(picture, reading.image_size)
         if not pictures:
             check_memory(f"the {len(files)} pictures of {folder}", len(files), picture.shape, picture.itemsize)
         pictures[printable(file, folder)] = picture
@@ -101,8 +107,20 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
         *notes,
         *left_out("unreadable", folder, skipped),
         *left_out("all frames or pages but the first", folder, of_several),
+        *_crop_note(cut_off, reading.image_size),
     ]
     return Pictures(list(pictures.values()), None, tuple(pictures), white=255.0, notes=tuple(notes))
+
+
+def _crop_note(cut_off: Sequence[float], size: tuple[int, int] | None) -> list[str]:
+    """A sentence on pictures of other proportions than this size."""
+    cropped = [share for share in cut_off if share > TOLERABLE]
+    if size is None or not cropped:
+        return []
+    return [
+        f"{len(cropped)} of {len(cut_off)} pictures were cropped at their center to the proportions of {size[0]} x {size[1]}: "
+        f"up to {max(cropped):.0%} of a picture is cut off."
+    ]
 
 
 def _is_picture(path: Path) -> bool:
@@ -115,7 +133,7 @@ def _check_part(role: Role, parts: Mapping[Role, Path]) -> None:
     if not holds_loose_pictures(part) or any(subfolders(part)):
         return
     remedy = (
-        "Move each picture into the folder of its class, or pass a table of file names and labels (labels=, --labels)."
+        "Move each picture into the folder of its class, or pass a table of file names and labels: labels=table.csv."
     )
     if role != "train":
         remedy = f"Pass {parts['train']} to fit; label the others afterwards with: convrfm predict RUN {part}."
@@ -129,7 +147,7 @@ def _read_classes(folder: Path, reading: Reading) -> Pictures:
         raise InputError(
             f"{folder} must have one sub-folder of pictures per class; got {len(loose)} pictures "
             "outside sub-folders. Move each picture into the folder of its class, or pass a table of file names and "
-            "labels (labels=, --labels)."
+            "labels: labels=table.csv."
         )
     classes = sorted({file.relative_to(folder).parts[0] for file in files if file.parent != folder})
     check_classes(folder, classes, loose=bool(loose))
@@ -144,7 +162,7 @@ def _read_classes(folder: Path, reading: Reading) -> Pictures:
 
 def _is_utf8(name: str) -> bool:
     try:
-        name.encode()
-    except UnicodeEncodeError:
+        os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError:
         return False
     return True

@@ -126,6 +126,13 @@ def resize(picture: Picture, size: tuple[int, int]) -> Shaped[np.ndarray, "c row
     return np.stack([np.asarray(channel) for channel in channels]).clip(picture.min(), picture.max())
 
 
+def share_cut_off(picture: Picture, size: tuple[int, int]) -> float:
+    """How much of a picture's area `resize` to `(height, width)` cuts off."""
+    _, height, width = picture.shape
+    scale = max(size[0] / height, size[1] / width)
+    return 1 - size[0] * size[1] / (scale**2 * height * width)
+
+
 def with_channels(picture: Picture, channels: int) -> Shaped[np.ndarray, "{channels} h w"]:
     """Bring a picture to `channels` channels: gray is repeated for color, color becomes its brightness.
 

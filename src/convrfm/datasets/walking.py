@@ -1,5 +1,6 @@
 """The files below a folder: hidden ones are passed over, links to folders are followed, no folder is entered twice."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,8 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def printable(path: Path, folder: Path) -> str:
-    """The name of a file below a folder, with slashes; bytes of it that are not UTF-8 are spelled out."""
-    return path.relative_to(folder).as_posix().encode(errors="backslashreplace").decode()
+    """The name of a file below a folder, with slashes, in UTF-8 whatever the terminal speaks; other bytes are spelled out."""
+    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", errors="backslashreplace")
 
 
 def left_out(reason: str, folder: Path, files: Sequence[Path]) -> list[str]:
