@@ -36,3 +36,30 @@ def real_data() -> Path:
     if "CONVRFM_DATA" not in os.environ:
         pytest.skip("CONVRFM_DATA names no folder of real data")
     return Path(os.environ["CONVRFM_DATA"])
+
+
+@pytest.fixture(autouse=True)
+def nothing_global_is_left_behind() -> Iterator[None]:
+    """What a test changes for the whole process would decide the outcome of others, by their order."""
+    before = _global_state()
+    yield
+    assert _global_state() == before, "the test left global state changed"
+
+
+@pytest.fixture
+def threads_of_torch() -> Iterator[None]:
+    """For tests that set the number of torch's threads: it is put back."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def _global_state() -> dict[str, object]:
+    return {
+        "threads of torch": torch.get_num_threads(),
+        "default dtype": torch.get_default_dtype(),
+        "gradients": torch.is_grad_enabled(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "working folder": Path.cwd(),
+        "environment": {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+    }

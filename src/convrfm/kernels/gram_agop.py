@@ -9,6 +9,7 @@ So images in single precision are multiplied out in double, and images in double
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from ..maths.agop import own_share, partners_share
 from .engines.embedded_blocks import EmbeddedBlocks, largest_block
 from .engines.protocol import AdjointEngine
 from .recursion.recursion import Images, own_weights
+from .threads import sum_in_order
 from .tiling import blocks
 
 
@@ -106,13 +108,14 @@ class GramSum:
                     own *= root[:, None, None, None]
                 for grid_rows, positions in self._positions():
                     patches, partners = images.patches_of(grid_rows).double(), self._partners(grid_rows)
-                    met, weights = adjoints[positions, rows].double(), own[:, :, grid_rows].flatten(2).permute(2, 0, 1)
-                    total += own_share(weights.double(), patches, met, partners, coef.double())
+                    met, weights = adjoints[positions, rows], own[:, :, grid_rows].flatten(2).permute(2, 0, 1).double()
+                    total += sum_in_order(partial(_own, weights, patches, met, partners, coef), len(met), met.device)
             if progress:
                 progress(part.start + rows.stop, len(self._x))
         gram = coef.double() @ coef.double().T
         for grid_rows, positions in self._positions():
-            total += partners_share(adjoints[positions].double(), self._partners(grid_rows), gram)
+            met, partners = adjoints[positions], self._partners(grid_rows)
+            total += sum_in_order(partial(_of_partners, met, partners, gram), len(met), met.device)
 
     def _positions(self) -> list[tuple[slice, slice]]:
         """Rows of positions that are multiplied out at once, and all their positions."""
@@ -121,3 +124,13 @@ class GramSum:
 
     def _partners(self, grid_rows: slice) -> Float[Tensor, "positions m r"]:
         return torch.cat([self._z[cols].patches_of(grid_rows) for cols in self._z.blocks], 1).double()
+
+
+def _own(weights: Tensor, patches: Tensor, adjoints: Tensor, partners: Tensor, coef: Tensor, at: slice) -> Tensor:
+    """`own_share` of some positions, in double precision."""
+    return own_share(weights[at], patches[at], adjoints[at].double(), partners[at], coef.double())
+
+
+def _of_partners(adjoints: Tensor, partners: Tensor, gram: Tensor, at: slice) -> Tensor:
+    """`partners_share` of some positions, in double precision."""
+    return partners_share(adjoints[at].double(), partners[at], gram)

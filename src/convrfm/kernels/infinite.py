@@ -18,6 +18,7 @@ from .engines.protocol import AdjointEngine, BoundEngine, EmbeddingT, Gradient
 from .gram_agop import GramSum
 from .patch_kernel import PatchKernel, Progress, check_numerics
 from .recursion.recursion import Recursion, patch_entries
+from .threads import one_torch_thread
 
 EngineName = Literal["auto", "cuda", "cpu", "reference"]
 
@@ -55,6 +56,7 @@ class InfiniteWidthKernel(PatchKernel):
         check_numerics(self.memory_budget, self.rank_tolerance)
 
     @accepts_numpy
+    @one_torch_thread()
     def __call__(
         self,
         x: Tensor,
@@ -101,6 +103,7 @@ class InfiniteWidthKernel(PatchKernel):
         return out
 
     @accepts_numpy
+    @one_torch_thread()
     def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
         """K(x, x) of every image, `(n,)`, at the cost of n pairs."""
         factor = self._check(x, None, feature_matrix)

@@ -13,6 +13,7 @@ from ..maths.psd import psd_factor
 from ..maths.windows import Window
 from .arrays import accepts_numpy, check_images
 from .devices import default_budget
+from .threads import one_torch_thread, sum_in_order
 
 Progress = Callable[[int, int], None]
 
@@ -44,6 +45,7 @@ class PatchKernel(ABC):
         """K(x, x) of every image, `(n,)`."""
 
     @accepts_numpy
+    @one_torch_thread()
     def patch_gradients(
         self,
         x: Tensor,
@@ -70,6 +72,7 @@ class PatchKernel(ABC):
         return self._scale(x) * (bars if outer is None else bars @ outer)
 
     @accepts_numpy
+    @one_torch_thread()
     def agop(
         self,
         x: Tensor,
@@ -124,7 +127,7 @@ class PatchKernel(ABC):
         blocks_of_x = self._patch_bars(x, z, dual_coef, factor, progress)
         if roots is not None:
             blocks_of_x = _weighted(blocks_of_x, roots)
-        inner = sum(map(sum_of_outer_products, blocks_of_x))
+        inner = sum(map(_sum_of_outer_products, blocks_of_x))
         assert isinstance(inner, Tensor)
         return inner
 
@@ -173,6 +176,10 @@ class PatchKernel(ABC):
                 f"{tuple(feature_matrix.shape)}."
             )
         return psd_factor(feature_matrix, "feature_matrix", self.rank_tolerance)
+
+
+def _sum_of_outer_products(gradients: Float[Tensor, "positions n k r"]) -> Float[Tensor, "r r"]:
+    return sum_in_order(lambda at: sum_of_outer_products(gradients[at]), len(gradients), gradients.device)
 
 
 def _mean_one(weights: Tensor, x: Tensor) -> Float[Tensor, " n"]:

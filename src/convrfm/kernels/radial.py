@@ -9,6 +9,7 @@ The Laplace kernel is that of "Laplace-ConvRFM" in the paper. Gradients are clos
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -19,6 +20,7 @@ from ..maths.patches import filter_patches, unfold_patches
 from ..maths.windows import Window
 from .arrays import accepts_numpy
 from .patch_kernel import PatchKernel, Progress, check_numerics
+from .threads import in_order, one_torch_thread, parts, share, sum_in_order
 from .tiling import blocks
 
 PatchesFirst = Float[Tensor, "positions n r"]
@@ -26,6 +28,8 @@ Squares = Float[Tensor, "positions n m"]
 ARRAYS = 4  # temporaries of a tile's size that are alive at once
 UNFOLDED = 2  # copies of a patch, likewise
 MIRRORED_AT_ONCE = 256  # rows
+IMAGES_TOGETHER = 16  # in one part of the work that threads share
+POSITIONS_TOGETHER = 16
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class RadialKernel(PatchKernel):
         return Window(self.patch_size)
 
     @accepts_numpy
+    @one_torch_thread()
     def __call__(
         self,
         x: Tensor,
@@ -73,16 +78,17 @@ class RadialKernel(PatchKernel):
         others = x if z is None else z
         out = x.new_empty(len(x), len(others))
         height, width = self._tile(x, entries=0)
-        parts = [
+        tiles = [
             (rows, [cols for cols in blocks(len(others), width) if z is not None or cols.stop > rows.start])
             for rows in blocks(len(x), height)
         ]
-        total, done = sum(len(across) for _, across in parts), 0
-        for rows, across in parts:
+        total, done = sum(len(across) for _, across in tiles), 0
+        for rows, across in tiles:
             left = self._patches(x[rows], factor)
             for cols in across:
-                squares = squared_distances(left, self._patches(others[cols], factor))
-                out[rows, cols] = self._value(squares).mean(0)
+                right = self._patches(others[cols], factor)
+                values = sum_in_order(partial(self._sum_of_values, left, right), len(left), left.device)
+                out[rows, cols] = values / len(left)
                 done += 1
                 if progress:
                     progress(done, total)
@@ -92,6 +98,7 @@ class RadialKernel(PatchKernel):
         return out
 
     @accepts_numpy
+    @one_torch_thread()
     def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
         """K(x, x) of every image: 1."""
         self._check(x, None, feature_matrix)
@@ -116,13 +123,27 @@ class RadialKernel(PatchKernel):
             bars = f.new_zeros(len(f), f.shape[1], k, r)
             for done, cols in enumerate(across, number * len(across) + 1):
                 g, coef = self._patches(z[cols], factor), dual_coef[cols]
-                slopes = self._slope(squared_distances(f, g))
-                for output in range(k):
-                    bars[:, :, output] += slopes @ (g * coef[:, output, None])
-                bars.sub_((slopes @ coef)[..., None] * f[:, :, None])
+                share(partial(self._add_bars, f, g, coef, bars), parts(len(f), POSITIONS_TOGETHER, f.device))
                 if progress:
                     progress(done, len(down) * len(across))
             yield bars
+
+    def _sum_of_values(self, f: PatchesFirst, g: Float[Tensor, "positions m r"], at: slice) -> Float[Tensor, "n m"]:
+        return self._value(squared_distances(f[at], g[at])).sum(0)
+
+    def _add_bars(
+        self,
+        f: PatchesFirst,
+        g: Float[Tensor, "positions m r"],
+        coef: Float[Tensor, "m k"],
+        bars: Float[Tensor, "positions n k r"],
+        some_positions: Iterator[slice],
+    ) -> None:
+        for at in some_positions:
+            slopes = self._slope(squared_distances(f[at], g[at]))
+            for output in range(coef.shape[1]):
+                bars[at, :, output] += slopes @ (g[at] * coef[:, output, None])
+            bars[at].sub_((slopes @ coef)[..., None] * f[at, :, None])
 
     def _scale(self, x: Tensor) -> float:
         return 1 / self._positions(x)
@@ -135,8 +156,13 @@ class RadialKernel(PatchKernel):
     def _patches(self, x: Tensor, factor: Tensor | None) -> PatchesFirst:
         """L x[u], positions first."""
         window = self.window
-        patches = unfold_patches(x, window) if factor is None else filter_patches(x, factor, window)
-        return patches.flatten(2).permute(2, 0, 1).contiguous()
+
+        def of(part: slice) -> Tensor:
+            return unfold_patches(x[part], window) if factor is None else filter_patches(x[part], factor, window)
+
+        return (
+            torch.cat(in_order(of, parts(len(x), IMAGES_TOGETHER, x.device))).flatten(2).permute(2, 0, 1).contiguous()
+        )
 
     def _positions(self, x: Tensor) -> int:
         rows, cols = (self.window.output_length(length) for length in x.shape[-2:])

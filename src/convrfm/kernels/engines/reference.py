@@ -1,7 +1,9 @@
 """The reference engine: the recursion in plain torch, any device, float32 or float64, for the whole family."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
+from operator import itemgetter
 
 import torch
 from jaxtyping import Float
@@ -22,6 +24,7 @@ from ..recursion.recursion import (
     pull_back_variances,
     transposed_layer,
 )
+from ..threads import in_order, share
 from ..tiling import tiles
 from .protocol import Gradient, Patches
 
@@ -73,25 +76,25 @@ class BoundReference:
 
     def kernel(self, x: Embedding, z: Embedding) -> Float[Tensor, "n_x n_z"]:  # noqa: D102
         out = x.images.new_empty(len(x.images), len(z.images))
-        pairs = self._pairs_at_once(x.images, ARRAYS_FORWARD)
-        for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=z is x):
-            out[rows, cols] = _forward(self.recursion, x.part(rows), z.part(cols), None)
+        pairs, at_once = self._pairs_at_once(x.images, ARRAYS_FORWARD)
+        cut = list(tiles(len(x.images), len(z.images), pairs, symmetric=z is x))
+        fields = in_order(lambda tile: _forward(self.recursion, x.part(tile[0]), z.part(tile[1]), None), cut, at_once)
+        for (rows, cols), field in zip(cut, fields, strict=True):
+            out[rows, cols] = field
         return out
 
     def add_gradient(  # noqa: D102
         self, x: Embedding, z: Embedding, dual_coef: Float[Tensor, "n_z k"], total: Gradient
     ) -> None:
-        pairs = self._pairs_at_once(x.images, ARRAYS_BACKWARD + 3 * len(x.variances))
-        for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=False):
-            part = z.part(cols)
-            met: list[_Met] = []
-            _forward(self.recursion, x.part(rows), part, met)
-            S_bar, q_bars = _backward(self.recursion, met, x.images)
-            if not met:  # a linear network's adjoint is the same for all pairs
-                S_bar = S_bar.expand(rows.stop - rows.start, cols.stop - cols.start, *S_bar.shape)
-            total.patches[:, rows] += self.recursion.geometry.contract(S_bar, part.contracted, dual_coef[cols])
-            for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):
-                sum_of_bars[rows] += torch.einsum("xipq,ik->xkpq", q_bar, dual_coef[cols])
+        pairs, at_once = self._pairs_at_once(x.images, ARRAYS_BACKWARD + 3 * len(x.variances))
+        cut = tiles(len(x.images), len(z.images), pairs, symmetric=False)
+        by_rows = [list(of_rows) for _, of_rows in groupby(cut, key=itemgetter(0))]
+
+        def add(some: Iterator[list[tuple[slice, slice]]]) -> None:
+            for rows, cols in chain.from_iterable(some):
+                _add_tile(self.recursion, x.part(rows), z.part(cols), dual_coef[cols], rows, total)
+
+        share(add, by_rows, at_once)
 
     def add_own_gradient(self, x: Embedding, total: Gradient) -> None:  # noqa: D102
         pull_back_variances(self.recursion, x, total.variances, total.patches)
@@ -105,14 +108,28 @@ class BoundReference:
             return 0
         return 4 * max(1, outputs) * max(r * c for r, c in [grid, *architecture.grids(*grid)]) ** 2
 
-    def _pairs_at_once(self, images: Tensor, arrays: int) -> int:
-        """How many pairs of images one tile may hold."""
+    def _pairs_at_once(self, images: Tensor, arrays: int) -> tuple[int, int]:
+        """How many pairs of images one tile may hold, and how many tiles there may be at once."""
         rows, cols = images.shape[-2:]
         grids = [(rows, cols), *self.recursion.architecture.grids(rows, cols)]
         exponent = 2 if self.recursion.architecture.couples_positions else 1
         pair_bytes = max((r * c) ** exponent for r, c in grids) * images.element_size() * arrays
         limit = self.budget if images.is_cuda else min(self.budget, CACHE_BYTES)
-        return max(1, limit // pair_bytes)
+        return max(1, limit // pair_bytes), max(1, self.budget // max(limit, pair_bytes))
+
+
+def _add_tile(
+    recursion: Recursion, x: Embedding, z: Embedding, coef: Float[Tensor, "n_z k"], rows: slice, total: Gradient
+) -> None:
+    """Add a tile's share of the gradient at the images `rows`."""
+    met: list[_Met] = []
+    _forward(recursion, x, z, met)
+    S_bar, q_bars = _backward(recursion, met, x.images)
+    if not met:  # a linear network's adjoint is the same for all pairs
+        S_bar = S_bar.expand(len(x.images), len(z.images), *S_bar.shape)
+    total.patches[:, rows] += recursion.geometry.contract(S_bar, z.contracted, coef)
+    for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):
+        sum_of_bars[rows] += torch.einsum("xipq,ik->xkpq", q_bar, coef)
 
 
 def _forward(recursion: Recursion, x: Embedding, z: Embedding, met: list[_Met] | None) -> Tensor:

@@ -1,5 +1,6 @@
 """A batch of images as compiled code reads it: one by one on the left of a pair, sixteen side by side on the right."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,9 +14,9 @@ from ....maths.patches import filter_patches, unfold_patches
 from ....maths.windows import pad
 from ...lanes.vectors import LANES
 from ...recursion.recursion import Embedding, Recursion, patch_entries
+from ...threads import arrays, share
 from ...tiling import blocks
 from .duals import norm_and_inverse_root
-from .threads import arrays
 
 TOGETHER = 4  # images on the left that share every load of those on the right
 CACHE_BYTES = 1 << 21  # of one part's intermediate results
@@ -62,8 +63,12 @@ class LaneEmbedding(Embedding):
         if not self.from_pixels:
             rows, cols = self.recursion.architecture.grids(rows, cols)[0]
         coefficients = self.images.new_empty(len(self.images), rows * cols, len(self.taps.offsets))
-        for part in parts_in_cache(self.images, coefficients[0].numel()):
-            coefficients[part] = self._coefficients(part).flatten(2).transpose(1, 2)
+
+        def fill(parts: Iterator[slice]) -> None:
+            for part in parts:
+                coefficients[part] = self._coefficients(part).flatten(2).transpose(1, 2)
+
+        share(fill, parts_in_cache(self.images, coefficients[0].numel()))
         return tuple(t.flatten() for t in (coefficients, *self._norms))  # type: ignore[return-value]
 
     @cached_property
@@ -118,9 +123,13 @@ class LaneEmbedding(Embedding):
             assert self.patches is not None
             return self.patches[part]
         window = self.recursion.architecture.first.window
-        if self.factor is None:
+        if self._metric is None:
             return unfold_patches(self.images[part], window)
-        return filter_patches(self.images[part], self.factor.T @ self.factor, window)
+        return filter_patches(self.images[part], self._metric, window)
+
+    @cached_property
+    def _metric(self) -> Float[Tensor, "d d"] | None:
+        return None if self.factor is None else self.factor.T @ self.factor
 
     @property
     def _planes(self) -> Float[Tensor, "n channels height width"]:

@@ -19,10 +19,10 @@ from ....recursion.recursion import (
     own_kernel,
     pull_back_variances,
 )
+from ....threads import arrays, in_order, share
 from ....tiling import blocks
 from ...protocol import Gradient, Patches
 from ..lane_embedding import TOGETHER, FlatEmbedding, LeftSide, has_low_rank, parts_in_cache
-from ..threads import arrays, share
 from .backward import gradient_blocks
 from .forward import kernel_blocks
 from .program import IN_COLS, IN_ROWS, KEPT, OUT_COLS, POSITION, Program, compiled_program
@@ -45,21 +45,21 @@ class BoundFlat:
     ) -> FlatEmbedding:
         recursion = self.recursion
         n, (rows, cols) = len(images), recursion.architecture.grids(*images.shape[-2:])[0]
-        filtered: Tensor | None = None
-        if factor is None:
-            own = own_first_covariance(recursion, Embedding(images, None, []))
-        else:
-            if has_low_rank(factor):  # positions first in memory
-                filtered = images.new_empty(rows, cols, n, len(factor)).permute(2, 3, 0, 1)
-            owns = []
-            for part in parts_in_cache(images, len(factor) * rows * cols):
-                met = filter_patches(images[part], factor, recursion.architecture.first.window)
-                owns.append(own_first_covariance(recursion, Embedding(images[part], met, [])))
-                if filtered is not None:
-                    filtered[part] = met
-            own = torch.cat(owns)
+        window, filtered = recursion.architecture.first.window, None
+        if factor is not None and has_low_rank(factor):  # positions first in memory
+            filtered = images.new_empty(rows, cols, n, len(factor)).permute(2, 3, 0, 1)
+
+        def run_alone(part: slice) -> list[Tensor]:
+            met = None if factor is None else filter_patches(images[part], factor, window)
+            if filtered is not None and met is not None:
+                filtered[part] = met
+            own = own_first_covariance(recursion, Embedding(images[part], met, []))
+            return [own, *own_inputs(recursion, own)]
+
+        parts = parts_in_cache(images, (1 if factor is None else len(factor)) * rows * cols)
+        own, *variances = map(torch.cat, zip(*in_order(run_alone, parts), strict=True))
         from_pixels = factor is None and patches == "unused"
-        embedding = FlatEmbedding(images, filtered, own_inputs(recursion, own), recursion, factor, from_pixels, own)
+        embedding = FlatEmbedding(images, filtered, variances, recursion, factor, from_pixels, own)
         return embedding.with_patches() if filtered is None and patches == "kept" else embedding
 
     def diagonal(self, x: FlatEmbedding) -> Float[Tensor, " n"]:  # noqa: D102
@@ -159,14 +159,18 @@ def _contract(
     rows, cols = z.recursion.architecture.grids(*z.images.shape[-2:])[0]
     n_x, (n_z, k), r = S_bars.shape[1], dual_coef.shape, total.shape[3]
     row_bytes = cols * n_z * (k * min(n_x, r) + r) * total.element_size()
-    for some in blocks(rows, CHUNK_BYTES // row_bytes):
-        patches, part = z.patches_of(some), slice(some.start * cols, some.stop * cols)
-        if n_x < r:
-            weighted = (S_bars[part, :, None] * dual_coef.T).flatten(1, 2)
-            total[part].view(-1, n_x * k, r).baddbmm_(weighted, patches)
-        else:
-            weighted = (patches[:, :, None] * dual_coef[:, :, None]).flatten(2)
-            total[part].view(-1, n_x, k * r).baddbmm_(S_bars[part], weighted)
+
+    def add(some_rows: Iterator[slice]) -> None:
+        for some in some_rows:
+            patches, part = z.patches_of(some), slice(some.start * cols, some.stop * cols)
+            if n_x < r:
+                weighted = (S_bars[part, :, None] * dual_coef.T).flatten(1, 2)
+                total[part].view(-1, n_x * k, r).baddbmm_(weighted, patches)
+            else:
+                weighted = (patches[:, :, None] * dual_coef[:, :, None]).flatten(2)
+                total[part].view(-1, n_x, k * r).baddbmm_(S_bars[part], weighted)
+
+    share(add, blocks(rows, CHUNK_BYTES // row_bytes))
 
 
 class _Room:

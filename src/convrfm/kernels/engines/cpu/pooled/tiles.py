@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ....lanes.vectors import LANES
+from ....threads import arrays, share
 from ...protocol import Gradient
 from ..lane_embedding import LaneEmbedding
-from ..threads import arrays, share
 from .backward import pair_gradient_block
 from .forward import pair_kernel_block
 from .program import COUNT, FIRST, KEPT, STORED, PairProgram, compiled_pair_program
