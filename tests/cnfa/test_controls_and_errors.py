@@ -102,16 +102,18 @@ def test_resampling_by_quadratic_forms_is_resampling_the_images(images: Tensor) 
     images = images[:5].double()
     sweep_parts = cnfa.measure(model, images, rotations=0, resamples=2, generator=torch.Generator().manual_seed(3))
     assert sweep_parts["0"].correlations.trained.cosine.interval is not None
-    from convrfm.cnfa.capture import as_found
+    from convrfm.cnfa.batches import Batch
     from convrfm.cnfa.estimates import resampled
+    from convrfm.cnfa.state import as_found
     from convrfm.cnfa.sweep import Sweep
+    from convrfm.cnfa.target import Target
 
-    options = {"probes": None, "generator": torch.Generator(), "head": None, "memory_budget": 2**30}
+    options = {"probes": None, "generator": torch.Generator(), "target": Target(), "memory_budget": 2**30}
     with as_found(model):
         sweep = Sweep(model, None, n_parts=64, **options)
-        sweep.add(images)
+        sweep.add(Batch((images,)))
     weights = torch.tensor([[2.0, 0, 0, 2, 1], [1, 1, 1, 1, 1]], dtype=torch.float64)
-    for name, moments in sweep.finish().items():
+    for name, (_, moments) in sweep.finish().items():
         parts = moments.part_sums()
         if parts is None:
             continue

@@ -4,15 +4,16 @@ import torch
 from torch import nn
 
 from convrfm import cnfa
-from convrfm.cnfa.capture import as_found
-from convrfm.cnfa.layers import measurable_layers
+from convrfm.cnfa.batches import Batch
 from convrfm.cnfa.planning import Plan, plan
+from convrfm.cnfa.state import as_found
+from convrfm.cnfa.target import Target
 
 
 def test_an_image_is_weighed_by_what_autograd_keeps_and_what_is_differentiated() -> None:
     network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(144, 3))
     with as_found(network):
-        found = plan(network, measurable_layers(network, None), torch.zeros(1, 2, 8, 8), None, budget=2**20)
+        found, _ = plan(network, Batch((torch.zeros(1, 2, 8, 8),)), Target(), budget=2**20)
     assert found.deltas == 4 * (4 * 36 + 3)
     assert found.products == 4 * (4**2 + 3**2)
     assert found.cores == 4 * (4**2 + 3**2)

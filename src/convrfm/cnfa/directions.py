@@ -23,28 +23,34 @@ class Directions:
     source: Tensor
     rows: Float[Tensor, "count n_or_1 width"]
 
+    def of_image(self, image: int) -> "Directions":
+        """The same for the outputs of one image alone."""
+        alone = torch.zeros(len(self.source), 1, dtype=self.rows.dtype, device=self.rows.device)
+        alone[image] = 1
+        return Directions(self.source, self.rows * alone)
+
 
 def exact_directions(run: Pass) -> Directions:
-    """As many directions as outputs; fewer where the last layer is linear with fewer inputs than outputs.
+    """As many directions as outputs; fewer where the last product is linear with fewer inputs than outputs.
 
     With `f = W h + b` the sum over outputs is `J^T W^T W J`, J the Jacobian of h. The triangular factor R of W = Q R
     has `R^T R = W^T W` and only as many rows as h is wide.
     """
-    outputs = run.outputs
-    name = run.final_linear
-    if name is not None:
-        h, weight = run.uses[name][0].input, run.weights[name]
-        if h is not None and h.requires_grad and h.ndim == 2 and weight.shape[1] < weight.shape[0]:
-            factor = torch.linalg.qr(weight.to(torch.promote_types(weight.dtype, torch.float32)), mode="r").R
-            return Directions(h, factor.to(h.dtype).unsqueeze(1))
+    outputs, final = run.outputs, run.final
+    if final is not None and final.entered.requires_grad and final.weight.shape[1] < final.weight.shape[0]:
+        factor = torch.linalg.qr(final.weight.to(torch.promote_types(final.weight.dtype, torch.float32)), mode="r").R
+        return Directions(final.entered, factor.to(final.entered).unsqueeze(1))
     return Directions(outputs, torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device).unsqueeze(1))
 
 
 def probe_directions(outputs: Tensor, probes: int, generator: torch.Generator) -> Directions:
-    """Independent random signs for every probe, image and output: `E[(J^T v)(J^T v)^T] = J^T J`."""
-    shape = (probes, *outputs.shape)
-    signs = torch.randint(0, 2, shape, generator=generator, device=generator.device)
-    return Directions(outputs, (2 * signs - 1).to(outputs))
+    """Independent random signs for every probe, image and output: `E[(J^T v)(J^T v)^T] = J^T J`.
+
+    They are drawn image by image, so that they do not depend on how many images are taken at a time.
+    """
+    shape = (probes, outputs.shape[1])
+    drawn = [torch.randint(0, 2, shape, generator=generator, device=generator.device) for _ in range(len(outputs))]
+    return Directions(outputs, (2 * torch.stack(drawn, 1) - 1).to(outputs))
 
 
 def gradients(

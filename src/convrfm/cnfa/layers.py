@@ -1,13 +1,16 @@
-"""Which layers of a network are measured, and under which names."""
+"""Under which names the products of a network are measured."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from difflib import get_close_matches
+from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.parameter import is_lazy
 
 from ..errors import InputError
-from .layouts import MEASURED, Layer
 
 COMPILED = "_orig_mod"
 
@@ -23,31 +26,87 @@ def unwrapped(network: nn.Module) -> nn.Module:
             return network
 
 
-def measurable_layers(network: nn.Module, names: Sequence[str] | None) -> dict[str, Layer]:
-    """The layers to measure by their names in `network.named_modules()`.
+class Names:
+    """Names of products: that of the module whose weight is multiplied, of the parameter, or of the module that runs.
 
     Args:
         network: Unwrapped.
-        names: Exact names; None for all convolutions, transposed convolutions and linear layers.
-
-    Raises:
-        InputError: If there are none, or a name is not that of such a layer (near matches are listed).
     """
-    found: dict[str, Layer] = {}
-    for name, module in network.named_modules():
-        if isinstance(module, MEASURED):
-            found[".".join(part for part in name.split(".") if part != COMPILED)] = module
-    if not found:
-        raise InputError(
-            f"network must contain a convolution or a linear layer; {type(network).__name__} has none. "
-            "Functional calls (torch.nn.functional.conv2d) cannot be seen: use modules."
-        )
-    if names is None:
-        return found
-    for name in names:
-        if name not in found:
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self.modules: dict[int, str] = {}
+        self.aliases: dict[str, str] = {}
+        for name, module in network.named_modules(remove_duplicate=False):
+            plain = _plain(name)
+            self.aliases[plain] = self.modules.setdefault(id(module), plain)
+        self.parameters: dict[int, list[tuple[str, nn.Parameter]]] = {}
+        for name, parameter in network.named_parameters():
+            if is_lazy(parameter):
+                continue
+            self.parameters.setdefault(_address(parameter), []).append((_plain(name), parameter))
+        self._running: list[tuple[nn.Module, dict[int, tuple[int, Tensor]]]] = []
+
+    def watching(self) -> ExitStack:
+        """Know which module runs, until the stack is closed."""
+        stack = ExitStack()
+        self._running = []
+        for module in self._network.modules():
+            if not isinstance(module, torch.jit.ScriptModule):
+                stack.callback(module.register_forward_pre_hook(self._enter, prepend=True).remove)
+                stack.callback(module.register_forward_hook(self._leave, always_call=True).remove)
+        return stack
+
+    def of(self, weight: Tensor, function: str) -> str:
+        """The name of a product, alike at every call of the module that runs it."""
+        module, made = self._running[-1] if self._running else (None, {})
+        name, parameter = self._parameter(weight)
+        if parameter is not None and (module is None or parameter is not module._parameters.get("weight")):
+            if parameter.nbytes == weight.nbytes or not parameter.stride(0):
+                return name.removesuffix(".weight")
+            first = (weight.storage_offset() - parameter.storage_offset()) // parameter.stride(0)
+            return f"{name}[{first}:{first + weight.shape[0]}]"
+        place, _ = made.setdefault(_address(weight), (len(made), weight))  # kept, so that no other takes its address
+        running = self.running(function)
+        return f"{running}:{place + 1}" if place else running
+
+    def running(self, function: str) -> str:
+        """The module that runs; the function where that is the whole network."""
+        module = self._running[-1][0] if self._running else None
+        return self.modules.get(id(module), "") or f"{function}()"
+
+    def _parameter(self, weight: Tensor) -> tuple[str, nn.Parameter | None]:
+        for name, parameter in self.parameters.get(_address(weight), ()):
+            if 0 <= weight.storage_offset() - parameter.storage_offset() < parameter.numel():
+                return name, parameter
+        return "", None
+
+    def _enter(self, module: nn.Module, _: Any) -> None:
+        self._running.append((module, {}))
+
+    def _leave(self, module: nn.Module, _: Any, __: Any) -> None:
+        if self._running and self._running[-1][0] is module:
+            self._running.pop()
+
+    def check(self, wanted: Sequence[str], found: Sequence[str]) -> None:
+        """Raise `InputError` unless every name wanted is that of a product that was found."""
+        for name in wanted:
+            if self.aliases.get(name, name) in found:
+                continue
             near = get_close_matches(name, found, n=5, cutoff=0.4) or list(found)[:5]
+            if name in self.aliases:
+                raise InputError(
+                    f"layers: {name} did not run on these images (in evaluation mode), or has no weight that it multiplies "
+                    f"by. Names that did: {', '.join(near)}."
+                )
             raise InputError(
                 f"layers: no convolution or linear layer is named {name!r}. Near matches: {', '.join(near)}."
             )
-    return {name: layer for name, layer in found.items() if name in names}
+
+
+def _plain(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part != COMPILED)
+
+
+def _address(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata

@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ..errors import InputError
-from .batches import Images, batches
-from .capture import as_found, inputs_of
+from .batches import Batch, Images, batches
+from .capture import first_use
 from .layer_report import LayerReport
-from .layers import measurable_layers, unwrapped
-from .layouts import CONVOLUTIONS, Layer
+from .layers import Names, unwrapped
+from .state import as_found
 
 
 def feature_maps(
@@ -76,11 +74,11 @@ def top_patches(
     identity = torch.eye(flat.shape[1], dtype=flat.dtype)
     best: list[TopPatches] = []
     seen = 0
-    for batch in batches(images, progress=False):
+    for batch in batches(images):
         for piece in batch.split(1):
-            response = _responses(network, piece, layer, flat.unsqueeze(0))[0]
+            response = _responses(network, piece.tensors[0], layer, flat.unsqueeze(0))[0]
             strongest = response.flatten(1).abs().topk(min(count, response[0].numel())).indices
-            patches = _responses(network, piece, layer, identity.unsqueeze(0))[0].flatten(1).T
+            patches = _responses(network, piece.tensors[0], layer, identity.unsqueeze(0))[0].flatten(1).T
             places = torch.stack(torch.unravel_index(strongest, response.shape[1:]), -1)
             chosen = patches[strongest].unflatten(-1, layer.patch_shape)
             images_at = torch.full_like(strongest, seen)
@@ -104,22 +102,9 @@ def _responses(
 ) -> Float[Tensor, "n all_rows *positions"]:
     """Every group's filters applied at every position of the layer's input, on the CPU."""
     network = unwrapped(network)
-    module = measurable_layers(network, [layer.name])[layer.name]
-    with as_found(network), torch.no_grad():
-        inputs = inputs_of(network, layer.name, module, images)
-        return _applied(module, filters.to(inputs), layer.patch_shape, inputs).cpu()
-
-
-def _applied(module: Layer, filters: Tensor, patch_shape: tuple[int, ...], inputs: Tensor) -> Tensor:
-    if isinstance(module, nn.Linear):
-        return (inputs @ filters[0].mT).movedim(-1, 1)
-    axes = len(module.kernel_size)
-    convolve: Any = (functional.conv1d, functional.conv2d, functional.conv3d)[axes - 1]
-    weight = filters.flatten(0, 1).unflatten(-1, patch_shape)
-    if not isinstance(module, CONVOLUTIONS):
-        return convolve(inputs, weight.reshape(*weight.shape, *(1,) * axes), groups=module.groups)
-    padding: Any = module.padding
-    if module.padding_mode != "zeros":
-        inputs = functional.pad(inputs, module._reversed_padding_repeated_twice, mode=module.padding_mode)
-        padding = 0
-    return convolve(inputs, weight, None, module.stride, padding, module.dilation, module.groups)
+    name = Names(network).aliases.get(layer.name, layer.name)
+    with as_found(network):
+        use = first_use(network, Batch((images,)), name)
+        assert use.entered is not None
+        with torch.no_grad():
+            return use.product.respond(use.entered, filters.to(use.entered)).cpu()

@@ -1,25 +1,28 @@
 """`cnfa.measure`: every layer of a network, in one pass over the images."""
 
-import copy
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
+from math import prod
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import InputError
-from . import controls
-from .batches import Images, batches
-from .capture import Head, as_found
+from . import controls, values
+from .batches import Images, ToArguments, batches
 from .estimates import Bootstrap, compare
 from .layer_report import Correlations, LayerReport
 from .layers import unwrapped
-from .layouts import kind_of, patch_shape
 from .moments import Moments, effective_ranks
+from .products import Product
 from .report import Report
+from .state import as_found
 from .sweep import Sweep
+from .target import Head, Loss, Target
 
 Initial = nn.Module | Mapping[str, Tensor]
 DEFAULT_BUDGET = 2**30
@@ -29,12 +32,17 @@ def measure(
     network: nn.Module,
     images: Images,
     initial: Initial | None = None,
-    layers: Sequence[str] | None = None,
+    layers: str | Sequence[str] | None = None,
     probes: int | None = None,
     generator: torch.Generator | None = None,
     head: Head | None = None,
     device: torch.device | str | None = None,
     *,
+    labels: Any = None,
+    loss: Loss | None = None,
+    batch: ToArguments | None = None,
+    whole: bool = False,
+    blocks: Mapping[str, int] | None = None,
     rotations: int = 8,
     resamples: int = 500,
     parts: int = 64,
@@ -43,22 +51,33 @@ def measure(
     memory_budget: int = DEFAULT_BUDGET,
     progress: bool = False,
 ) -> Report:
-    """Measure the patch-AGOP of every convolution and linear layer beside the covariance of its filters.
+    """Measure the patch-AGOP of every product with a weight beside the covariance of its filters.
 
-    The network runs as it is, in evaluation mode, and is left exactly as it was found; a lazy network is materialised,
-    as its first forward pass always does. Images are independent of each other in evaluation mode, so batches are split
-    as the memory budget needs.
+    Convolutions and matrix products are seen as they are carried out, as modules or as functional calls; W is the weight
+    that was multiplied. What ran and could not be measured is in `report.skipped`, each with its reason. The network runs
+    as it is, in evaluation mode, and is left exactly as it was found; a lazy network is materialised, as its first forward
+    pass always does. Batches are split as the memory budget needs.
 
     Args:
         network: Any module that is made of `torch.nn` layers; compiled and data-parallel wrappers are looked through.
-        images: A tensor or array `(n, ...)`, or an iterable of batches: `(n, ...)`, or `(images, labels)`.
+        images: A tensor or array `(n, ...)`, or an iterable of batches: `(n, ...)`, or `(images, labels)`, or what `batch`
+            takes.
         initial: The network at initialization, or its state dict: adds the controls that need it.
-        layers: Names of the layers to measure; None for all.
+        layers: Names of the layers to measure (one name, or several); None for all.
         probes: None to sum over outputs exactly; s for s random-sign probes: an unbiased AGOP, and correlations
             corrected for the bias of few probes, with standard errors (both by jackknife; they need s of at least 2).
         generator: Where probes, rotations and resamples come from; None for a new one with seed 0.
         head: From the network's output to `(n, k)`; None if that is what the network gives.
-        device: Where to measure (a copy of the network, if it lies elsewhere); None for where the network is.
+        device: Where to measure; None for where the network is.
+        labels: Labels of images given at once, or one for all of them; None to take those of a loader's pairs.
+        loss: From outputs `(n, k)` and labels to one value an image, such as a cross entropy without reduction, or
+            `lambda outputs, labels: outputs.gather(1, labels[:, None])` for the output of each image's own class. None with
+            labels is the latter; None without is all outputs.
+        batch: From what the loader gives to the network's arguments: a tensor, a tuple of arguments, or a dict of them by
+            name. The first tensor says how many images there are; others with as many entries are split with it.
+        whole: One block for all groups of a layer, W block-diagonal, in the place of one a group.
+        blocks: Into how many blocks of equal size the rows of W are divided, by name or pattern of names: `{"*.qkv": 3}`
+            for queries, keys and values, or 3 times as many as there are heads. Each has its own AGOP.
         rotations: Draws of the rotation control; 0 for none.
         resamples: Bootstrap resamples of the images; 0 for no intervals.
         parts: The images are resampled in at most this many parts (one image each if there are fewer).
@@ -87,35 +106,40 @@ def measure(
     if not 0 < level < 1:
         raise InputError(f"level must be strictly between 0 and 1, such as 0.95; got {level}.")
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
-    networks = [_placed(unwrapped(network), device)]
-    if initial is not None:
-        networks.append(_initial_network(networks[0], initial))
-    sweeps = [
-        Sweep(
-            each,
-            layers,
-            probes=probes,
-            generator=generator,
-            head=head,
-            n_parts=parts if resamples else 0,
-            memory_budget=memory_budget,
-        )
-        for each in networks
-    ]
+    network = unwrapped(network)
+    options: dict[str, Any] = {
+        "probes": probes,
+        "generator": generator,
+        "target": Target(head, own_class if loss is None and labels is not None else loss),
+        "n_parts": parts if resamples else 0,
+        "memory_budget": memory_budget,
+        "whole": whole,
+        "blocks": blocks,
+    }
     with ExitStack() as stack:
-        for each in networks:
-            stack.enter_context(as_found(each))
-        for batch in batches(images, progress):
-            for sweep in sweeps:
-                sweep.add(batch)
-    trained = sweeps[0].finish()
-    at_start = sweeps[1].finish() if initial is not None else {}
+        _settle(network, device, stack)
+        sweep, at_first = Sweep(network, layers, **options), None
+        initially: Callable[[], AbstractContextManager[None]] = nullcontext
+        if isinstance(initial, nn.Module):
+            first = unwrapped(initial)
+            _settle(first, device or device_of(network), stack)
+            at_first = Sweep(first, layers, **options)
+        elif initial is not None:
+            initially = partial(values.holding, values.loaded(network, initial))
+            at_first = Sweep(network, layers, **options)
+        for each in batches(images, labels=labels, to_arguments=batch, progress=progress):
+            sweep.add(each)
+            if at_first is not None:
+                with initially():
+                    at_first.add(each)
+    trained = sweep.finish()
+    at_start = {} if at_first is None else at_first.finish()
     bootstrap = Bootstrap(resamples, level, generator)
     reports = tuple(
-        _layer_report(name, sweeps[0], trained.pop(name), at_start.pop(name, None), rotations, bootstrap, half_power)
+        _layer_report(name, *trained.pop(name), at_start.pop(name, (None, None))[1], rotations, bootstrap, half_power)
         for name in list(trained)
     )
-    return Report(reports, type(networks[0]).__name__, sweeps[0].n_images, sweeps[0].n_outputs or 0, probes)
+    return Report(reports, type(network).__name__, sweep.n_images, sweep.n_outputs or 0, probes, tuple(sweep.skipped))
 
 
 def patch_agop(
@@ -127,6 +151,9 @@ def patch_agop(
     probes: int | None = None,
     generator: torch.Generator | None = None,
     head: Head | None = None,
+    labels: Any = None,
+    loss: Loss | None = None,
+    batch: ToArguments | None = None,
     memory_budget: int = DEFAULT_BUDGET,
 ) -> Float[Tensor, "*groups d d"]:
     """The patch-AGOP of one layer: mean over images, sum over outputs and positions (Eq. 2 of the paper).
@@ -134,11 +161,14 @@ def patch_agop(
     Args:
         network: As in `measure`, like the other arguments.
         images: Likewise.
-        layer: Its name in `network.named_modules()`.
+        layer: Its name in `measure`.
         whole: For grouped convolutions, one matrix over the patch of all groups instead of one block a group.
         probes: Likewise.
         generator: Likewise.
         head: Likewise.
+        labels: Likewise.
+        loss: Likewise.
+        batch: Likewise.
         memory_budget: Likewise.
 
     Returns:
@@ -152,27 +182,33 @@ def patch_agop(
     """
     _check_counts(probes=probes, memory_budget=memory_budget)
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
-    sweep = Sweep(
-        network,
-        [layer],
-        probes=probes,
-        generator=generator,
-        head=head,
-        n_parts=0,
-        memory_budget=memory_budget,
-        whole=whole,
-    )
-    with as_found(sweep.network):
-        for batch in batches(images, progress=False):
-            sweep.add(batch)
-    moments = sweep.finish()[layer]
+    network = unwrapped(network)
+    with as_found(network):
+        sweep = Sweep(
+            network,
+            [layer],
+            probes=probes,
+            generator=generator,
+            target=Target(head, own_class if loss is None and labels is not None else loss),
+            n_parts=0,
+            memory_budget=memory_budget,
+            whole=whole,
+        )
+        for each in batches(images, labels=labels, to_arguments=batch):
+            sweep.add(each)
+    _, moments = sweep.finish()[layer]
     agop = moments.filters.mT @ moments.covariance.to(moments.filters) @ moments.filters
     return agop if len(agop) > 1 else agop[0]
 
 
+def own_class(outputs: Tensor, labels: Tensor) -> Tensor:
+    """The output of each image's own class."""
+    return outputs.gather(1, labels.unsqueeze(1))
+
+
 def _layer_report(
     name: str,
-    sweep: Sweep,
+    product: Product,
     moments: Moments,
     at_start: Moments | None,
     rotations: int,
@@ -190,12 +226,11 @@ def _layer_report(
             initial_cnfm=controls.between_cnfms(at_start.filters, moments.filters),
             change=controls.change(moments, at_start.filters, half_power),
         )
-    layer = sweep.layers[name]
     return LayerReport(
         name=name,
-        kind=kind_of(layer),
+        kind=product.kind,
         groups=len(moments.filters),
-        patch_shape=patch_shape(layer),
+        patch_shape=_patch_shape(product, moments),
         filters=moments.filters,
         covariance=_stored(moments),
         initial_filters=None if at_start is None else at_start.filters,
@@ -207,26 +242,27 @@ def _layer_report(
     )
 
 
+def _patch_shape(product: Product, moments: Moments) -> tuple[int, ...]:
+    """One group's; flat where all groups are one block."""
+    d = moments.filters.shape[-1]
+    return product.patch_shape if d == prod(product.patch_shape) else (d,)
+
+
 def _stored(moments: Moments) -> Tensor:
     return moments.covariance.to(torch.promote_types(moments.filters.dtype, torch.float32))
 
 
-def _placed(network: nn.Module, device: torch.device | str | None) -> nn.Module:
+def _settle(network: nn.Module, device: torch.device | str | None, stack: ExitStack) -> None:
+    """Where it is to be measured, ready to be measured, until the stack is closed."""
+    if device is not None and device_of(network) != torch.device(device):
+        stack.enter_context(values.holding(values.moved(network, device)))
+    stack.enter_context(as_found(network))
+
+
+def device_of(network: nn.Module) -> torch.device | None:
+    """Where its first parameter is; None without parameters."""
     first = next(network.parameters(), None)
-    if device is None or first is None or first.device == torch.device(device):
-        return network
-    return copy.deepcopy(network).to(device)
-
-
-def _initial_network(network: nn.Module, initial: Initial) -> nn.Module:
-    if isinstance(initial, nn.Module):
-        return _placed(unwrapped(initial), next(network.parameters()).device)
-    start = copy.deepcopy(network)
-    try:
-        start.load_state_dict(initial)
-    except (RuntimeError, TypeError) as error:
-        raise InputError(f"initial is not a state dict of this network: {error}") from error
-    return start
+    return None if first is None else first.device
 
 
 def _check_counts(**counts: int | None) -> None:

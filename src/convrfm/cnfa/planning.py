@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .capture import Head, forward
-from .layouts import Layer, filter_blocks
+from .batches import Batch
+from .capture import Pass, forward
+from .target import Target
 
 CPU_CHUNK_BYTES = 2**22
 """Gradients taken in one vectorised backward pass on a CPU. Beyond the size of its caches, one direction at a time is
@@ -50,8 +51,8 @@ class Plan:
         return max(1, int(limit / size))
 
 
-def plan(network: nn.Module, layers: dict[str, Layer], image: Tensor, head: Head | None, budget: int) -> Plan:
-    """Look at one image `(1, ...)`; the forward pass also materialises lazy layers."""
+def plan(network: nn.Module, image: Batch, target: Target, budget: int) -> tuple[Plan, Pass]:
+    """Look at one image: what its forward pass takes, and the pass itself."""
     saved: dict[int, int] = {}
 
     def count(tensor: Tensor) -> Tensor:
@@ -60,11 +61,11 @@ def plan(network: nn.Module, layers: dict[str, Layer], image: Tensor, head: Head
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        run = forward(network, layers, image, head)
-    deltas = sum(use.output_bytes for uses in run.uses.values() for use in uses)
+        run = forward(network, image, target)
+    deltas = sum(use.output_bytes for use in run.uses)
     products = cores = 0
-    for name, weight in run.weights.items():
-        groups, rows, d = filter_blocks(layers[name], weight).shape
-        products += groups * rows**2 * max(4, weight.element_size())
-        cores += groups * min(rows, d) ** 2 * max(4, weight.element_size())
-    return Plan(sum(saved.values()), deltas, products, max(1, cores), image.numel(), budget)
+    for use in {use.name: use for use in run.uses}.values():
+        groups, rows, d = use.product.filters(use.weight).shape
+        products += groups * rows**2 * max(4, use.weight.element_size())
+        cores += groups * min(rows, d) ** 2 * max(4, use.weight.element_size())
+    return Plan(sum(saved.values()), deltas, products, max(1, cores), image.numel, budget), run

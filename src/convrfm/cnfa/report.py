@@ -4,13 +4,14 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
 from ..errors import InputError, MissingDependencyError
+from .capture import Skipped
 from .layer_report import LayerReport
 from .pictures import correlation_bars, matrix_panels
 from .saving import load_folder, save_folder, write_text
@@ -31,6 +32,7 @@ class Report:
         n_images: How many images were measured.
         n_outputs: k.
         probes: Number of random-sign probes; None if the sum over outputs is exact.
+        skipped: What ran and was not measured, each with its reason.
     """
 
     layers: tuple[LayerReport, ...]
@@ -38,6 +40,7 @@ class Report:
     n_images: int
     n_outputs: int
     probes: int | None
+    skipped: tuple[Skipped, ...] = ()
 
     def __getitem__(self, name: str) -> LayerReport:
         """The layer of this name."""
@@ -59,6 +62,7 @@ class Report:
             "n_outputs": self.n_outputs,
             "probes": self.probes,
             "layers": [layer.to_dict() for layer in self.layers],
+            "skipped": [asdict(skipped) for skipped in self.skipped],
         }
 
     def to_json(self, path: str | Path) -> None:
@@ -102,7 +106,8 @@ class Report:
             ModelFileError: If the folder does not hold one, or one of another format.
         """
         data, layers = load_folder(Path(folder), FORMAT)
-        return cls(layers, data["network"], data["n_images"], data["n_outputs"], data["probes"])
+        skipped = tuple(Skipped(**entry) for entry in data.get("skipped", ()))
+        return cls(layers, data["network"], data["n_images"], data["n_outputs"], data["probes"], skipped)
 
 
 def layer_row(layer: LayerReport) -> dict[str, Any]:

@@ -5,126 +5,230 @@ taken as a variable of its own, is `W^T delta`. So the sum over images, outputs 
 `W^T G W` with G the sum of `delta delta^T`: no patch is ever unfolded.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ..errors import InputError
-from .capture import Head, Pass, Use, forward
-from .directions import exact_directions, gradients, probe_directions
-from .layers import measurable_layers, unwrapped
-from .layouts import delta_blocks, filter_blocks, merge_groups
+from .batches import Batch
+from .capture import Pass, Skipped, Use, forward, run_network
+from .directions import Directions, exact_directions, gradients, probe_directions
+from .layers import Names, unwrapped
 from .moment_sums import MomentSums
 from .moments import Moments, final_moments
-from .planning import Plan, plan
+from .products import Product
+from .survey import ImageAxis, Survey, survey
+from .target import Target
+
+CHANGING = "its weight is not the same at every use"
+UNREACHED = (
+    "no gradient reaches it from the outputs: it does not matter to them, or detach(), torch.no_grad() or a rounding "
+    "stands between"
+)
+NOT_INDEPENDENT = (
+    "the images are not independent of each other: an image's outputs change with the images beside it, as with batch norm "
+    "without running statistics. Batches are measured whole, as they come."
+)
 
 
 class Sweep:
-    """Sums over the images that are added; the network must be in evaluation mode throughout (`capture.as_found`)."""
+    """Sums over the images that are added; the network must be as in `state.as_found` throughout.
+
+    Attributes:
+        skipped: What ran and was not measured.
+        n_images: How many images were added.
+        n_outputs: k.
+    """
 
     def __init__(
         self,
         network: nn.Module,
-        layers: Sequence[str] | None,
+        layers: str | Sequence[str] | None,
         *,
         probes: int | None,
         generator: torch.Generator,
-        head: Head | None,
+        target: Target,
         n_parts: int,
         memory_budget: int,
         whole: bool = False,
+        blocks: Mapping[str, int] | None = None,
     ) -> None:
         self.network = unwrapped(network)
-        self.layers = measurable_layers(self.network, layers)
-        self.named = layers is not None
+        self.names = Names(self.network)
+        layers = [layers] if isinstance(layers, str) else layers
+        self.layers = None if layers is None else {self.names.aliases.get(name, name): name for name in layers}
         self.probes = probes
         self.generator = generator
-        self.head = head
+        self.target = target
         self.n_parts = n_parts
         self.memory_budget = memory_budget
         self.whole = whole
+        self.blocks = blocks or {}
         self.n_images = 0
         self.n_outputs: int | None = None
-        self.sums: dict[str, MomentSums] = {}
-        self.final: dict[str, Moments] = {}
-        self._plan: Plan | None = None
+        self._products: dict[str, tuple[str, Product]] = {}
+        self.skipped: dict[Skipped, None] = {}
+        self._sums: dict[str, MomentSums] = {}
+        self._reached: set[str] = set()
+        self._left_out: set[str] = set()
+        self._final: dict[str, Moments] = {}
+        self._survey: Survey | None = None
 
-    def add(self, images: Float[Tensor, "n ..."] | Tensor) -> None:
+    def add(self, batch: Batch) -> None:
         """Measure one batch, in pieces that fit in the memory budget."""
-        if self._plan is None:
-            self._plan = plan(self.network, self.layers, images[:1], self.head, self.memory_budget)
-        for piece in images.split(self._plan.images_at_a_time(images[:1].numel())):
-            self._add_piece(piece)
+        seen = self._surveyed(batch)
+        if not seen.independent:
+            self._add_together(batch)
+            return
+        for piece in batch.split(seen.plan.images_at_a_time(batch.numel) if seen.apart else 1):
+            self._add_apart(piece, seen)
 
-    def _add_piece(self, images: Tensor) -> None:
-        run = forward(self.network, self.layers, images, self.head)
-        self._check_outputs(run)
-        final = run.final_linear
-        if final is not None:
-            self.final[final] = final_moments(run.weights[final])
-        places = [(name, use) for name, uses in run.uses.items() if name != final for use in uses]
-        for name in run.uses:
-            if name != final and name not in self.sums:
-                self.sums[name] = self._new_sums(name, run.weights[name])
-        if places:
-            self._differentiate(run, places, images)
-        self.n_images += len(images)
+    def finish(self) -> dict[str, tuple[Product, Moments]]:
+        """Every layer that was measured, in the order of the first forward pass, by the name it was asked for.
 
-    def _new_sums(self, name: str, weight: Tensor) -> MomentSums:
-        filters = filter_blocks(self.layers[name], weight)
-        if self.whole:
-            filters = merge_groups(filters)
-        assert self._plan is not None
-        return MomentSums(filters, self.probes or 0, self.n_parts, self._plan.parts(self.n_parts))
+        Raises:
+            InputError: If there were no images, or a layer that was asked for could not be measured.
+        """
+        if self.n_images == 0:
+            raise InputError("images must hold at least one image; got none.")
+        for name in [name for name in self._sums if name not in self._reached]:
+            self._leave_out(name, UNREACHED)
+        reasons = {skipped.name: skipped.reason for skipped in self.skipped}
+        for name, asked in (self.layers or {}).items():
+            if name not in self._products:
+                raise InputError(f"layers: {asked} was not measured: {reasons[name]}.")
+        return {asked: (product, self._finished(name)) for name, (asked, product) in self._products.items()}
 
-    def _differentiate(self, run: Pass, places: list[tuple[str, Use]], images: Tensor) -> None:
-        assert self._plan is not None
-        n = len(images)
-        numel = images[:1].numel()
-        chunk = self._plan.directions_at_a_time(numel, n, run.outputs.device)
-        exact = self.probes is None
-        directions = exact_directions(run) if exact else probe_directions(run.outputs, self.probes or 0, self.generator)
-        first = 0
-        for deltas in gradients(directions, [use.edge for _, use in places], chunk):
-            for (name, use), delta in zip(places, deltas, strict=True):
-                if delta is not None:
-                    self._add_gradients(name, use, delta, n, first)
-            first += max((len(delta) for delta in deltas if delta is not None), default=0)
-        for name, sums in self.sums.items():
-            sums.uses = max(sums.uses, len(run.uses.get(name, ())))
+    def _finished(self, name: str) -> Moments:
+        if name in self._final:
+            return self._final[name]
+        moments = self._sums.pop(name).finish(self.n_images)
+        if not moments.covariance.isfinite().all():
+            raise InputError(f"layer {name!r}: its gradient holds NaN or infinity.")
+        return moments
 
-    def _add_gradients(self, name: str, use: Use, delta: Float[Tensor, "chunk ..."], n: int, first: int) -> None:
-        blocks = delta_blocks(self.layers[name], delta.flatten(0, 1), use.input_shape)
-        if self.whole:
-            blocks = blocks.flatten(1, 2).unsqueeze(1)
-        blocks = blocks.to(torch.promote_types(blocks.dtype, torch.float32)).unflatten(0, (len(delta), -1))
-        mixed = blocks.shape[1] % n > 0
-        by_image = blocks.unflatten(1, (1 if mixed else n, -1)).movedim(2, -2).flatten(-2)
-        with torch.autocast(blocks.device.type, enabled=False):
-            self.sums[name].add(by_image, first, None if mixed else self.n_images)
+    def _surveyed(self, batch: Batch) -> Survey:
+        if self._survey is None:
+            if any(is_lazy(parameter) for parameter in self.network.parameters()):
+                run_network(self.network, batch.take([0]).placed(self.network))
+            self._survey = survey(self.network, batch, self.target, self.memory_budget)
+            if not self._survey.independent:
+                warnings.warn(NOT_INDEPENDENT, stacklevel=4)
+        return self._survey
 
-    def _check_outputs(self, run: Pass) -> None:
+    def _add_apart(self, batch: Batch, seen: Survey) -> None:
+        """Independent images: every position of a product is of the image whose outputs it matters to."""
+        run, wanted = self._run(batch)
+        n = len(batch)
+        if n > 1 and len(seen.axes) != len(run.uses):  # another path through the network than at the survey
+            for image in batch.split(1):
+                self._add_apart(image, seen)
+            return
+        axes = dict(zip(map(id, run.uses), seen.axes, strict=True)) if n > 1 else {}
+        places = [(use, axes.get(id(use))) for use in wanted]
+        chunk = seen.plan.directions_at_a_time(batch.numel, n, run.outputs.device)
+        self._differentiate(places, self._directions(run), n, chunk)
+        self._count(run, n)
+
+    def _add_together(self, batch: Batch) -> None:
+        """Images that depend on each other: the outputs of one image at a time, with respect to all positions."""
+        run, wanted = self._run(batch)
+        directions = self._directions(run)
+        for image in range(len(batch)):
+            self._differentiate([(use, None) for use in wanted], directions.of_image(image), 1, 1)
+            self._count(run, 1)
+
+    def _run(self, batch: Batch) -> tuple[Pass, list[Use]]:
+        """A forward pass, and the uses in it that are to be differentiated."""
+        run = forward(self.network, batch, self.target)
         k = run.outputs.shape[1]
         if self.n_outputs not in (None, k):
             raise InputError(f"every batch must give the same number of outputs; got {self.n_outputs}, then {k}.")
         self.n_outputs = k
-        if self.named and (idle := [name for name in self.layers if name not in run.uses]):
-            raise InputError(f"layers: {', '.join(idle)} did not run on these images (in evaluation mode).")
-        if not run.uses:
-            raise InputError("none of the network's convolutions and linear layers ran as modules on these images.")
+        if self.layers is None:
+            self.skipped |= dict.fromkeys(run.skipped)
+        else:
+            found = {use.name for use in run.uses} | {skipped.name for skipped in run.skipped}
+            self.names.check(list(self.layers.values()), sorted(found))
+            self.skipped |= dict.fromkeys(each for each in run.skipped if each.name in self.layers)
+        return run, [use for use in run.uses if self._is_wanted(use, run)]
 
-    def finish(self) -> dict[str, Moments]:
-        """Every layer that ran, in the order of the first forward pass.
+    def _is_wanted(self, use: Use, run: Pass) -> bool:
+        if use.name in self._left_out or (self.layers is not None and use.name not in self.layers):
+            return False
+        if run.final is not None and use.name == run.final.name:
+            self._final[use.name] = final_moments(use.weight.clone())
+            self._products[use.name] = (self._asked(use.name), use.product)
+            return False
+        filters = self._filters(use)
+        if use.name not in self._sums:
+            assert self._survey is not None
+            self._products[use.name] = (self._asked(use.name), use.product)
+            parts = self._survey.plan.parts(self.n_parts)
+            self._sums[use.name] = MomentSums(filters.clone(), self.probes or 0, self.n_parts, parts)
+        elif not _same(filters, self._sums[use.name].filters):
+            self._leave_out(use.name, CHANGING)
+            return False
+        return True
 
-        Raises:
-            InputError: If there were no images.
-        """
-        if self.n_images == 0:
-            raise InputError("images must hold at least one image; got none.")
-        measured = {name: self.sums.pop(name).finish(self.n_images) for name in list(self.sums)}
-        for name, moments in measured.items():
-            if not moments.covariance.isfinite().all():
-                raise InputError(f"layer {name!r}: its gradient holds NaN or infinity.")
-        return {**measured, **self.final}
+    def _leave_out(self, name: str, reason: str) -> None:
+        self._left_out.add(name)
+        del self._sums[name]
+        self.skipped[Skipped(name, self._products.pop(name)[1].kind, reason)] = None
+
+    def _filters(self, use: Use) -> Float[Tensor, "groups rows d"]:
+        filters = use.product.filters(use.weight)
+        if self.whole:
+            return torch.block_diag(*filters).unsqueeze(0)
+        count = self._block_count(use.name)
+        if filters.shape[1] % count:
+            raise InputError(f"blocks: the {filters.shape[1]} rows of {use.name} are not {count} blocks of equal size.")
+        return filters.unflatten(1, (count, -1)).flatten(0, 1)
+
+    def _asked(self, name: str) -> str:
+        return name if self.layers is None else self.layers[name]
+
+    def _block_count(self, name: str) -> int:
+        return next((count for pattern, count in self.blocks.items() if fnmatchcase(name, pattern)), 1)
+
+    def _directions(self, run: Pass) -> Directions:
+        if self.probes is None:
+            return exact_directions(run)
+        return probe_directions(run.outputs, self.probes, self.generator)
+
+    def _differentiate(
+        self, places: Sequence[tuple[Use, ImageAxis | None]], directions: Directions, n: int, chunk: int
+    ) -> None:
+        first = 0
+        edges = [use.edge for use, _ in places]
+        for deltas in gradients(directions, edges, chunk) if places else ():
+            for (use, axis), delta in zip(places, deltas, strict=True):
+                if delta is not None and use.name in self._sums:
+                    by_image = delta.unsqueeze(1) if axis is None else axis.split(delta, n)
+                    self._add_gradients(use, by_image, first)
+            first += max((len(delta) for delta in deltas if delta is not None), default=0)
+
+    def _add_gradients(self, use: Use, deltas: Float[Tensor, "chunk n ..."], first: int) -> None:
+        blocks = use.product.blocks(deltas.flatten(0, 1))
+        blocks = blocks.flatten(1, 2).unsqueeze(1) if self.whole else blocks
+        blocks = blocks.unflatten(2, (self._block_count(use.name), -1)).flatten(1, 2)
+        blocks = blocks.to(torch.promote_types(blocks.dtype, torch.float32)).unflatten(0, deltas.shape[:2])
+        self._reached.add(use.name)
+        with torch.autocast(blocks.device.type, enabled=False):
+            self._sums[use.name].add(blocks, first, self.n_images)
+
+    def _count(self, run: Pass, n: int) -> None:
+        self.n_images += n
+        for name, uses in Counter(use.name for use in run.uses).items():
+            if name in self._sums:
+                self._sums[name].uses = max(self._sums[name].uses, uses)
+
+
+def _same(filters: Tensor, others: Tensor) -> bool:
+    return filters.shape == others.shape and (torch.equal(filters, others) or torch.allclose(filters, others))

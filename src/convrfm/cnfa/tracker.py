@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import InputError, ModelFileError
-from .capture import Head
 from .layers import unwrapped
 from .measuring import DEFAULT_BUDGET, measure
 from .report import Report, csv_text, layer_row, without_nan
 from .saving import write_tensors, write_text
+from .target import Head
 
 RECORDS = "track.jsonl"
 INITIAL = "initial.safetensors"

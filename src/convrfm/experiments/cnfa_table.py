@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..cnfa import LayerReport, Report, measure
-from ..cnfa.capture import Head
+from ..cnfa.target import Head
 from ..datasets.pictures import read_picture
 from ..networks import load_network, load_weights
 from ..storage.atomic import written_whole

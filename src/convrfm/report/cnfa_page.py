@@ -54,6 +54,7 @@ def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str
     )
     final = [layer.name for layer in report.layers if layer.final]
     remarks = [f"Layer {name} makes the outputs: its AGOP is its CNFM by construction." for name in final]
+    remarks += [f"{left.name} ({left.kind}) was left out: {left.reason}." for left in report.skipped]
     if all(layer.correlations.initial is None for layer in report.layers):
         remarks.append("No initial network was given: correlations at initialization could not be measured.")
     return section.note(*remarks, *notes) if remarks or notes else section

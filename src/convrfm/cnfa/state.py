@@ -1,0 +1,113 @@
+"""A network is left as it was found: modes, attributes, caches, buffers, hooks, and torch's random state."""
+
+import copy
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import is_lazy
+from torch.utils import checkpoint
+
+
+@contextmanager
+def as_found(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode, uncompiled and with gradients, within the context; everything as it was after it.
+
+    Modules that override `train`, as low-rank adapters that merge their weights, run their own, both ways.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.random.fork_rng(_accelerators(network)))
+        stack.enter_context(_reentrant_checkpoints_off())
+        if (
+            "torch._dynamo" in sys.modules
+        ):  # nothing is compiled where it was never imported, and its import takes seconds
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(unchanged(network))
+        stack.enter_context(_values_kept(p for m in network.modules() if _overrides_train(m) for p in m.parameters()))
+        try:
+            network.eval()
+            yield
+        finally:
+            for module, mode in modes:
+                if module.training != mode and _overrides_train(module):
+                    module.train(mode)
+            for module, mode in modes:
+                module.training = mode
+
+
+def _overrides_train(module: nn.Module) -> bool:
+    return type(module).train is not nn.Module.train
+
+
+@contextmanager
+def unchanged(network: nn.Module) -> Iterator[None]:
+    """What a forward pass stores in the network, such as a cache that holds a graph, is gone after it."""
+    modules = [module for module in network.modules() if not isinstance(module, LazyModuleMixin)]
+    attributes = [(vars(module), dict(vars(module))) for module in modules]
+    containers = [
+        (value, copy.copy(value))
+        for _, values in attributes
+        for value in values.values()
+        if type(value) in (dict, OrderedDict, list, set)
+    ]
+    with _values_kept(network.buffers()):
+        try:
+            yield
+        finally:
+            for found, values in attributes:
+                mode = {"training": found["training"]} if "training" in found else {}
+                found.clear()
+                found.update({**values, **mode})
+            for container, content in containers:
+                _refill(container, content)
+
+
+@contextmanager
+def _values_kept(tensors: Iterable[Tensor]) -> Iterator[None]:
+    kept = [(t, t._version, t.detach().clone()) for t in {id(t): t for t in tensors}.values() if not is_lazy(t)]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, version, values in kept:
+                if tensor._version != version:
+                    tensor.copy_(values)
+
+
+def _refill(container: Any, content: Any) -> None:
+    if isinstance(container, list):
+        container[:] = content
+    else:
+        container.clear()
+        container.update(content)
+
+
+def _accelerators(network: nn.Module) -> list[torch.device]:
+    return list({t.device for t in network.parameters() if t.device.type == "cuda"})
+
+
+class _Plainly:
+    """Stands for `torch.utils.checkpoint.CheckpointFunction`: runs at once, and keeps activations."""
+
+    @staticmethod
+    def apply(function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
+        return function(*args)
+
+
+@contextmanager
+def _reentrant_checkpoints_off() -> Iterator[None]:
+    """Reentrant checkpoints run without gradients at first, and refuse to be differentiated by what is inside them."""
+    before = checkpoint.CheckpointFunction
+    vars(checkpoint)["CheckpointFunction"] = _Plainly
+    try:
+        yield
+    finally:
+        vars(checkpoint)["CheckpointFunction"] = before

@@ -1,0 +1,116 @@
+"""A first look at a network: what an image costs, whether images are independent, and where they are in each product."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..errors import InputError
+from .batches import Batch
+from .capture import Pass, Use, forward
+from .directions import gradients, probe_directions
+from .planning import Plan, plan
+from .target import Target
+
+
+@dataclass(frozen=True)
+class ImageAxis:
+    """The axis of a product's output that holds the images, each with one position or several.
+
+    Attributes:
+        axis: Its place.
+        outer: Whether all positions of an image are neighbors; otherwise all images of a position are.
+    """
+
+    axis: int
+    outer: bool
+
+    def split(self, delta: Float[Tensor, "chunk ..."], n: int) -> Float[Tensor, "chunk n ..."]:
+        """Images first, their further positions in the place of the axis."""
+        axis = 1 + self.axis
+        if self.outer:
+            return delta.unflatten(axis, (n, -1)).movedim(axis, 1)
+        return delta.unflatten(axis, (-1, n)).movedim(axis + 1, 1)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen.
+
+    Attributes:
+        plan: What one image takes.
+        independent: Whether an image's outputs are the same alone and beside another image.
+        axes: For every use of a product the axis of the images; None where a position belongs to several images or to
+            none, as in a layer that sees no image.
+    """
+
+    plan: Plan
+    independent: bool
+    axes: Sequence[ImageAxis | None]
+
+    @property
+    def apart(self) -> bool:
+        """Whether every position of every product belongs to one image."""
+        return None not in self.axes
+
+
+def survey(network: nn.Module, batch: Batch, target: Target, budget: int) -> Survey:
+    """Run the first image alone, and beside the second (or beside itself, if there is no other).
+
+    Raises:
+        InputError: As `capture.forward`.
+    """
+    twice = len(batch) == 1
+    pair_of = batch.take([0, 0] if twice else [0, 1])
+    try:
+        planned, alone = plan(network, batch.take([0]), target, budget)
+    except InputError as error:  # perhaps a network that takes no single image
+        try:
+            planned, together = plan(network, pair_of, target, budget)
+        except InputError:
+            raise error from error.__cause__
+        return Survey(planned, False, [None] * len(together.uses))
+    pair = forward(network, pair_of, target)
+    if [use.name for use in alone.uses] != [use.name for use in pair.uses]:
+        return Survey(planned, _agree(alone, pair), [None])
+    touched = _touched(pair)
+    axes = [_image_axis(*found) for found in zip(alone.uses, pair.uses, touched, strict=True)]
+    mixed = twice and any(
+        axis is None and one.output_shape != two.output_shape
+        for axis, one, two in zip(axes, alone.uses, pair.uses, strict=True)
+    )
+    return Survey(planned, _agree(alone, pair) and not mixed, axes)
+
+
+def _agree(alone: Pass, pair: Pass) -> bool:
+    first, second = alone.outputs[0].detach(), pair.outputs[0].detach()
+    if first.shape != second.shape:
+        return False
+    tolerance = min(0.2, 10 * torch.finfo(first.dtype).eps ** 0.5)
+    return bool((first - second).abs().max() <= tolerance * first.abs().max())
+
+
+def _touched(pair: Pass) -> list[Tensor | None]:
+    """Gradients of the first image's outputs alone, in a random direction."""
+    directions = probe_directions(pair.outputs, 1, torch.Generator().manual_seed(0)).of_image(0)
+    (found,) = gradients(directions, [use.edge for use in pair.uses], 1)
+    return found
+
+
+def _image_axis(alone: Use, pair: Use, delta: Float[Tensor, "1 ..."] | None) -> ImageAxis | None:
+    grown = [
+        axis
+        for axis, sizes in enumerate(zip(alone.output_shape, pair.output_shape, strict=True))
+        if len(set(sizes)) > 1
+    ]
+    if len(grown) != 1 or grown[0] not in pair.product.position_axes(len(pair.output_shape)):
+        return None
+    axis = grown[0]
+    if pair.output_shape[axis] != 2 * alone.output_shape[axis]:
+        return None
+    for candidate in (ImageAxis(axis, outer=True), ImageAxis(axis, outer=False)):
+        if delta is None or not candidate.split(delta, 2)[:, 1].any():
+            return candidate
+    return None

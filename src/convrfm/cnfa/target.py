@@ -1,0 +1,59 @@
+"""What of a network's output is differentiated: all outputs, a head's, or a loss of each image."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import InputError
+from .batches import Batch
+
+Head = Callable[[Any], Tensor]
+Loss = Callable[[Tensor, Any], Tensor]
+
+
+@dataclass(frozen=True)
+class Target:
+    """From a network's output to outputs `(n, k)`.
+
+    Attributes:
+        head: From the network's output to `(n, k)`; None if it is that.
+        loss: From outputs and labels to the loss of every image, `(n,)`; None for the outputs themselves.
+    """
+
+    head: Head | None = None
+    loss: Loss | None = None
+
+    def __call__(self, raw: Any, batch: Batch) -> Tensor:
+        """The outputs to differentiate.
+
+        Raises:
+            InputError: If they are not a floating tensor `(n, k)`, or there are no labels for the loss.
+        """
+        outputs = raw if self.head is None else self.head(raw)
+        whose = "the network's output" if self.head is None else "what head returns"
+        if self.loss is None:
+            return _checked(outputs, len(batch), whose)
+        if batch.labels is None:
+            raise InputError("a loss needs labels: pass labels, or a loader of (images, labels).")
+        losses = self.loss(outputs, batch.labels)
+        if not isinstance(losses, Tensor) or losses.shape[:1] != (len(batch),):
+            got = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
+            raise InputError(
+                f"loss must give one value for each of {len(batch)} images; got {got}. A loss of torch does with "
+                'reduction="none".'
+            )
+        return _checked(losses.reshape(len(batch), -1), len(batch), "what loss returns")
+
+
+def _checked(outputs: Any, n: int, whose: str) -> Tensor:
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[0] != n or outputs.shape[1] == 0:
+        got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise InputError(
+            f"{whose} must be a tensor (n, k) with n = {n} images; got {got}. Pass a head that makes one, "
+            "such as head=lambda output: output['out'].mean((2, 3))."
+        )
+    if not outputs.is_floating_point():
+        raise InputError(f"{whose} must require grad, so it must be floating and real; got {outputs.dtype}.")
+    return outputs

@@ -1,0 +1,53 @@
+"""Other values in a network's parameters and buffers for a while: initial weights, or the same on another device."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from ..errors import InputError
+
+Values = list[tuple[Tensor, Tensor]]
+"""Parameters and buffers, each with the values it is to hold."""
+
+
+def moved(network: nn.Module, device: torch.device | str) -> Values:
+    """The network's own values on a device."""
+    return _mapped(network, lambda values: values.to(device))
+
+
+def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
+    """What the network holds after loading a state dict; it holds what it held before.
+
+    Raises:
+        InputError: If it is not a state dict of this network.
+    """
+    fresh = _mapped(network, Tensor.clone)
+    with holding(fresh), torch.no_grad():
+        try:
+            network.load_state_dict(state)
+        except (RuntimeError, TypeError, AttributeError) as error:
+            raise InputError(f"initial is not a state dict of this network: {error}") from error
+    return fresh
+
+
+@contextmanager
+def holding(values: Values) -> Iterator[None]:
+    """The network with these values; with its own again after it. No value is copied."""
+    own = [(tensor, tensor.data) for tensor, _ in values]
+    try:
+        for tensor, other in values:
+            tensor.data = other
+        yield
+    finally:
+        for tensor, before in own:
+            tensor.data = before
+
+
+def _mapped(network: nn.Module, function: Callable[[Tensor], Tensor]) -> Values:
+    tensors = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    if any(is_lazy(tensor) for tensor in tensors.values()):
+        raise InputError("a lazy network must have run once before it takes initial weights or another device.")
+    return [(tensor, function(tensor.detach())) for tensor in tensors.values()]
