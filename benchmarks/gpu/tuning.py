@@ -21,6 +21,7 @@ from triton.runtime import JITFunction
 from convrfm import kernels
 from convrfm.kernels.engines.cuda.blocks import MEASURED, Blocks, Cuts
 from convrfm.kernels.engines.cuda.runs import runs_of
+from convrfm.kernels.engines.cuda.sides import first_covariance
 from convrfm.kernels.engines.cuda.strips import BoundStrips, Tile
 from convrfm.kernels.recursion.recursion import Recursion
 
@@ -97,11 +98,11 @@ class _Launches:
         shapes = [(math.prod(grid), *counts) for grid in (self.step.grid, self.step.grid_out)]
         self.fields = [torch.rand(shape, device=device) for shape in shapes for _ in range(2)]
 
-    def tile(self, cuts: Cuts = MEASURED) -> Tile:
+    def tile(self, cuts: Cuts) -> Tile:
         return Tile(replace(self.engine, cuts=cuts), *self.sides, *self.parts)
 
     def first_covariance(self) -> Tensor:
-        return self.tile().first_covariance()
+        return first_covariance(self.engine.recursion, *self.sides, *self.parts)
 
     def launch(self, which: str, way: tuple[int, ...]) -> Any:
         tile = self.tile(replace(MEASURED, **{which: Blocks(*way)}))

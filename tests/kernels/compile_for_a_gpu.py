@@ -21,7 +21,9 @@ def type_of(value: Any) -> Any:
     """As Triton's launcher names it."""
     if isinstance(value, tuple):
         return tuple(map(type_of, value))
-    return "*fp32" if isinstance(value, torch.Tensor) else {int: "i32", float: "fp32"}[type(value)]
+    if isinstance(value, torch.Tensor):
+        return {torch.float32: "*fp32", torch.int32: "*i32"}[value.dtype]
+    return {int: "i32", float: "fp32"}[type(value)]
 
 
 def compile_instead(program: JITFunction, *args: Any, grid: Any, warmup: bool, **keywords: Any) -> None:
@@ -42,8 +44,15 @@ def main() -> None:
     padded = kernels.Architecture(
         kernels.Conv(3), kernels.ReLU(), kernels.Conv(3, padding="same"), kernels.ReLU(), kernels.Flatten()
     )
+    pooled = kernels.Architecture(kernels.Conv(3), kernels.ReLU(), kernels.AvgPool(2), kernels.Flatten())
+    strided = kernels.Architecture(
+        kernels.Conv(3), kernels.ReLU(), kernels.Conv(3, stride=2), kernels.ReLU(), kernels.Flatten()
+    )
     x = torch.randn(2, 1, 12, 12)
-    for kernel in (kernels.NTK(kernels.vanilla(2), engine="cuda"), kernels.NNGP(padded, engine="cuda")):
+    for kind, architecture in (
+        (kernels.NTK, kernels.vanilla(2)), (kernels.NNGP, padded), (kernels.NTK, pooled), (kernels.NNGP, strided)
+    ):  # fmt: skip
+        kernel = kind(architecture, engine="cuda")
         kernel(x)
         kernel.patch_gradients(x, x, torch.randn(2, 1))
 

@@ -7,35 +7,45 @@ import torch
 from torch import Tensor
 
 from convrfm import kernels
-from convrfm.kernels.engines.cuda import engine, strips
+from convrfm.kernels import ABReLU, Architecture, AvgPool, Conv, Erf, Flatten, GlobalAvgPool, LeakyReLU, ReLU
+from convrfm.kernels.engines.cuda import engine, layers
 from convrfm.kernels.engines.cuda.blocks import Blocks, Cuts
 from convrfm.kernels.engines.cuda.engine import CudaEngine
+from convrfm.kernels.engines.cuda.layers import BoundLayers
+from convrfm.kernels.engines.cuda.strips import BoundStrips
 from convrfm.kernels.engines.protocol import AdjointEngine, Gradient
 from convrfm.kernels.infinite import InfiniteWidthKernel
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 pytestmark = pytest.mark.filterwarnings("ignore:divide by zero")  # NumPy, of the reciprocal of a zero patch's root
 
-DEEP = kernels.Architecture(  # two runs, windows of all kinds
-    kernels.Conv(2, 1.2, 0.3, "same"), kernels.LeakyReLU(0.1),
-    kernels.Conv(3, 1.1, 0.2, "same"), kernels.ReLU(),
-    kernels.Conv(2, 0.9, 0.1), kernels.ABReLU(-0.2, 1.0),
-    kernels.Conv(1), kernels.ReLU(),
-    kernels.Flatten(1.1, 0.2),
+DEEP = Architecture(  # two runs, windows of all kinds
+    Conv(2, 1.2, 0.3, "same"), LeakyReLU(0.1), Conv(3, 1.1, 0.2, "same"), ReLU(),
+    Conv(2, 0.9, 0.1), ABReLU(-0.2, 1.0), Conv(1), ReLU(), Flatten(1.1, 0.2),
 )  # fmt: skip
-PADDED = kernels.Architecture(
-    kernels.Conv(3, padding="same"),
-    kernels.ReLU(),
-    kernels.Conv(3, 1.1, 0.2, "same"),
-    kernels.ReLU(),
-    kernels.Flatten(),
-)
-CASES: dict[str, InfiniteWidthKernel] = {
+PADDED = Architecture(Conv(3, padding="same"), ReLU(), Conv(3, 1.1, 0.2, "same"), ReLU(), Flatten())
+WALKED: dict[str, InfiniteWidthKernel] = {
     "one activation": kernels.NTK(kernels.vanilla(1)),
     "vanilla": kernels.NTK(kernels.vanilla(2)),
     "padded NNGP": kernels.NNGP(PADDED),
     "deep": kernels.NTK(DEEP),
 }
+STRIDED = Architecture(Conv(2, 1.2, 0.3), LeakyReLU(0.1), Conv(2, 1.1, 0.2, "circular", 2), ReLU(), Flatten(1.1, 0.2))
+POOLED = Architecture(
+    Conv(2, 1.2, 0.3, "same", 2), ReLU(), Conv(2, 1.1, 0.2, "circular"), AvgPool(2), Flatten(1.1, 0.2)
+)
+LAYERED: dict[str, InfiniteWidthKernel] = {
+    "strides and circular padding": kernels.NTK(STRIDED),
+    "strided NNGP": kernels.NNGP(STRIDED),
+    "another activation": kernels.NTK(Architecture(Conv(2), Conv(2, 1.1, 0.2), Erf(), Conv(2), ReLU(), Flatten())),
+    "linear": kernels.NTK(Architecture(Conv(2), Conv(2, 1.1, 0.2), Flatten())),
+    "pooled": kernels.NTK(POOLED),
+    "pooled NNGP": kernels.NNGP(POOLED),
+    "global pooling": kernels.NTK(
+        Architecture(Conv(4), ReLU(), Conv(2, padding="same"), Erf(), GlobalAvgPool(1.1, 0.2))
+    ),
+}
+CASES = WALKED | LAYERED
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +53,8 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the smallest images take several blocks and strips, the last ones not full."""
     small = Blocks(rows=2, partners=2, lanes=4, warps=1)
     if DEVICE == "cpu":
-        monkeypatch.setattr(engine, "BoundStrips", partial(strips.BoundStrips, cuts=Cuts(small, small, small)))
+        monkeypatch.setattr(engine, "BoundStrips", partial(BoundStrips, cuts=Cuts(small, small, small)))
+        monkeypatch.setattr(layers, "BLOCK", 8)
 
 
 def draw(*shape: int, seed: int) -> Tensor:
@@ -59,7 +70,7 @@ def images() -> tuple[Tensor, Tensor]:
 
 def metric(kernel: InfiniteWidthKernel) -> Tensor:
     root = draw(kernel.patch_size**2, kernel.patch_size**2, seed=4).double()
-    return (root.T @ root / len(root)).float()
+    return root.T @ root / len(root) + 0.1 * torch.eye(len(root)).to(root)
 
 
 def reference(kernel: InfiniteWidthKernel) -> InfiniteWidthKernel:
@@ -73,20 +84,21 @@ def fast(kernel: InfiniteWidthKernel, **settings: int) -> InfiniteWidthKernel:
 @pytest.mark.parametrize("kernel", CASES.values(), ids=CASES)
 def test_kernels_are_those_of_the_reference(kernel: InfiniteWidthKernel) -> None:
     (x, z), M = images(), metric(kernel)
-    expected = reference(kernel)(x.double(), z.double(), feature_matrix=M.double())
+    expected = reference(kernel)(x.double(), z.double(), feature_matrix=M)
     torch.testing.assert_close(fast(kernel)(x, z, feature_matrix=M).double(), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kernel", CASES.values(), ids=CASES)
 def test_gradients_are_those_of_the_reference(kernel: InfiniteWidthKernel) -> None:
     (x, z), M, coef = images(), metric(kernel), draw(3, 2, seed=3)
-    expected = reference(kernel).patch_gradients(x, z, coef, feature_matrix=M)
-    found = fast(kernel).patch_gradients(x, z, coef, feature_matrix=M)
+    expected = reference(kernel).patch_gradients(x.double(), z.double(), coef, feature_matrix=M)
+    found = fast(kernel).patch_gradients(x, z, coef, feature_matrix=M).double()
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_tiles_make_up_the_whole() -> None:
-    (x, z), coef, kernel = images(), draw(3, 2, seed=3), kernels.NTK(kernels.vanilla(1))
+@pytest.mark.parametrize("kernel", [WALKED["one activation"], LAYERED["strided NNGP"]], ids=["walked", "layered"])
+def test_tiles_make_up_the_whole(kernel: InfiniteWidthKernel) -> None:
+    (x, z), coef = images(), draw(3, 2, seed=3)
     cut = fast(kernel, memory_budget=2000)
     torch.testing.assert_close(cut(x), reference(kernel)(x), rtol=1e-5, atol=1e-6)
     expected = reference(kernel).patch_gradients(x, z, coef)
@@ -94,8 +106,7 @@ def test_tiles_make_up_the_whole() -> None:
 
 
 def test_adjoints_one_by_one_add_up_to_the_gradient() -> None:
-    (x, z), coef = images(), draw(3, 2, seed=3)
-    kernel = kernels.NTK(kernels.vanilla(2))
+    (x, z), coef, kernel = images(), draw(3, 2, seed=3), WALKED["vanilla"]
     bound = CudaEngine().bind(kernel.recursion, 3 * 2000)
     assert isinstance(bound, AdjointEngine)
     a, b = (bound.embed(of, None, patches="kept") for of in (x, z))
@@ -109,15 +120,12 @@ def test_adjoints_one_by_one_add_up_to_the_gradient() -> None:
         torch.testing.assert_close(summed, of_level, rtol=1e-4, atol=1e-6)
 
 
-def test_it_serves_what_it_can_compute() -> None:
-    erf = kernels.Architecture(kernels.Conv(3), kernels.Erf(), kernels.Flatten())
-    strided = kernels.Architecture(
-        kernels.Conv(3), kernels.ReLU(), kernels.Conv(3, stride=2), kernels.ReLU(), kernels.Flatten()
-    )
-    pooled = kernels.Architecture(kernels.Conv(3), kernels.ReLU(), kernels.GlobalAvgPool())
-    device = torch.device(DEVICE)
-    obstacle = CudaEngine().obstacle
-    assert obstacle(kernels.NTK(DEEP).recursion, device, torch.float32) is None
-    assert "float32" in str(obstacle(kernels.NTK(DEEP).recursion, device, torch.float64))
-    for architecture in (erf, strided, pooled):
-        assert obstacle(kernels.NTK(architecture).recursion, device, torch.float32) is not None
+@pytest.mark.parametrize(("cases", "kind"), [(WALKED, BoundStrips), (LAYERED, BoundLayers)])
+def test_it_walks_the_networks_that_can_be_walked(cases: dict[str, InfiniteWidthKernel], kind: type) -> None:
+    assert all(isinstance(CudaEngine().bind(kernel.recursion, 1), kind) for kernel in cases.values())
+
+
+def test_it_computes_in_single_precision() -> None:
+    obstacle, recursion = CudaEngine().obstacle, WALKED["deep"].recursion
+    assert obstacle(recursion, torch.device(DEVICE), torch.float32) is None
+    assert "float32" in str(obstacle(recursion, torch.device(DEVICE), torch.float64))

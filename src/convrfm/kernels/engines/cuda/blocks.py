@@ -8,7 +8,7 @@ class Blocks:
     """One way to cut.
 
     Attributes:
-        rows: of a strip.
+        rows: of a strip, at most.
         partners: images z that a program takes.
         lanes: pairs of images that a program takes.
         warps: of 32 threads.
@@ -28,8 +28,8 @@ class Blocks:
         }  # fmt: skip
 
     def within(self, rows: int) -> "Blocks":
-        """The same for a grid of so many rows."""
-        return replace(self, rows=min(self.rows, rows))
+        """The same for a grid of so many rows, cut as evenly as can be."""
+        return replace(self, rows=-(-rows // -(-rows // self.rows)))
 
 
 @dataclass(frozen=True)
@@ -47,4 +47,4 @@ class Cuts:
     backward: Blocks
 
 
-MEASURED = Cuts(Blocks(8, 64, 128, 4), Blocks(8, 64, 128, 4), Blocks(8, 64, 128, 4))
+MEASURED = Cuts(Blocks(9, 64, 128, 4), Blocks(9, 64, 256, 4), Blocks(4, 64, 128, 4))  # on an H100

@@ -1,9 +1,10 @@
-"""The cuda engine: Triton programs for networks of ReLU's kind, in float32."""
+"""The cuda engine: Triton programs in float32, several layers at once where a network allows it."""
 
 import torch
 import triton
 
 from ...recursion.recursion import Recursion
+from .layers import BoundLayers
 from .runs import walkable
 from .strips import BoundStrips
 
@@ -20,12 +21,7 @@ class CudaEngine:
             return f"it runs on a GPU, and the images are on {device}."
         if dtype != torch.float32:
             return f"it computes in float32, and the images are {dtype}."
-        if not walkable(recursion.architecture):
-            return (
-                "its layers must be ReLU-type activations and convolutions of stride 1 with zeros or nothing outside, in "
-                "turn, and a Flatten readout."
-            )
         return None
 
-    def bind(self, recursion: Recursion, budget: int) -> BoundStrips:  # noqa: D102
-        return BoundStrips(recursion, budget)
+    def bind(self, recursion: Recursion, budget: int) -> BoundStrips | BoundLayers:  # noqa: D102
+        return (BoundStrips if walkable(recursion.architecture) else BoundLayers)(recursion, budget)

@@ -1,4 +1,4 @@
-"""Images as the strip programs read them: positions first, images side by side."""
+"""Images as the programs read them, positions first, images side by side; and where two batches meet."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ....maths.patches import filter_patches, unfold_patches
-from ...recursion.recursion import Embedding, Recursion, own_first_covariance, own_inputs
+from ...recursion.recursion import Embedding, Recursion, own_first_covariance, own_inputs, patch_entries
+
+ADDRESSES = 1 << 31  # numbers of a field; the programs count in 32 bits
+SINGLE = 4  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,3 +38,25 @@ def embed_for_cuda(recursion: Recursion, images: Tensor, factor: Float[Tensor, "
     own = own_first_covariance(recursion, Embedding(images, patches, []))
     geometry = recursion.geometry
     return CudaEmbedding(images, patches, [geometry.variances(S).clone() for S in own_inputs(recursion, own)])
+
+
+def first_covariance(
+    recursion: Recursion, x: CudaEmbedding, z: CudaEmbedding, rows: slice, cols: slice
+) -> Float[Tensor, "places n_x n_z"]:
+    """Of some images with some, at every position, or where these are coupled at every pair of them.
+
+    In single precision, unless torch's own flag lets matrix products round to TF32.
+    """
+    conv, of_x, of_z = recursion.architecture.first, x.side[:, :, rows], z.side[:, :, cols]
+    scale = conv.weight_std**2 / patch_entries(recursion, x.images)
+    if recursion.architecture.couples_positions:
+        S = torch.einsum("urx,vrz->uvxz", of_x * scale, of_z).flatten(0, 1).contiguous()
+    else:
+        S = of_x.new_empty(len(of_x), of_x.shape[2], of_z.shape[2])
+        S.baddbmm_(of_x.mT, of_z, beta=0, alpha=scale)
+    return S.add_(conv.bias_std**2) if conv.bias_std else S
+
+
+def pairs_within(budget: int, largest_field: int, numbers: int) -> int:
+    """How many pairs make a tile, from the numbers that each takes in its largest field and in all."""
+    return max(1, min(budget // (SINGLE * numbers), (ADDRESSES - 1) // largest_field))

@@ -12,7 +12,6 @@ from ...recursion.recursion import (
     Recursion,
     own_first_covariance,
     own_kernel,
-    patch_entries,
     pull_back_variances,
 )
 from ...tiling import tiles
@@ -21,10 +20,7 @@ from .backward_strips import backward_strips
 from .blocks import MEASURED, Blocks, Cuts
 from .forward_strips import forward_strips
 from .runs import Run, before, dual_constants, runs_of
-from .sides import CudaEmbedding, embed_for_cuda
-
-ADDRESSES = 1 << 31  # numbers of a field; the programs count in 32 bits
-SINGLE = 4  # bytes
+from .sides import CudaEmbedding, embed_for_cuda, first_covariance, pairs_within
 
 
 @dataclass(frozen=True)
@@ -48,12 +44,12 @@ class BoundStrips:
         out = x.images.new_empty(len(x.images), len(z.images))
         runs = self._runs(x)
         first = _positions(runs[0].grid)
-        pairs = self._pairs(
-            first, first + 4 * max(_positions(run.grid_out) for run in runs[:-1]) if runs[1:] else first
+        pairs = pairs_within(
+            self.budget, first, first + 4 * max(_positions(run.grid_out) for run in runs[:-1]) if runs[1:] else first
         )
         for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=z is x):
             tile = Tile(self, x, z, rows, cols)
-            S = T = tile.first_covariance()
+            S = T = first_covariance(self.recursion, x, z, rows, cols)
             for run in runs:
                 S, T = tile.walk(run, S, T, cols.start - rows.start if z is x else len(x.images))
             out[rows, cols] = S
@@ -96,7 +92,7 @@ class BoundStrips:
     ) -> Iterator[tuple[slice, slice, Float[Tensor, "positions n_some n_any"]]]:
         steps = self._runs(x, longest=1)
         sizes = [_positions(step.grid) for step in steps]
-        pairs = self._pairs(sizes[0], 2 * sum(sizes) + 5 * sizes[0])
+        pairs = pairs_within(self.budget, sizes[0], 2 * sum(sizes) + 5 * sizes[0])
         n_x, n_z = len(x.images), len(z.images)
         height = None
         if whole_rows:
@@ -104,7 +100,7 @@ class BoundStrips:
             height = pairs // n_z
         for rows, cols in tiles(n_x, n_z, pairs, symmetric=False, height=height):
             tile = Tile(self, x, z, rows, cols)
-            met = [2 * (tile.first_covariance(),)]
+            met = [2 * (first_covariance(self.recursion, x, z, rows, cols),)]
             for step in steps[:-1]:
                 met.append(tile.walk(step, *met[-1], n_x))
             total = T_bar = met[0][0]
@@ -120,27 +116,14 @@ class BoundStrips:
         architecture = self.recursion.architecture
         return runs_of(architecture, architecture.grids(*x.images.shape[-2:]), **limits)
 
-    def _pairs(self, largest_field: int, numbers: int) -> int:
-        """How many pairs make a tile, from the numbers that each takes."""
-        return max(1, min(self.budget // (SINGLE * numbers), (ADDRESSES - 1) // largest_field))
-
 
 class Tile:
     """Some pairs of images on their way through the layers."""
 
     def __init__(self, engine: BoundStrips, x: CudaEmbedding, z: CudaEmbedding, rows: slice, cols: slice) -> None:
-        self._recursion, self._cuts, self._images = engine.recursion, engine.cuts, x.images
-        self._sides = x.side[:, :, rows], z.side[:, :, cols]
+        self._recursion, self._cuts = engine.recursion, engine.cuts
         self._over = x.over[:, rows], z.over[:, cols]
         self._n_x, self._n_z = rows.stop - rows.start, cols.stop - cols.start
-
-    def first_covariance(self) -> Float[Tensor, "positions n_x n_z"]:
-        """Of the patches, in single precision unless torch's own flags let matrix products round to TF32."""
-        conv = self._recursion.architecture.first
-        of_x, of_z = self._sides
-        S = of_x.new_empty(len(of_x), self._n_x, self._n_z)
-        S.baddbmm_(of_x.mT, of_z, beta=0, alpha=conv.weight_std**2 / patch_entries(self._recursion, self._images))
-        return S.add_(conv.bias_std**2) if conv.bias_std else S
 
     def walk(self, run: Run, S: Tensor, T: Tensor, diagonal: int) -> tuple[Tensor, Tensor]:
         """S and T behind a run, `(positions, n_x, n_z)`; behind the last one the kernel, `(n_x, n_z)`, twice."""
