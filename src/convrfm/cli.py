@@ -61,17 +61,25 @@ def fit(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/fit"),
     kernel: Annotated[KernelName, typer.Option(help="ntk and nngp of a network, or a radial one.")] = KernelName.NTK,
-    depth: Annotated[int, typer.Option(help="Convolutions of the network (ntk, nngp); with --deep: layers.")] = 3,
-    patch_size: Annotated[int, typer.Option(help="Side of the patches.")] = 3,
+    depth: Annotated[
+        int, typer.Option(help="Convolutions of the network (ntk, nngp); with --deep: layers.", min=1)
+    ] = 3,
+    patch_size: Annotated[int, typer.Option(help="Side of the patches.", min=1)] = 3,
     bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (laplace, gaussian).")] = 10.0,
-    iterations: Annotated[int, typer.Option(help="Updates of the patch metric M.")] = 3,
-    ridge: Annotated[float | None, typer.Option(help="Regularization; by default the best on held-out images.")] = None,
+    iterations: Annotated[int, typer.Option(help="Updates of the patch metric M.", min=0)] = 3,
+    ridge: Annotated[
+        float | None, typer.Option(help="Regularization; by default the best on held-out images.", min=0)
+    ] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Layer upon layer, joined by random features of M.")] = False,
-    filters: Annotated[int, typer.Option(help="Random features between layers (--deep).")] = 64,
-    cv: Annotated[int | None, typer.Option(help="Folds to choose ridge and round by; default leave-one-out.")] = None,
-    agop_samples: Annotated[int | None, typer.Option(help="Images at which gradients are taken; default all.")] = None,
-    n_train: Annotated[int | None, typer.Option(help="Training images, drawn by class; default all.")] = None,
-    n_test: Annotated[int | None, typer.Option(help="Test images, drawn by class; default all.")] = None,
+    filters: Annotated[int, typer.Option(help="Random features between layers (--deep).", min=1)] = 64,
+    cv: Annotated[
+        int | None, typer.Option(help="Folds to choose ridge and round by; default leave-one-out.", min=2)
+    ] = None,
+    agop_samples: Annotated[
+        int | None, typer.Option(help="Images at which gradients are taken; default all.", min=1)
+    ] = None,
+    n_train: Annotated[int | None, typer.Option(help="Training images, drawn by class; default all.", min=1)] = None,
+    n_test: Annotated[int | None, typer.Option(help="Test images, drawn by class; default all.", min=1)] = None,
     image_size: ImageSize = None,
     center: Annotated[
         bool, typer.Option("--center", help="Subtract each channel's mean over training images.")
@@ -133,7 +141,9 @@ def cnfa(
     weights: Annotated[Path | None, typer.Option(help="Trained weights: .safetensors, .pt or .pth.")] = None,
     initial: Annotated[Path | None, typer.Option(help="Initial weights, for the controls that need them.")] = None,
     layers: Annotated[str | None, typer.Option(help="Names of layers, separated by commas; default all.")] = None,
-    probes: Annotated[int | None, typer.Option(help="Random-sign probes; by default all outputs exactly.")] = None,
+    probes: Annotated[
+        int | None, typer.Option(help="Random-sign probes; by default all outputs exactly.", min=1)
+    ] = None,
     n_images: Annotated[int, typer.Option(help="Images, drawn at random.", min=1)] = 100,
     image_size: ImageSize = None,
     scale: Annotated[

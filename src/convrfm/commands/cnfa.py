@@ -16,8 +16,9 @@ from ..datasets.folders import holds_loose_pictures, read_unlabeled
 from ..datasets.sources import Reading
 from ..networks import fill_with_weights, load_network, load_weights
 from ..report.cnfa_page import cnfa_page
+from ..storage.held_folder import held
 from .choices import PixelScale
-from .run_files import check_folder
+from .fit_folder import check_folder
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -88,37 +89,40 @@ def run_cnfa(
         InputError: If anything does not fit; the message says what.
     """
     check_folder(out, overwrite=overwrite)
-    torch.manual_seed(seed)  # networks without weights draw theirs from torch's own generator
-    built = load_network(network)
-    if weights is not None:
-        fill_with_weights(built, weights)
-    first = next((p for p in built.parameters() if p.ndim == 4), None)
-    channels = 3 if first is None else first.shape[1]
-    images = images_by_name(data, n_images, None if image_size is None else (image_size, image_size), channels, seed)
-    if scale is PixelScale.IMAGENET and channels == 3:
-        images = (images - torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1)) / torch.tensor(IMAGENET_DEVIATION).reshape(
-            3, 1, 1
+    with held(out):
+        torch.manual_seed(seed)  # networks without weights draw theirs from torch's own generator
+        built = load_network(network)
+        if weights is not None:
+            fill_with_weights(built, weights)
+        first = next((p for p in built.parameters() if p.ndim == 4), None)
+        channels = 3 if first is None else first.shape[1]
+        images = images_by_name(
+            data, n_images, None if image_size is None else (image_size, image_size), channels, seed
         )
-    report = measure(
-        built,
-        images.split(batch_size),
-        initial=None if initial is None else load_weights(initial),
-        layers=layers,
-        probes=probes,
-        generator=torch.Generator().manual_seed(seed),
-        device=("cuda" if torch.cuda.is_available() else None) if device == "auto" else device,
-        progress=progress,
-    )
-    report.save(out)
-    write_text(out / "layers.csv", report.to_csv())
-    settings = {
-        "network": network,
-        "weights": weights or "those of the network",
-        "initial weights": initial or "not given",
-        "images": f"{len(images)} of {data}, {' x '.join(map(str, images.shape[1:]))}, scale {scale}",
-        "probes": probes or "none: all outputs",
-        "seed": seed,
-        "torch": torch.__version__,
-    }
-    cnfa_page(report, network, command=command, settings=settings).write(out / "report.html")
-    return report
+        if scale is PixelScale.IMAGENET and channels == 3:
+            images = (images - torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1)) / torch.tensor(IMAGENET_DEVIATION).reshape(
+                3, 1, 1
+            )
+        report = measure(
+            built,
+            images.split(batch_size),
+            initial=None if initial is None else load_weights(initial),
+            layers=layers,
+            probes=probes,
+            generator=torch.Generator().manual_seed(seed),
+            device=("cuda" if torch.cuda.is_available() else None) if device == "auto" else device,
+            progress=progress,
+        )
+        report.save(out)
+        write_text(out / "layers.csv", report.to_csv())
+        settings = {
+            "network": network,
+            "weights": weights or "those of the network",
+            "initial weights": initial or "not given",
+            "images": f"{len(images)} of {data}, {' x '.join(map(str, images.shape[1:]))}, scale {scale}",
+            "probes": probes or "none: all outputs",
+            "seed": seed,
+            "torch": torch.__version__,
+        }
+        cnfa_page(report, network, command=command, settings=settings).write(out / "report.html")
+        return report

@@ -5,12 +5,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .. import datasets, kernels
-from ..estimators import ConvRFMClassifier, DeepConvRFMClassifier
+from ..errors import ModelFileError
+from ..estimators import ConvRFMClassifier, DeepConvRFMClassifier, load
+from ..estimators.classification import Classifier
+from ..estimators.settings import check_parameters, ridge_candidates
+from ..kernels.devices import chosen_device
 from ..kernels.patch_kernel import PatchKernel
 from ..report import FitRecord
+from ..storage.models import FILE_NAME
 from .choices import KernelName, Unreadable, Validation
-from .run_files import check_folder, write_run
+from .fit_folder import claimed
+from .run_files import write_run
 from .terminal import say_notes
+
+Model = ConvRFMClassifier | DeepConvRFMClassifier
 
 
 @dataclass(frozen=True)
@@ -57,37 +65,62 @@ def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, comma
     Raises:
         InputError: if anything does not fit; the message says what.
     """
-    model = unfitted(settings)
-    check_folder(out, overwrite=overwrite)
-    images = datasets.load(
-        settings.data,
-        n_train=settings.n_train,
-        n_test=settings.n_test,
-        seed=settings.seed,
-        image_size=None if settings.image_size is None else (settings.image_size, settings.image_size),
-        center=settings.center,
-        unreadable=settings.unreadable.value,
-        sigma=settings.sigma,
-        download=settings.download,
-        labels=settings.labels,
-        validation=settings.validation.value,
-    )
-    say_notes(images.notes)
-    on_selection = images.selection is not None and settings.cv is None
-    model.set_params(
+    model = unfitted(settings).set_params(
         n_iterations=settings.iterations,
         ridge="loo" if settings.ridge is None else settings.ridge,
         agop_samples=settings.agop_samples,
         cv=settings.cv,
-        choose_on="selection" if on_selection else "loo",
         device=settings.device,
         random_state=settings.seed,
         verbose=not quiet,
-    ).fit(images.x_train, images.y_train, selection=images.selection if on_selection else None)
-    return write_run(out, model, images, asdict(settings), command)
+    )
+    check_parameters(model.get_params(deep=False), None)
+    ridge_candidates(model.ridge)
+    chosen_device(model.device)
+    with claimed(out, asdict(settings), overwrite=overwrite) as goes_on:
+        images = datasets.load(
+            settings.data,
+            n_train=settings.n_train,
+            n_test=settings.n_test,
+            seed=settings.seed,
+            image_size=None if settings.image_size is None else (settings.image_size, settings.image_size),
+            center=settings.center,
+            unreadable=settings.unreadable.value,
+            sigma=settings.sigma,
+            download=settings.download,
+            labels=settings.labels,
+            validation=settings.validation.value,
+        )
+        say_notes(images.notes)
+        selection = images.selection if settings.cv is None else None
+        model.set_params(choose_on="loo" if selection is None else "selection")
+        if goes_on:
+            model = with_finished_rounds(model, out)
+
+        def save(rounds_so_far: Classifier) -> None:
+            rounds_so_far.save(out / FILE_NAME, preprocessing=images.preprocessing)
+
+        model.fit(images.x_train, images.y_train, selection=selection, after_round=save)
+        n_rounds = (settings.depth if settings.deep else 1) * (settings.iterations + 1)
+        finished = sum(len(layer.rounds) for layer in model.layers_) == n_rounds
+        return write_run(out, model, images, asdict(settings), command, finished=finished)
 
 
-def unfitted(settings: FitSettings) -> ConvRFMClassifier | DeepConvRFMClassifier:
+def with_finished_rounds(model: Model, folder: Path) -> Model:
+    """The model with the rounds that an interrupted run of it left in its folder, from which `fit` goes on."""
+    if model.cv is not None or model.choose_on == "selection":
+        say_notes(["An interrupted run is here; one that chooses by folds or on a validation part begins anew."])
+        return model
+    try:
+        earlier = load(folder, model.device)
+    except ModelFileError as error:
+        say_notes([f"{error} The fit begins anew."])
+        return model
+    say_notes([f"Going on after {sum(len(layer.rounds) for layer in earlier.layers_)} finished rounds."])
+    return earlier.set_params(**(model.get_params(deep=False) | {"warm_start": True}))
+
+
+def unfitted(settings: FitSettings) -> Model:
     """One layer, or layer upon layer with the kernel of each layer's depth."""
     family = functools.partial(kernel_of, settings.kernel, patch_size=settings.patch_size, bandwidth=settings.bandwidth)
     if settings.deep:

@@ -1,7 +1,7 @@
 """The folder of a run of `convrfm fit`: the model, its metrics, predictions, plots and a report."""
 
-import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float
 
 from ..datasets import ImageData
-from ..errors import InputError
 from ..estimators import DeepConvRFMClassifier
 from ..estimators.classification import Classifier
 from ..kernels.description import describe
@@ -17,36 +16,50 @@ from ..maths.patches import unfold_patches
 from ..report import FitRecord, LayerRecord, fit_page
 from ..report.versions import versions
 from ..storage.atomic import write_json
+from ..storage.models import FILE_NAME
 from ..storage.tables import write_table
 from .evaluation import Evaluation, as_metrics, evaluate
 
+METRICS = "metrics.json"
 FILES = {
     "report.html": "this page",
-    "model.safetensors": "the fitted model: convrfm.load(path), or convrfm predict",
-    "metrics.json": "scores of every round and all settings",
+    FILE_NAME: "the fitted model: convrfm.load(path), or convrfm predict",
+    METRICS: "scores of every round and all settings",
     "predictions.csv": "true and predicted label of every test image, score and probability of every class",
     "plots": "the figures of this page",
 }
+INTERRUPTED = "This fit was interrupted: the rounds that were finished are shown. The same command goes on with it."
 SAMPLES = 4
 
 
-def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Refuse the folder of a run that holds something, unless it may be overwritten, before anything is computed."""
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not overwrite)):
-        raise InputError(f"{folder} exists already and is not empty. Choose another --out, or pass --overwrite.")
-
-
 def write_run(
-    folder: Path, model: Classifier, data: ImageData, settings: Mapping[str, object], command: str
+    folder: Path,
+    model: Classifier,
+    data: ImageData,
+    settings: Mapping[str, object],
+    command: str,
+    *,
+    finished: bool = True,
 ) -> FitRecord:
-    """Evaluate a fitted model on the test images, write everything into its folder, and give back what the report shows."""
-    shutil.rmtree(folder / "plots", ignore_errors=True)  # an earlier run's pictures are not this one's
-    (folder / "plots").mkdir(parents=True)
-    model.save(folder / "model.safetensors", preprocessing=data.preprocessing)
+    """Evaluate a fitted model on the test images, write everything into its folder, and give back what the report shows.
+
+    Args:
+        folder: that of the run.
+        model: what was fitted.
+        data: what it was fitted to.
+        settings: all that decides the run.
+        command: shown on the page.
+        finished: whether the fit has all its rounds; otherwise the page says that it was interrupted.
+    """
+    if not finished:
+        data = replace(data, notes=(INTERRUPTED, *data.notes))
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
+    model.save(folder / FILE_NAME, preprocessing=data.preprocessing)
     evaluation = evaluate(model, data.x_test, data.y_test)
     write_predictions(folder / "predictions.csv", model, data, evaluation)
     record = fit_record(model, data, evaluation, settings, command)
     metrics = {
+        "finished": finished,
         "rounds": as_metrics(model, evaluation),
         **kept(model),
         "selected_on": record.selected_on,
@@ -58,7 +71,7 @@ def write_run(
         "preprocessing": data.preprocessing.to_dict(),
         "versions": versions(),
     }
-    write_json(folder / "metrics.json", metrics)
+    write_json(folder / METRICS, metrics)
     page = fit_page(record)
     page.write_pictures(folder / "plots")
     page.write(folder / "report.html")

@@ -1,7 +1,7 @@
 """The fits of all candidates, and what an interrupt leaves of them."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,13 @@ Layers = tuple[FittedLayer, ...]
 
 
 def fit_candidates(
-    plan: Plan, problem: Problem, folds: Sequence[np.ndarray], earlier: Sequence[FittedLayer], *, verbose: bool
+    plan: Plan,
+    problem: Problem,
+    folds: Sequence[np.ndarray],
+    earlier: Sequence[FittedLayer],
+    *,
+    verbose: bool,
+    after_round: Callable[[Sequence[Layers]], None],
 ) -> list[Layers]:
     """The layers of every candidate.
 
@@ -31,6 +37,7 @@ def fit_candidates(
         folds: the images that each fold holds out.
         earlier: the layers that a warm start goes on from.
         verbose: show progress, and an estimate also of a short fit.
+        after_round: is told the fits so far after each round that was not finished before.
     """
     fits: list[Layers] = []
     announce(plan, problem, n_folds=len(folds), verbose=verbose)
@@ -51,6 +58,8 @@ def fit_candidates(
                     watch=place,
                 ):
                     fits[-1] = layers
+                    if not earlier or _finished(layers) > _finished(tuple(earlier)):
+                        after_round(fits)
         except KeyboardInterrupt:
             fits = [layers for layers in fits if layers]
             if earlier:

@@ -2,7 +2,7 @@
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -19,7 +19,7 @@ from ..kernels.description import from_description
 from ..kernels.devices import chosen_device
 from ..storage.models import ModelHeader
 from .arrays import Array, check_same_size, like, to_device
-from .candidates import best_fit, fit_candidates
+from .candidates import Layers, best_fit, fit_candidates
 from .codings import Coding, Values
 from .fitted_layers import FittedLayers, Stage
 from .layer_files import Tensors
@@ -80,6 +80,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         *,
         groups: Array | None = None,
         selection: tuple[Array, Array] | None = None,
+        after_round: Callable[[Machine], None] | None = None,
     ) -> Machine:
         """Fit `n_iterations` + 1 rounds (of every layer) and keep one.
 
@@ -92,6 +93,7 @@ class RecursiveFeatureMachine(BaseEstimator):
                 and by a number of folds in `cv`; a splitter is given the groups.
             selection: images and labels on which ridge and round are chosen where `choose_on="selection"`, never used
                 otherwise.
+            after_round: called with the model of the rounds so far after each of them, to save it for instance.
 
         Ctrl-C after the first round leaves a fitted model of the rounds that were finished, with a warning.
 
@@ -135,10 +137,18 @@ class RecursiveFeatureMachine(BaseEstimator):
             )
         if contradiction := problem.contradiction:
             warnings.warn(contradiction, stacklevel=2)
-        fits = fit_candidates(plan, problem, given.folds, earlier, verbose=self.verbose)
-        self.preprocessing_ = None
-        self._coded, self._as_arrays = given.coding, not isinstance(x, Tensor)
-        self._fitted = FittedLayers.of(problem, best_fit(fits), history_of(fits, deep=self._deep))
+
+        def remember(fits: Sequence[Layers]) -> None:
+            self.preprocessing_ = None
+            self._coded, self._as_arrays = given.coding, not isinstance(x, Tensor)
+            self._fitted = FittedLayers.of(problem, best_fit(fits), history_of(fits, deep=self._deep))
+
+        def tell(fits: Sequence[Layers]) -> None:
+            if after_round is not None:
+                remember(fits)
+                after_round(self)
+
+        remember(fit_candidates(plan, problem, given.folds, earlier, verbose=self.verbose, after_round=tell))
         return self
 
     def predict(self, x: Array) -> Array:
@@ -175,7 +185,7 @@ class RecursiveFeatureMachine(BaseEstimator):
             InputError: for images of other channels or smaller than a patch, and for a layer that is not there.
         """
         fitted = self.fitted_
-        images = check_images(x, image_shape=self.image_shape if np.ndim(x) == 2 else None)
+        images = self._checked(x, self.image_shape if np.ndim(x) == 2 else None)
         return like(fitted.feature_maps(self._to_device(images), layer), x)
 
     def to_torch(self, n_filters: int | None = 64, random_state: int | None = 0) -> nn.Sequential:
@@ -199,7 +209,7 @@ class RecursiveFeatureMachine(BaseEstimator):
     def images_as_fitted(self, x: Array) -> Float[Tensor, "n c h w"]:
         """Images as a tensor of the size and precision of the training images, on their device; raises `InputError`."""
         fitted = self.fitted_
-        images = self._to_device(check_images(x, image_shape=self.image_shape))
+        images = self._to_device(self._checked(x, self.image_shape))
         check_same_size(images, fitted.x, type(self).__name__)
         return images
 
@@ -296,6 +306,13 @@ class RecursiveFeatureMachine(BaseEstimator):
     def _kept_outputs(self, x: Array) -> Float[Tensor, "n k"]:
         fitted = self.fitted_
         return fitted.outputs(self.images_as_fitted(x), fitted.kept)
+
+    def _checked(self, x: Array, image_shape: tuple[int, int, int] | None) -> Array:
+        """Images `(n, c, h, w)` that passed what the training images passed, as far as their values tell."""
+        images = check_images(x, image_shape=image_shape)
+        if self.preprocessing_ is not None:
+            self.preprocessing_.check(images)
+        return images
 
     def _to_device(self, images: Array) -> Tensor:
         """Images where and as precise as the training images are."""

@@ -56,7 +56,7 @@ def load_model(path: Path, estimators: Mapping[str, type[Any]], device: str) -> 
         return estimators[header.estimator].from_file(header, tensors, device)
     except InputError:
         raise
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:
         raise ModelFileError(f"{path} is damaged: its header and its tensors do not fit together ({error}).") from error
 
 

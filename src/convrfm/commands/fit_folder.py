@@ -1,0 +1,60 @@
+"""The folder of a fit: claimed with the settings of the run, and continued where the same run was interrupted."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..storage.atomic import write_json
+from ..storage.held_folder import held, is_used
+from ..storage.models import FILE_NAME
+from .run_files import FILES, METRICS
+
+SETTINGS = "settings.json"  # of an unfinished run; those of a finished one are in its metrics
+
+
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse the folder of a run that holds something, unless it may be overwritten, before anything is computed."""
+    if is_used(folder) and not (overwrite and folder.is_dir()):
+        raise InputError(f"{folder} exists already and is not empty. Choose another --out, or pass --overwrite.")
+
+
+@contextmanager
+def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> Iterator[bool]:
+    """Hold the folder of a run, and tell whether it holds rounds of the same run, which was interrupted.
+
+    Raises:
+        InputError: before anything is computed: if the folder cannot be written, another process holds it, or it holds
+            something else than an unfinished run of these settings and may not be overwritten.
+    """
+    wanted = json.loads(json.dumps(settings, default=str))
+    goes_on = not overwrite and _read(folder / SETTINGS) == wanted
+    if not goes_on:
+        check_folder(folder, overwrite=overwrite)
+    with held(folder):
+        for name in FILES:
+            if not (goes_on and name == FILE_NAME):
+                _remove(folder / name)
+        write_json(folder / SETTINGS, wanted)
+        yield (folder / FILE_NAME).is_file()
+        if _read(folder / METRICS).get("finished"):
+            (folder / SETTINGS).unlink()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The values in a JSON file; none where it is missing or damaged."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

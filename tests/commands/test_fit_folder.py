@@ -1,0 +1,158 @@
+"""The folder of a fit: nothing finished is lost, nothing else is touched, and what cannot be written is told before."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from typer.testing import CliRunner, Result
+
+import convrfm
+from convrfm.cli import app
+from convrfm.kernels import NTK
+
+SMALL = ["--iterations", "3", "--n-train", "30", "--n-test", "20", "--sigma", "0.5", "--quiet"]
+KINDS = {"shallow": ["--depth", "1"], "deep": ["--deep", "--depth", "2", "--filters", "3"]}
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], terminal_width=200)
+
+
+class EndedError(Exception):
+    """As by kill -9: nothing after it runs that belongs to the fit."""
+
+
+def end_after(calls_left: int, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> list[int]:
+    """Let an AGOP raise after so many; the list that is returned has an entry for each call."""
+    plain, calls = NTK.agop, list[int]()
+
+    def agop(*arguments: object, **keywords: object) -> object:
+        calls.append(1)
+        if len(calls) == calls_left + 1:
+            raise error
+        return plain(*arguments, **keywords)
+
+    monkeypatch.setattr(NTK, "agop", agop)
+    return calls
+
+
+def rounds(folder: Path) -> int:
+    return sum(len(layer.rounds) for layer in convrfm.load(folder).layers_)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("whole")
+    for kind, options in KINDS.items():
+        assert run("fit", "bars", *SMALL, *options, "--out", folder / kind).exit_code == 0
+    return {kind: folder / kind for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("finished", [1, 2])
+def test_a_killed_fit_goes_on_after_its_finished_rounds(
+    kind: str, finished: int, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["fit", "bars", *SMALL, *KINDS[kind], "--out", tmp_path / "run"]
+    total = 3 * (2 if kind == "deep" else 1)
+    end_after(finished, monkeypatch, EndedError())
+    assert isinstance(run(*command).exception, EndedError)
+    (tmp_path / "run" / ".writing-half").write_bytes(b"half")
+    kept = rounds(tmp_path / "run")
+    monkeypatch.undo()
+    calls = end_after(99, monkeypatch, EndedError())
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    assert f"Going on after {kept} finished rounds" in result.output
+    assert len(calls) == total - finished
+    assert (tmp_path / "run" / "predictions.csv").read_bytes() == (whole[kind] / "predictions.csv").read_bytes()
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in whole[kind].iterdir()}
+
+
+def test_an_interrupted_fit_says_so_and_the_same_command_goes_on(
+    whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["fit", "bars", *SMALL, *KINDS["shallow"], "--out", tmp_path / "run"]
+    end_after(1, monkeypatch, KeyboardInterrupt())
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    assert "2 of 4 rounds are kept" in result.output
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
+    assert (metrics["finished"], len(metrics["rounds"])) == (False, 2)
+    assert "This fit was interrupted" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    monkeypatch.undo()
+    assert run(*command).exit_code == 0
+    assert (tmp_path / "run" / "predictions.csv").read_bytes() == (whole["shallow"] / "predictions.csv").read_bytes()
+    assert "interrupted" not in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_other_settings_and_finished_runs_are_left_alone(
+    whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["fit", "bars", *SMALL, *KINDS["shallow"], "--out", tmp_path / "run"]
+    end_after(1, monkeypatch, EndedError())
+    run(*command)
+    monkeypatch.undo()
+    before = (tmp_path / "run" / "model.safetensors").read_bytes()
+    other = run(*command, "--seed", "1")
+    assert other.exit_code == 2
+    assert "not empty" in other.output
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
+    (again,) = [run("fit", "bars", *SMALL, *KINDS["shallow"], "--out", whole["shallow"])]
+    assert again.exit_code == 2
+    assert run(*command, "--seed", "1", "--overwrite").exit_code == 0
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["settings"]["seed"] == 1
+
+
+def test_a_damaged_unfinished_model_is_told_and_the_fit_begins_anew(
+    whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["fit", "bars", *SMALL, *KINDS["shallow"], "--out", tmp_path / "run"]
+    end_after(1, monkeypatch, EndedError())
+    run(*command)
+    monkeypatch.undo()
+    (tmp_path / "run" / "model.safetensors").write_bytes(b"damaged")
+    result = run(*command)
+    assert result.exit_code == 0
+    assert "begins anew" in result.output
+    assert (tmp_path / "run" / "predictions.csv").read_bytes() == (whole["shallow"] / "predictions.csv").read_bytes()
+
+
+def a_file(folder: Path) -> Path:
+    (folder / "run").touch()
+    return folder / "run"
+
+
+def below_a_file(folder: Path) -> Path:
+    return a_file(folder) / "deeper"
+
+
+def too_long(folder: Path) -> Path:
+    return folder / ("x" * 300)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (a_file, "exists already"),
+        (below_a_file, "cannot write"),
+        (too_long, "cannot write|too long"),
+    ],
+)
+@pytest.mark.parametrize("command", ["fit", "cnfa"])
+def test_what_cannot_be_written_is_told_before_data_are_read(command: str, make, message: str, tmp_path: Path) -> None:
+    out = make(tmp_path)
+    names = ["nowhere"] if command == "fit" else ["convrfm.networks:resnet20", "nowhere"]
+    result = run(command, *names, "--out", out, "--overwrite")
+    assert result.exit_code == 2
+    assert re.search(message, result.output), result.output
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with FileLock(tmp_path / "run" / ".lock"):
+        result = run("fit", "nowhere", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "another convrfm writes" in result.output
