@@ -3,13 +3,15 @@
 import argparse
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from .cases import CASES
 from .contest import compete
 from .environments import ROOT
 from .growth import growth
-from .page import write_page
+from .meter import meter
+from .page import PAGE, page_of
 from .roofline import roofline
 
 RESULTS = ROOT / "benchmarks" / "results.json"
@@ -21,13 +23,17 @@ def main() -> None:
     parser.add_argument(
         "--only",
         default="",
-        help='run only the cases whose name contains this ("growth" and "roofline" are names too); keep the others',
+        help='run only the cases whose name contains this ("growth", "roofline" and "meter" are names too); keep the others',
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder with weights/ and imagenet_photos/; adds SqueezeNet to the meter"
     )
     arguments = parser.parse_args()
     measured: dict[str, Callable[[int], dict[str, Any]]] = {
         "roofline": roofline,
         "growth": growth,
         **{case.name: lambda rounds, case=case: compete(case.entries, rounds) for case in CASES},
+        "meter": lambda rounds: meter(arguments.data),
     }
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() and arguments.only else {}
     for name, measure in measured.items():
@@ -36,7 +42,7 @@ def main() -> None:
             print(name, json.dumps(results[name]), flush=True)
             results = {known: results[known] for known in measured if known in results}
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-            write_page(results)
+            PAGE.write_text(page_of(results))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """The results as a page of the documentation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from convrfm.report.markdown import markdown_table
 
 from .cases import MANY
 from .environments import CNN_GP, ROOT
+from .meter import rows
 from .tiled import TILE
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -41,9 +44,19 @@ gradient is taken), and its seconds and ratio are scaled to the whole; its first
 CASES = """
 ## Contests
 
-| case | contestant | seconds | times convrfm | share | peak MB | first call, s | load |
-|---|---|---|---|---|---|---|---|
 """
+CONTEST_HEADER = ("case", "contestant", "seconds", "times convrfm", "share", "peak MB", "first call, s", "load")
+METER = """
+## What the meter costs
+
+`--only meter --data FOLDER`; each case runs in a process of its own, with one thread. Seconds are of the processor; memory is
+the peak beyond the imported libraries.
+
+"""
+ROOFLINE_HEADER = (
+    *("case", "seconds", "engine, GFLOP", "products, GFLOP", "GFLOP/s", "cache, GB", "memory, MB"),
+    *("fraction of arithmetic", "of cache", "of memory", "roof"),
+)
 GROWTH = """
 ## Growth
 
@@ -67,34 +80,33 @@ divisions, comparisons and sums that nothing multiplies cannot reach the peak of
 """
 
 
-def write_page(results: dict[str, dict[str, Any]]) -> None:
-    contests = {name: result for name, result in results.items() if name not in ("growth", "roofline")}
+def page_of(results: dict[str, dict[str, Any]]) -> str:
+    contests = {name: result for name, result in results.items() if name not in ("growth", "roofline", "meter")}
     page = HEADER + CASES + _contests(contests)
     if "growth" in results:
         page += GROWTH + _growth(results["growth"])
     if "roofline" in results:
         page += ROOFLINE + _roofline(results["roofline"])
-    PAGE.write_text(page)
+    if "meter" in results:
+        page += METER + _table(("what", "measured", "asked"), rows(results["meter"]))
+    return page
 
 
-def _row(*cells: object) -> str:
-    return "| " + " | ".join(map(str, cells)) + " |\n"
+def _table(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    return markdown_table(header, lines) + "\n"
 
 
 def _contests(results: dict[str, dict[str, Any]]) -> str:
-    return "".join(
-        _row(
-            name,
-            contestant,
-            f"{r['median_seconds']:.3g}",
-            f"{r['median_ratio']:.3g}",
-            f"{r['share']:.3g}",
-            f"{r['peak_bytes'] / 1e6:.0f}",
-            f"{r['first_call_seconds']:.3g}",
-            f"{r['load_before']:.1f}",
-        )
-        for name, contestants in results.items()
-        for contestant, r in contestants.items()
+    return _table(
+        CONTEST_HEADER,
+        [
+            (
+                *(name, contestant, f"{r['median_seconds']:.3g}", f"{r['median_ratio']:.3g}", f"{r['share']:.3g}"),
+                *(f"{r['peak_bytes'] / 1e6:.0f}", f"{r['first_call_seconds']:.3g}", f"{r['load_before']:.1f}"),
+            )
+            for name, contestants in results.items()
+            for contestant, r in contestants.items()
+        ],
     )
 
 
@@ -103,20 +115,20 @@ def _growth(growth: dict[str, Any]) -> str:
     (square,), (slope, offset) = images["coefficients"], depth["coefficients"]
     counts = [int(n) for n in images["seconds"]]
     pairs = MANY * (MANY + 1) / 2
+    in_images = [
+        (n, f"{t:.3g}", f"{t / n**2 * 1e9:.0f}", f"{r:+.0%}")
+        for n, t, r in zip(counts, images["seconds"].values(), images["residuals"], strict=True)
+    ]
+    in_depth = [
+        (d, p, f"{t:.3g}", f"{r:+.0%}")
+        for (d, t), p, r in zip(depth["seconds"].items(), depth["positions"], depth["residuals"], strict=True)
+    ]
     return (
-        f"\nDepth 3, against seconds = a n^2: a = {square:.3g}; largest residual {_largest(images['residuals'])}.\n"
-        "\n| n | seconds | ns per n^2 | residual |\n|---|---|---|---|\n"
-        + "".join(
-            _row(n, f"{t:.3g}", f"{t / n**2 * 1e9:.0f}", f"{r:+.0%}")
-            for n, t, r in zip(counts, images["seconds"].values(), images["residuals"], strict=True)
-        )
+        f"\nDepth 3, against seconds = a n^2: a = {square:.3g}; largest residual {_largest(images['residuals'])}.\n\n"
+        + _table(("n", "seconds", "ns per n^2", "residual"), in_images)
         + f"\nn = {MANY}, against seconds = a + b (positions of all layers): a = {offset:.3g}, b = {slope:.3g}, "
-        f"{slope / pairs * 1e9:.3g} ns per position and pair of images; largest residual {_largest(depth['residuals'])}.\n"
-        "\n| depth | positions of all layers | seconds | residual |\n|---|---|---|---|\n"
-        + "".join(
-            _row(d, p, f"{t:.3g}", f"{r:+.0%}")
-            for (d, t), p, r in zip(depth["seconds"].items(), depth["positions"], depth["residuals"], strict=True)
-        )
+        f"{slope / pairs * 1e9:.3g} ns per position and pair of images; largest residual {_largest(depth['residuals'])}.\n\n"
+        + _table(("depth", "positions of all layers", "seconds", "residual"), in_depth)
     )
 
 
@@ -127,33 +139,17 @@ def _largest(residuals: Sequence[float]) -> str:
 def _roofline(roofline: dict[str, Any]) -> str:
     peaks = roofline["peaks"]
     of = {"arithmetic": "GFLOP/s", "matrix products": "GFLOP/s", "cache": "GB/s", "memory": "GB/s"}
-    text = _row("peak", *of) + "|---|---|---|---|---|\n"
-    text += _row("measured", *(f"{peaks[peak] / 1e9:.0f} {unit}" for peak, unit in of.items()))
-    text += "\n" + _row(
-        "case",
-        "seconds",
-        "engine, GFLOP",
-        "products, GFLOP",
-        "GFLOP/s",
-        "cache, GB",
-        "memory, MB",
-        "fraction of arithmetic",
-        "of cache",
-        "of memory",
-        "roof",
+    measured = ("measured", *(f"{peaks[peak] / 1e9:.0f} {unit}" for peak, unit in of.items()))
+    cases = [_roof(name, case) for name, case in roofline["cases"].items()]
+    return "\n" + _table(("peak", *of), [measured]) + "\n" + _table(ROOFLINE_HEADER, cases)
+
+
+def _roof(name: str, case: dict[str, Any]) -> Sequence[object]:
+    operations = case["engine_operations"] + case["product_operations"]
+    return (
+        *(name, f"{case['seconds']:.3g}", f"{case['engine_operations'] / 1e9:.3g}"),
+        *(f"{case['product_operations'] / 1e9:.3g}", f"{operations / case['seconds'] / 1e9:.0f}"),
+        *(f"{case['cache_bytes'] / 1e9:.3g}", f"{case['memory_bytes'] / 1e6:.3g}"),
+        *(f"{case['fractions'][bound]:.1%}" for bound in ("arithmetic", "cache", "memory")),
+        case["roof"],
     )
-    text += "|---" * 11 + "|\n"
-    for name, case in roofline["cases"].items():
-        operations = case["engine_operations"] + case["product_operations"]
-        text += _row(
-            name,
-            f"{case['seconds']:.3g}",
-            f"{case['engine_operations'] / 1e9:.3g}",
-            f"{case['product_operations'] / 1e9:.3g}",
-            f"{operations / case['seconds'] / 1e9:.0f}",
-            f"{case['cache_bytes'] / 1e9:.3g}",
-            f"{case['memory_bytes'] / 1e6:.3g}",
-            *(f"{case['fractions'][bound]:.1%}" for bound in ("arithmetic", "cache", "memory")),
-            case["roof"],
-        )
-    return "\n" + text

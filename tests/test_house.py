@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import convrfm
+from convrfm.cli import app
+from convrfm.experiments.catalogue import EXPERIMENTS
 
 SOURCE = Path(convrfm.__file__).parent
 FLOORS = [
@@ -71,3 +73,31 @@ def test_names_say_what_is_inside(path: Path) -> None:
     functions = [n.name for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
     scikit_learn_protocol = {"get_feature_names_out", "get_params"}
     assert not [f for f in functions if f.startswith("get_") and f not in scikit_learn_protocol]
+
+
+def files_that_name(module: str) -> set[Path]:
+    """Source files that import it."""
+    return {path for path in MODULES if module in set(imported_modules(path)) | set(imported_names(path))}
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """What `from . import name` brings, as modules."""
+    package = ["convrfm", *path.relative_to(SOURCE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*package[: len(package) - node.level + 1], *([node.module] if node.module else [])]
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+
+
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
+def test_an_experiment_is_one_module_and_one_line_of_the_catalogue(name: str) -> None:
+    module = f"convrfm.experiments.{name.replace('-', '_')}"
+    named_in = {path.relative_to(SOURCE / "experiments").parts[0] for path in files_that_name(module)}
+    own = module.rsplit(".", 1)[1]
+    assert named_in - {own} == {"catalogue.py"}
+
+
+@pytest.mark.parametrize("command", [command.callback.__name__ for command in app.registered_commands])
+def test_a_command_is_one_module_and_its_options(command: str) -> None:
+    named_in = {str(path.relative_to(SOURCE)) for path in files_that_name(f"convrfm.commands.{command}")}
+    assert named_in == {"cli.py"}

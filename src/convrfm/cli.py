@@ -201,27 +201,40 @@ def demo(
 @app.command()
 @worded
 def reproduce(
-    figure: Annotated[str, typer.Argument(help="bars, noisy-mnist, star or theorem1.")],
-    scale: Annotated[Scale, typer.Option(help="smoke takes seconds, full the published sizes.")] = Scale.FULL,
-    data: Annotated[str | None, typer.Option(help="For noisy-mnist: MNIST as .npz, or torchvision:MNIST.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/FIGURE-SCALE.")] = None,
+    name: Annotated[
+        str, typer.Argument(help="A name that --list shows, or table: every run in --out on one page.")
+    ] = "",
+    listed: Annotated[bool, typer.Option("--list", help="Show all experiments, their data and their times.")] = False,
+    scale: Annotated[
+        Scale, typer.Option(help="smoke: under a minute; laptop: two cores and an hour; full: as published.")
+    ] = Scale.LAPTOP,
+    data: Annotated[str | None, typer.Option(help="What --list says, for experiments that need images.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/NAME-SCALE.")] = None,
     download: Download = False,
     seed: Seed = 0,
     device: Device = "auto",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """A published figure from one command; after an interruption the same command continues."""
-    from .experiments.figure import Request
-    from .experiments.reproduce import reproduce as run_reproduce
+    """A published figure or a study from one command; after an interruption the same command continues."""
+    from .commands import reproduce as body
+    from .experiments.reproduce import Request
 
-    folder = Path(f"runs/{figure}-{scale}") if out is None else out
-    request = Request(scale, seed, device, data, download)
-    found = run_reproduce(figure, request, folder, overwrite=overwrite, verbose=not quiet, command=command_line())
-    table = Table(*found.header)
-    for row in found.rows:
-        table.add_row(*map(str, row))
-    console.print(table)
+    if listed:
+        console.print(body.list_of_experiments())
+        return
+    if name == "table":
+        say(f"table: {body.write_table(Path('runs') if out is None else out)}")
+        return
+    request = Request(scale, seed, device, data, body.as_changes(changes or []), download, verbose=not quiet)
+    folder = Path(f"runs/{name}-{scale}") if out is None else out
+    found = body.run_experiment(name, request, folder, overwrite=overwrite)
+    console.print(body.summary_table(found))
+    say(f"claim: {found.experiment.claim}")
+    say(f"{found.finding.verdict}: {found.finding.ours}")
     say(f"report: {folder / 'report.html'}")
 
 

@@ -19,3 +19,7 @@ class ModelFileError(ConvRFMError, ValueError):
 
 class MissingDependencyError(ConvRFMError, ImportError):
     """An optional library is needed for what was asked; the message says how to install it."""
+
+
+class InterruptedFitWarning(UserWarning):
+    """Ctrl-C ended a fit, and the model keeps the rounds that it had."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from convrfm import cnfa
-from convrfm.experiments.cnfa_table import cifar_images
+from convrfm.experiments.published_networks import cifar_images
 from convrfm.networks import load_weights, resnet20
 
 MEASURES = ("cosine", "pearson", "cosine_half", "pearson_half")

@@ -1,7 +1,11 @@
-"""One command for each figure: what it leaves, what it refuses, and that an interruption costs one round."""
+"""One road for every experiment: what it leaves, what it refuses, and that an interruption costs one step."""
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,88 +14,75 @@ from typer.testing import CliRunner, Result
 
 from convrfm import ConvRFMClassifier
 from convrfm.cli import app
-from convrfm.datasets.local_signal import bundled_digits
-from convrfm.datasets.pictures import resize
-from convrfm.estimators import layers
+from convrfm.estimators import rounds
 from convrfm.experiments import noisy_mnist
-from convrfm.experiments.reproduce import FIGURES
+from convrfm.experiments.catalogue import EXPERIMENTS
+from convrfm.experiments.experiment import Line, Verdict
+from convrfm.experiments.reproduce import Request, reproduce
+from convrfm.experiments.run_folder import read_lines
+from convrfm.experiments.scale import Scale
+
+CLOCK = ("seconds", "fit_seconds", "test_seconds")
 
 
-def reproduce(figure: str, out: Path, *arguments: str | Path) -> Result:
-    words = ["reproduce", figure, "--scale", "smoke", "--quiet", "--out", out, *arguments]
+def run(name: str, out: Path, *arguments: str | Path) -> Result:
+    words = ["reproduce", name, "--scale", "smoke", "--quiet", "--out", out, *arguments]
     return CliRunner().invoke(app, [str(word) for word in words], terminal_width=200)
 
 
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """scikit-learn's digits, enlarged to MNIST's size."""
-    images, labels = bundled_digits()
-    x = np.concatenate([resize(image[None], (28, 28)) for image in images[:600]])
-    x = np.clip(255 * x, 0, 255).astype(np.uint8)
-    path = tmp_path_factory.mktemp("data") / "digits.npz"
-    np.savez(path, x_train=x[:300], y_train=labels[:300], x_test=x[300:], y_test=labels[300:600])
-    return path
+def numbers(folder: Path) -> list[Line]:
+    """Every step's line, without what a clock decides."""
+    return [{name: value for name, value in line.items() if name not in CLOCK} for line in read_lines(folder)]
 
 
 @pytest.fixture(scope="module")
-def finished(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "noisy-mnist"
-    result = reproduce("noisy-mnist", folder, "--data", digits)
+    result = run("noisy-mnist", folder)
     assert result.exit_code == 0, result.output
     return folder
 
 
-def rounds_of(folder: Path) -> list[dict[str, object]]:
-    """The rounds' records, without what a clock decides."""
-    rounds = json.loads((folder / "record.json").read_text())["results"]["rounds"]
-    return [{name: value for name, value in r.items() if name not in ("seconds", "test_seconds")} for r in rounds]
-
-
-@pytest.mark.parametrize("figure", sorted(set(FIGURES) - {"noisy-mnist"}))
-def test_every_figure_leaves_record_and_page(figure: str, tmp_path: Path) -> None:
-    result = reproduce(figure, tmp_path / "run")
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
+def test_every_experiment_runs_small_and_says_what_became_of_its_claim(name: str, tmp_path: Path) -> None:
+    result = run(name, tmp_path / "run")
     assert result.exit_code == 0, result.output
     record = json.loads((tmp_path / "run" / "record.json").read_text())
-    assert record["figure"] == figure
-    assert record["settings"]["seed"] == 0
-    assert record["versions"]["torch"]
-    page = (tmp_path / "run" / "report.html").read_text()
-    assert FIGURES[figure].title in page
-    assert "http" not in page.replace("http-equiv", "")
+    assert record["experiment"] == name
+    assert record["claim"] == EXPERIMENTS[name].claim
+    assert record["verdict"] in list(Verdict)
+    assert record["verdict"] in " ".join(result.output.split())
+    html, markdown = ((tmp_path / "run" / page).read_text() for page in ("report.html", "page.md"))
+    for page in (html, markdown):
+        assert EXPERIMENTS[name].title in page
+        assert record["command"] in page
+        assert "only the machinery is shown" in page
+    assert "http" not in html.replace("http-equiv", "")
+    pictures = re.findall(r"\]\((plots/.*?\.png)\)", markdown)
+    assert pictures
+    assert all((tmp_path / "run" / picture).is_file() for picture in pictures)
 
 
-def test_the_star_run_holds_the_published_draw(tmp_path: Path) -> None:
-    result = reproduce("star", tmp_path / "run")
-    assert re.search(r"1717\D+77\.95\D+94\.83", result.output)
-
-
-def test_rounds_are_those_of_the_estimator_with_the_published_settings(digits: Path, finished: Path) -> None:
-    (x, y), (x_test, y_test), _ = noisy_mnist.noisy_mnist_images(str(digits), 200, seed=0)
-    model = ConvRFMClassifier.from_preset("science-2024", kernel=noisy_mnist.MODEL.kernel, ridge=1e-5).fit(x, y)
-    found = rounds_of(finished)
+def test_rounds_are_those_of_the_estimator_with_the_published_settings(finished: Path) -> None:
+    settings = noisy_mnist.NoisyMnistSettings(n=200)
+    images = noisy_mnist.NoisyMnist(
+        noisy_mnist.Run(settings, Scale.SMOKE, seed=0, device="auto", data=None, files=finished)
+    )
+    model = ConvRFMClassifier.from_preset("science-2024", kernel=noisy_mnist.MODEL.kernel, ridge=1e-5)
+    model.fit(*images.train)
+    x_test, y_test = images.test
+    found = numbers(finished)
     accuracies = [float((predicted == y_test).mean()) for predicted in model.staged_predict(x_test)]
-    assert [r["test_accuracy"] for r in found] == accuracies
+    assert [line["test_accuracy"] for line in found] == accuracies
     errors = [((outputs - np.eye(10)[y_test]) ** 2).sum(1).mean() for outputs in model.staged_outputs(x_test)]
-    np.testing.assert_allclose([r["test_error"] for r in found], errors, rtol=1e-5)
-    assert [r["loo_accuracy"] for r in found] == [r["loo_accuracy"] for r in model.history_]
+    np.testing.assert_allclose([line["test_error"] for line in found], errors, rtol=1e-5)
+    assert [line["loo_accuracy"] for line in found] == [r["loo_accuracy"] for r in model.history_]
 
 
-def test_record_plot_and_page_show_every_round(finished: Path) -> None:
-    page = (finished / "report.html").read_text()
-    for r in rounds_of(finished):
-        low, high = r["test_interval"]
-        assert low < r["test_accuracy"] < high
-        assert f"{r['test_accuracy']:.1%} ({100 * low:.1f} to {100 * high:.1f})" in page
-    assert "Only the machinery is shown" in page
-    assert (finished / "plots" / "rounds.png").is_file()
-    record = json.loads((finished / "record.json").read_text())
-    assert all(r["seconds"] > 0 and r["test_seconds"] > 0 for r in record["results"]["rounds"])
-
-
-def test_an_interrupted_run_continues_to_the_same_rounds(
-    digits: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_run_continues_to_the_same_numbers(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, begun = layers.fit_round, []
+    plain, begun = rounds.fit_round, []
 
     def counted(*arguments: object) -> object:
         begun.append(1)
@@ -99,42 +90,108 @@ def test_an_interrupted_run_continues_to_the_same_rounds(
             raise KeyboardInterrupt
         return plain(*arguments)
 
-    monkeypatch.setattr(layers, "fit_round", counted)
-    arguments = ("noisy-mnist", tmp_path / "run", "--data", digits)
-    assert reproduce(*arguments).exit_code == 130
-    assert {p.name for p in (tmp_path / "run" / "steps").glob("round-*.json")} == {"round-0.json", "round-1.json"}
-    other = reproduce(*arguments, "--seed", "1")
+    monkeypatch.setattr(rounds, "fit_round", counted)
+    assert run("noisy-mnist", tmp_path / "run").exit_code == 130
+    assert [line["round"] for line in numbers(tmp_path / "run")] == [0, 1]
+    other = run("noisy-mnist", tmp_path / "run", "--seed", "1")
     assert other.exit_code == 2
     assert "seed 0 (now 1)" in " ".join(other.output.split())
-    assert reproduce(*arguments).exit_code == 0
+    assert run("noisy-mnist", tmp_path / "run").exit_code == 0
     assert len(begun) == 5
-    assert rounds_of(tmp_path / "run") == rounds_of(finished)
+    assert numbers(tmp_path / "run") == numbers(finished)
 
 
-def test_other_images_under_the_same_name_are_noticed(digits: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["theorem1", "bars", "presets"])
+def test_a_killed_run_continues_to_the_same_numbers(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "convrfm.cli", "reproduce", name, "--scale", "smoke", "--quiet", "--out"]
+    process = subprocess.Popen([*command, str(tmp_path / "run")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    steps = tmp_path / "run" / "steps.jsonl"
+    while process.poll() is None and not (steps.exists() and steps.read_bytes().count(b"\n") >= 2):
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "it had ended by itself"
+    assert not (tmp_path / "run" / "record.json").exists()
+    request = Request(Scale.SMOKE)
+    continued = reproduce(EXPERIMENTS[name], request, tmp_path / "run")
+    whole = reproduce(EXPERIMENTS[name], request, tmp_path / "whole")
+    assert continued.finding.numbers == whole.finding.numbers
+    assert numbers(tmp_path / "run") == numbers(tmp_path / "whole")
+
+
+def test_other_images_under_the_same_name_are_noticed(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    images = {f"x_{part}": generator.integers(0, 256, (200, 28, 28), np.uint8) for part in ("train", "test")}
+    labels = {f"y_{part}": np.arange(200) % 10 for part in ("train", "test")}
     data = tmp_path / "digits.npz"
-    data.write_bytes(digits.read_bytes())
-    assert reproduce("noisy-mnist", tmp_path / "run", "--data", data).exit_code == 0
-    arrays = dict(np.load(data))
-    np.savez(data, **(arrays | {"x_train": 255 - arrays["x_train"]}))
-    result = reproduce("noisy-mnist", tmp_path / "run", "--data", data)
+    np.savez(data, **images, **labels)
+    assert run("noisy-mnist", tmp_path / "run", "--data", data).exit_code == 0
+    np.savez(data, **{name: 255 - x for name, x in images.items()}, **labels)
+    result = run("noisy-mnist", tmp_path / "run", "--data", data)
     assert result.exit_code == 2
-    assert "other images" in result.output
+    assert "fingerprint of the data" in " ".join(result.output.split())
+
+
+def test_a_changed_setting_is_run_printed_and_repeated(tmp_path: Path) -> None:
+    words = [
+        "reproduce",
+        "bars",
+        "--scale",
+        "smoke",
+        "--out",
+        tmp_path / "run",
+        "--set",
+        "sigmas=[2]",
+        "--set",
+        "seeds=3",
+    ]
+    result = CliRunner().invoke(app, [str(word) for word in words], terminal_width=200)
+    assert result.exit_code == 0, result.output
+    assert "sigmas (2.0,)" in result.output
+    assert [(line["sigma"], line["seed"]) for line in numbers(tmp_path / "run")] == [(2.0, 0), (2.0, 1), (2.0, 2)]
+    command = json.loads((tmp_path / "run" / "record.json").read_text())["command"]
+    assert command == "convrfm reproduce bars --scale smoke --seed 0 --set seeds=3 --set 'sigmas=[2.0]'"
+
+
+def test_the_list_names_every_experiment_with_its_data_and_times() -> None:
+    result = CliRunner().invoke(app, ["reproduce", "--list"], terminal_width=300)
+    assert result.exit_code == 0
+    for name, experiment in EXPERIMENTS.items():
+        assert name in result.output
+        assert experiment.minutes.keys() == experiment.settings.keys() == set(Scale)
+
+
+def test_the_table_gathers_runs_and_says_what_is_left_out(finished: Path, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    reproduce(EXPERIMENTS["theorem1"], Request(Scale.SMOKE), root / "theorem1")
+    reproduce(EXPERIMENTS["theorem1"], Request(Scale.SMOKE, seed=1), root / "begun")
+    steps = root / "begun" / "steps.jsonl"
+    steps.write_text("".join(steps.read_text().splitlines(keepends=True)[:4]))
+    (root / "theorem1" / "page.md").unlink()
+    result = CliRunner().invoke(app, ["reproduce", "table", "--out", str(root)])
+    assert result.exit_code == 0, result.output
+    page = (root / "README.md").read_text()
+    assert EXPERIMENTS["theorem1"].claim.split(",")[0] in page
+    assert "begun: 4 of 18 steps are finished" in page
+    assert (root / "theorem1" / "page.md").is_file()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fig99"], "FIGURE must be one of bars, noisy-mnist, star, theorem1; got fig99"),
-        (["noisy-mnist"], "needs --data: MNIST as an .npz file with x_train, y_train, x_test and y_test"),
+        (["fig99"], "NAME must be one of bars, cnfa-table, .*got fig99"),
+        (["noisy-mnist", "--scale", "full"], "needs --data: MNIST as an .npz file with x_train, y_train"),
         (["noisy-mnist", "--data", "sklearn:digits"], "images of 1 x 28 x 28"),
         (["star", "--data", "bars"], "generates its own images"),
         (["theorem1", "--device", "cuda"], "computed on the CPU"),
+        (["bars", "--set", "sigma=1"], "no such setting; the settings are n_train, "),
+        (["bars", "--set", "n_train=many"], "setting n_train: .*got 'many'"),
+        (["bars", "--set", "n_train"], "takes NAME=VALUE"),
+        (["table"], "no sub-folder with a run"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_reproduced_is_said(arguments: list[str], message: str, tmp_path: Path) -> None:
-    figure, *others = arguments
-    result = reproduce(figure, tmp_path / "run", *others)
+    name, *others = arguments
+    result = run(name, tmp_path / "run", *others)
     assert result.exit_code == 2
-    assert message in " ".join(result.output.split())
+    assert re.search(message, " ".join(result.output.split()))

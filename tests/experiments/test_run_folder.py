@@ -1,73 +1,101 @@
 """A run's folder keeps what is finished, and nothing of another run."""
 
+import json
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 
-from convrfm.errors import InputError
-from convrfm.experiments.run_folder import FILES, RunFolder, Step
+from convrfm.errors import InputError, InterruptedFitWarning
+from convrfm.experiments.experiment import Step
+from convrfm.experiments.run_folder import CONTENTS, IDENTITY, STEPS, RunFolder, read_lines
 
-SETTINGS = {"figure": "any", "seed": 0}
-
-
-def computed(calls: list[int], value: float = 0.5) -> Step:
-    calls.append(1)
-    return Step({"value": value}, {"metric": torch.arange(4.0).reshape(2, 2).T})
+RUN = {"experiment": "any", "seed": 0}
 
 
-def test_a_finished_step_is_not_computed_again(tmp_path: Path) -> None:
+def step(calls: list[int], number: int = 0, value: float = 0.5) -> Step:
+    def compute() -> Mapping[str, Any]:
+        calls.append(number)
+        return {"value": value, "pair": (1, 2)}
+
+    return Step({"number": number}, compute)
+
+
+def test_a_finished_step_is_not_computed_again_and_reads_as_it_was(tmp_path: Path) -> None:
     calls: list[int] = []
-    for _ in range(2):
-        step = RunFolder(tmp_path / "run", SETTINGS, overwrite=False).step("first", lambda: computed(calls))
-        assert step.record == {"value": 0.5}
-        torch.testing.assert_close(step.tensors["metric"], torch.tensor([[0.0, 2.0], [1.0, 3.0]]))
-    assert len(calls) == 1
+    lines = [RunFolder(tmp_path / "run", RUN, overwrite=False).line(step(calls)) for _ in range(2)]
+    assert lines[0] == lines[1]
+    assert lines[0].items() >= {"number": 0, "value": 0.5, "pair": [1, 2]}.items()
+    assert lines[0]["seconds"] >= 0
+    assert "torch" in lines[0]["versions"]
+    assert calls == [0]
 
 
-def test_an_interrupted_step_leaves_nothing(tmp_path: Path) -> None:
-    def interrupted() -> Step:
-        raise KeyboardInterrupt
+def test_steps_are_told_apart_by_what_they_are_at(tmp_path: Path) -> None:
+    calls: list[int] = []
+    folder = RunFolder(tmp_path / "run", RUN, overwrite=False)
+    assert [folder.line(step(calls, n, value=n))["value"] for n in (0, 1, 0)] == [0, 1, 0]
+    assert calls == [0, 1]
 
-    folder = RunFolder(tmp_path / "run", SETTINGS, overwrite=False)
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt(), InterruptedFitWarning("1 of 3 rounds are kept")])
+def test_an_interrupted_step_leaves_nothing(how: BaseException, tmp_path: Path) -> None:
+    """Also where a model warns that it keeps the rounds it had."""
+
+    def interrupted() -> Mapping[str, Any]:
+        if isinstance(how, Warning):
+            warnings.warn(how, stacklevel=1)
+            return {"value": 0.1}
+        raise how
+
+    folder = RunFolder(tmp_path / "run", RUN, overwrite=False)
     with pytest.raises(KeyboardInterrupt):
-        folder.step("first", interrupted)
-    assert not list((tmp_path / "run" / "steps").iterdir())
+        folder.line(Step({"number": 0}, interrupted))
+    assert read_lines(tmp_path / "run") == []
 
 
-def test_a_step_whose_record_is_missing_is_computed_again(tmp_path: Path) -> None:
-    """As after a kill between tensors and record."""
+def test_a_line_that_was_cut_short_is_computed_again(tmp_path: Path) -> None:
+    """As after a kill while it was written."""
     calls: list[int] = []
-    folder = RunFolder(tmp_path / "run", SETTINGS, overwrite=False)
-    folder.step("first", lambda: computed(calls))
-    (tmp_path / "run" / "steps" / "first.json").unlink()
-    assert folder.step("first", lambda: computed(calls, 0.7)).record == {"value": 0.7}
+    folder = RunFolder(tmp_path / "run", RUN, overwrite=False)
+    for number in range(2):
+        folder.line(step(calls, number))
+    file = tmp_path / "run" / STEPS
+    file.write_bytes(file.read_bytes()[:-9])
+    again = RunFolder(tmp_path / "run", RUN, overwrite=False)
+    assert [again.line(step(calls, number))["value"] for number in range(2)] == [0.5, 0.5]
+    assert calls == [0, 1, 1]
+    assert len(read_lines(tmp_path / "run")) == 2
 
 
-def test_other_settings_are_refused_and_replaced_when_asked(tmp_path: Path) -> None:
+def test_another_run_is_refused_and_replaced_when_asked(tmp_path: Path) -> None:
     calls: list[int] = []
-    RunFolder(tmp_path / "run", SETTINGS, overwrite=False).step("first", lambda: computed(calls))
+    RunFolder(tmp_path / "run", RUN, overwrite=False).line(step(calls))
     (tmp_path / "run" / "note.txt").write_text("mine")
     with pytest.raises(InputError, match=r"seed 0 \(now 1\).*--overwrite"):
-        RunFolder(tmp_path / "run", SETTINGS | {"seed": 1}, overwrite=False)
-    RunFolder(tmp_path / "run", SETTINGS | {"seed": 1}, overwrite=True).step("first", lambda: computed(calls))
+        RunFolder(tmp_path / "run", RUN | {"seed": 1}, overwrite=False)
+    RunFolder(tmp_path / "run", RUN | {"seed": 1}, overwrite=True).line(step(calls))
     assert len(calls) == 2
     assert (tmp_path / "run" / "note.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_what_is_no_run_is_left_alone(tmp_path: Path, overwrite: bool) -> None:
-    for name in FILES:
-        if name != "reproduction.json":
+    for name in CONTENTS:
+        if name != IDENTITY:
             (tmp_path / name).write_text("mine")
     with pytest.raises(InputError, match="something else"):
-        RunFolder(tmp_path, SETTINGS, overwrite=overwrite)
-    assert len(list(tmp_path.iterdir())) == len(FILES) - 1
+        RunFolder(tmp_path, RUN, overwrite=overwrite)
+    assert len(list(tmp_path.iterdir())) == len(CONTENTS) - 1
 
 
-def test_a_damaged_step_names_its_file(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path / "run", SETTINGS, overwrite=False)
-    folder.step("first", lambda: computed([]))
-    (tmp_path / "run" / "steps" / "first.safetensors").write_bytes(b"cut short")
-    with pytest.raises(InputError, match=r"first\.json is damaged.*Delete"):
-        folder.step("first", lambda: computed([]))
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run", RUN, overwrite=False)
+    folder.line(step([]))
+    file = tmp_path / "run" / STEPS
+    file.write_text("{broken\n" + file.read_text())
+    with pytest.raises(InputError, match=r"Line 1 of .*steps\.jsonl is damaged.*Delete"):
+        RunFolder(tmp_path / "run", RUN, overwrite=False)
+    assert json.loads(file.read_text().splitlines()[1])["value"] == 0.5

@@ -1,24 +1,30 @@
 """One step from W = 0: the ansatz holds exactly where the theorem says, and fails where its assumption does."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from convrfm.experiments import theorem1
+from convrfm.experiments.experiment import Run
+from convrfm.experiments.scale import Scale
+
+LINES = [
+    {**step.at, **step.compute()}
+    for step in theorem1.plan(
+        Run(theorem1.Theorem1Settings(n=20, width=8), Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
+    )
+]
 
 
-@pytest.fixture(scope="module")
-def outcomes() -> list[theorem1.Outcome]:
-    return theorem1.theorem1(n=20, width=8)
+def test_cosine_is_one_where_derivatives_at_patches_share_a_direction() -> None:
+    for line in LINES:
+        if line["later"] != "random":
+            assert line["cosine"] == pytest.approx(1, abs=1e-12), line
 
 
-def test_cosine_is_one_where_derivatives_at_patches_share_a_direction(outcomes: list[theorem1.Outcome]) -> None:
-    for outcome in outcomes:
-        if outcome.later != "random":
-            assert outcome.cosine == pytest.approx(1, abs=1e-12), outcome
-
-
-def test_cosine_is_below_one_where_they_do_not(outcomes: list[theorem1.Outcome]) -> None:
-    random = [outcome.cosine for outcome in outcomes if outcome.later == "random"]
+def test_cosine_is_below_one_where_they_do_not() -> None:
+    random = [line["cosine"] for line in LINES if line["later"] == "random"]
     assert len(random) == 6
     assert max(random) < 0.995
 

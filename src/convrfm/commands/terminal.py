@@ -24,10 +24,15 @@ def say(sentence: str) -> None:
     console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
+def remark(sentence: str) -> None:
+    """A line beside the results."""
+    complaints.print(sentence, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
 def say_notes(notes: Iterable[str]) -> None:
     """Remarks on the data."""
     for note in notes:
-        complaints.print(note, style="dim", markup=False, soft_wrap=True)
+        remark(note)
 
 
 def command_line() -> str:

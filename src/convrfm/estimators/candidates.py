@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from ..errors import InterruptedFitWarning
 from .folds import Fold
 from .forecast import announce
 from .layers import FittedLayer, fit_layers
@@ -67,7 +68,9 @@ def fit_candidates(
             if not fits:
                 raise
             finished = sum(_finished(layers)[1] for layers in fits)
-            warnings.warn(f"interrupted: {finished} of {plan.n_rounds} rounds are kept.", stacklevel=3)
+            warnings.warn(
+                f"interrupted: {finished} of {plan.n_rounds} rounds are kept.", InterruptedFitWarning, stacklevel=3
+            )
     return fits
 
 

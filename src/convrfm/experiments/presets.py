@@ -1,252 +1,217 @@
-"""The published settings beside our defaults, shallow and deep: `python -m convrfm.experiments.presets --out docs/presets`.
+"""The published settings beside our defaults, shallow and deep.
 
 Every seed draws training images, selection images of their own for the presets that choose on such, and test images that
 only score. Our defaults are fitted twice: to the training images, and also to the selection images, which leave-one-out
 does not need.
 """
 
-import argparse
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-from rich.progress import track
+from matplotlib.figure import Figure
 
 from ..datasets import load
 from ..estimators import ConvRFMClassifier, DeepConvRFMClassifier
 from ..estimators.presets import DEEP, PRESETS
 from ..kernels import NTK, vanilla
-from ..maths.intervals import mean_with_interval
-from ..storage.atomic import written_whole
+from ..maths.intervals import mean_interval, mean_with_interval
+from ..plots import house_style
+from ..plots.style import BLUE, PURPLE
+from ..report import Section
+from .experiment import Experiment, Finding, Line, Run, Step, Verdict
+from .preset_differences import HEADER as DIFFERENCES_HEADER
+from .preset_differences import differences
+from .scale import Scale
 
-COMMAND = "python -m convrfm.experiments.presets --out docs/presets"
 DEFAULTS = "defaults"
 ALL_LABELS = "defaults, fitted to the selection images too"
-
-
-@dataclass(frozen=True)
-class Task:
-    """A task whose signal is local."""
-
-    name: str
-    data: str
-    sigma: float | None
-
-
-TASKS = (
-    Task("bars, sigma 2", "bars", 2.0),
-    Task("star", "star", None),
-    Task("noisy digits, sigma 0.5", "noisy-digits", 0.5),
+TASKS: dict[str, dict[str, Any]] = {
+    "bars, sigma 2": {"data": "bars", "sigma": 2.0},
+    "star": {"data": "star", "sigma": None},
+    "noisy digits, sigma 0.5": {"data": "noisy-digits", "sigma": 0.5},
+}
+HEADER = (
+    "model",
+    "settings",
+    "chosen on",
+    "fixed kernel",
+    "learned",
+    "gain over the fixed kernel",
+    "difference to the defaults",
 )
 
 
 @dataclass(frozen=True)
-class Scale:
-    """How much is computed."""
+class PresetsSettings:
+    """Images of every draw, and the same network for all settings."""
 
     n_train: int = 100
     n_selection: int = 100
     n_test: int = 400
     depth: int = 3
     n_filters: int = 16
-    n_seeds: int = 5
+    seeds: int = 5
+    tasks: tuple[str, ...] = tuple(TASKS)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One fitted model on test images.
-
-    Attributes:
-        chosen_on: what its ridge and round were chosen on.
-        fixed: test accuracy of the fixed kernel.
-        learned: that of the kept round of the last layer.
-        kept: the kept round of every layer.
-    """
-
-    task: str
-    deep: bool
-    settings: str
-    chosen_on: str
-    seed: int
-    fixed: float
-    learned: float
-    kept: Sequence[int]
-
-
-def outcomes(scale: Scale, tasks: Sequence[Task] = TASKS) -> Iterator[Outcome]:
-    """Every settings on every task, seed by seed."""
-    for task in tasks:
-        for seed in range(scale.n_seeds):
+def plan(run: Run[PresetsSettings]) -> Iterator[Step]:
+    """A step for every settings on every task, seed by seed."""
+    for task in run.settings.tasks:
+        for seed in range(run.seed, run.seed + run.settings.seeds):
             for deep in (False, True):
                 for settings in (*(DEEP if deep else PRESETS), DEFAULTS, ALL_LABELS):
-                    yield outcome(task, deep, settings, seed, scale)
+                    at = {"task": task, "deep": deep, "settings": settings, "seed": seed}
+                    yield Step(at, partial(outcome, run, task, deep, settings, seed))
 
 
-def outcome(task: Task, deep: bool, settings: str, seed: int, scale: Scale) -> Outcome:
-    """Fit one model and score its fixed kernel and what it kept."""
-    n, m = scale.n_train, scale.n_selection
-    data = load(task.data, n_train=n + m, n_test=scale.n_test, sigma=task.sigma, seed=seed)
-    model = unfitted(deep, settings, seed, scale)
+def outcome(run: Run[PresetsSettings], task: str, deep: bool, settings: str, seed: int) -> Line:
+    """Fit one model and score its fixed kernel and what it kept, in fractions of the test images."""
+    n, m = run.settings.n_train, run.settings.n_selection
+    data = load(**TASKS[task], n_train=n + m, n_test=run.settings.n_test, seed=seed)
+    model = unfitted(run, deep, settings, seed)
     fitted = n + m if settings == ALL_LABELS else n
     selected = model.choose_on == "selection"
     selection = (data.x_train[n:], data.y_train[n:]) if selected else None
     model.fit(data.x_train[:fitted], data.y_train[:fitted], selection=selection)
     kept = [layer.kept.iteration for layer in model.layers_]
     stages = [float((predicted == data.y_test).mean()) for predicted in model.staged_predict(data.x_test)]
-    return Outcome(
-        task=task.name,
-        deep=deep,
-        settings=settings,
-        chosen_on="selection set" if selected else "leave-one-out" if model.ridge == "loo" else "nothing",
-        seed=seed,
-        fixed=stages[0],
-        learned=stages[-1 if deep else kept[0]],
-        kept=kept,
-    )
+    return {
+        "chosen_on": "selection set" if selected else "leave-one-out" if model.ridge == "loo" else "nothing",
+        "fixed": stages[0],
+        "learned": stages[-1 if deep else kept[0]],
+        "kept": kept,
+    }
 
 
-def unfitted(deep: bool, settings: str, seed: int, scale: Scale) -> ConvRFMClassifier | DeepConvRFMClassifier:
-    """The model with these settings, and the same network for all of them."""
-    sizes: dict[str, Any] = {"random_state": seed}
-    sizes |= {"depth": scale.depth, "n_filters": scale.n_filters} if deep else {"kernel": NTK(vanilla(scale.depth))}
+def unfitted(
+    run: Run[PresetsSettings], deep: bool, settings: str, seed: int
+) -> ConvRFMClassifier | DeepConvRFMClassifier:
+    """The model with these settings."""
+    sizes: dict[str, Any] = {"random_state": seed, "device": run.device}
+    if deep:
+        sizes |= {"depth": run.settings.depth, "n_filters": run.settings.n_filters}
+    else:
+        sizes |= {"kernel": NTK(vanilla(run.settings.depth))}
     estimator: type[ConvRFMClassifier | DeepConvRFMClassifier] = DeepConvRFMClassifier if deep else ConvRFMClassifier
     return estimator.from_preset(settings, **sizes) if settings in PRESETS else estimator(**sizes)
 
 
-DIFFERENCES = {
-    "n_iterations": "updates of M",
-    "agop_samples": "AGOP over",
-    "feature_power": "patches are multiplied by M to the power",
-    "feature_trace": "trace of the metric",
-    "ridge": "ridge",
-    "agop_ridge": "coefficients that feed the AGOP",
-    "keep": "round kept",
-    "choose_on": "ridge and round chosen on",
-    "activation": "deep: after the random filters",
-    "centering": "deep: subtracted from each channel of features",
-}
-OF_DEEP_ONLY = ("activation", "centering")
-WORDS = {
-    "agop_samples": {"None": "all training images", "slice(0, 20, None)": "the first 20"},
-    "feature_trace": {"None": "d, that of the fixed kernel"},
-    "ridge": {"loo": "best of 17, 1e-8 to 1", "(1e-08, 1e-05, 0.001)": "best of 1e-8, 1e-5, 1e-3"},
-    "agop_ridge": {"chosen": "of the chosen ridge", "last": "of the last candidate"},
-    "choose_on": {"loo": "leave-one-out", "selection": "a selection set"},
-    "activation": {"relu": "ReLU", "None": "nothing"},
-    "centering": {"loo": "its mean, in the best of three ways", "None": "nothing"},
-}
-
-
-def table_of_differences() -> str:
-    """What the presets set, from the presets themselves."""
-    lines = [
-        _row(("", "parameter", *(f"`{name}`" for name in PRESETS), "defaults")),
-        _row(["---"] * (len(PRESETS) + 3)),
-    ]
-    for parameter, meaning in DIFFERENCES.items():
-        lines.append(_row((meaning, f"`{parameter}`", *(_setting(parameter, name) for name in (*PRESETS, DEFAULTS)))))
-    return "\n".join(lines)
-
-
-def _setting(parameter: str, name: str) -> str:
-    preset = PRESETS.get(name, {}) | DEEP.get(name, {})
-    if parameter in OF_DEEP_ONLY and name in PRESETS and name not in DEEP:
-        return "(not deep)"
-    if parameter == "choose_on" and preset.get("keep") == "last":
-        return "nothing is chosen"
-    value = str(preset.get(parameter, getattr(DeepConvRFMClassifier(), parameter)))
-    return WORDS.get(parameter, {}).get(value, value)
-
-
-def table_of_results(results: Sequence[Outcome]) -> str:
-    """Means over seeds with Student's 95% intervals, in per cent; differences to the defaults are taken seed by seed."""
-    header = (
-        "model",
-        "settings",
-        "chosen on",
-        "fixed kernel",
-        "learned",
-        "gain over the fixed kernel",
-        "difference to the defaults",
-    )
-    lines = [_row(header), _row(["---"] * len(header))]
-    for deep in (False, True):
-        rows = [result for result in results if result.deep == deep]
-        defaults = _by_seed(rows, DEFAULTS)[:, 1]
-        for settings in dict.fromkeys(result.settings for result in rows):
-            fixed, learned = _by_seed(rows, settings).T
-            difference = "" if settings == DEFAULTS else mean_with_interval(learned - defaults, signed=True)
-            chosen_on = next(result.chosen_on for result in rows if result.settings == settings)
-            lines.append(
-                _row(
-                    (
-                        "deep" if deep else "shallow",
-                        f"`{settings}`" if settings in PRESETS else settings,
-                        f"**{chosen_on}**" if chosen_on == "selection set" else chosen_on,
-                        f"{fixed.mean():.1f}",
-                        mean_with_interval(learned),
-                        mean_with_interval(learned - fixed, signed=True),
-                        difference,
-                    )
-                )
-            )
-    return "\n".join(lines)
-
-
-def _by_seed(results: Sequence[Outcome], settings: str) -> np.ndarray:
-    return 100 * np.array([(result.fixed, result.learned) for result in results if result.settings == settings])
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def page(results: Sequence[Outcome], scale: Scale) -> str:
-    """The whole document."""
+def conclude(run: Run[PresetsSettings], lines: Sequence[Line]) -> Finding:
+    """Whether any preset is above our defaults by more than its interval, task by task and model by model."""
+    tables = {task: results_table([line for line in lines if line["task"] == task]) for task in run.settings.tasks}
+    above = [row for rows in tables.values() for row in rows if row.better]
+    compared = [row for rows in tables.values() for row in rows if row.cells[1] in PRESETS]
+    settings = run.settings
     sections = [
-        "# Presets: the paper, its two published codes, and our defaults",
-        f"Written by `{COMMAND}`; every single outcome is in [presets.json](presets.json). "
-        "`ConvRFMClassifier.from_preset(name)` and `DeepConvRFMClassifier.from_preset(name)` set these parameters; keywords "
-        "win.",
-        "## What they set",
-        table_of_differences(),
-        "The published code of 2023 chose ridge and round on the **test** images. Nothing here does: `paper` and `code-2023` "
-        "ask for a selection set, `fit(x, y, selection=(x_s, y_s))`, whose images are neither fitted nor scored, and "
-        '`history_` says `judge: "selection"`. A trace of 1 instead of d changes nothing for a network without biases, whose '
-        "kernel only scales with M; it does with biases, Erf, GELU and radial kernels. Where the AGOP takes the first 20 "
-        "images, their order matters: here the classes alternate.",
-        "## What they reach",
-        f"{scale.n_train} training images, {scale.n_selection} selection images, {scale.n_test} test images, "
-        f"{scale.n_seeds} seeds; NTK of depth {scale.depth}, patches of 3 x 3; deep: {scale.depth} layers, "
-        f"{scale.n_filters} filters. Test accuracy in per cent: means over seeds with Student's 95% intervals; the last two "
-        "columns are differences seed by seed, the last one to the defaults of the same model. One in twenty such intervals "
-        "misses 0 by chance. Results chosen on a **selection set** have used labels of that set, which the others have not: "
-        "beside them stand our defaults fitted to the selection images too, with the same labels in all.",
+        Section("What they set")
+        .table(DIFFERENCES_HEADER, differences(), "Parameters of the presets, from the presets themselves.")
+        .prose(
+            "The published code of 2023 chose ridge and round on the test images. Nothing here does: paper and code-2023 ask "
+            "for a selection set, fit(x, y, selection=(x_s, y_s)), whose images are neither fitted nor scored, and history_ "
+            'says judge: "selection". A trace of 1 instead of d changes nothing for a network without biases, whose kernel '
+            "only scales with M; it does with biases, Erf, GELU and radial kernels. Where the AGOP takes the first 20 images, "
+            "their order matters: here the classes alternate."
+        )
     ]
-    for task in dict.fromkeys(result.task for result in results):
-        sections += [f"### {task}", table_of_results([result for result in results if result.task == task])]
-    return "\n\n".join(sections) + "\n"
+    for task, rows in list(tables.items())[1:]:
+        sections.append(Section(f"The same on {task}").table(HEADER, [row.cells for row in rows], "As above."))
+    first = next(iter(tables))
+    return Finding(
+        verdict=Verdict.of(row not in above for row in compared),
+        ours=f"{len(above)} of {len(compared)} comparisons have a preset above our defaults by more than the 95% interval.",
+        header=HEADER,
+        rows=[row.cells for row in tables[first]],
+        caption=f"{first}. {settings.n_train} training images, {settings.n_selection} selection images, {settings.n_test} test "
+        f"images, {settings.seeds} seeds; NTK of depth {settings.depth}, patches of 3 x 3; deep: {settings.depth} layers, "
+        f"{settings.n_filters} filters. Test accuracy in per cent: means over seeds with Student's 95% intervals; the last "
+        "two columns are differences seed by seed, the last one to the defaults of the same model. One in twenty such "
+        "intervals misses 0 by chance. Results chosen on a selection set have used labels of that set, which the others have "
+        "not: beside them stand our defaults fitted to the selection images too, with the same labels in all.",
+        sections=[
+            Section("By settings").figure(
+                picture(lines),
+                caption="Test accuracy of what was kept; means over seeds with Student's 95% intervals.",
+                alt="For each task the test accuracy of every settings, shallow and deep.",
+                name="settings",
+            ),
+            *sections,
+        ],
+        numbers={"presets above the defaults": [[str(cell) for cell in row.cells] for row in above]},
+    )
 
 
-def main() -> None:
-    """Fit everything and write the table as Markdown and the outcomes as JSON."""
-    parser = argparse.ArgumentParser(description="The published settings beside our defaults")
-    parser.add_argument("--out", type=Path, required=True, help="files to write, without .md and .json")
-    for name, value in asdict(Scale()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
-    arguments = vars(parser.parse_args())
-    out = arguments.pop("out")
-    scale = Scale(**arguments)
-    results = list(track(outcomes(scale), "presets", total=len(TASKS) * scale.n_seeds * (len(PRESETS) + len(DEEP) + 4)))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    record = {"scale": asdict(scale), "outcomes": [asdict(result) for result in results]}
-    for suffix, text in ((".json", json.dumps(record, indent=1) + "\n"), (".md", page(results, scale))):
-        with written_whole(out.with_suffix(suffix)) as unfinished:
-            unfinished.write_text(text, encoding="utf-8")
+@dataclass(frozen=True)
+class ResultsRow:
+    """A line of a table of results, and whether its settings are above the defaults by more than the interval."""
+
+    cells: Sequence[object]
+    better: bool
 
 
-if __name__ == "__main__":
-    main()
+def results_table(lines: Sequence[Line]) -> list[ResultsRow]:
+    """Means over seeds of one task; differences to the defaults are taken seed by seed."""
+    rows = []
+    for deep in (False, True):
+        of_model = [line for line in lines if line["deep"] == deep]
+        defaults = _by_seed(of_model, DEFAULTS)[1]
+        for settings in dict.fromkeys(line["settings"] for line in of_model):
+            fixed, learned = _by_seed(of_model, settings)
+            difference = learned - defaults
+            chosen_on = next(line["chosen_on"] for line in of_model if line["settings"] == settings)
+            cells = (
+                "deep" if deep else "shallow",
+                settings,
+                chosen_on,
+                f"{fixed.mean():.1f}",
+                mean_with_interval(learned),
+                mean_with_interval(learned - fixed, signed=True),
+                "" if settings == DEFAULTS else mean_with_interval(difference, signed=True),
+            )
+            rows.append(ResultsRow(cells, settings in PRESETS and mean_interval(difference)[0] > 0))
+    return rows
+
+
+@house_style()
+def picture(lines: Sequence[Line]) -> Figure:
+    """What every settings reached, a panel for each task."""
+    tasks = list(dict.fromkeys(line["task"] for line in lines))
+    figure = Figure(figsize=(3.2 * len(tasks) + 1, 3.4), layout="constrained")
+    panels = figure.subplots(1, len(tasks), squeeze=False, sharey=True)[0]
+    for ax, task in zip(panels, tasks, strict=True):
+        for deep, color, marker in ((False, BLUE, "o"), (True, PURPLE, "D")):
+            of_model = [line for line in lines if (line["task"], line["deep"]) == (task, deep)]
+            names = list(dict.fromkeys(line["settings"] for line in of_model))
+            learned = [_by_seed(of_model, name)[1] for name in names]
+            reach = [mean_interval(values)[1] - values.mean() for values in learned]
+            means, label = [values.mean() for values in learned], "deep" if deep else "shallow"
+            short = [name.replace(", ", ",\n") for name in names]
+            ax.errorbar(means, short, xerr=reach, fmt=marker, color=color, capsize=3, label=label)
+        ax.set_title(task)
+        ax.set_xlabel("test accuracy, %")
+        ax.grid(axis="x")
+    panels[0].legend()
+    return figure
+
+
+def _by_seed(lines: Sequence[Line], settings: str) -> np.ndarray:
+    """Per cent of the fixed kernel and of what was kept, `(2, seeds)`."""
+    return 100 * np.array([(line["fixed"], line["learned"]) for line in lines if line["settings"] == settings]).T
+
+
+EXPERIMENT = Experiment(
+    name="presets",
+    title="Presets: the paper, its two published codes, and our defaults",
+    claim="None of the published settings is better than our defaults by more than chance.",
+    published="the settings themselves; they were not compared.",
+    settings={
+        Scale.SMOKE: PresetsSettings(24, 12, 20, depth=1, n_filters=3, seeds=2, tasks=("bars, sigma 2",)),
+        Scale.LAPTOP: PresetsSettings(),
+        Scale.FULL: PresetsSettings(),
+    },
+    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 10, Scale.FULL: 10},
+    plan=plan,
+    conclude=conclude,
+)

@@ -1,57 +1,101 @@
-"""`convrfm reproduce`: a published figure by its name, from nothing to a folder with record, plots and page."""
+"""The one road of all experiments: from a claim to a folder with finished steps, record, plots and pages."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
-from ..plots import house_style
-from ..report import Page
-from ..report.fit_sections import reproduction_section
-from ..report.versions import versions
-from ..storage.atomic import write_json
-from . import bars, noisy_mnist, star, theorem1
-from .figure import PublishedFigure, Reproduction, Request
-from .run_folder import FILES, RunFolder
-
-FIGURES: Mapping[str, PublishedFigure] = {
-    "bars": bars.FIGURE,
-    "noisy-mnist": noisy_mnist.FIGURE,
-    "star": star.FIGURE,
-    "theorem1": theorem1.FIGURE,
-}
+from ..storage.fingerprints import fingerprint
+from .experiment import Experiment
+from .finished_run import FinishedRun, run_of
+from .pages import write_pages
+from .run_folder import RunFolder
+from .scale import Scale
+from .settings import changed, plain_settings
 
 
-def reproduce(name: str, request: Request, out: Path, *, overwrite: bool, verbose: bool, command: str) -> Reproduction:
-    """Make a figure, or continue where the same command was interrupted, and write its folder.
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for.
+
+    Attributes:
+        scale: how much is computed.
+        seed: the first of the seeds of all draws.
+        device: "auto" or a torch device.
+        data: a path or a name, for experiments that need images.
+        changes: values of settings in place of those of the scale, as text by name.
+        download: whether torchvision may fetch data.
+        verbose: whether steps show progress.
+    """
+
+    scale: Scale = Scale.LAPTOP
+    seed: int = 0
+    device: str = "auto"
+    data: str | None = None
+    changes: Mapping[str, str] = field(default_factory=dict)
+    download: bool = False
+    verbose: bool = False
+
+
+def reproduce(
+    experiment: Experiment[Any],
+    request: Request,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> FinishedRun:
+    """Run an experiment, or continue where the same command was interrupted, and write its folder.
 
     Args:
-        name: one of `FIGURES`.
+        experiment: one of the catalogue, or another.
         request: what decides its numbers.
         out: the folder.
         overwrite: whether to replace an earlier run there.
-        verbose: whether to show progress.
-        command: shown on the page.
+        tell: takes a sentence about the settings at the beginning, and one about every step that was computed.
 
     Raises:
-        InputError: if there is no such figure, its data are not named, or the folder holds something else.
+        InputError: if its data are not named, or the folder holds something else.
     """
-    if name not in FIGURES:
-        raise InputError(f"FIGURE must be one of {', '.join(FIGURES)}; got {name}.")
-    figure = FIGURES[name]
-    if figure.data and request.data is None:
-        raise InputError(f"{name} needs --data: {figure.data}")
-    if request.data is not None and not figure.data:
-        raise InputError(f"{name} generates its own images; got --data {request.data}. Leave it out.")
-    settings = {"figure": name, **asdict(request), **versions()}
-    found = figure.produce(request, RunFolder(out, settings, overwrite=overwrite), verbose)
-    (out / "plots").mkdir(exist_ok=True)
-    for plot, drawn in found.plots.items():
-        with house_style():
-            drawn.savefig(out / "plots" / f"{plot}.png", dpi=200)
-    record = {"figure": name, "settings": asdict(request), "versions": versions(), "results": found.results}
-    write_json(out / "record.json", record)
-    page = Page(figure.title, f"convrfm reproduce {name}, scale {request.scale}", list(found.sections))
-    page.sections.append(reproduction_section(command, asdict(request), versions(), FILES))
-    page.write(out / "report.html")
+    identity = identity_of(experiment, request)
+    folder = RunFolder(out, identity, overwrite=overwrite)
+    run = run_of(experiment, identity, folder.files, download=request.download, verbose=request.verbose)
+    tell(f"settings: {listed(identity['settings'])}")
+    steps = list(experiment.plan(run))
+    lines = []
+    for number, step in enumerate(steps, 1):
+        known = folder.finished(step) is not None
+        lines.append(folder.line(step))
+        if not known:
+            tell(f"step {number} of {len(steps)}: {listed(step.at)}, {lines[-1]['seconds']:.1f} s")
+    found = FinishedRun(experiment, identity, run, lines)
+    write_pages(found, out)
     return found
+
+
+def identity_of(experiment: Experiment[Any], request: Request) -> dict[str, Any]:
+    """All that decides the numbers of a run, as plain values.
+
+    Raises:
+        InputError: if data are needed and not named, or named and not needed, or a setting does not fit.
+    """
+    if experiment.data and request.data is None and request.scale is not Scale.SMOKE:
+        raise InputError(f"{experiment.name} needs --data: {experiment.data}")
+    if request.data is not None and not experiment.data:
+        raise InputError(f"{experiment.name} generates its own images; got --data {request.data}. Leave it out.")
+    settings = changed(experiment.settings[request.scale], request.changes)
+    return {
+        "experiment": experiment.name,
+        "scale": request.scale.value,
+        "seed": request.seed,
+        "device": request.device,
+        "data": request.data,
+        "fingerprint of the data": None if request.data is None else fingerprint(Path(request.data)),
+        "settings": plain_settings(settings),
+    }
+
+
+def listed(values: Mapping[str, Any]) -> str:
+    """Names and values in a line."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())

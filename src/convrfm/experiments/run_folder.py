@@ -1,56 +1,49 @@
-"""The folder of a long run: every finished step is kept there, so that the same command continues an interrupted run."""
+"""The folder of a long run: a line for every finished step, so that the same command continues an interrupted run."""
 
 import json
+import os
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import time
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from ..errors import InputError, InterruptedFitWarning
+from ..report.versions import versions_sentence
+from ..storage.atomic import write_json
+from .experiment import Line, Step
 
-from ..errors import InputError
-from ..storage.atomic import write_json, written_whole
-
-SETTINGS, STEPS = "reproduction.json", "steps"
-FILES = {
+IDENTITY, STEPS, FILES = "reproduction.json", "steps.jsonl", "files"
+CONTENTS = {
     "report.html": "this page",
-    "record.json": "everything that was found, with settings and versions",
+    "page.md": "the same in Markdown",
+    "record.json": "claim, verdict and numbers, with settings and versions",
     "plots": "the figures of this page",
-    STEPS: "every finished step, from which the same command continues",
-    SETTINGS: "what decides the results",
+    STEPS: "a line for every finished step, from which the same command continues",
+    FILES: "what steps keep for later ones",
+    IDENTITY: "what decides the results",
 }
 
 
-@dataclass(frozen=True)
-class Step:
-    """What one step of a run found: plain values, and tensors where later steps need them."""
-
-    record: dict[str, Any]
-    tensors: Mapping[str, Float[Tensor, "..."]] = field(default_factory=dict)
-
-
 class RunFolder:
-    """A folder with the settings of one run and its finished steps.
+    """A folder with what decides one run and its finished steps.
 
     Args:
         path: the folder; made if it is missing.
-        settings: all that decides the results, as plain values. A folder with the same settings is continued.
+        identity: all that decides the results, as plain values. A folder with the same identity is continued.
         overwrite: whether the run that is there is removed first, finished or not.
 
     Raises:
-        InputError: if the folder holds a run of other settings and `overwrite` is False, or something that is no run.
+        InputError: if the folder holds a run of another identity and `overwrite` is False, or something that is no run.
             What is no run is never removed.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, Any], *, overwrite: bool) -> None:
         self.path = path
-        wanted = json.loads(json.dumps(settings))
+        wanted = json.loads(json.dumps(identity))
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            found = _settings_in(path)
+            found = read_identity(path)
             differing = [name for name in wanted | found if wanted.get(name) != found.get(name)]
             if differing and not overwrite:
                 told = ", ".join(f"{name} {found.get(name)} (now {wanted.get(name)})" for name in differing)
@@ -60,39 +53,95 @@ class RunFolder:
                 )
             if overwrite:
                 _remove_run(path)
-        (path / STEPS).mkdir(parents=True, exist_ok=True)
-        write_json(path / SETTINGS, wanted)
+        self.files.mkdir(parents=True, exist_ok=True)
+        write_json(path / IDENTITY, wanted)
+        self._lines = read_lines(path)
 
-    def step(self, name: str, compute: Callable[[], Step]) -> Step:
-        """What a step found; it is computed unless it was finished before, and always read from its files."""
-        record, tensors = (self.path / STEPS / f"{name}.{kind}" for kind in ("json", "safetensors"))
-        if not record.is_file():
-            found = compute()
-            if found.tensors:
-                with written_whole(tensors) as partial:
-                    save_file({key: value.detach().cpu().contiguous() for key, value in found.tensors.items()}, partial)
-            write_json(record, found.record)  # last: where the record is, the step is complete
+    @property
+    def files(self) -> Path:
+        """The folder for what is too large for a line."""
+        return self.path / FILES
+
+    def finished(self, step: Step) -> Line | None:
+        """The line of a step, or None."""
+        return line_of(step, self._lines)
+
+    def line(self, step: Step) -> Line:
+        """What a step found; it is computed unless it was finished before.
+
+        Raises:
+            KeyboardInterrupt: if it was interrupted, also where a model kept the rounds it had: they are not the step.
+        """
+        found = self.finished(step)
+        if found is None:
+            start = time.perf_counter()
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", InterruptedFitWarning)
+                try:
+                    numbers = step.compute()
+                except InterruptedFitWarning as interrupt:
+                    raise KeyboardInterrupt from interrupt
+            told = {"seconds": round(time.perf_counter() - start, 3), "versions": versions_sentence()}
+            found = json.loads(json.dumps({**step.at, **numbers, **told}))
+            _append(self.path / STEPS, found)
+            self._lines.append(found)
+        return found
+
+
+def line_of(step: Step, lines: Iterable[Line]) -> Line | None:
+    """The line of a step, or None."""
+    return next((line for line in lines if all(line.get(name) == value for name, value in step.at.items())), None)
+
+
+def read_identity(path: Path) -> dict[str, Any]:
+    """What decides the run in a folder.
+
+    Raises:
+        InputError: if there is none.
+    """
+    try:
+        identity = json.loads((path / IDENTITY).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} holds something else than a run of this command. Choose another --out.") from error
+    return dict(identity)
+
+
+def read_lines(path: Path) -> list[Line]:
+    """The lines of finished steps; the rest of a line that was being written is cut off.
+
+    Raises:
+        InputError: if a whole line is damaged.
+    """
+    file = path / STEPS
+    if not file.exists():
+        return []
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        os.truncate(file, len(whole.encode()))
+    lines: list[Line] = []
+    for number, line in enumerate(whole.splitlines(), 1):
         try:
-            return Step(json.loads(record.read_text()), load_file(tensors) if tensors.is_file() else {})
-        except (ValueError, SafetensorError) as error:
+            lines.append(dict(json.loads(line)))
+        except ValueError as error:
             raise InputError(
-                f"{record} is damaged ({error}). Delete it: the same command computes this step again."
+                f"Line {number} of {file} is damaged ({error}). Delete it: the same command computes this step again."
             ) from error
+    return lines
+
+
+def _append(path: Path, line: Line) -> None:
+    """Add one line and see it to the disk."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _remove_run(path: Path) -> None:
-    """Remove what a run writes, its settings last, and nothing else."""
-    for entry in (path / name for name in FILES):
+    """Remove what a run writes, its identity last, and nothing else."""
+    for entry in (path / name for name in CONTENTS):
         if entry.is_dir():
             shutil.rmtree(entry)
         else:
             entry.unlink(missing_ok=True)
-
-
-def _settings_in(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads((path / SETTINGS).read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} holds something else than a run of this command. Choose another --out.") from error
-    assert isinstance(settings, dict)
-    return settings

@@ -4,7 +4,8 @@ from enum import StrEnum
 
 
 class Scale(StrEnum):
-    """A run of seconds that shows that everything works, or the published size."""
+    """A run of seconds that shows that everything works, a run for two cores and an hour, or the published size."""
 
     SMOKE = "smoke"
+    LAPTOP = "laptop"
     FULL = "full"

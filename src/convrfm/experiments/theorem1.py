@@ -6,7 +6,9 @@ rounding. With random later layers the derivatives differ from patch to patch: t
 conclusion. What matters is their direction: where they differ in size alone, W still has rank one, the cosine is 1.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -18,33 +20,25 @@ from torch import Tensor
 from ..cnfa import measure
 from ..errors import InputError
 from ..networks.shallow import Later, TanhNetwork
+from ..plots import plot_levels
 from ..report import Section
-from .figure import PublishedFigure, Reproduction, Request
-from .run_folder import RunFolder
+from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .scale import Scale
 
-SIZES = {Scale.SMOKE: (20, 8), Scale.FULL: (60, 16)}  # images, channels
-HEADER = ("Data", "Depth", "Later layers", "Cosine")
-
 Source = Literal["random", "digits"]
+DEPTHS = (1, 2, 3)
+LATERS: tuple[Later, ...] = ("constant", "proportional", "random")
+SOURCES: tuple[Source, ...] = ("random", "digits")
+EXACT = 1e-12  # how far a cosine may be from 1 in double precision
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One network after its step.
+class Theorem1Settings:
+    """Training images, as many others for the AGOP, channels of every layer, and the rate of the one step (any will do)."""
 
-    Attributes:
-        data: "random" or "digits".
-        depth: Number of convolutions.
-        later: The later layers: "constant" (the assumption holds), "proportional" (derivatives at patches differ in
-            size alone) or "random" (in direction too).
-        cosine: Between `W1^T W1` and the AGOP.
-    """
-
-    data: Source
-    depth: int
-    later: Later
-    cosine: float
+    n: int = 60
+    width: int = 16
+    rate: float = 0.1
 
 
 def images_and_targets(
@@ -69,47 +63,86 @@ def one_step(network: TanhNetwork, images: Tensor, targets: Tensor, rate: float)
         weight -= rate * torch.autograd.grad(loss, weight)[0]
 
 
-def theorem1(n: int = 60, width: int = 16, rate: float = 0.1, seed: int = 0) -> list[Outcome]:
-    """Cosines after one step for tanh networks of depth 1 to 3, on both data, with and without the assumption.
+def cosine(run: Run[Theorem1Settings], data: Source, depth: int, later: Later) -> Line:
+    """Between `W^T W` of the first layer and its AGOP, after one step of a tanh network.
 
     Args:
-        n: Number of training images; the AGOP is taken at as many others.
-        width: Channels of every layer.
-        rate: Learning rate; the theorem holds for any.
-        seed: Of data and random weights.
+        run: the settings.
+        data: "random" or "digits".
+        depth: number of convolutions.
+        later: the later layers: "constant" (the assumption holds), "proportional" (derivatives at patches differ in size
+            alone) or "random" (in direction too).
     """
-    outcomes = []
-    sources: tuple[Source, ...] = ("random", "digits")
-    laters: tuple[Later, ...] = ("constant", "proportional", "random")
-    for data in sources:
-        for depth in (1, 2, 3):
-            for later in laters:
-                generator = torch.Generator().manual_seed(seed)
-                images, targets = images_and_targets(data, 2 * n, generator)
-                network = TanhNetwork(depth, images.shape[1:], width, later, generator)
-                one_step(network, images[:n], targets[:n], rate)
-                report = measure(network, images[n:], layers=["first"], rotations=0, resamples=0)
-                cosine = report.layers[0].correlations.trained.cosine.value
-                outcomes.append(Outcome(data, depth, later, cosine))
-    return outcomes
+    n = run.settings.n
+    generator = torch.Generator().manual_seed(run.seed)
+    images, targets = images_and_targets(data, 2 * n, generator)
+    network = TanhNetwork(depth, images.shape[1:], run.settings.width, later, generator)
+    one_step(network, images[:n], targets[:n], run.settings.rate)
+    report = measure(network, images[n:], layers=["first"], rotations=0, resamples=0)
+    return {"cosine": report.layers[0].correlations.trained.cosine.value}
 
 
-def produce(request: Request, folder: RunFolder, verbose: bool) -> Reproduction:
-    """One line for each network, in double precision on the CPU."""
-    if request.device not in ("auto", "cpu"):
-        raise InputError(f"theorem1 is computed on the CPU; got --device {request.device}. Leave it out.")
-    n, width = SIZES[request.scale]
-    outcomes = [asdict(outcome) for outcome in theorem1(n, width, seed=request.seed)]
-    rows = [[o["data"], o["depth"], o["later"], f"{o['cosine']:.15f}"] for o in outcomes]
-    section = (
-        Section("After one step of gradient descent from zero")
-        .prose(
-            "Where the derivative of the later layers at zero has one direction at every patch (constant, proportional), "
-            "the theorem's assumption holds and the cosine is 1. Where directions differ (random), it does not."
-        )
-        .table(HEADER, rows, caption="Cosine between W^T W of the first layer and its AGOP.")
+def plan(run: Run[Theorem1Settings]) -> Iterator[Step]:
+    """A step for each network, in double precision on the CPU."""
+    if run.device not in ("auto", "cpu"):
+        raise InputError(f"theorem1 is computed on the CPU; got --device {run.device}. Leave it out.")
+    for data in SOURCES:
+        for depth in DEPTHS:
+            for later in LATERS:
+                at = {"data": data, "depth": depth, "later": later}
+                yield Step(at, partial(cosine, run, data, depth, later))
+
+
+def conclude(run: Run[Theorem1Settings], lines: Sequence[Line]) -> Finding:
+    """Cosines are 1 to rounding where the assumption holds, and below where it does not."""
+    by_later = {later: [line["cosine"] for line in lines if line["later"] == later] for later in LATERS}
+    exact = [abs(1 - value) < EXACT for later in ("constant", "proportional") for value in by_later[later]]
+    picture = plot_levels(
+        DEPTHS,
+        {
+            later: np.array([[v["cosine"] for v in lines if (v["later"], v["depth"]) == (later, d)] for d in DEPTHS])
+            for later in LATERS
+        },
+        xlabel="depth",
+        ylabel="cosine",
+        percent=False,
     )
-    return Reproduction(outcomes, HEADER, rows, [section])
+    return Finding(
+        verdict=Verdict.of(exact),
+        ours=f"with the assumption {sum(exact)} of {len(exact)} cosines are 1 to {EXACT:g}; without it they are "
+        f"{min(by_later['random']):.4f} to {max(by_later['random']):.4f}.",
+        header=("data", "depth", "later layers", "cosine"),
+        rows=[[line["data"], line["depth"], line["later"], f"{line['cosine']:.15f}"] for line in lines],
+        caption="Cosine between W^T W of the first layer and its AGOP.",
+        sections=[
+            Section("After one step of gradient descent from zero")
+            .prose(
+                "Where the derivative of the later layers at zero has one direction at every patch (constant, proportional), "
+                "the theorem's assumption holds and the cosine is 1. Where directions differ (random), it does not."
+            )
+            .figure(
+                picture,
+                caption="Cosine by depth and kind of later layers: means over both data with Student's 95% intervals.",
+                alt="Line chart of cosines by depth; constant and proportional later layers are at 1.",
+                name="cosines",
+            )
+        ],
+        numbers={"cosines": by_later},
+    )
 
 
-FIGURE = PublishedFigure("Theorem 1 in numbers", produce)
+EXPERIMENT = Experiment(
+    name="theorem1",
+    title="Theorem 1 in numbers",
+    claim="After one step of gradient descent from W = 0, W^T W is proportional to the AGOP, whatever the data, the depth and "
+    "the rate, if the derivative of the later layers at zero is the same at every patch.",
+    published="Theorem 1: the cosine is 1.",
+    settings={
+        Scale.SMOKE: Theorem1Settings(n=20, width=8),
+        Scale.LAPTOP: Theorem1Settings(),
+        Scale.FULL: Theorem1Settings(),
+    },
+    minutes={Scale.SMOKE: 0.05, Scale.LAPTOP: 0.1, Scale.FULL: 0.1},
+    plan=plan,
+    conclude=conclude,
+)

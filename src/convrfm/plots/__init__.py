@@ -5,6 +5,7 @@ from .correlations import plot_correlations
 from .eigenvectors import LeadingEigenvectors, leading_eigenvectors, plot_eigenvectors
 from .feature_maps import plot_feature_maps
 from .layers import plot_layers
+from .levels import plot_levels
 from .matrices import plot_matrices
 from .rounds import plot_rounds
 from .spectrum import effective_rank, plot_spectra, plot_spectrum
@@ -21,6 +22,7 @@ __all__ = [
     "plot_eigenvectors",
     "plot_feature_maps",
     "plot_layers",
+    "plot_levels",
     "plot_matrices",
     "plot_rounds",
     "plot_spectra",

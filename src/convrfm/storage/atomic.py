@@ -56,7 +56,12 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         InputError: as `written_whole`.
     """
-    write_text(path, json.dumps(value, indent=2, default=str) + "\n")
+    write_text(path, as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """Plain values as the text of a JSON file."""
+    return json.dumps(value, indent=2, default=str) + "\n"
 
 
 def _beside(path: Path) -> Path:

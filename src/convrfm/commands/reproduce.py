@@ -1,0 +1,64 @@
+"""What `convrfm reproduce` does: one experiment, the list of all, or the table of what was run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Column, Table
+
+from ..errors import InputError
+from ..experiments.catalogue import EXPERIMENTS
+from ..experiments.finished_run import FinishedRun
+from ..experiments.gathering import gather
+from ..experiments.pages import duration
+from ..experiments.reproduce import Request, reproduce
+from ..experiments.scale import Scale
+from .terminal import remark
+
+
+def list_of_experiments() -> Table:
+    """All of them, with the data they need and the time they take on two cores."""
+    table = Table(
+        Column("name", no_wrap=True), "what", "--data", *Scale, title="convrfm reproduce NAME; times on two cores"
+    )
+    for name, experiment in EXPERIMENTS.items():
+        times = [duration(60.0 * experiment.minutes[scale]) for scale in Scale]
+        table.add_row(name, experiment.title, experiment.data or "none: it generates its own", *times)
+    table.add_row("table", "every run in the folder --out on one page", "none")
+    return table
+
+
+def run_experiment(name: str, request: Request, out: Path, *, overwrite: bool) -> FinishedRun:
+    """Run one experiment into its folder; settings and finished steps are told on the way.
+
+    Raises:
+        InputError: if anything does not fit; the message says what.
+    """
+    if name not in EXPERIMENTS:
+        raise InputError(f"NAME must be one of {', '.join(EXPERIMENTS)} or table; got {name}. See --list.")
+    return reproduce(EXPERIMENTS[name], request, out, overwrite=overwrite, tell=remark)
+
+
+def write_table(out: Path) -> Path:
+    """The page about all runs in a folder."""
+    gather(out, EXPERIMENTS)
+    return out / "README.md"
+
+
+def as_changes(words: Sequence[str]) -> dict[str, str]:
+    """Settings by name from NAME=VALUE.
+
+    Raises:
+        InputError: if one has no =.
+    """
+    for word in words:
+        if "=" not in word:
+            raise InputError(f"--set takes NAME=VALUE; got {word}.")
+    return dict(word.split("=", 1) for word in words)
+
+
+def summary_table(found: FinishedRun) -> Table:
+    """The table that sums a run up."""
+    table = Table(*found.finding.header, caption=found.finding.caption)
+    for row in found.finding.rows:
+        table.add_row(*map(str, row))
+    return table

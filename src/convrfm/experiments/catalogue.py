@@ -1,0 +1,19 @@
+"""Every experiment by its name: the one line that a new one needs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import bars, cnfa_table, deep_noisy_mnist, noisy_mnist, presets, small_data, star, theorem1
+from .experiment import Experiment
+
+ALL: tuple[Experiment[Any], ...] = (
+    bars.EXPERIMENT,
+    cnfa_table.EXPERIMENT,
+    deep_noisy_mnist.EXPERIMENT,
+    noisy_mnist.EXPERIMENT,
+    presets.EXPERIMENT,
+    small_data.EXPERIMENT,
+    star.EXPERIMENT,
+    theorem1.EXPERIMENT,
+)
+EXPERIMENTS: Mapping[str, Experiment[Any]] = {experiment.name: experiment for experiment in ALL}

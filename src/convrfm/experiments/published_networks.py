@@ -1,0 +1,112 @@
+"""Networks with published weights on real images, as they are measured.
+
+ResNet-20 and ResNet-32 (CIFAR-10) with all outputs; SqueezeNet 1.1 and the features of MobileNetV2 (ImageNet) with 16
+random-sign probes. Their true initial weights were not published: "initial" is a fresh network of the same architecture.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..cnfa import Report, measure
+from ..cnfa.target import Head
+from ..datasets.pictures import read_picture
+from ..networks import load_network, load_weights
+
+IMAGENET_MEAN = torch.tensor([0.485, 0.456, 0.406]).reshape(3, 1, 1)
+IMAGENET_STD = torch.tensor([0.229, 0.224, 0.225]).reshape(3, 1, 1)
+CAFFE_MEAN = torch.tensor([104.0, 117.0, 123.0]).reshape(3, 1, 1)
+
+
+def cifar_images(data: Path, n: int) -> Float[Tensor, "n 3 32 32"]:
+    """The first test images of CIFAR-10, from an atlas of 50 rows of 40 tiles, scaled as ImageNet."""
+    atlas = read_picture(data / "cifar10" / "test_00.png")
+    tiles = atlas.reshape(3, 50, 32, 40, 32).transpose(1, 3, 0, 2, 4).reshape(-1, 3, 32, 32)
+    return (torch.from_numpy(np.ascontiguousarray(tiles[:n])).float() / 255 - IMAGENET_MEAN) / IMAGENET_STD
+
+
+def photos(data: Path, n: int) -> Float[Tensor, "n 3 224 224"]:
+    """Photographs spread evenly over the classes, RGB from 0 to 255."""
+    files = sorted((data / "imagenet_photos").glob("*.jpg"))
+    chosen = [files[i * len(files) // n] for i in range(n)]
+    return torch.from_numpy(np.stack([np.broadcast_to(read_picture(file), (3, 224, 224)) for file in chosen])).float()
+
+
+def photos_as_imagenet(data: Path, n: int) -> Float[Tensor, "n 3 224 224"]:
+    """Photographs scaled by the mean and standard deviation of ImageNet."""
+    return (photos(data, n) / 255 - IMAGENET_MEAN) / IMAGENET_STD
+
+
+def photos_as_caffe(data: Path, n: int) -> Float[Tensor, "n 3 224 224"]:
+    """Photographs as Caffe's networks take them: BGR from 0 to 255, less the mean."""
+    return photos(data, n).flip(1) - CAFFE_MEAN
+
+
+def random_images(data: Path, n: int) -> Float[Tensor, "n 3 32 32"]:
+    """Gaussian noise, for want of images."""
+    return torch.randn(n, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network with published weights (None: as it is drawn), and what to measure it on."""
+
+    title: str
+    network: str
+    weights: str | None
+    images: Callable[[Path, int], Tensor]
+    n_images: int
+    probes: int | None
+    head: Head | None = None
+    part: str | None = None
+
+
+def pooled(features: Tensor) -> Tensor:
+    """Global average pooling: one output per channel."""
+    return features.mean((2, 3))
+
+
+SUBJECTS = (
+    Subject("ResNet-20, CIFAR-10", "convrfm.networks:resnet20", "cifar10_resnet20", cifar_images, 200, None),
+    Subject("ResNet-32, CIFAR-10", "convrfm.networks:resnet32", "cifar10_resnet32", cifar_images, 200, None),
+    Subject("SqueezeNet 1.1, ImageNet", "torchvision:squeezenet1_1", "squeezenet1_1", photos_as_caffe, 50, 16),
+    Subject(
+        "MobileNetV2 features, ImageNet",
+        "torchvision:mobilenet_v2",
+        "mobilenet_v2_features",
+        photos_as_imagenet,
+        50,
+        16,
+        head=pooled,
+        part="features",
+    ),
+)
+SMALL = (Subject("ResNet-20 as it is drawn, noise", "convrfm.networks:resnet20", None, random_images, 8, 2),)
+
+
+def measured(subject: Subject, data: Path, seed: int, progress: bool = False) -> Report:
+    """Measure one network beside a fresh one."""
+    torch.manual_seed(seed)  # torchvision's and torch's initialization take no generator
+    fresh, trained = (_part(load_network(subject.network), subject.part) for _ in range(2))
+    if subject.weights is not None:
+        weights = load_weights(data / "weights" / f"{subject.weights}.safetensors")
+        prefix = "" if subject.part is None else f"{subject.part}."
+        trained.load_state_dict({key.removeprefix(prefix): value for key, value in weights.items()})
+    return measure(
+        trained,
+        subject.images(data, subject.n_images).split(10),
+        initial=fresh,
+        probes=subject.probes,
+        head=subject.head,
+        generator=torch.Generator().manual_seed(seed),
+        progress=progress,
+    )
+
+
+def _part(network: nn.Module, part: str | None) -> nn.Module:
+    return network if part is None else network.get_submodule(part)

@@ -1,0 +1,56 @@
+"""Settings of an experiment from plain values: as a file holds them, or as `--set` changes them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..errors import InputError
+
+S = TypeVar("S")
+
+
+def plain_settings(settings: Any) -> dict[str, Any]:
+    """The values by name, of a frozen dataclass."""
+    return asdict(settings)
+
+
+def read_settings(kind: type[S], values: Mapping[str, Any]) -> S:
+    """The inverse of `plain_settings`, also after a way through JSON.
+
+    Raises:
+        InputError: if a value is not of its field's type.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"setting {where}: {first['msg']}; got {first['input']!r}.") from error
+
+
+def changed(settings: S, changes: Mapping[str, str]) -> S:
+    """The settings with other values here and there, checked against the types of their fields.
+
+    Args:
+        settings: a frozen dataclass of plain values.
+        changes: values by the fields' names, as JSON; what is no JSON is text.
+
+    Raises:
+        InputError: if there is no such field, or a value is not of its type.
+    """
+    values = plain_settings(settings)
+    for name, text in changes.items():
+        if name not in values:
+            raise InputError(f"--set {name}: there is no such setting; the settings are {', '.join(values)}.")
+        values[name] = _value(text)
+    return read_settings(type(settings), values)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

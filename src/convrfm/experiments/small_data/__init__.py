@@ -1,0 +1,82 @@
+"""Accuracy against the number of training images, from 10 on, beside a CNN, logistic regression and a random forest."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+from ..experiment import Experiment, Finding, Line, Run, Step, Verdict
+from ..scale import Scale
+from .images import CLASSES, WANTED, data_set
+from .methods import METHODS
+from .plan import PLAN, QUICK, Stage, Trial, trials
+from .sections import ACCURACIES, ACCURACY_HEADER, accuracies, sections
+from .summary import Results, difference, measured
+
+
+@dataclass(frozen=True)
+class SmallDataSettings:
+    """Which data sets, and which trials of each."""
+
+    data_sets: tuple[str, ...] = ("CIFAR-10", "GTSRB", "USPS", "Fashion-MNIST")
+    stages: tuple[Stage, ...] = PLAN
+
+
+def plan(run: Run[SmallDataSettings]) -> Iterator[Step]:
+    """A step for every trial."""
+    known = cache(lambda name: data_set(name, Path(run.data or ".")))
+
+    def compute(trial: Trial) -> Line:
+        data = known(trial.data)
+        return METHODS[trial.method](data.training_images(trial.n, trial.seed), data, trial.seed)
+
+    classes = {name: CLASSES[name] for name in run.settings.data_sets}
+    for trial in trials(run.settings.stages, classes, run.seed):
+        yield Step(trial._asdict(), partial(compute, trial))
+
+
+def conclude(run: Run[SmallDataSettings], lines: Sequence[Line]) -> Finding:
+    """Whether learning helps, and whether ConvRFM is above the CNN, data set by data set and size by size."""
+    results = {Trial(*(line[name] for name in Trial._fields)): _measured(line) for line in lines}
+    gains = _gains(results, "ConvRFM", "fixed kernel")
+    above = _gains(results, "ConvRFM", "CNN")
+    told = f"ConvRFM is above its fixed kernel in {sum(gains)} of {len(gains)} comparisons of a data set and an n"
+    if above:
+        told += f", and above the CNN in {sum(above)} of {len(above)}"
+    return Finding(
+        verdict=Verdict.of([*gains, *above]),
+        ours=f"{told} (means over the seeds that both have).",
+        header=ACCURACY_HEADER,
+        rows=accuracies(results),
+        caption=ACCURACIES,
+        sections=sections(results),
+        numbers={"above the fixed kernel": [sum(gains), len(gains)], "above the CNN": [sum(above), len(above)]},
+    )
+
+
+def _measured(line: Line) -> dict[str, float]:
+    return {name: value for name, value in line.items() if name not in ("commit", "versions", *Trial._fields)}
+
+
+def _gains(results: Results, method: str, other: str) -> list[bool]:
+    """Whether one method's mean is not below the other's, wherever both were run."""
+    places = dict.fromkeys((trial.data, trial.n) for trial in results)
+    found = [difference(*(measured(results, *place, name, "test") for name in (method, other))) for place in places]
+    return [gain.mean >= 0 for gain in found if gain is not None]
+
+
+EXPERIMENT = Experiment(
+    name="small-data",
+    title="Few training images",
+    claim="With 10 to 640 training images ConvRFM is at least as accurate as its own fixed kernel, and as the paper's CNN.",
+    published="none: a study of this project's.",
+    settings={
+        Scale.SMOKE: SmallDataSettings(("digits",), QUICK),
+        Scale.LAPTOP: SmallDataSettings(("USPS",), (Stage(PLAN[0].methods, PLAN[0].sizes[:5], seeds=5),)),
+        Scale.FULL: SmallDataSettings(),
+    },
+    minutes={Scale.SMOKE: 0.5, Scale.LAPTOP: 5, Scale.FULL: 215},
+    plan=plan,
+    conclude=conclude,
+    data=WANTED,
+)

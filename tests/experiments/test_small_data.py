@@ -1,0 +1,54 @@
+"""Draws of the study of few training images are nested and balanced, and its plan leaves out what cannot be."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convrfm.experiments.experiment import Run, Verdict
+from convrfm.experiments.scale import Scale
+from convrfm.experiments.small_data import EXPERIMENT, conclude
+from convrfm.experiments.small_data.images import CLASSES, data_set
+from convrfm.experiments.small_data.plan import PLAN, Stage, trials
+
+
+def test_smaller_draws_are_part_of_larger_ones_and_hold_classes_equally() -> None:
+    digits = data_set("digits", Path())
+    small, large = (digits.training_images(n, seed=3) for n in (20, 60))
+    np.testing.assert_array_equal(small.x, large.x[:20])
+    assert np.ptp(np.bincount(large.y, minlength=10)) == 0
+    assert len(np.unique(digits.pool.y)) == CLASSES["digits"]
+
+
+def test_no_image_is_in_two_parts() -> None:
+    digits = data_set("digits", Path())
+    rows = np.concatenate([digits.pool.pixels, digits.held_out.pixels, digits.test.pixels])
+    assert len(rows) <= 1797
+    assert len(digits.pool.x) + len(digits.held_out.x) == 1198
+
+
+def test_the_plan_leaves_out_sizes_below_the_number_of_classes() -> None:
+    found = list(trials((Stage(("CNN",), (10, 50), 2),), {"GTSRB": 43, "USPS": 10}, first_seed=5))
+    assert [(t.data, t.n, t.seed) for t in found] == [
+        ("GTSRB", 50, 5),
+        ("GTSRB", 50, 6),
+        ("USPS", 10, 5),
+        ("USPS", 50, 5),
+        ("USPS", 10, 6),
+        ("USPS", 50, 6),
+    ]
+    assert len(list(trials(PLAN, {name: n for name, n in CLASSES.items() if name != "digits"}, 0))) == 1416
+
+
+@pytest.mark.parametrize(
+    ("learned", "cnn", "verdict"), [(0.6, 0.5, Verdict.HOLDS), (0.6, 0.7, Verdict.IN_PART), (0.4, 0.7, Verdict.FAILS)]
+)
+def test_the_verdict_compares_with_the_fixed_kernel_and_the_cnn(learned: float, cnn: float, verdict: Verdict) -> None:
+    run = Run(EXPERIMENT.settings[Scale.SMOKE], Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
+    scores = {"fixed kernel": 0.5, "ConvRFM": learned, "CNN": cnn}
+    lines = [
+        {"data": "digits", "n": 20, "seed": seed, "method": method, "test": score, "judged": score, "held_out": score}
+        for method, score in scores.items()
+        for seed in range(2)
+    ]
+    assert conclude(run, lines).verdict is verdict
