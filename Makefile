@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench gpu-check docs clean
 
 $(BIN)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -25,6 +25,9 @@ lint: $(BIN)/.installed
 
 bench: $(BIN)/.installed
 	$(BIN)/python -m benchmarks
+
+gpu-check: $(BIN)/.installed
+	$(BIN)/python -m benchmarks.gpu
 
 docs: $(BIN)/.installed
 	$(BIN)/python -m pdoc --docformat google --output-directory docs/_build convrfm

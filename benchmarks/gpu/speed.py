@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from convrfm import kernels
+from convrfm.kernels import Architecture, Conv, GlobalAvgPool, ReLU
 
 from .clock import seconds
 from .session import Line, Session
@@ -16,6 +17,8 @@ FORWARD, BACKWARD = 44, 40  # operations of an activation with its window: addit
 TASKS = ("metric", "agop", "kernel")
 SMALL, LARGE = (3, 32, 32), (1, 42, 42)
 OUTPUTS = 10
+GLOBAL = Architecture(Conv(3), ReLU(), Conv(3, padding="same"), ReLU(), GlobalAvgPool())
+POOLED = {"Myrtle-5": kernels.myrtle(5), "two layers and GlobalAvgPool": GLOBAL}
 
 
 def speed(session: Session) -> Iterator[Line]:
@@ -28,6 +31,7 @@ def speed(session: Session) -> Iterator[Line]:
     cases += [] if session.tiny else product(TASKS, sizes[1:], shapes[1:], (3, 1, 5))
     for task, n, shape, depth in cases:
         yield {"name": _name(task, n, shape, depth), **_measured(session, task, n, shape, depth, peaks)}
+    yield from _pooled(session)
 
 
 def _name(task: str, n: int, shape: tuple[int, ...], depth: int) -> str:
@@ -60,6 +64,27 @@ def _measured(session: Session, task: str, n: int, shape: tuple[int, ...], depth
         "operations": operations,
         "of_arithmetic_peak": operations / taken / peaks["arithmetic"],
     }
+
+
+def _pooled(session: Session) -> Iterator[Line]:
+    """Networks that couple positions."""
+    n, side = (2, 4) if session.tiny else (100, 32)
+    networks = {"two layers and GlobalAvgPool": GLOBAL} if session.tiny else POOLED
+    for name, architecture in networks.items():
+        kernel = kernels.NTK(architecture, engine=session.engine)
+        x = torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(0)).to(session.device)
+        session.memory  # noqa: B018
+        taken = seconds(lambda kernel=kernel, x=x: kernel(x), session.device, repeats=1)
+        slow = kernels.NTK(architecture, engine="reference")
+        plain = (
+            None if session.tiny else seconds(lambda slow=slow, x=x: slow(x[:20], x[:20]), session.device, repeats=1)
+        )
+        yield {
+            "name": f"{name}, n = {n}, 3x{side}x{side}",
+            "seconds": taken,
+            "memory_gb": session.memory / 1e9,
+            "seconds_of_400_pairs_by_the_reference_engine": plain,
+        }
 
 
 def _peaks(session: Session) -> dict[str, float]:
