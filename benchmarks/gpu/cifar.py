@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from benchmarks.small_data.images import read_atlases
 from convrfm import kernels
+from convrfm.experiments.small_data.images import read_atlases
 
 from .clock import timed
 from .session import Line, Session

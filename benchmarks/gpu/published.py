@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from convrfm.experiments.figure import Request
-from convrfm.experiments.reproduce import reproduce
+from convrfm.experiments.noisy_mnist import EXPERIMENT, PUBLISHED_ACCURACY
+from convrfm.experiments.reproduce import Request, reproduce
 from convrfm.experiments.scale import Scale
 
 from .session import Line, Session
@@ -21,17 +21,9 @@ def published(session: Session) -> Iterator[Line]:
     request = Request(Scale.SMOKE if session.tiny else Scale.FULL, device=session.device.type, data=str(data))
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        found = reproduce(
-            "noisy-mnist",
-            request,
-            Path(folder) / "run",
-            overwrite=True,
-            verbose=False,
-            command="python -m benchmarks.gpu",
-        )
+        found = reproduce(EXPERIMENT, request, Path(folder) / "run")
     taken = time.perf_counter() - start
-    for row in found.rows:
-        t, accuracy, published_accuracy, _, _, fitting, testing = map(str, row)
-        line = {"name": f"round {t}", "accuracy": accuracy, "published": published_accuracy}
-        yield {**line, "fit_seconds": float(fitting), "test_seconds": float(testing)}
+    for line, accuracy in zip(found.lines, PUBLISHED_ACCURACY, strict=True):
+        told = {name: line[name] for name in ("test_accuracy", "test_interval", "fit_seconds", "test_seconds")}
+        yield {"name": f"round {line['round']}", "published_accuracy": accuracy, **told}
     yield {"name": "noisy-mnist, from start to end", "seconds": taken}

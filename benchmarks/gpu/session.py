@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,11 @@ class Session:
     tiny: bool
     data: Path | None
     lines: Path
-    deadline: float = field(default=float("inf"))
 
     @property
     def engine(self) -> EngineName:
         """What kernels are computed with."""
         return "auto" if self.device.type == "cuda" else "cuda"
-
-    @property
-    def left(self) -> float:
-        """Seconds until this part must end."""
-        return self.deadline - time.monotonic()
 
     @property
     def memory(self) -> int:
@@ -56,14 +50,15 @@ class Session:
             file.write(json.dumps(line) + "\n")
         print(" ".join(f"{name}={_short(value)}" for name, value in line.items()), flush=True)
 
-    def run(self, name: str, part: Callable[["Session"], Iterator[Line]], seconds: float) -> None:
-        """All lines of a part, as far as its seconds reach; what fails is a line too."""
+    def run(self, name: str, seconds: float) -> None:
+        """All lines of the part of this name, as far as its seconds reach; what fails is a line too."""
         start = time.monotonic()
-        self.deadline = start + seconds
+        deadline = start + seconds
         try:
+            part = getattr(import_module(f".{name}", __package__), name)
             for line in part(self):
                 self.note({"part": name, **line})
-                if self.left < 0:
+                if time.monotonic() > deadline:
                     self.note({"part": name, "name": "time is up"})
                     break
         except Exception as error:  # the other parts are still worth running
