@@ -10,6 +10,10 @@ import torch
 from jaxtyping import config
 
 OPERATOR_STUBS = []
+SET_BY_LIBRARIES = {
+    "PYTEST_CURRENT_TEST",
+    "TORCHINDUCTOR_CACHE_DIR",
+}  # the latter by the first import of torch's compiler
 if importlib.util.find_spec("torchvision") and not torch.cuda.is_available():
     # torchvision's wheel on the package index is built for CUDA: beside a CPU-only torch its compiled operators do not
     # load, and the import fails on these two. No model that is tested here calls them.
@@ -61,5 +65,5 @@ def _global_state() -> dict[str, object]:
         "gradients": torch.is_grad_enabled(),
         "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
         "working folder": Path.cwd(),
-        "environment": {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+        "environment": {name: value for name, value in os.environ.items() if name not in SET_BY_LIBRARIES},
     }

@@ -6,6 +6,7 @@ from .lightning import lightning_callback
 from .look import TopPatches, feature_maps, top_patches
 from .measuring import measure, patch_agop
 from .report import Report
+from .skipped import Skipped
 from .tracker import Tracker
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Estimate",
     "LayerReport",
     "Report",
+    "Skipped",
     "TopPatches",
     "Tracker",
     "feature_maps",

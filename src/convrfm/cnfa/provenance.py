@@ -40,6 +40,10 @@ class Provenance(TorchDispatchMode):
         self._origins: dict[int, int] = {}
         self._followed = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled while it is watched, and torch would import its compiler to say so
+
     def mark(self, tensor: Tensor, origin: int) -> None:
         """Say that a tensor comes from there, too."""
         for key in _storage(tensor):

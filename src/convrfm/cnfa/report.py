@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from ..errors import InputError, MissingDependencyError
-from .capture import Skipped
 from .layer_report import LayerReport
 from .pictures import correlation_bars, matrix_panels
 from .saving import load_folder, save_folder, write_text
+from .skipped import Skipped
 
 if TYPE_CHECKING:
     import pandas as pd

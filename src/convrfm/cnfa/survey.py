@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .batches import Batch
-from .capture import Pass, Use, forward
+from .capture import Pass, forward
 from .directions import gradients, probe_directions
 from .planning import Plan, plan
 from .target import Target
+from .watching import Use
 
 
 @dataclass(frozen=True)

@@ -17,20 +17,17 @@ from torch.nn.parameter import is_lazy
 
 from ..errors import InputError
 from .batches import Batch
-from .capture import Pass, Skipped, Use, forward, run_network
+from .capture import Pass, forward, run_network
 from .directions import Directions, exact_directions, gradients, probe_directions
 from .layers import Names, unwrapped
 from .moment_sums import MomentSums
 from .moments import Moments, final_moments
 from .products import Product
+from .skipped import CHANGING, UNREACHED, Skipped
 from .survey import ImageAxis, Survey, survey
 from .target import Target
+from .watching import Use
 
-CHANGING = "its weight is not the same at every use"
-UNREACHED = (
-    "no gradient reaches it from the outputs: it does not matter to them, or detach(), torch.no_grad() or a rounding "
-    "stands between"
-)
 NOT_INDEPENDENT = (
     "the images are not independent of each other: an image's outputs change with the images beside it, as with batch norm "
     "without running statistics. Batches are measured whole, as they come."

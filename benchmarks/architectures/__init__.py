@@ -1,0 +1,1 @@
+"""Every family of architectures of timm and torchvision: each layer as measured against an independent gradient."""

@@ -1,0 +1,109 @@
+"""One architecture: built with random weights, measured, and compared layer by layer with the independent gradient."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convrfm import cnfa
+from convrfm.cnfa.batches import Batch
+from convrfm.errors import ConvRFMError
+
+from .independent import agop_products, random_vectors
+
+SIZES = (64, 96, 128, 160, 224, 256, 384)
+N_IMAGES = 2
+TOLERANCE = 1e-9
+
+
+def outcome(build: Callable[[], nn.Module]) -> dict[str, Any]:
+    """What came out for this architecture: counts of layers, the worst error, what was left out."""
+    start = time.process_time()
+    torch.manual_seed(0)
+    network = jittered(build().double().eval())
+    images = accepted_images(network)
+    if images is None:
+        return {"failed": f"takes no images (n, 3, size, size) of size {', '.join(map(str, SIZES))}"}
+    head = head_of(network, images)
+    try:
+        report = cnfa.measure(network, images, head=head, rotations=0, resamples=0, half_power=False)
+    except ConvRFMError as error:
+        return {"refused": str(error)}
+    found = compared(report, agop_products(network, images, head))
+    return {
+        "size": images.shape[-1],
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        **found,
+        "skipped": sorted({f"{skipped.kind}: {skipped.reason}" for skipped in report.skipped}),
+        "left_out": len(report.skipped),
+        "seconds": round(time.process_time() - start, 1),
+    }
+
+
+def jittered(network: nn.Module) -> nn.Module:
+    """Statistics of batch norms and everything that starts at a constant, such as zero layers, are moved at random."""
+    with torch.no_grad():
+        for module in network.modules():
+            if getattr(module, "running_mean", None) is not None:
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.8, 1.25)
+        for parameter in network.parameters():
+            if parameter.numel() > 1 and float(parameter.std()) < 1e-3:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    return network
+
+
+def accepted_images(network: nn.Module) -> Tensor | None:
+    """The smallest square images, or short clips, that the network takes."""
+    generator = torch.Generator().manual_seed(0)
+    for size in SIZES:
+        for shape in ((3, size, size), (3, 4, size, size), (3, 16, size, size)):
+            images = torch.randn(N_IMAGES, *shape, generator=generator, dtype=torch.float64)
+            try:
+                with torch.no_grad():
+                    network(images)
+                return images
+            except Exception:  # whatever an architecture says to a size that it was not made for
+                continue
+    return None
+
+
+def head_of(network: nn.Module, images: Tensor) -> Callable[[Any], Tensor]:
+    """Two random sums of all outputs."""
+
+    def values(raw: Any) -> Tensor:
+        return torch.cat([tensor.reshape(len(tensor), -1) for tensor in Batch((_plain(raw),)).tensors], 1)
+
+    with torch.no_grad():
+        width = values(network(images)).shape[1]
+    mixing = torch.randn(width, 2, generator=torch.Generator().manual_seed(2), dtype=images.dtype) / width**0.5
+    return lambda raw: values(raw) @ mixing
+
+
+def _plain(raw: Any) -> Any:
+    return dict(raw) if hasattr(raw, "items") else list(raw) if isinstance(raw, tuple | list) else raw
+
+
+def compared(report: cnfa.Report, products: list[tuple[Tensor, Tensor]]) -> dict[str, Any]:
+    """Layers of the report against the calls with the same filters, through products with random vectors."""
+    errors: dict[str, float] = {}
+    for layer in report.layers:
+        same = [
+            product
+            for filters, product in products
+            if filters.shape == layer.filters.shape and torch.equal(filters, layer.filters)
+        ]
+        if same:
+            expected = torch.stack(same).sum(0)
+            found = layer.filters.mT @ (layer.covariance @ (layer.filters @ random_vectors(layer.filters)))
+            scale = float(expected.norm()) or 1.0
+            errors[layer.name] = float((found - expected).norm()) / scale
+    return {
+        "layers": len(report.layers),
+        "compared": len(errors),
+        "uncompared": [layer.name for layer in report.layers if layer.name not in errors],
+        "worst": max(errors.values(), default=0.0),
+        "worst_layer": max(errors, key=lambda name: errors[name], default=""),
+    }

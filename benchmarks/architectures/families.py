@@ -1,0 +1,75 @@
+"""Families of architectures, and a small member of each."""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+from torch import nn
+
+Build = Callable[[], nn.Module]
+CLASSES = 3
+
+
+def families() -> dict[str, list[tuple[str, Build]]]:
+    """The architectures of every family: a file of timm, a file of torchvision's models."""
+    return {**dict(_of_timm()), **_of_torchvision()}
+
+
+SMALL = re.compile(
+    "test|tiny|nano|pico|femto|atto|zepto|small|mini|lite|light|x+s|micro|_s|_ti|_t|b0|s0|t0|m0|l0|18|14|26|11|_0|00",
+    re.IGNORECASE,
+)
+"""How names of architectures say that they are small."""
+
+
+def smallest(members: list[tuple[str, Build]]) -> tuple[str, Build]:
+    """The one with the fewest parameters, of those whose names say that they are small; nothing is initialized."""
+    members = [member for member in members if SMALL.search(member[0])][:16] or members[:16]
+
+    def size(member: tuple[str, Build]) -> float:
+        try:
+            with torch.device("meta"):
+                return sum(parameter.numel() for parameter in member[1]().parameters())
+        except Exception:  # some cannot be built without values
+            return float("inf")
+
+    return min(members, key=size)
+
+
+def _of_timm() -> Iterator[tuple[str, list[tuple[str, Build]]]]:
+    import timm
+
+    for module in timm.list_modules():
+        names = timm.list_models(module=module)
+        if names:
+            yield f"timm {module}", [(name, partial(_small, name)) for name in names]
+
+
+def _small(name: str) -> nn.Module:
+    """For small images, where an architecture is built for a size."""
+    import timm
+
+    for size in (64, 96, 128):
+        try:
+            return timm.create_model(name, num_classes=CLASSES, img_size=size)
+        except Exception:  # whatever an architecture says to an argument or a size that it does not know
+            continue
+    return timm.create_model(name, num_classes=CLASSES)
+
+
+def _of_torchvision() -> dict[str, list[tuple[str, Build]]]:
+    from torchvision import models
+
+    found: dict[str, list[tuple[str, Build]]] = {}
+    for name in models.list_models():
+        build = models.get_model_builder(name)
+        if "quantization" not in build.__module__ and "detection" not in build.__module__:
+            family = build.__module__.removeprefix("torchvision.models.")
+            options = {"init_weights": False} if family in ("googlenet", "inception") else {}
+            if "segmentation" in family:
+                options = {"weights_backbone": None}
+            if "optical_flow" not in family:
+                options["num_classes"] = CLASSES
+            found.setdefault(f"torchvision {family}", []).append((name, partial(build, weights=None, **options)))
+    return found
