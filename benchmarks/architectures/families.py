@@ -17,7 +17,7 @@ def families() -> dict[str, list[tuple[str, Build]]]:
 
 
 SMALL = re.compile(
-    "test|tiny|nano|pico|femto|atto|zepto|small|mini|lite|light|x+s|micro|_s|_ti|_t|b0|s0|t0|m0|l0|18|14|26|11|_0|00",
+    "test|tiny|nano|pico|femto|atto|zepto|small|mini|lite|light|x+s|micro|_s|_ti|_t|[bstml]0|18|14|26|11|_0|00",
     re.IGNORECASE,
 )
 """How names of architectures say that they are small."""
