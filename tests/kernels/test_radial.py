@@ -1,18 +1,26 @@
-"""Laplace and Gaussian patch kernels against loops and autograd."""
+"""Radial patch kernels against loops and autograd."""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import gamma, kv
 from torch import Tensor
 
 from convrfm import ConvRFMClassifier, datasets, kernels
-from convrfm.errors import InputError
+from convrfm.errors import InputError, ModelFileError
 from convrfm.kernels.description import describe, from_description
 from convrfm.kernels.radial import RadialKernel
 from convrfm.maths.patches import unfold_patches
 
-CASES = [kernels.Laplace(3, bandwidth=2.0), kernels.Gaussian(2, bandwidth=3.0)]
-every_kernel = pytest.mark.parametrize("kernel", CASES, ids=lambda k: type(k).__name__)
+SMOOTHNESSES = (0.5, 1.5, 2.5)
+CASES = [
+    kernels.Laplace(3, bandwidth=2.0),
+    kernels.Gaussian(2, bandwidth=3.0),
+    *(kernels.Matern(2, 1.5, smoothness) for smoothness in SMOOTHNESSES),
+]
+every_kernel = pytest.mark.parametrize("kernel", CASES, ids=str)
 
 
 def images(n: int, seed: int = 0) -> Tensor:
@@ -31,6 +39,9 @@ def plain(kernel: RadialKernel, x_patches: Tensor, z_patches: Tensor, M: Tensor)
     squares = torch.einsum("ijdu,de,ijeu->iju", differences, M, differences)
     if isinstance(kernel, kernels.Laplace):
         return torch.exp(-squares.sqrt() / kernel.bandwidth).mean(2)
+    if isinstance(kernel, kernels.Matern):
+        t = (2 * kernel.smoothness * squares).sqrt() / kernel.bandwidth
+        return (torch.exp(-t) * {0.5: 1, 1.5: 1 + t, 2.5: 1 + t + t**2 / 3}[kernel.smoothness]).mean(2)
     return torch.exp(-squares / (2 * kernel.bandwidth**2)).mean(2)
 
 
@@ -69,7 +80,7 @@ def test_coincident_patches_have_kernel_one_and_gradient_zero(kernel: RadialKern
 @every_kernel
 def test_results_do_not_depend_on_the_memory_budget(kernel: RadialKernel) -> None:
     x, z, coef = images(5), images(4, 1), torch.ones(4, 1, dtype=torch.float64)
-    small = type(kernel)(kernel.patch_size, kernel.bandwidth, memory_budget=1)
+    small = replace(kernel, memory_budget=1)
     torch.testing.assert_close(small(x, z), kernel(x, z))
     torch.testing.assert_close(small(x), kernel(x))
     torch.testing.assert_close(small.agop(x, z, coef), kernel.agop(x, z, coef))
@@ -91,7 +102,7 @@ def test_only_as_many_patches_are_unfolded_at_once_as_the_budget_holds(
     x, z, coef = images(60), images(50, 1), torch.ones(50, 3, dtype=torch.float64)
     whole = unfolded(kernel, x, None).nbytes
     budget = whole // 4
-    bounded = type(kernel)(kernel.patch_size, kernel.bandwidth, memory_budget=budget)
+    bounded = replace(kernel, memory_budget=budget)
     for compute in (lambda: bounded(x), lambda: bounded(x, z), lambda: bounded.agop(x, z, coef)):
         held.clear()
         compute()
@@ -101,6 +112,82 @@ def test_only_as_many_patches_are_unfolded_at_once_as_the_budget_holds(
 @every_kernel
 def test_a_kernel_is_rebuilt_from_its_description(kernel: RadialKernel) -> None:
     assert from_description(describe(kernel)) == kernel
+
+
+@pytest.mark.parametrize("smoothness", SMOOTHNESSES)
+def test_the_matern_function_is_that_of_bessel(smoothness: float) -> None:
+    x, z = images(3)[..., :1, :1], images(4, 1)[..., :1, :1]  # one patch each
+    distance = (x[:, None] - z[None]).flatten(2).norm(dim=2).numpy()
+    t = np.sqrt(2 * smoothness) * distance / 0.7
+    expected = 2 ** (1 - smoothness) / gamma(smoothness) * t**smoothness * kv(smoothness, t)
+    np.testing.assert_allclose(kernels.Matern(1, 0.7, smoothness)(x, z), expected, rtol=1e-12)
+
+
+def test_a_matern_kernel_of_smoothness_one_half_is_the_laplace_kernel() -> None:
+    x, z, coef = images(3), images(4, 1), torch.ones(4, 1, dtype=torch.float64)
+    matern, laplace = kernels.Matern(3, 2.0, smoothness=0.5), kernels.Laplace(3, 2.0)
+    torch.testing.assert_close(matern(x, z), laplace(x, z), rtol=1e-14, atol=0)
+    torch.testing.assert_close(matern.agop(x, z, coef), laplace.agop(x, z, coef), rtol=1e-12, atol=0)
+
+
+def small(n: int, seed: int) -> Tensor:
+    return torch.randn(n, 1, 3, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@every_kernel
+def test_torch_differentiates_the_matrix_by_images_and_metric(kernel: RadialKernel) -> None:
+    kernel = replace(kernel, patch_size=2)
+    M = (2 * torch.eye(4, dtype=torch.float64)).requires_grad_()  # equal eigenvalues
+    x, z = small(2, 0).requires_grad_(), small(2, 1).requires_grad_()
+
+    def values(x: Tensor, z: Tensor, M: Tensor) -> tuple[Tensor, Tensor]:
+        M = (M + M.T) / 2
+        return kernel(x, z, feature_matrix=M), kernel(x, feature_matrix=M)
+
+    assert torch.autograd.gradcheck(values, (x, z, M))
+
+
+@every_kernel
+def test_where_patches_coincide_torchs_gradient_is_the_closed_one(kernel: RadialKernel) -> None:
+    x, z = images(2), images(2, 1)
+    z[0] = x[1].clone()
+    x[0, :, :4] = z[1, :, :4] = 0
+    gradients = kernel.patch_gradients(x, z, torch.ones(2, 1, dtype=torch.float64))[:, 0]
+    folded = torch.nn.functional.fold(gradients.transpose(1, 2), (5, 6), kernel.patch_size)
+    (by_torch,) = torch.autograd.grad(kernel(x.requires_grad_(), z).sum(), x)
+    torch.testing.assert_close(by_torch, folded)
+
+
+@dataclass(frozen=True)
+class Cauchy(RadialKernel):
+    """A kernel that a user defines: 1 / (1 + d^2 / bandwidth^2)."""
+
+    def value(self, squares: Tensor) -> Tensor:
+        return 1 / (1 + squares / self.bandwidth**2)
+
+    def slope(self, squares: Tensor) -> Tensor:
+        return 2 * self.value(squares).square() / self.bandwidth**2
+
+
+def test_a_kernel_of_ones_own_is_rebuilt_by_its_name() -> None:
+    kernel = Cauchy(3, 2.0, rank_tolerance=1e-3)
+    assert from_description(describe(kernel)) == kernel
+
+
+def test_kernels_that_files_could_not_tell_apart_are_refused() -> None:
+    class Laplace(kernels.Laplace):
+        pass
+
+    with pytest.raises(InputError, match="two kernels are called Laplace"):
+        describe(Laplace(3))
+    assert type(from_description(describe(kernels.Laplace(3)))) is kernels.Laplace
+
+
+@pytest.mark.parametrize("name", ["Nowhere", "PatchKernel", "RadialKernel", "InfiniteWidthKernel", "Path"])
+def test_a_file_makes_no_kernel_that_is_not_defined(name: str) -> None:
+    for fields in ({"patch_size": 3}, {"layers": describe(kernels.vanilla_ntk(1))["layers"]}):
+        with pytest.raises(ModelFileError):
+            from_description({"kernel": name} | fields)
 
 
 def test_convrfm_learns_with_a_laplace_kernel() -> None:
@@ -119,3 +206,10 @@ def test_convrfm_learns_with_a_laplace_kernel() -> None:
 def test_bad_settings_are_refused_in_words(patch_size: int, bandwidth: float, message: str) -> None:
     with pytest.raises(InputError, match=message):
         kernels.Laplace(patch_size, bandwidth)(torch.zeros(2, 1, 5, 5))
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("smoothness", [1, 0.0, True, "smooth", None, float("nan")])
+def test_a_smoothness_without_a_closed_form_is_refused(smoothness: object) -> None:
+    with pytest.raises(InputError, match="smoothness must be"):
+        kernels.Matern(3, 1.0, smoothness)

@@ -3,7 +3,9 @@
 from .architecture import Architecture, myrtle, vanilla
 from .infinite import NNGP, NTK, vanilla_ntk
 from .layers import GELU, ABReLU, AvgPool, Conv, Erf, Flatten, GlobalAvgPool, LeakyReLU, ReLU
-from .radial import Gaussian, Laplace
+from .matern import Matern
+from .patch_kernel import PatchKernel
+from .radial import Gaussian, Laplace, RadialKernel
 
 __all__ = [
     "GELU",
@@ -19,6 +21,9 @@ __all__ = [
     "GlobalAvgPool",
     "Laplace",
     "LeakyReLU",
+    "Matern",
+    "PatchKernel",
+    "RadialKernel",
     "ReLU",
     "myrtle",
     "vanilla",

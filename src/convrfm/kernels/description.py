@@ -5,50 +5,68 @@ from typing import Any
 
 from ..errors import InputError, ModelFileError
 from .architecture import Architecture
-from .infinite import NNGP, NTK, InfiniteWidthKernel
 from .layers import GELU, ABReLU, AvgPool, Conv, Erf, Flatten, GlobalAvgPool, LeakyReLU, ReLU
 from .patch_kernel import PatchKernel
-from .radial import Gaussian, Laplace, RadialKernel
 
 LAYERS = {t.__name__: t for t in (Conv, AvgPool, ReLU, ABReLU, LeakyReLU, Erf, GELU, Flatten, GlobalAvgPool)}
-INFINITE: dict[str, type[InfiniteWidthKernel]] = {t.__name__: t for t in (NNGP, NTK)}
-RADIAL: dict[str, type[RadialKernel]] = {t.__name__: t for t in (Laplace, Gaussian)}
 
 
 def describe(kernel: object) -> dict[str, Any]:
-    """A JSON-safe description from which `from_description` makes an equal kernel."""
-    if isinstance(kernel, RadialKernel):
-        return {"kernel": type(kernel).__name__, **dataclasses.asdict(kernel)}
-    if not isinstance(kernel, InfiniteWidthKernel):
+    """A JSON-safe description from which `from_description` makes an equal kernel: its class by name, and its fields.
+
+    Raises:
+        InputError: for what is no patch kernel, and for one that shares its name with another.
+    """
+    if not (isinstance(kernel, PatchKernel) and dataclasses.is_dataclass(kernel)):
         raise InputError(
-            f"only kernels of convrfm.kernels can be saved; got {type(kernel).__name__}. A file that could rebuild "
-            f"any class "
-            "would have to run code when it is read."
+            f"only dataclasses derived from kernels.PatchKernel can be saved; got {type(kernel).__name__}. A file that "
+            "could rebuild any class would have to run code when it is read."
         )
-    layers = [{"layer": type(layer).__name__, **dataclasses.asdict(layer)} for layer in kernel.architecture.layers]
-    return {
-        "kernel": type(kernel).__name__,
-        "layers": layers,
-        "engine": kernel.engine,
-        "memory_budget": kernel.memory_budget,
-        "rank_tolerance": kernel.rank_tolerance,
-    }
+    name = type(kernel).__name__
+    if _home(kernel_classes()[name]) != _home(type(kernel)):
+        raise InputError(f"two kernels are called {name}: a file could not tell them apart. Rename one.")
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(kernel):
+        value = getattr(kernel, field.name)
+        if isinstance(value, Architecture):
+            fields["layers"] = [{"layer": type(layer).__name__, **dataclasses.asdict(layer)} for layer in value.layers]
+        else:
+            fields[field.name] = value
+    return {"kernel": name, **fields}
 
 
 def from_description(description: dict[str, Any]) -> PatchKernel:
-    """The kernel that `describe` described.
+    """The kernel that `describe` described; its class is among those that are imported, and nothing is imported for it.
 
     Raises:
         ModelFileError: if it names kernels, layers or settings that do not exist.
     """
     try:
-        if description["kernel"] in RADIAL:
-            return RADIAL[description["kernel"]](**_without(description, "kernel"))
-        layers = [LAYERS[entry["layer"]](**_without(entry, "layer")) for entry in description["layers"]]
-        settings = _without(_without(description, "kernel"), "layers")
-        return INFINITE[description["kernel"]](Architecture(*layers), **settings)
+        classes, fields = kernel_classes(), _without(description, "kernel")
+        if description["kernel"] not in classes:
+            raise ModelFileError(
+                f"no kernel {description['kernel']!r} is known here. Import the module that defines it, then read again."
+            )
+        if "layers" in fields:
+            layers = [LAYERS[entry["layer"]](**_without(entry, "layer")) for entry in fields["layers"]]
+            fields = _without(fields, "layers") | {"architecture": Architecture(*layers)}
+        return classes[description["kernel"]](**fields)
     except (KeyError, TypeError, InputError) as error:
         raise ModelFileError(f"the description of a kernel cannot be read: {error}") from error
+
+
+def kernel_classes(base: type[PatchKernel] = PatchKernel) -> dict[str, type[PatchKernel]]:
+    """Every kernel that is defined, by name; of several with one name the first, in its latest definition."""
+    found: dict[str, type[PatchKernel]] = {}
+    for derived in base.__subclasses__():
+        for name, kind in [(derived.__name__, derived), *kernel_classes(derived).items()]:
+            if name not in found or _home(found[name]) == _home(kind):
+                found[name] = kind
+    return found
+
+
+def _home(kind: type[PatchKernel]) -> tuple[str, str]:
+    return kind.__module__, kind.__qualname__
 
 
 def _without(entry: dict[str, Any], key: str) -> dict[str, Any]:

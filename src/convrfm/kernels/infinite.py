@@ -1,31 +1,31 @@
 """NNGP and NTK: the two kernels of an infinitely wide convolutional network, with a metric M on its first patches."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from ..errors import InputError
 from ..maths.windows import Window
 from .architecture import Architecture, vanilla
-from .arrays import accepts_numpy
 from .engines.choice import choose_engine
 from .engines.embedded_blocks import EmbeddedBlocks
 from .engines.protocol import AdjointEngine, BoundEngine, EmbeddingT, Gradient
 from .gram_agop import GramSum
 from .patch_kernel import PatchKernel, Progress, check_numerics
 from .recursion.recursion import Recursion, patch_entries
-from .threads import one_torch_thread
 
 EngineName = Literal["auto", "cuda", "cpu", "reference"]
 
 
 @dataclass(frozen=True)
 class InfiniteWidthKernel(PatchKernel):
-    """A kernel of an infinitely wide network.
+    """A kernel of an infinitely wide network, normalized as Neural Tangents.
 
     Args:
         architecture: the network's layers.
@@ -45,8 +45,6 @@ class InfiniteWidthKernel(PatchKernel):
     memory_budget: int | None = None
     rank_tolerance: float = 0.0
 
-    tangent: ClassVar[bool]
-
     def __post_init__(self) -> None:
         if not isinstance(self.architecture, Architecture):
             raise InputError(
@@ -55,32 +53,10 @@ class InfiniteWidthKernel(PatchKernel):
             )
         check_numerics(self.memory_budget, self.rank_tolerance)
 
-    @accepts_numpy
-    @one_torch_thread()
-    def __call__(
-        self,
-        x: Tensor,
-        z: Tensor | None = None,
-        *,
-        feature_matrix: Tensor | None = None,
-        progress: Progress | None = None,
+    @override
+    def matrix(
+        self, x: Tensor, z: Tensor | None, factor: Float[Tensor, "r d"] | None, progress: Progress | None
     ) -> Float[Tensor, "n m"]:
-        """The kernel matrix.
-
-        Args:
-            x: images `(n, c, h, w)`, float32 or float64.
-            z: images `(m, c, h, w)`; None for x itself, which takes half the time.
-            feature_matrix: the metric M on patches, `(d, d)`, symmetric and positive semidefinite; None for the
-                identity.
-            progress: called with the number of tiles done and of all tiles.
-
-        Returns:
-            `(n, m)`, normalized as Neural Tangents.
-
-        Raises:
-            InputError: on images of other shapes, types or sizes than the architecture takes, or a wrong metric.
-        """
-        factor = self._check(x, z, feature_matrix)
         out = x.new_empty(len(x), len(x) if z is None else len(z))
         engine = self._chosen_engine(x, z, factor)
         left = self._blocks(x, factor, engine)
@@ -102,14 +78,16 @@ class InfiniteWidthKernel(PatchKernel):
                 out.diagonal()[rows] = engine.diagonal(a)
         return out
 
-    @accepts_numpy
-    @one_torch_thread()
-    def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
-        """K(x, x) of every image, `(n,)`, at the cost of n pairs."""
-        factor = self._check(x, None, feature_matrix)
+    @override
+    def own(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, " n"]:
         engine = self._chosen_engine(x, factor)
         images = self._blocks(x, factor, engine)
         return torch.cat([engine.diagonal(images.embed(rows)) for rows in images.blocks])
+
+    @property
+    @abstractmethod
+    def tangent(self) -> bool:
+        """Whether it is the tangent kernel."""
 
     @property
     def recursion(self) -> Recursion:
@@ -122,8 +100,8 @@ class InfiniteWidthKernel(PatchKernel):
         return self.architecture.patch_size
 
     @property
+    @override
     def window(self) -> Window:
-        """The window that cuts an image into those patches."""
         return self.architecture.first.window
 
     def _chosen_engine(self, x: Tensor, *others: Tensor | None) -> BoundEngine[Any]:
@@ -136,7 +114,7 @@ class InfiniteWidthKernel(PatchKernel):
                     "the inputs."
                 )
             name = "reference"
-        return choose_engine(name, self.recursion, x.device, x.dtype).bind(self.recursion, self._budget_on(x.device))
+        return choose_engine(name, self.recursion, x.device, x.dtype).bind(self.recursion, self.budget_on(x.device))
 
     def _blocks(
         self,
@@ -147,16 +125,22 @@ class InfiniteWidthKernel(PatchKernel):
         with_patches: bool = False,
         outputs: int = 0,
     ) -> EmbeddedBlocks[EmbeddingT]:
-        return EmbeddedBlocks(engine, x, factor, self._budget_on(x.device), with_patches=with_patches, outputs=outputs)
+        return EmbeddedBlocks(engine, x, factor, self.budget_on(x.device), with_patches=with_patches, outputs=outputs)
 
-    def _scale(self, x: Tensor) -> float:
-        """The first layer's factor on inner products of embedded patches."""
+    @override
+    def gradient_scale(self, x: Tensor) -> float:
+        # The first layer's factor on inner products of embedded patches.
         return self.architecture.first.weight_std**2 / patch_entries(self.recursion, x)
 
-    def _patch_bars(
-        self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Tensor | None, progress: Progress | None
-    ) -> Iterator[Float[Tensor, "positions n k r"]]:
-        """Block by block of x, the gradient with respect to patches but for `_outer` and `_scale`; memory is reused."""
+    @override
+    def gradient_blocks(
+        self,
+        x: Tensor,
+        z: Tensor,
+        dual_coef: Tensor,
+        factor: Float[Tensor, "r d"] | None,
+        progress: Progress | None,
+    ) -> Iterator[Float[Tensor, "positions n k s"]]:
         engine = self._chosen_engine(x, z, dual_coef, factor)
         left = self._blocks(x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
         right = self._blocks(z, factor, engine, with_patches=True)
@@ -176,7 +160,8 @@ class InfiniteWidthKernel(PatchKernel):
             engine.add_own_gradient(a, total)
             yield total.patches
 
-    def _sum_of_outer_products(
+    @override
+    def sum_of_outer_products(
         self,
         x: Tensor,
         z: Tensor,
@@ -187,20 +172,21 @@ class InfiniteWidthKernel(PatchKernel):
     ) -> Float[Tensor, "s s"]:
         engine = self._chosen_engine(x, z, dual_coef, factor)
         if isinstance(engine, AdjointEngine):
-            by_gram = GramSum(engine, x, z, dual_coef, factor, self._budget_on(x.device))
+            by_gram = GramSum(engine, x, z, dual_coef, factor, self.budget_on(x.device))
             if by_gram.pays:
                 return by_gram(roots, progress)
-        return super()._sum_of_outer_products(x, z, dual_coef, factor, roots, progress)
+        return super().sum_of_outer_products(x, z, dual_coef, factor, roots, progress)
 
-    def _outer(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
+    @override
+    def gradient_factor(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
         if self._chosen_engine(x, factor).embeds_patches(factor):
             return factor
         d = patch_entries(self.recursion, x)
         M = torch.eye(d).to(x) if factor is None else factor.T @ factor
         return M.unflatten(0, (x.shape[1], -1)).transpose(0, 1).flatten(0, 1)  # channels last
 
+    @override
     def check_image_size(self, height: int, width: int) -> None:
-        """Raise `InputError` for images too small for the kernel."""
         self.architecture.grids(height, width)
 
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import reduce
 
 import torch
 from jaxtyping import Float
@@ -19,17 +20,19 @@ Progress = Callable[[int, int], None]
 
 
 class PatchKernel(ABC):
-    """A kernel on images that compares patches under a metric M = L^T L."""
+    """A kernel on images that compares patches under a metric M = L^T L.
+
+    What is public is here, with its checks. A kernel says what remains, on checked tensors and with the factor L `(r, d)`
+    of the metric, None for the identity: `window`, `check_image_size`, `matrix`, `own`, `gradient_blocks`,
+    `gradient_scale`, and `gradient_factor` where gradients are not with respect to L x[u]. Kernels are frozen dataclasses:
+    files keep their fields.
+    """
 
     memory_budget: int | None
     rank_tolerance: float
 
-    @property
-    @abstractmethod
-    def window(self) -> Window:
-        """The window that cuts an image into patches."""
-
-    @abstractmethod
+    @accepts_numpy
+    @one_torch_thread()
     def __call__(
         self,
         x: Tensor,
@@ -38,11 +41,28 @@ class PatchKernel(ABC):
         feature_matrix: Tensor | None = None,
         progress: Progress | None = None,
     ) -> Float[Tensor, "n m"]:
-        """The kernel matrix `(n, m)`."""
+        """The kernel matrix.
 
-    @abstractmethod
+        Args:
+            x: images `(n, c, h, w)`, float32 or float64.
+            z: images `(m, c, h, w)`; None for x itself, which takes half the time.
+            feature_matrix: the metric M on patches, `(d, d)`, symmetric and positive semidefinite; None for the
+                identity.
+            progress: called with the number of tiles done and of all tiles.
+
+        Returns:
+            `(n, m)`.
+
+        Raises:
+            InputError: on images of other shapes, types or sizes than the kernel takes, or a wrong metric.
+        """
+        return self.matrix(x, z, self._check(x, z, feature_matrix), progress)
+
+    @accepts_numpy
+    @one_torch_thread()
     def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
-        """K(x, x) of every image, `(n,)`."""
+        """K(x, x) of every image, `(n,)`, at the cost of n pairs at most."""
+        return self.own(x, self._check(x, None, feature_matrix))
 
     @accepts_numpy
     @one_torch_thread()
@@ -66,10 +86,10 @@ class PatchKernel(ABC):
             `(n, k, positions, d)`, positions row by row.
         """
         factor = self._check(x, z, feature_matrix, dual_coef)
-        blocks_of_x = [bars.clone() for bars in self._patch_bars(x, z, dual_coef, factor, None)]
-        bars = torch.cat(blocks_of_x, 1).permute(1, 2, 0, 3)
-        outer = self._outer(x, factor)
-        return self._scale(x) * (bars if outer is None else bars @ outer)
+        blocks_of_x = [block.clone() for block in self.gradient_blocks(x, z, dual_coef, factor, None)]
+        gradients = torch.cat(blocks_of_x, 1).permute(1, 2, 0, 3)
+        outer = self.gradient_factor(x, factor)
+        return self.gradient_scale(x) * (gradients if outer is None else gradients @ outer)
 
     @accepts_numpy
     @one_torch_thread()
@@ -109,12 +129,50 @@ class PatchKernel(ABC):
                 )
             dual_coef = random_sign_outputs(dual_coef, probes, generator)
         roots = None if weights is None else _mean_one(weights, x).sqrt()
-        inner = self._sum_of_outer_products(x, z, dual_coef, factor, roots, progress)
-        inner = inner * (self._scale(x) ** 2 / len(x))
-        outer = self._outer(x, factor)
+        inner = self.sum_of_outer_products(x, z, dual_coef, factor, roots, progress)
+        inner = inner * (self.gradient_scale(x) ** 2 / len(x))
+        outer = self.gradient_factor(x, factor)
         return inner if outer is None else outer.T @ inner @ outer
 
-    def _sum_of_outer_products(
+    @property
+    @abstractmethod
+    def window(self) -> Window:
+        """The window that cuts an image into patches."""
+
+    @abstractmethod
+    def check_image_size(self, height: int, width: int) -> None:
+        """Raise `InputError` for images too small for the kernel."""
+
+    @abstractmethod
+    def matrix(
+        self, x: Tensor, z: Tensor | None, factor: Float[Tensor, "r d"] | None, progress: Progress | None
+    ) -> Float[Tensor, "n m"]:
+        """The kernel matrix of checked images; z is None for x itself."""
+
+    @abstractmethod
+    def own(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, " n"]:
+        """K(x, x) of checked images."""
+
+    @abstractmethod
+    def gradient_blocks(
+        self,
+        x: Tensor,
+        z: Tensor,
+        dual_coef: Tensor,
+        factor: Float[Tensor, "r d"] | None,
+        progress: Progress | None,
+    ) -> Iterator[Float[Tensor, "positions n k s"]]:
+        """Block by block of x, the gradient with respect to patches but for factor and scale; memory may be reused."""
+
+    @abstractmethod
+    def gradient_scale(self, x: Tensor) -> float:
+        """The number that `gradient_blocks` leaves out."""
+
+    def gradient_factor(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
+        """What `gradient_blocks` are still to be multiplied by: they are gradients with respect to the patches L x[u]."""
+        return factor
+
+    def sum_of_outer_products(
         self,
         x: Tensor,
         z: Tensor,
@@ -123,33 +181,14 @@ class PatchKernel(ABC):
         roots: Float[Tensor, " n"] | None,
         progress: Progress | None,
     ) -> Float[Tensor, "s s"]:
-        """The sum of g g^T over the `_patch_bars` g of every image of x, times its root."""
-        blocks_of_x = self._patch_bars(x, z, dual_coef, factor, progress)
+        """The sum of g g^T over the `gradient_blocks` g of every image of x, times its root; for a quicker way to it."""
+        blocks_of_x = self.gradient_blocks(x, z, dual_coef, factor, progress)
         if roots is not None:
             blocks_of_x = _weighted(blocks_of_x, roots)
-        inner = sum(map(_sum_of_outer_products, blocks_of_x))
-        assert isinstance(inner, Tensor)
-        return inner
+        return reduce(torch.add, map(_sum_of_outer_products, blocks_of_x))
 
-    @abstractmethod
-    def _patch_bars(
-        self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Tensor | None, progress: Progress | None
-    ) -> Iterator[Float[Tensor, "positions n k r"]]:
-        """Block by block of x, the gradient with respect to patches but for `_outer` and `_scale`; memory is reused."""
-
-    def _outer(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
-        """What `_patch_bars` are still to be multiplied by: they are gradients with respect to the patches L x[u]."""
-        return factor
-
-    @abstractmethod
-    def _scale(self, x: Tensor) -> float:
-        """The factor that `_patch_bars` leaves out."""
-
-    @abstractmethod
-    def check_image_size(self, height: int, width: int) -> None:
-        """Raise `InputError` for images too small for the kernel."""
-
-    def _budget_on(self, device: torch.device) -> int:
+    def budget_on(self, device: torch.device) -> int:
+        """How many bytes temporaries may take beyond the result."""
         return default_budget(device) if self.memory_budget is None else self.memory_budget
 
     def _check(
@@ -178,10 +217,6 @@ class PatchKernel(ABC):
         return psd_factor(feature_matrix, "feature_matrix", self.rank_tolerance)
 
 
-def _sum_of_outer_products(gradients: Float[Tensor, "positions n k r"]) -> Float[Tensor, "r r"]:
-    return sum_in_order(lambda at: sum_of_outer_products(gradients[at]), len(gradients), gradients.device)
-
-
 def _mean_one(weights: Tensor, x: Tensor) -> Float[Tensor, " n"]:
     """The weights of images scaled to a mean of 1."""
     if weights.shape != (len(x),) or not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
@@ -189,14 +224,18 @@ def _mean_one(weights: Tensor, x: Tensor) -> Float[Tensor, " n"]:
     return (weights / weights.mean()).to(x)
 
 
+def _sum_of_outer_products(gradients: Float[Tensor, "positions n k s"]) -> Float[Tensor, "s s"]:
+    return sum_in_order(lambda at: sum_of_outer_products(gradients[at]), len(gradients), gradients.device)
+
+
 def _weighted(
     blocks_of_x: Iterator[Float[Tensor, "positions n k r"]], factors: Float[Tensor, " m"]
 ) -> Iterator[Float[Tensor, "positions n k r"]]:
     """The blocks, every image times its factor."""
     done = 0
-    for bars in blocks_of_x:
-        yield bars.mul_(factors[done : done + bars.shape[1], None, None])
-        done += bars.shape[1]
+    for block in blocks_of_x:
+        yield block.mul_(factors[done : done + block.shape[1], None, None])
+        done += block.shape[1]
 
 
 def check_numerics(budget: object, rank_tolerance: object) -> None:

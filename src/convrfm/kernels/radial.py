@@ -3,24 +3,26 @@
     K(x, z) = mean over u of k(|x[u] - z[u]|_M),    |p|_M^2 = p^T M p = |L p|^2.
 
 The Laplace kernel is that of "Laplace-ConvRFM" in the paper. Gradients are closed-form: with f = L x[u], g = L z[u] and the
-*slope* s = -k'(d) / d, the gradient of K with respect to f is the mean over u of s (g - f).
+*slope* s = -k'(d) / d, the gradient of K with respect to f is the mean over u of s (g - f). So `value` and `slope` are all
+that a radial kernel needs.
 """
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from ..errors import InputError
 from ..maths.patches import filter_patches, unfold_patches
 from ..maths.windows import Window
-from .arrays import accepts_numpy
 from .patch_kernel import PatchKernel, Progress, check_numerics
-from .threads import in_order, one_torch_thread, parts, share, sum_in_order
+from .threads import in_order, parts, share, sum_in_order
 from .tiling import blocks
 
 PatchesFirst = Float[Tensor, "positions n r"]
@@ -48,6 +50,7 @@ class RadialKernel(PatchKernel):
 
     patch_size: int
     bandwidth: float = 10.0
+    _: KW_ONLY
     memory_budget: int | None = None
     rank_tolerance: float = 0.0
 
@@ -58,23 +61,23 @@ class RadialKernel(PatchKernel):
             raise InputError(f"bandwidth must be a positive, finite number; got {self.bandwidth!r}.")
         check_numerics(self.memory_budget, self.rank_tolerance)
 
+    @abstractmethod
+    def value(self, squares: Squares) -> Squares:
+        """k(d) from d^2; k(0) is 1."""
+
+    @abstractmethod
+    def slope(self, squares: Squares) -> Squares:
+        """-k'(d) / d from d^2; finite where patches coincide, and there without effect."""
+
     @property
+    @override
     def window(self) -> Window:
-        """The window that cuts an image into patches."""
         return Window(self.patch_size)
 
-    @accepts_numpy
-    @one_torch_thread()
-    def __call__(
-        self,
-        x: Tensor,
-        z: Tensor | None = None,
-        *,
-        feature_matrix: Tensor | None = None,
-        progress: Progress | None = None,
+    @override
+    def matrix(
+        self, x: Tensor, z: Tensor | None, factor: Float[Tensor, "r d"] | None, progress: Progress | None
     ) -> Float[Tensor, "n m"]:
-        """The kernel matrix `(n, m)`; see `NTK` for the arguments. K(x, x) is 1."""
-        factor = self._check(x, z, feature_matrix)
         others = x if z is None else z
         out = x.new_empty(len(x), len(others))
         height, width = self._tile(x, entries=0)
@@ -97,59 +100,55 @@ class RadialKernel(PatchKernel):
             mirror_upper_half(out)
         return out
 
-    @accepts_numpy
-    @one_torch_thread()
-    def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
-        """K(x, x) of every image: 1."""
-        self._check(x, None, feature_matrix)
+    @override
+    def own(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, " n"]:
         return x.new_ones(len(x))
 
-    @abstractmethod
-    def _value(self, squares: Squares) -> Squares:
-        """k(d) from d^2."""
-
-    @abstractmethod
-    def _slope(self, squares: Squares) -> Squares:
-        """-k'(d) / d from d^2; where patches coincide, the midpoint of the one-sided gradients is zero anyway."""
-
-    def _patch_bars(
-        self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Tensor | None, progress: Progress | None
+    @override
+    def gradient_blocks(
+        self,
+        x: Tensor,
+        z: Tensor,
+        dual_coef: Tensor,
+        factor: Float[Tensor, "r d"] | None,
+        progress: Progress | None,
     ) -> Iterator[Float[Tensor, "positions n k r"]]:
         k, r = dual_coef.shape[1], self._entries(x) if factor is None else len(factor)
         height, width = self._tile(x, entries=2 * k * r)
         down, across = blocks(len(x), height), blocks(len(z), width)
         for number, rows in enumerate(down):
             f = self._patches(x[rows], factor)
-            bars = f.new_zeros(len(f), f.shape[1], k, r)
+            gradients = f.new_zeros(len(f), f.shape[1], k, r)
             for done, cols in enumerate(across, number * len(across) + 1):
                 g, coef = self._patches(z[cols], factor), dual_coef[cols]
-                share(partial(self._add_bars, f, g, coef, bars), parts(len(f), POSITIONS_TOGETHER, f.device))
+                share(partial(self._add_gradients, f, g, coef, gradients), parts(len(f), POSITIONS_TOGETHER, f.device))
                 if progress:
                     progress(done, len(down) * len(across))
-            yield bars
+            yield gradients
 
     def _sum_of_values(self, f: PatchesFirst, g: Float[Tensor, "positions m r"], at: slice) -> Float[Tensor, "n m"]:
-        return self._value(squared_distances(f[at], g[at])).sum(0)
+        return self.value(squared_distances(f[at], g[at])).sum(0)
 
-    def _add_bars(
+    def _add_gradients(
         self,
         f: PatchesFirst,
         g: Float[Tensor, "positions m r"],
         coef: Float[Tensor, "m k"],
-        bars: Float[Tensor, "positions n k r"],
+        gradients: Float[Tensor, "positions n k r"],
         some_positions: Iterator[slice],
     ) -> None:
         for at in some_positions:
-            slopes = self._slope(squared_distances(f[at], g[at]))
+            slopes = self.slope(squared_distances(f[at], g[at]))
             for output in range(coef.shape[1]):
-                bars[at, :, output] += slopes @ (g[at] * coef[:, output, None])
-            bars[at].sub_((slopes @ coef)[..., None] * f[at, :, None])
+                gradients[at, :, output] += slopes @ (g[at] * coef[:, output, None])
+            gradients[at].sub_((slopes @ coef)[..., None] * f[at, :, None])
 
-    def _scale(self, x: Tensor) -> float:
+    @override
+    def gradient_scale(self, x: Tensor) -> float:
         return 1 / self._positions(x)
 
+    @override
     def check_image_size(self, height: int, width: int) -> None:
-        """Raise `InputError` for images too small for the kernel."""
         for length in (height, width):
             self.window.output_length(length)
 
@@ -177,7 +176,7 @@ class RadialKernel(PatchKernel):
         A tile is as high as half the budget allows: the patches of its other side are made again for each row of tiles.
         """
         patch = UNFOLDED * self._entries(x)
-        numbers = self._budget_on(x.device) // 2 // (self._positions(x) * x.element_size())
+        numbers = self.budget_on(x.device) // 2 // (self._positions(x) * x.element_size())
         height = max(1, min(len(x), numbers // (patch + entries)))
         return height, max(1, numbers // (patch + ARRAYS * height))
 
@@ -192,24 +191,56 @@ class Laplace(RadialKernel):
         torch.Size([2, 2])
     """
 
-    def _value(self, squares: Squares) -> Squares:
-        return squares.sqrt().div_(-self.bandwidth).exp_()
+    @override
+    def value(self, squares: Squares) -> Squares:
+        return (distances(squares) / -self.bandwidth).exp_()
 
-    def _slope(self, squares: Squares) -> Squares:
-        distances = squares.sqrt()
-        slopes = (distances / -self.bandwidth).exp_() / (self.bandwidth * distances)
-        return torch.where(distances > 0, slopes, 0)
+    @override
+    def slope(self, squares: Squares) -> Squares:
+        lengths = squares.sqrt()
+        slopes = (lengths / -self.bandwidth).exp_() / (self.bandwidth * lengths)
+        return torch.where(lengths > 0, slopes, 0)
 
 
 @dataclass(frozen=True)
 class Gaussian(RadialKernel):
     """The mean over positions of exp(-|x[u] - z[u]|_M^2 / (2 bandwidth^2))."""
 
-    def _value(self, squares: Squares) -> Squares:
+    @override
+    def value(self, squares: Squares) -> Squares:
         return (squares / (-2 * self.bandwidth**2)).exp_()
 
-    def _slope(self, squares: Squares) -> Squares:
-        return self._value(squares).div_(self.bandwidth**2)
+    @override
+    def slope(self, squares: Squares) -> Squares:
+        return self.value(squares).div_(self.bandwidth**2)
+
+
+class Distance(torch.autograd.Function):
+    """d from d^2, whose gradient is zero where patches coincide: the midpoint of the one-sided ones."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(squares: Squares) -> Squares:
+        """The root."""
+        return squares.sqrt()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Squares], output: Squares) -> None:
+        """Keep the root."""
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Squares) -> Squares:
+        """g / (2 d)."""
+        (lengths,) = ctx.saved_tensors
+        return torch.where(lengths > 0, gradient / (2 * lengths), 0)
+
+
+def distances(squares: Squares) -> Squares:
+    """d from d^2, as torch can differentiate it."""
+    lengths: Squares = Distance.apply(squares)
+    return lengths
 
 
 def mirror_upper_half(matrix: Float[Tensor, "n n"]) -> None:

@@ -1,5 +1,7 @@
 """Symmetric positive semidefinite matrices: powered, factored, scaled."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -28,17 +30,18 @@ def psd_factor(
     Raises:
         InputError: unless the matrix is finite, symmetric and positive semidefinite up to rounding.
     """
-    if not torch.isfinite(matrix).all():
+    given = matrix.detach()
+    if not torch.isfinite(given).all():
         raise InputError(f"{name} must be finite; it holds NaN or infinity.")
-    tolerance = 1e4 * torch.finfo(matrix.dtype).eps * float(matrix.abs().max())
-    asymmetry = float((matrix - matrix.T).abs().max())
+    tolerance = 1e4 * torch.finfo(given.dtype).eps * float(given.abs().max())
+    asymmetry = float((given - given.T).abs().max())
     if asymmetry > tolerance:
         raise InputError(
             f"{name} must be symmetric; it differs from its transpose by {asymmetry:.2g}. Pass (m + m.T) / 2 if that is "
             "meant."
         )
     # In double precision: in single LAPACK gives up on some metrics of many entries and of eigenvalues near zero.
-    values, vectors = torch.linalg.eigh(matrix.double())
+    values, vectors = torch.linalg.eigh(given.double())
     if float(values[0]) < -tolerance:
         raise InputError(
             f"{name} must be positive semidefinite; its smallest eigenvalue is {float(values[0]):.2g}. A metric on patches "
@@ -47,7 +50,40 @@ def psd_factor(
     kept = values > values[-1] * len(values) * torch.finfo(matrix.dtype).eps
     kept &= values >= smallest_share * values.sum()
     kept[-1] = True
-    return (vectors[:, kept] * values[kept].clamp_min(0).sqrt()).T.to(matrix.dtype).contiguous()
+    factor = (vectors[:, kept] * values[kept].clamp_min(0).sqrt()).T.to(matrix.dtype).contiguous()
+    differentiable: Tensor = Factored.apply(matrix, factor)
+    return differentiable
+
+
+class Factored(torch.autograd.Function):
+    """L from M = L^T L, for functions of L that depend on M alone, also where eigenvalues of M are equal.
+
+    With g the gradient with respect to L, that with respect to M is L^-1 g / 2: L^T dL = dM / 2 is one way to move L.
+    """
+
+    @staticmethod
+    def forward(matrix: Float[Tensor, "d d"], factor: Float[Tensor, "r d"]) -> Float[Tensor, "r d"]:
+        """The factor."""
+        return factor.view_as(factor)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        """Keep the factor."""
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Float[Tensor, "r d"]) -> tuple[Float[Tensor, "d d"], None]:
+        """L^-1 g / 2, symmetric but for rounding."""
+        (factor,) = ctx.saved_tensors
+        r, d = factor.shape
+        if r < d:
+            raise InputError(
+                f"a metric of rank {r} cannot be differentiated: what its other {d - r} directions would change is not "
+                "computed. Add a small multiple of the identity, or detach it."
+            )
+        inverse = factor.double().T / factor.double().square().sum(1)
+        of_matrix = (inverse @ gradient.double()) / 2
+        return ((of_matrix + of_matrix.T) / 2).to(gradient.dtype), None
 
 
 def scale_to_trace(matrix: Float[Tensor, "d d"], trace: float) -> Float[Tensor, "d d"]:
