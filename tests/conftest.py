@@ -9,6 +9,8 @@ import pytest
 import torch
 from jaxtyping import config
 
+import convrfm
+
 OPERATOR_STUBS = []
 SET_BY_LIBRARIES = {
     "PYTEST_CURRENT_TEST",
@@ -42,8 +44,15 @@ def real_data() -> Path:
     return Path(os.environ["CONVRFM_DATA"])
 
 
+@pytest.fixture(scope="session")
+def everything_is_imported() -> None:
+    """Public names are imported on first use, and libraries set variables of the environment when they are imported."""
+    for name in convrfm.__all__:
+        getattr(convrfm, name)
+
+
 @pytest.fixture(autouse=True)
-def nothing_global_is_left_behind() -> Iterator[None]:
+def nothing_global_is_left_behind(everything_is_imported: None) -> Iterator[None]:
     """What a test changes for the whole process would decide the outcome of others, by their order."""
     before = _global_state()
     yield
