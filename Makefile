@@ -1,8 +1,9 @@
 # Every target makes its own environment in .venv when that is missing.
 PYTHON ?= python3
 BIN := .venv/bin
+.DEFAULT_GOAL := help
 
-.PHONY: demo test lint bench gpu-check docs clean
+.PHONY: help demo test lint bench gpu-check docs clean
 
 $(BIN)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -12,25 +13,28 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt torchvision
 	touch $@
 
-demo: $(BIN)/.installed
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(BIN)/.installed  ## a tour in minutes: two tasks, what was learned, one HTML report
 	$(BIN)/convrfm demo --out runs/demo
 
-test: $(BIN)/.installed
+test: $(BIN)/.installed  ## the test suite; CONVRFM_DATA=folder adds the tests on real data
 	$(BIN)/python -m pytest
 
-lint: $(BIN)/.installed
+lint: $(BIN)/.installed  ## ruff, its format, and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(BIN)/.installed
+bench: $(BIN)/.installed  ## speed against others, written to docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
-gpu-check: $(BIN)/.installed
+gpu-check: $(BIN)/.installed  ## what a GPU machine can tell in ten minutes
 	$(BIN)/python -m benchmarks.gpu
 
-docs: $(BIN)/.installed
+docs: $(BIN)/.installed  ## the reference of all public names, in docs/_build
 	$(BIN)/python -m pdoc --docformat google --output-directory docs/_build convrfm
 
-clean:
+clean:  ## remove the environment, builds and runs
 	rm -rf .venv build dist runs
