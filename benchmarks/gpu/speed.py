@@ -54,16 +54,32 @@ def _measured(session: Session, task: str, n: int, shape: tuple[int, ...], depth
         work = lambda: kernel.agop(x, x, coef, feature_matrix=M)  # noqa: E731
     session.memory  # noqa: B018
     taken = seconds(work, session.device, repeats=1 if n > 4000 else 3)
-    grids = architecture.grids(*shape[1:])
-    activations = sum(rows * cols for rows, cols in grids[::2])
+    positions = [rows * cols for rows, cols in architecture.grids(*shape[1:])[::2]]
     pairs = n * n if task == "agop" else n * (n + 1) // 2
-    operations = float(pairs * activations * (FORWARD + BACKWARD if task == "agop" else FORWARD))
+    operations = pairs * _operations(positions, d, gradient=task == "agop")
+    moved = pairs * _bytes(positions, gradient=task == "agop")
     return {
         "seconds": taken,
         "memory_gb": session.memory / 1e9,
         "operations": operations,
         "of_arithmetic_peak": operations / taken / peaks["arithmetic"],
+        "bytes": moved,
+        "of_memory_peak": moved / taken / peaks["memory"],
     }
+
+
+def _operations(positions: list[int], d: int, *, gradient: bool) -> float:
+    """Of one pair of images, each activation once, and the inner products of patches with those of the contraction."""
+    products = 2.0 * d * positions[0] * (1 + OUTPUTS if gradient else 1)
+    return products + sum(positions) * (FORWARD + BACKWARD + 2 * OUTPUTS if gradient else FORWARD)
+
+
+def _bytes(positions: list[int], *, gradient: bool) -> float:
+    """What the programs must write and read of one pair of images: the first covariance, for a gradient all fields."""
+    first, later, numbers = positions[0], positions[1:], 2.0 * positions[0]
+    if gradient:  # S and T forward and for the way back, adjoints of both, and of variances
+        numbers += 3 * first + 10 * sum(later) - 2 * sum(later[-1:]) + 2 * sum(positions)
+    return 4 * numbers
 
 
 def _pooled(session: Session) -> Iterator[Line]:

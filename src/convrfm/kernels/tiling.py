@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator
 
+LINE = 128  # numbers; rows that begin elsewhere are slower to read and write
+
 
 def blocks(n: int, size: int) -> list[slice]:
     """0..n in consecutive slices of at most `size`, and of at least one."""
@@ -17,9 +19,16 @@ def tiles(
 
     Symmetric: only those that reach the upper half.
     """
-    height = max(1, min(rows, math.isqrt(pairs) if height is None else height))
-    width = max(1, min(cols, pairs // height))
+    height = _part(rows, math.isqrt(pairs) if height is None else height)
+    width = _part(cols, pairs // height)
     for down in blocks(rows, height):
         for across in blocks(cols, width):
             if not symmetric or across.stop > down.start:
                 yield down, across
+
+
+def _part(length: int, most: int) -> int:
+    """The whole length, or where that is too much a part of it that ends with a line of memory."""
+    if most >= length:
+        return length
+    return max(1, most - most % LINE if most > LINE else most)
