@@ -3,11 +3,13 @@
 W stands on both sides of `W^T G W`, so that a white gradient (G = identity) already correlates perfectly with `W^T W`.
 """
 
+from collections.abc import Callable
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from ..maths.agops import Agops, Columns, Cores, similarities
+from ..maths.agops import Agops, Cores, Grams, similarities
 from ..maths.similarity import gram_similarity
 from ..maths.spectra import RowSpace
 from .estimates import Comparison, Estimate
@@ -33,32 +35,37 @@ def rotated(moments: Moments, draws: int, generator: torch.Generator, half_power
         The mean over draws; `standard_error` is the standard deviation of the draws. A G from a few probes is taken
         as it is, with its noise: compare it with a correlation before its bias is taken off (`value + bias`).
     """
-    space = moments.row_space
-    groups, rows = space.left.shape[:2]
-    width = space.ones.shape[-1] if moments.gradients is None else moments.gradients.columns.shape[-1]
+    groups, rows = moments.filters.shape[:2]
     precision = torch.promote_types(moments.filters.dtype, torch.float32)
+    width, turned = _turning(moments, precision)
     found = []
     for numbers in torch.arange(draws).split(max(1, DRAWN_ENTRIES // moments.covariance.numel())):
-        count = len(numbers)
-        orders = torch.rand(count, groups, generator=generator, device=generator.device).argsort(1)
-        frames = haar_frames((count, groups, rows, width), generator, precision)
-        pairs = similarities(_turned(moments, frames, orders.cpu()), space, half_power)
+        orders = torch.rand(len(numbers), groups, generator=generator, device=generator.device).argsort(1).cpu()
+        frames = haar_frames((len(numbers), groups, rows, width), generator, precision)
+        pairs = similarities(turned(frames, orders), moments.row_space, half_power)
         found.append(torch.stack([value for pair in pairs for value in pair]))
     spread, mean = torch.std_mean(torch.cat(found, 1), 1, correction=min(1, draws - 1))
     estimates = (Estimate(m, standard_error=s) for m, s in zip(mean.tolist(), spread.tolist(), strict=True))
     return Comparison(*estimates)
 
 
-def _turned(
-    moments: Moments, frames: Float[Tensor, "draws groups rows k"], orders: Int[Tensor, "draws groups"]
-) -> Agops:
-    """AGOPs with G turned by orthogonal matrices, of which as many columns are needed as G or W has directions."""
+def _turning(moments: Moments, precision: torch.dtype) -> tuple[int, Callable[[Tensor, Tensor], Agops]]:
+    """How many orthonormal columns a rotation needs, and the AGOPs with G turned by rotations.
+
+    Those are as many as there are gradients; or, turning the filters instead, as the row space has directions.
+    """
     space = moments.row_space
     if moments.gradients is not None:
-        triangle = torch.linalg.qr(moments.gradients.columns, mode="r").R
-        return Columns((space.left.to(frames).mT @ (frames @ triangle.to(frames)[orders])).double())
-    filters = frames @ space.gain.to(frames)
-    return Cores((filters.mT @ moments.covariance.to(frames)[orders] @ filters).double())
+        triangle = torch.linalg.qr(moments.gradients.columns.to(precision), mode="r").R
+        left = space.left.to(precision)
+        return triangle.shape[-1], lambda frames, orders: Grams.of(left.mT @ (frames @ triangle[orders]), space)
+    gain, covariance = space.gain.to(precision), moments.covariance.to(precision)
+
+    def turned(frames: Tensor, orders: Tensor) -> Agops:
+        filters = frames @ gain
+        return Cores((filters.mT @ covariance[orders] @ filters).double())
+
+    return gain.shape[-1], turned
 
 
 def haar_frames(shape: tuple[int, int, int, int], generator: torch.Generator, dtype: torch.dtype) -> Tensor:

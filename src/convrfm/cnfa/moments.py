@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from ..maths.agops import Agops, Columns, Cores
+from ..maths.agops import Agops, Cores, Grams
 from ..maths.jackknife import leave_one_out_means
 from ..maths.spectra import RowSpace, effective_rank
 
@@ -37,12 +37,12 @@ class Gradients:
 
     Attributes:
         columns: D of each group, with `G = D D^T`.
-        part_of: To which part of the images each column belongs, None if the layer mixes images.
+        part_of: To which part of the images each column belongs.
         probe_of: From which probe it comes; None if the outputs were summed exactly.
     """
 
     columns: Float[Tensor, "groups rows m"]
-    part_of: Int[Tensor, " m"] | None
+    part_of: Int[Tensor, " m"]
     probe_of: Int[Tensor, " m"] | None
 
 
@@ -82,20 +82,20 @@ class Moments:
         """The same with other filters in the place of W, given by their row space."""
         if self.gradients is None:
             return Cores(space.core(self.covariance))
-        return Columns(space.left.mT @ self.gradients.columns.double())
+        return Grams.of(space.left.mT @ self.gradients.columns.double(), space)
 
     def left_out(self) -> Agops | None:
         """The AGOP without one probe, for each of them; None if there are fewer than two."""
-        if self.gradients is not None:
-            return _without_each_probe(self.gradients, self.row_space)
+        if self.gradients is not None and isinstance(self.agop, Grams):
+            return _without_each_probe(self.agop, self.gradients.probe_of)
         if self.probes is None or len(self.probes) < 2:
             return None
         return Cores(leave_one_out_means(self._cores(self.probes).double()))
 
     def part_sums(self) -> PartSums | None:
         """Of the parts of the images; None if there are fewer than two."""
-        if self.gradients is not None:
-            return _sums_of_labeled_columns(self.gradients, self.row_space)
+        if self.gradients is not None and isinstance(self.agop, Grams):
+            return _sums_of_columns(self.agop, self.gradients.part_of)
         if self.parts is None or len(self.parts) < 2:
             return None
         return _sums_of_parts(self._cores(self.parts), self.row_space)
@@ -120,22 +120,19 @@ def effective_ranks(moments: Moments) -> dict[str, float]:
     }
 
 
-def _without_each_probe(gradients: Gradients, space: RowSpace) -> Columns | None:
-    if gradients.probe_of is None or (count := int(gradients.probe_of.max()) + 1) < 2:
+def _without_each_probe(agop: Grams, probe_of: Int[Tensor, " m"] | None) -> Grams | None:
+    if probe_of is None or (count := int(probe_of.max()) + 1) < 2:
         return None
-    columns = space.left.mT @ gradients.columns.double() * (count / (count - 1)) ** 0.5
-    return Columns(torch.stack([columns[..., gradients.probe_of != probe] for probe in range(count)]))
+    return agop.subsets(torch.stack([(probe_of != probe).nonzero().flatten() for probe in range(count)]))
 
 
-def _sums_of_labeled_columns(gradients: Gradients, space: RowSpace) -> PartSums | None:
-    if gradients.part_of is None or (count := int(gradients.part_of.max()) + 1) < 2:
+def _sums_of_columns(agop: Grams, part_of: Int[Tensor, " m"]) -> PartSums | None:
+    if (count := int(part_of.max()) + 1) < 2:
         return None
-    columns = space.left.mT @ gradients.columns.double()
-    part_of = one_hot(gradients.part_of, count).T.double()
-    gram = (columns.mT @ columns).square().sum(0)
-    inner = (columns * (space.cnfm_core @ columns)).sum((0, 1))
-    total = (space.ones.unsqueeze(-2) @ columns).square().sum((0, 1))
-    return PartSums(part_of @ gram @ part_of.T, part_of @ inner, part_of @ total)
+    members = one_hot(part_of, count).T.double()
+    inner = agop.by_cnfm.diagonal(dim1=-2, dim2=-1).sum(0)
+    gram = members @ agop.gram.square().sum(0) @ members.T
+    return PartSums(gram, members @ inner, members @ agop.totals.square().sum(0))
 
 
 def _sums_of_parts(cores: Float[Tensor, "n_parts groups r r"], space: RowSpace) -> PartSums:

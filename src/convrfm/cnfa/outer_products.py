@@ -1,8 +1,57 @@
 """Sums of `delta delta^T` over images, outputs and positions: of all, of each probe, of each part of the images."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Block:
+    """Gradients of one backward pass at the output of one use of a layer.
+
+    Attributes:
+        deltas: At least float32.
+        first_direction: The number of the first direction.
+        first_image: The number of the first image.
+    """
+
+    deltas: Float[Tensor, "directions n groups rows positions"]
+    first_direction: int
+    first_image: int
+
+    @property
+    def count(self) -> int:
+        """How many gradients there are in each group."""
+        return self.deltas[:, :, 0, 0].numel()
+
+    @property
+    def columns(self) -> Float[Tensor, "groups rows m"]:
+        """All of them side by side."""
+        return self.deltas.permute(2, 3, 0, 1, 4).flatten(2)
+
+    @property
+    def by_image(self) -> Float[Tensor, "n groups rows m"]:
+        """Those of each image side by side."""
+        return self.deltas.permute(1, 2, 3, 0, 4).flatten(3)
+
+    @property
+    def direction_of(self) -> Int[Tensor, " m"]:
+        """The direction of each column."""
+        directions = self.first_direction + torch.arange(len(self.deltas))
+        return directions.repeat_interleave(self.count // len(directions))
+
+    @property
+    def images(self) -> Int[Tensor, " n"]:
+        """The numbers of the images."""
+        return self.first_image + torch.arange(self.deltas.shape[1])
+
+    @property
+    def image_of(self) -> Int[Tensor, " m"]:
+        """The image of each column."""
+        return self.images.repeat_interleave(self.deltas.shape[-1]).repeat(len(self.deltas))
 
 
 class ProductSums:
@@ -18,29 +67,32 @@ class ProductSums:
         groups, rows, d = filters.shape
         r = min(rows, d)
         single = torch.promote_types(filters.dtype, torch.float32)
-        self._tall_filters = filters if rows > d else None
+        self._tall_filters = filters.to(single) if rows > d else None
         self.covariance = filters.new_zeros(groups, rows, rows, dtype=torch.float64)
         self.probes = filters.new_zeros(n_probes, groups, r, r, dtype=single) if n_probes else None
         self.parts = filters.new_zeros(n_parts, groups, r, r, dtype=single) if n_parts else None
 
-    def add(self, gradients: Float[Tensor, "n groups rows m"], probe: int | None, part_of: Int[Tensor, " n"]) -> None:
-        """Add the products of m gradients for each of n images.
-
-        Args:
-            gradients: At the layer's output.
-            probe: Which probe they are of, if there are probes.
-            part_of: To which part each image belongs, if there are parts.
-        """
+    def add(self, blocks: Sequence[Block], part_of: Int[Tensor, " n"]) -> None:
+        """Add gradients of the same images, and say to which part each image belongs."""
         if self._tall_filters is None:
-            total = self._add_small(gradients, probe, part_of)
-        else:
-            total = _product(gradients)
-            if self.probes is not None or self.parts is not None:
-                self._add_small(self._tall_filters.mT.to(gradients) @ gradients, probe, part_of)
-        self.covariance += total
+            for probe, gradients in self._told_apart(blocks):
+                self.covariance += self._add(gradients, probe, part_of)
+            return
+        self.covariance += _product(_side_by_side(blocks))
+        if self.probes is not None or self.parts is not None:
+            for probe, gradients in self._told_apart(blocks):
+                self._add(self._tall_filters.mT.to(gradients) @ gradients, probe, part_of)
 
-    def _add_small(
-        self, gradients: Float[Tensor, "n groups r m"], probe: int | None, part_of: Int[Tensor, " n"]
+    def _told_apart(self, blocks: Sequence[Block]) -> Iterator[tuple[int, Float[Tensor, "n groups rows m"]]]:
+        """The gradients of each probe; all of them where probes are not told apart."""
+        if self.probes is None:
+            yield 0, _side_by_side(blocks)
+            return
+        for block in blocks:
+            yield from enumerate(block.deltas, block.first_direction)
+
+    def _add(
+        self, gradients: Float[Tensor, "n groups r m"], probe: int, part_of: Int[Tensor, " n"]
     ) -> Float[Tensor, "groups r r"]:
         if self.parts is None:
             total = _product(gradients)
@@ -48,9 +100,13 @@ class ProductSums:
             by_image = gradients @ gradients.mT
             self.parts.index_add_(0, part_of.to(self.parts.device), by_image.to(self.parts))
             total = by_image.sum(0)
-        if self.probes is not None and probe is not None:
+        if self.probes is not None:
             self.probes[probe] += total
         return total
+
+
+def _side_by_side(blocks: Sequence[Block]) -> Float[Tensor, "n groups rows m"]:
+    return blocks[0].by_image if len(blocks) == 1 else torch.cat([block.by_image for block in blocks], -1)
 
 
 def _product(gradients: Float[Tensor, "n groups rows m"]) -> Float[Tensor, "groups rows rows"]:

@@ -1,20 +1,23 @@
-"""AGOPs in the coordinates of a row space, as matrices or as their columns, whichever are smaller; and how they compare.
+"""AGOPs in the coordinates of a row space, as matrices or as inner products of their columns; and how they compare.
 
 With A the core of an AGOP and C that of the CNFM, similarities need `<C, A>`, `|A|^2` and the sum of all entries: traces
-and a quadratic form. The power 1/2 needs eigenpairs besides, `A^(1/2) = sum of sqrt(value) u u^T`. Where A = H H^T with few
-columns, the eigenpairs are those of the small Gram matrix `H^T H`.
+and a quadratic form. The power 1/2 needs eigenpairs besides, `A^(1/2) = sum of sqrt(value) u u^T`. Where `A = H H^T` with
+few columns, all of that follows from the small matrices `H^T H` and `H^T C H`, for
+`A^(1/2) = H (H^T H)^(-1/2) H^T`.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from .similarity import Similarity, similarity_from_sums
 from .spectra import RowSpace, effective_rank, eigenpairs
+
+BLOCK = (-3, -2, -1)
+"""The axes of a block-diagonal matrix: groups, and the rows and columns of each block."""
 
 
 class Sums(NamedTuple):
@@ -43,57 +46,69 @@ class Cores:
 
     def sums(self, space: RowSpace) -> Sums:
         """Of A."""
-        matrices = self.matrices
-        inner = (space.cnfm_core * matrices).sum((-3, -2, -1))
-        total = torch.einsum("gr,...grs,gs->...", space.ones, matrices, space.ones)
-        return Sums(inner, matrices.square().sum((-3, -2, -1)), total)
+        inner = (space.cnfm_core * self.matrices).sum(BLOCK)
+        total = torch.einsum("gr,...grs,gs->...", space.ones, self.matrices, space.ones)
+        return Sums(inner, self.matrices.square().sum(BLOCK), total)
+
+    def root_sums(self, space: RowSpace) -> Sums:
+        """Of `A^(1/2)`."""
+        values, vectors = eigenpairs(self.matrices)
+        return _weighted(values.sqrt(), vectors, space.cnfm_core, space.ones, square=values.sum((-2, -1)))
 
     @property
     def effective_rank(self) -> float:
         """Participation ratio of the spectrum of A."""
         return effective_rank(self.matrices)
 
-    def root_sums(self, space: RowSpace) -> Sums:
-        """Of `A^(1/2)`."""
-        values, vectors = eigenpairs(self.matrices)
-        return _weighted(values.sqrt(), vectors, space.cnfm_core @ vectors, space.ones)
-
 
 @dataclass(frozen=True)
-class Columns:
-    """AGOPs as columns: `A = H H^T`.
+class Grams:
+    """AGOPs `A = H H^T` as inner products of the columns of H.
 
     Attributes:
-        columns: H, float64.
+        gram: `H^T H`, float64.
+        by_cnfm: `H^T C H`.
+        totals: The sum of each column's entries, as a patch.
     """
 
-    columns: Float[Tensor, "*batch groups r m"]
+    gram: Float[Tensor, "*batch groups m m"]
+    by_cnfm: Float[Tensor, "*batch groups m m"]
+    totals: Float[Tensor, "*batch groups m"]
+
+    @classmethod
+    def of(cls, columns: Float[Tensor, "*batch groups r m"], space: RowSpace) -> "Grams":
+        """Of H, in the coordinates of this row space."""
+        columns = columns.double()
+        by_cnfm = columns.mT @ (space.cnfm_core @ columns)
+        return cls(columns.mT @ columns, by_cnfm, (space.ones.unsqueeze(-2) @ columns).squeeze(-2))
+
+    def subsets(self, chosen: Int[Tensor, "subsets k"]) -> "Grams":
+        """With some of the columns only, scaled to keep the trace in expectation; one AGOP for each subset."""
+        scale = self.totals.shape[-1] / chosen.shape[-1]
+        gram, by_cnfm = (
+            torch.stack([matrix[..., each, :][..., each] for each in chosen]) * scale
+            for matrix in (self.gram, self.by_cnfm)
+        )
+        return Grams(gram, by_cnfm, torch.stack([self.totals[..., each] for each in chosen]) * scale**0.5)
 
     def sums(self, space: RowSpace) -> Sums:
         """Of A."""
-        columns = self.columns
-        inner = (columns * (space.cnfm_core @ columns)).sum((-3, -2, -1))
-        total = (space.ones.unsqueeze(-2) @ columns).square().sum((-3, -2, -1))
-        return Sums(inner, self._gram.square().sum((-3, -2, -1)), total)
+        inner = self.by_cnfm.diagonal(dim1=-2, dim2=-1).sum((-2, -1))
+        return Sums(inner, self.gram.square().sum(BLOCK), self.totals.square().sum((-2, -1)))
+
+    def root_sums(self, space: RowSpace) -> Sums:
+        """Of `A^(1/2)`."""
+        values, vectors = eigenpairs(self.gram)
+        weights = values.rsqrt().where(values > 0, 0)
+        return _weighted(weights, vectors, self.by_cnfm, self.totals, square=values.sum((-2, -1)))
 
     @property
     def effective_rank(self) -> float:
         """Participation ratio of the spectrum of A."""
-        return effective_rank(self._gram)
-
-    def root_sums(self, space: RowSpace) -> Sums:
-        """Of `A^(1/2)`: with `H^T H = U S U^T` it is `(H U) S^(-1/2) (H U)^T`."""
-        values, vectors = eigenpairs(self._gram)
-        directions = self.columns @ vectors
-        weights = values.rsqrt().where(values > 0, 0)
-        return _weighted(weights, directions, space.cnfm_core @ directions, space.ones)
-
-    @cached_property
-    def _gram(self) -> Float[Tensor, "*batch groups m m"]:
-        return self.columns.mT @ self.columns
+        return effective_rank(self.gram)
 
 
-Agops = Cores | Columns
+Agops = Cores | Grams
 
 
 def similarities(agops: Agops, space: RowSpace, half_power: bool) -> list[Similarity]:
@@ -111,17 +126,12 @@ def against_cnfm(space: RowSpace, sums: Sums) -> Similarity:
 
 def _weighted(
     weights: Float[Tensor, "*batch groups k"],
-    vectors: Float[Tensor, "*batch groups r k"],
-    by_cnfm: Float[Tensor, "*batch groups r k"],
-    ones: Float[Tensor, "groups r"],
+    vectors: Float[Tensor, "*batch groups k k"],
+    by_cnfm: Float[Tensor, "*#batch groups k k"],
+    totals: Float[Tensor, "*#batch groups k"],
+    square: Float[Tensor, "*batch"],
 ) -> Sums:
-    """Sums of `V diag(weights) V^T`, the columns of V orthogonal."""
-    lengths = vectors.square().sum(-2)
-    totals = (ones.unsqueeze(-2) @ vectors).squeeze(-2).square()
-    inner = (vectors * by_cnfm).sum(-2)
-    axes = (-2, -1)
-    return Sums(
-        (weights * inner).sum(axes),
-        (weights * lengths).square().sum(axes),
-        (weights * totals).sum(axes),
-    )
+    """Sums of a weighted sum of outer products of eigenvectors."""
+    inner = (vectors * (by_cnfm @ vectors)).sum(-2)
+    total = (totals.unsqueeze(-2) @ vectors).squeeze(-2).square()
+    return Sums((weights * inner).sum((-2, -1)), square, (weights * total).sum((-2, -1)))

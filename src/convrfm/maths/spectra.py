@@ -19,8 +19,8 @@ def effective_rank(matrices: Float[Tensor, "*blocks d d"]) -> float:
     >>> effective_rank(torch.diag(torch.tensor([1.0, 1.0, 0.0])))
     2.0
     """
-    trace = matrices.diagonal(dim1=-2, dim2=-1).double().sum()
-    return float(trace.square() / matrices.double().square().sum())
+    trace = matrices.diagonal(dim1=-2, dim2=-1).sum(dtype=torch.float64)
+    return float((trace / torch.linalg.vector_norm(matrices, dtype=torch.float64)).square())
 
 
 def eigenpairs(
