@@ -61,7 +61,7 @@ def test_damaged_reports_are_refused(report: cnfa.Report, tmp_path: Path) -> Non
         cnfa.Report.load(tmp_path)
     report.save(tmp_path)
     (tmp_path / "report.json").write_text('{"format": 99}')
-    with pytest.raises(ModelFileError, match="format 99; this version reads format 1"):
+    with pytest.raises(ModelFileError, match="format 99; this version reads format 2"):
         cnfa.Report.load(tmp_path)
     report.save(tmp_path)
     (tmp_path / "layers.safetensors").write_bytes(b"junk")

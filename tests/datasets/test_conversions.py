@@ -1,8 +1,10 @@
 """The lines that a refusal shows make a file that is read, of the files that people have."""
 
 import gzip
+import os
 import pickle
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +85,19 @@ def test_other_files_are_refused_with_what_helps(tmp_path: Path, name: str, cont
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         load(tmp_path / name)
+
+
+def test_a_pipe_among_the_files_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    found: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            load(tmp_path)
+        except InputError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert len(found) == 1

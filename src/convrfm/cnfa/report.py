@@ -19,7 +19,7 @@ from .skipped import Skipped
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

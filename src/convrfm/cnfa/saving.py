@@ -11,7 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..errors import ModelFileError
+from ..storage import atomic
 from ..storage.atomic import written_whole
+from ..storage.digests import digest
 from .estimates import Comparison, Estimate
 from .layer_report import Correlations, LayerReport
 
@@ -22,8 +24,7 @@ TENSORS = "layers.safetensors"
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+    atomic.write_text(path, text)
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -37,33 +38,35 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 def save_folder(folder: Path, data: dict[str, Any], layers: Iterable[LayerReport]) -> None:
     """Write the tensors, then the numbers that refer to them."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for layer in layers:
         for name in ("filters", "covariance", "initial_filters", "initial_covariance"):
             if (tensor := getattr(layer, name)) is not None:
-                tensors[f"{layer.name}/{name}"] = tensor
+                tensors[f"{layer.name}/{name}"] = tensor.detach().cpu()
     write_tensors(folder / TENSORS, tensors)
-    write_text(folder / NUMBERS, json.dumps(data, indent=1) + "\n")
+    write_text(folder / NUMBERS, json.dumps(data | {"digest": digest(data, tensors)}, indent=1) + "\n")
 
 
 def load_folder(folder: Path, file_format: int) -> tuple[dict[str, Any], tuple[LayerReport, ...]]:
     """The numbers and the layers of a saved report.
 
     Raises:
-        ModelFileError: If the files are missing, damaged, foreign or of another format.
+        ModelFileError: If the files are missing, damaged in any bit, foreign or of another format.
     """
     try:
         data = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
         tensors = load_file(folder / TENSORS)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RecursionError, MemoryError, SafetensorError) as error:
         raise ModelFileError(f"{folder} does not hold a saved report ({NUMBERS} and {TENSORS}): {error}") from error
     found = data.get("format") if isinstance(data, dict) else None
     if found != file_format:
         raise ModelFileError(f"{folder / NUMBERS} has format {found}; this version reads format {file_format}.")
+    if data.pop("digest", None) != digest(data, tensors):
+        raise ModelFileError(f"{folder} is damaged: it holds other numbers than were saved. Copy it again.")
     try:
         return data, tuple(_layer(entry, tensors) for entry in data["layers"])
-    except (KeyError, TypeError) as error:
-        raise ModelFileError(f"{folder} is damaged: {error} is missing.") from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFileError(f"{folder} is damaged: its parts do not fit together ({error!r}).") from error
 
 
 def _layer(entry: dict[str, Any], tensors: dict[str, Tensor]) -> LayerReport:

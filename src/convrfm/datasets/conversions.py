@@ -10,6 +10,8 @@ BEGINNING = 300
 
 def how_to_convert(path: Path) -> str | None:
     """What to do with a file of a kind that is known by its beginning; None for others."""
+    if not path.is_file():  # a pipe would wait for ever
+        return None
     try:
         with path.open("rb") as file:
             begins = file.read(BEGINNING)

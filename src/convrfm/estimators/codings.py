@@ -105,7 +105,11 @@ class LabelCoding(Coding):
     def from_file(cls, learned: dict[str, Any]) -> "LabelCoding":
         entry = learned["classes"]
         kind = np.dtype(entry["dtype"])
-        return cls(np.asarray(entry["values"], dtype=object if kind.kind == "O" else kind))
+        # Texts are as wide as they are, whatever width the file claims.
+        classes = np.asarray(entry["values"], dtype={"O": object, "U": str}.get(kind.kind, kind))
+        if classes.ndim != 1 or len(set(classes.tolist())) < 2 or classes.dtype.kind != kind.kind:
+            raise ValueError(f"classes must be two labels or more; they are {classes[:5]}")
+        return cls(classes)
 
 
 @dataclass(frozen=True)

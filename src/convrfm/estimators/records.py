@@ -1,5 +1,6 @@
 """Rounds and layers as plain values: the lines of `history_`, and what files say of them."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,6 +62,7 @@ def round_from_record(
     def measured(name: str) -> Quality:
         return Quality(record.get(f"{name}_accuracy"), record[f"{name}_error"])
 
+    _check_numbers(record)
     path = {at["ridge"]: Quality.from_figures(at) for at in record["path"]}
     if record["ridge"] not in path:
         raise ValueError(f"the ridge {record['ridge']!r} of a round is not on its path")
@@ -78,3 +80,14 @@ def round_from_record(
         amplitude=amplitude,
         seconds=record["seconds"],
     )
+
+
+def _check_numbers(record: dict[str, Any]) -> None:
+    """Raise `ValueError` unless all that a file says of a round is a number in its range."""
+    values = [value for name, value in record.items() if name not in ("judge", "path")]
+    values += [value for at in record["path"] for value in at.values()]
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ValueError(f"a round holds {value!r}, which is no number from 0 on")
+    if record.get("temperature") == 0 or not isinstance(record["iteration"], int):
+        raise ValueError("a round has a temperature of 0, or its number is no integer")

@@ -36,7 +36,7 @@ class TrainingSet:
     weights: Float[Tensor, " n"] | None
     groups: Int[Tensor, " n"] | None
     coding: Coding
-    folds: list[Int[np.ndarray, " m"]]
+    folds: list[Int[np.ndarray, " _"]]
 
 
 def training_set(
