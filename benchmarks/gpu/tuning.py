@@ -1,10 +1,11 @@
 """Which block sizes serve the cuda engine's programs best: `python -m benchmarks.gpu.tuning`.
 
-Every way to cut is timed on one tile of pairs of images at depth 3 and printed at once. Programs are compiled beforehand,
-many at a time.
+Every way to cut is timed on one tile of pairs of images at depth 3 and printed at once; the best are kept for the engine.
+Programs are compiled beforehand, many at a time.
 """
 
 import argparse
+import json
 import math
 import time
 from collections.abc import Iterator
@@ -19,11 +20,12 @@ from torch import Tensor
 from triton.runtime import JITFunction
 
 from convrfm import kernels
-from convrfm.kernels.engines.cuda.blocks import MEASURED, Blocks, Cuts
+from convrfm.kernels.engines.cuda.blocks import MEASURED, Blocks, Cuts, cuts_file
 from convrfm.kernels.engines.cuda.runs import runs_of
 from convrfm.kernels.engines.cuda.sides import first_covariance
 from convrfm.kernels.engines.cuda.strips import BoundStrips, Tile
 from convrfm.kernels.recursion.recursion import Recursion
+from convrfm.storage.atomic import write_json
 
 from .clock import seconds
 
@@ -54,6 +56,7 @@ def main() -> None:
                 pool.submit(tile.launch, which, way)
     say(f"compiled in {time.monotonic() - started:.0f} s")
     say(f"first covariance: {1e3 * seconds(tile.first_covariance, device):.2f} ms")
+    best: dict[str, tuple[int, ...]] = {}
     for which, ways in WAYS.items():
         found: dict[tuple[int, ...], float] = {}
         for way in ways:
@@ -66,7 +69,19 @@ def main() -> None:
                 continue
             say(f"{which} {way}: {1e3 * found[way]:.2f} ms")
         if found:
-            say(f"best {which}: {min(found, key=lambda way: found[way])}")
+            best[which] = min(found, key=lambda way: found[way])
+            say(f"best {which}: {best[which]}")
+    if best.keys() == WAYS.keys() and device.type == "cuda":
+        keep(torch.cuda.get_device_name(device), best)
+
+
+def keep(card: str, best: dict[str, tuple[int, ...]]) -> None:
+    """Where the engine finds it from now on, beside what was found for other cards."""
+    file = cuts_file()
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_json(file, kept | {card: best})
+    say(f"kept in {file}")
 
 
 def say(line: str) -> None:
@@ -88,7 +103,7 @@ class _Launches:
     def __init__(self, counts: tuple[int, int], side: int, device: torch.device) -> None:
         generator = torch.Generator().manual_seed(0)
         architecture = kernels.vanilla(depth=3)
-        self.engine = BoundStrips(Recursion(architecture, tangent=True), 1 << 33)
+        self.engine = BoundStrips(Recursion(architecture, tangent=True), 1 << 33, MEASURED)
         images = [torch.randn(n, 1, side, side, generator=generator).to(device) for n in counts]
         self.sides = [self.engine.embed(each, None, patches="kept") for each in images]
         self.parts = [slice(0, n) for n in counts]

@@ -1,7 +1,5 @@
 """The Triton engine agrees with the reference: on a GPU where there is one, otherwise under Triton's interpreter."""
 
-from functools import partial
-
 import pytest
 import torch
 from torch import Tensor
@@ -53,7 +51,7 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the smallest images take several blocks and strips, the last ones not full."""
     small = Blocks(rows=2, partners=2, lanes=4, warps=1)
     if DEVICE == "cpu":
-        monkeypatch.setattr(engine, "BoundStrips", partial(BoundStrips, cuts=Cuts(small, small, small)))
+        monkeypatch.setattr(engine, "cuts_here", lambda: Cuts(small, small, small))
         monkeypatch.setattr(layers, "BLOCK", 8)
 
 

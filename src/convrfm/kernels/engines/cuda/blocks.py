@@ -1,6 +1,12 @@
-"""How a program cuts its work."""
+"""How programs cut their work, as was measured on a card."""
 
+import functools
+import json
+import os
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
 
 
 @dataclass(frozen=True)
@@ -48,3 +54,24 @@ class Cuts:
 
 
 MEASURED = Cuts(Blocks(9, 64, 128, 4), Blocks(9, 64, 256, 4), Blocks(4, 64, 128, 4))  # on an H100
+
+
+def cuts_here() -> Cuts:
+    """What `python -m benchmarks.gpu.tuning` found for this card; where it was not asked, what serves an H100."""
+    return cuts_of(torch.cuda.get_device_name(), cuts_file()) if torch.cuda.is_available() else MEASURED
+
+
+def cuts_file() -> Path:
+    """Where that is kept, by the names of cards: in the folder that CONVRFM_CACHE names, or the user's own."""
+    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "convrfm"
+    return Path(os.environ.get("CONVRFM_CACHE") or own) / "cuda_blocks.json"
+
+
+@functools.cache
+def cuts_of(card: str, file: Path) -> Cuts:
+    """What a file keeps for a card. They decide the speed alone: what cannot be read is as good as absent."""
+    try:
+        kept = json.loads(file.read_text())[card]
+        return Cuts(**{program: Blocks(*numbers) for program, numbers in kept.items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return MEASURED

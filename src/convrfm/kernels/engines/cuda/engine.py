@@ -4,6 +4,7 @@ import torch
 import triton
 
 from ...recursion.recursion import Recursion
+from .blocks import cuts_here
 from .layers import BoundLayers
 from .runs import walkable
 from .strips import BoundStrips
@@ -24,4 +25,6 @@ class CudaEngine:
         return None
 
     def bind(self, recursion: Recursion, budget: int) -> BoundStrips | BoundLayers:  # noqa: D102
-        return (BoundStrips if walkable(recursion.architecture) else BoundLayers)(recursion, budget)
+        if walkable(recursion.architecture):
+            return BoundStrips(recursion, budget, cuts_here())
+        return BoundLayers(recursion, budget)

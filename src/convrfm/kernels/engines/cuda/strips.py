@@ -17,7 +17,7 @@ from ...recursion.recursion import (
 from ...tiling import tiles
 from ..protocol import Gradient, Patches
 from .backward_strips import backward_strips
-from .blocks import MEASURED, Blocks, Cuts
+from .blocks import Blocks, Cuts
 from .forward_strips import forward_strips
 from .runs import Run, before, dual_constants, runs_of
 from .sides import CudaEmbedding, embed_for_cuda, first_covariance, pairs_within
@@ -29,7 +29,7 @@ class BoundStrips:
 
     recursion: Recursion
     budget: int
-    cuts: Cuts = MEASURED
+    cuts: Cuts
 
     def within(self, budget: int) -> "BoundStrips":  # noqa: D102
         return replace(self, budget=budget)
