@@ -9,6 +9,7 @@ from torch import Tensor
 
 from convrfm import kernels
 from convrfm.errors import InputError
+from convrfm.kernels.activations import Activation
 from convrfm.kernels.infinite import InfiniteWidthKernel
 from convrfm.maths.patches import unfold_patches
 from convrfm.maths.windows import Window
@@ -176,7 +177,6 @@ def test_random_sign_outputs_are_exact_for_one_output_and_unbiased_for_more() ->
 def finite_network(architecture: kernels.Architecture, width: int, seed: int) -> Callable[[Tensor], Tensor]:
     """Random features of a wide network with the architecture's layers: their inner products estimate the NNGP."""
     generator = torch.Generator().manual_seed(seed)
-    activations = {ReLU: lambda t: 2**0.5 * t.clamp_min(0), kernels.Erf: torch.erf, kernels.GELU: torch.nn.GELU()}
 
     def features(x: Tensor) -> Tensor:
         for layer in architecture.layers[:-1]:
@@ -187,8 +187,8 @@ def finite_network(architecture: kernels.Architecture, width: int, seed: int) ->
                 x = torch.nn.functional.conv2d(x, w, b, stride=layer.stride)
             elif isinstance(layer, kernels.AvgPool):
                 x = torch.nn.functional.avg_pool2d(x, layer.size)
-            else:
-                x = activations[type(layer)](x)
+            elif isinstance(layer, Activation):
+                x = layer.phi(x)
         if isinstance(architecture.readout, Flatten):
             return x.flatten(1) / x[0].numel() ** 0.5
         return x.mean((2, 3)) / width**0.5
@@ -202,8 +202,9 @@ def finite_network(architecture: kernels.Architecture, width: int, seed: int) ->
         kernels.vanilla(2),
         kernels.Architecture(Conv(3, 1.2, 0.3), kernels.Erf(), Conv(3, stride=2), kernels.GELU(), Flatten()),
         kernels.Architecture(Conv(3), ReLU(), kernels.AvgPool(2), Conv(2), ReLU(), kernels.GlobalAvgPool()),
+        kernels.Architecture(Conv(3), kernels.Sin(1.5, 0.8, 0.5), Conv(3, stride=2), kernels.Rbf(0.7), Flatten()),
     ],
-    ids=["vanilla", "mixed", "pooled"],
+    ids=["vanilla", "mixed", "pooled", "waves"],
 )
 def test_wide_random_networks_approach_the_nngp(architecture: kernels.Architecture) -> None:
     x = images(4).float()

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import cast, get_args
 
 from ..errors import InputError
-from .layers import Activation, AvgPool, Conv, Flatten, GlobalAvgPool, HiddenLayer, Layer, Readout, ReLU
+from .activations import Activation, ReLU
+from .layers import AvgPool, Conv, Flatten, GlobalAvgPool, HiddenLayer, Layer, Readout
 
 
 @dataclass(frozen=True, init=False)
@@ -12,8 +13,7 @@ class Architecture:
     """A convolutional network of infinite width: a convolution first, a readout last.
 
     Args:
-        layers: `Conv`, activations (`ReLU`, `ABReLU`, `LeakyReLU`, `Erf`, `GELU`), `AvgPool`, then one readout
-            (`Flatten` or `GlobalAvgPool`).
+        layers: `Conv`, activations (`ReLU` and the others), `AvgPool`, then one readout (`Flatten` or `GlobalAvgPool`).
 
     Raises:
         InputError: if the first layer is no convolution, or the last, and only the last, is not a readout.
@@ -88,7 +88,7 @@ class Architecture:
     @property
     def activations(self) -> list[Activation]:
         """The activations, in order."""
-        return [layer for layer in self.hidden if isinstance(layer, get_args(Activation))]
+        return [layer for layer in self.hidden if isinstance(layer, Activation)]
 
 
 def vanilla(depth: int, patch_size: int = 3) -> Architecture:

@@ -26,7 +26,7 @@ def accepts_numpy(method: Method) -> Method:
         result = method(self, as_tensor, *args, **keywords)
         return result.cpu().numpy() if isinstance(x, np.ndarray) else result
 
-    return converted  # type: ignore[return-value]
+    return converted  # type: ignore[return-value]  # `wraps` keeps the signature
 
 
 def _follow(value: Any, x: Any, *, is_image: bool) -> Any:

@@ -4,11 +4,12 @@ import dataclasses
 from typing import Any
 
 from ..errors import InputError, ModelFileError
+from .activations import ACTIVATIONS
 from .architecture import Architecture
-from .layers import GELU, ABReLU, AvgPool, Conv, Erf, Flatten, GlobalAvgPool, LeakyReLU, ReLU
+from .layers import AvgPool, Conv, Flatten, GlobalAvgPool, Layer
 from .patch_kernel import PatchKernel
 
-LAYERS = {t.__name__: t for t in (Conv, AvgPool, ReLU, ABReLU, LeakyReLU, Erf, GELU, Flatten, GlobalAvgPool)}
+LAYERS = {t.__name__: t for t in (Conv, AvgPool, *ACTIVATIONS, Flatten, GlobalAvgPool)}
 
 
 def describe(kernel: object) -> dict[str, Any]:
@@ -29,10 +30,19 @@ def describe(kernel: object) -> dict[str, Any]:
     for field in dataclasses.fields(kernel):
         value = getattr(kernel, field.name)
         if isinstance(value, Architecture):
-            fields["layers"] = [{"layer": type(layer).__name__, **dataclasses.asdict(layer)} for layer in value.layers]
+            fields["layers"] = [_described(layer) for layer in value.layers]
         else:
             fields[field.name] = value
     return {"kernel": name, **fields}
+
+
+def _described(layer: Layer) -> dict[str, Any]:
+    if LAYERS.get(type(layer).__name__) is not type(layer) or not dataclasses.is_dataclass(layer):
+        raise InputError(
+            f"only layers of convrfm.kernels can be saved; got {layer}. A file cannot rebuild a class that it does not know: "
+            f"add it to ACTIVATIONS (docs/extending.md)."
+        )
+    return {"layer": type(layer).__name__, **dataclasses.asdict(layer)}
 
 
 def from_description(description: dict[str, Any]) -> PatchKernel:

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 from ..errors import InputError
-from ..maths.dual_activations import GELU, ABReLU, Erf, LeakyReLU, ReLU
 from ..maths.windows import Padding, Window
-
-__all__ = ["GELU", "ABReLU", "AvgPool", "Conv", "Erf", "Flatten", "GlobalAvgPool", "LeakyReLU", "ReLU"]
+from .activations.activation import Activation
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,6 @@ class GlobalAvgPool:
         _check_scales(self.weight_std, self.bias_std)
 
 
-Activation = ReLU | ABReLU | LeakyReLU | Erf | GELU
 Readout = Flatten | GlobalAvgPool
 HiddenLayer = Conv | AvgPool | Activation
 Layer = HiddenLayer | Readout

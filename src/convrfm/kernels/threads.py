@@ -8,11 +8,11 @@ parts by its own size, whose results are put in their places or added up in orde
 import math
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -117,8 +117,3 @@ def sum_in_order(work: Callable[[slice], Tensor], n: int, device: torch.device) 
     for part in others:
         total += part
     return total
-
-
-def arrays(side: Iterable[Tensor]) -> list[Any]:
-    """The same memory, as numpy."""
-    return [t.numpy() for t in side]

@@ -1,8 +1,10 @@
 """What every engine does: bound to a kernel's recursion, it prepares images, and makes tiles of kernel and gradient."""
 
+import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -14,6 +16,7 @@ Patches = Literal["unused", "on demand", "kept"]
 """Whether an embedding needs its patches, and if so, whether there is memory to keep them."""
 
 EmbeddingT = TypeVar("EmbeddingT", bound=Embedding)
+Bound = TypeVar("Bound", bound="BoundEngine[Any]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,47 +46,52 @@ class Gradient:
             sums.zero_()
 
 
-@runtime_checkable
-class BoundEngine(Protocol[EmbeddingT]):
+class BoundEngine(ABC, Generic[EmbeddingT]):
     """An engine at work on one recursion, with so many bytes for its temporaries."""
 
-    @property
-    def recursion(self) -> Recursion:
-        """What it computes."""
+    def __init__(self, recursion: Recursion, budget: int) -> None:
+        self.recursion, self.budget = recursion, budget
 
-    def within(self, budget: int) -> "BoundEngine[EmbeddingT]":
+    def within(self: Bound, budget: int) -> Bound:
         """The same with another number of bytes."""
+        other = copy.copy(self)
+        other.budget = budget
+        return other
 
+    @abstractmethod
     def embed(self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches) -> EmbeddingT:
         """Images as this engine reads them; `factor` is L with L^T L = M, None for the identity."""
 
+    @abstractmethod
     def diagonal(self, x: EmbeddingT) -> Float[Tensor, " n"]:
         """K(x, x) of every image."""
 
+    @abstractmethod
     def kernel(self, x: EmbeddingT, z: EmbeddingT) -> Float[Tensor, "n_x n_z"]:
         """The kernel of every image of x with every image of z; where `z is x`, only the upper half
         need be right."""
 
+    @abstractmethod
     def add_gradient(self, x: EmbeddingT, z: EmbeddingT, dual_coef: Float[Tensor, "n_z k"], total: Gradient) -> None:
         """Add this z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) to `total`, in place."""
 
+    @abstractmethod
     def add_own_gradient(self, x: EmbeddingT, total: Gradient) -> None:
         """Add what flows through each image's own variances to `total.patches`, once every z has been added."""
 
+    @abstractmethod
     def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:
         """Whether adjoints are contracted with L x[u], or with x[u], channels last, which can be made on demand."""
 
+    @abstractmethod
     def own_entries(self, grid: tuple[int, int], outputs: int) -> int:
         """How many numbers one image's covariance with itself takes beyond pictures, with its adjoints for `outputs`."""
 
 
-@runtime_checkable
-class AdjointEngine(BoundEngine[EmbeddingT], Protocol[EmbeddingT]):
+class AdjointEngine(BoundEngine[EmbeddingT]):
     """One that also puts out the adjoints that it adds up; positions are not coupled."""
 
-    def within(self, budget: int) -> "AdjointEngine[EmbeddingT]":
-        """The same with another number of bytes."""
-
+    @abstractmethod
     def adjoints(
         self,
         x: EmbeddingT,
@@ -95,14 +103,15 @@ class AdjointEngine(BoundEngine[EmbeddingT], Protocol[EmbeddingT]):
         x's variances, summed over z with the coefficients, are added to `variances`."""
 
 
-@runtime_checkable
-class Engine(Protocol):
+class Engine(ABC):
     """One way to compute a kernel's tiles."""
 
-    name: str
+    name: ClassVar[str]
 
+    @abstractmethod
     def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:
         """Why this engine cannot serve an architecture for images of this type on a device; None where it can."""
 
+    @abstractmethod
     def bind(self, recursion: Recursion, budget: int) -> BoundEngine[Any]:
         """The engine for one recursion; `budget` bounds its temporaries in bytes."""

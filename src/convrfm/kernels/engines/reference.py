@@ -8,6 +8,7 @@ from operator import itemgetter
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from ...maths.windows import window_mean
 from ..layers import AvgPool, Conv
@@ -26,7 +27,7 @@ from ..recursion.recursion import (
 )
 from ..threads import in_order, share
 from ..tiling import tiles
-from .protocol import Gradient, Patches
+from .protocol import BoundEngine, Engine, Gradient, Patches
 
 CACHE_BYTES = 1 << 24  # tiles larger than this leave the processor's cache and slow down
 ARRAYS_FORWARD = 8  # temporaries of one field's size that are alive at once
@@ -44,37 +45,33 @@ class _Met:
     k0: Field
 
 
-class ReferenceEngine:
+class ReferenceEngine(Engine):
     """Plain torch: slow, general, and the oracle of the others."""
 
     name = "reference"
 
-    def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:  # noqa: D102
+    @override
+    def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:
         return None
 
-    def bind(self, recursion: Recursion, budget: int) -> "BoundReference":  # noqa: D102
+    @override
+    def bind(self, recursion: Recursion, budget: int) -> "BoundReference":
         return BoundReference(recursion, budget)
 
 
-@dataclass(frozen=True)
-class BoundReference:
+class BoundReference(BoundEngine[Embedding]):
     """The reference engine for one recursion."""
 
-    recursion: Recursion
-    budget: int
-
-    def within(self, budget: int) -> "BoundReference":  # noqa: D102
-        return BoundReference(self.recursion, budget)
-
-    def embed(  # noqa: D102
-        self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches
-    ) -> Embedding:
+    @override
+    def embed(self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches) -> Embedding:
         return embed(self.recursion, images, factor, with_patches=patches != "unused")
 
-    def diagonal(self, x: Embedding) -> Float[Tensor, " n"]:  # noqa: D102
+    @override
+    def diagonal(self, x: Embedding) -> Float[Tensor, " n"]:
         return own_kernel(self.recursion, own_first_covariance(self.recursion, x))
 
-    def kernel(self, x: Embedding, z: Embedding) -> Float[Tensor, "n_x n_z"]:  # noqa: D102
+    @override
+    def kernel(self, x: Embedding, z: Embedding) -> Float[Tensor, "n_x n_z"]:
         out = x.images.new_empty(len(x.images), len(z.images))
         pairs, at_once = self._pairs_at_once(x.images, ARRAYS_FORWARD)
         cut = list(tiles(len(x.images), len(z.images), pairs, symmetric=z is x))
@@ -83,9 +80,8 @@ class BoundReference:
             out[rows, cols] = field
         return out
 
-    def add_gradient(  # noqa: D102
-        self, x: Embedding, z: Embedding, dual_coef: Float[Tensor, "n_z k"], total: Gradient
-    ) -> None:
+    @override
+    def add_gradient(self, x: Embedding, z: Embedding, dual_coef: Float[Tensor, "n_z k"], total: Gradient) -> None:
         pairs, at_once = self._pairs_at_once(x.images, ARRAYS_BACKWARD + 3 * len(x.variances))
         cut = tiles(len(x.images), len(z.images), pairs, symmetric=False)
         by_rows = [list(of_rows) for _, of_rows in groupby(cut, key=itemgetter(0))]
@@ -96,13 +92,16 @@ class BoundReference:
 
         share(add, by_rows, at_once)
 
-    def add_own_gradient(self, x: Embedding, total: Gradient) -> None:  # noqa: D102
+    @override
+    def add_own_gradient(self, x: Embedding, total: Gradient) -> None:
         pull_back_variances(self.recursion, x, total.variances, total.patches)
 
-    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+    @override
+    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:
         return True
 
-    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
+    @override
+    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:
         architecture = self.recursion.architecture
         if not architecture.couples_positions:
             return 0

@@ -1,6 +1,9 @@
-"""A word to whoever waits while numba compiles."""
+"""A word to whoever waits while numba compiles, and what tells compiled code on disk from that of other sources."""
 
+import hashlib
 import logging
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from numba.core.event import Event, Listener, register
@@ -35,3 +38,12 @@ def announced(dispatcher: Any, *, kept: bool) -> Any:
     sentence = f"compiling {dispatcher.__name__} for this precision, {lasting}; some seconds"
     register("numba:compile", _Announcement(dispatcher, sentence))
     return dispatcher
+
+
+def digest(folders: Iterable[Path]) -> str:
+    """Twelve hexadecimal digits that change with the Python files of some folders."""
+    whole = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            whole.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return whole.hexdigest()[:12]

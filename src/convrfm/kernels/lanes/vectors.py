@@ -8,6 +8,7 @@ so that compiled code is packed by construction and not by the luck of an auto-v
 import inspect
 import operator
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
@@ -17,9 +18,11 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import lower_builtin, models, register_model
 
-from .compilation import announced
+from .compilation import announced, digest
 
 LANES = 16
+KERNELS = Path(__file__).parents[1]
+SOURCES = digest(KERNELS / room for room in ("lanes", "activations", "engines/cpu"))  # what compiled code is made of
 
 
 def intrinsic(typing: Callable[..., Any]) -> Any:
@@ -38,9 +41,14 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 def entry(function: Callable[..., None]) -> Any:
-    """Compile a function that Python calls: without the interpreter lock, announced, kept on disk where it can be."""
+    """Compile a function that Python calls: without the interpreter lock, announced, kept on disk where it can be.
+
+    Numba looks for edits in this function's file alone, and code is kept under its name; the name tells the other files.
+    """
+    function = inspect.unwrap(function)
+    function.__qualname__ = f"{function.__name__}_{SOURCES}"
     try:
-        return announced(njit(nogil=True, cache=True)(inspect.unwrap(function)), kept=True)
+        return announced(njit(nogil=True, cache=True)(function), kept=True)
     except RuntimeError:
         return announced(compiled(function), kept=False)
 

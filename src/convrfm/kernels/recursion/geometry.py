@@ -12,9 +12,10 @@ from typing import Protocol, runtime_checkable
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
-from ...maths.dual_activations import DualActivation
 from ...maths.windows import EACH_OF_A_PAIR, POSITION_PAIRS, POSITIONS, AxisGroups
+from ..activations.activation import Activation
 from ..architecture import Architecture
 from ..layers import Flatten, GlobalAvgPool
 
@@ -45,10 +46,10 @@ class Geometry(Protocol):
     def sum_over_partner(self, field: Field) -> Field:
         """The sum over the positions of the second image, `(..., rows, cols)`."""
 
-    def own_dual(self, activation: DualActivation, own: Field) -> tuple[Field, Field]:
+    def own_dual(self, activation: Activation, own: Field) -> tuple[Field, Field]:
         """K and k0 of an own field, exact at equal positions."""
 
-    def own_pullback(self, activation: DualActivation, own: Field, K_bar: Field) -> Field:
+    def own_pullback(self, activation: Activation, own: Field, K_bar: Field) -> Field:
         """The adjoint of an own field from that of its K, its variances included."""
 
     def mean(self, field: Field, readout: Flatten | GlobalAvgPool) -> Field:
@@ -72,38 +73,46 @@ class EqualPositions:
     windows = POSITIONS
     pools: AxisGroups = ()
 
-    def products(self, x: Channels, z: Others) -> Field:  # noqa: D102
+    @override
+    def products(self, x: Channels, z: Others) -> Field:
         rows, cols = x.shape[-2:]
         a, b = x.flatten(2).permute(2, 0, 1), z.flatten(2).permute(2, 1, 0)
         return torch.bmm(a, b).permute(1, 2, 0).reshape(len(x), len(z), rows, cols)
 
-    def own_products(self, x: Channels) -> Field:  # noqa: D102
+    @override
+    def own_products(self, x: Channels) -> Field:
         return x.square().sum(1)
 
-    def variances(self, own: Field) -> Field:  # noqa: D102
+    @override
+    def variances(self, own: Field) -> Field:
         return own
 
-    def facing(self, qx: Field, qz: Field) -> tuple[Field, Field]:  # noqa: D102
+    @override
+    def facing(self, qx: Field, qz: Field) -> tuple[Field, Field]:
         return qx, qz
 
-    def sum_over_partner(self, field: Field) -> Field:  # noqa: D102
+    @override
+    def sum_over_partner(self, field: Field) -> Field:
         return field
 
-    def own_dual(self, activation: DualActivation, own: Field) -> tuple[Field, Field]:  # noqa: D102
+    @override
+    def own_dual(self, activation: Activation, own: Field) -> tuple[Field, Field]:
         return activation.on_diagonal(own)
 
-    def own_pullback(self, activation: DualActivation, own: Field, K_bar: Field) -> Field:  # noqa: D102
+    @override
+    def own_pullback(self, activation: Activation, own: Field, K_bar: Field) -> Field:
         return K_bar * activation.diagonal_slope(own)
 
-    def mean(self, field: Field, readout: Flatten | GlobalAvgPool) -> Field:  # noqa: D102
+    @override
+    def mean(self, field: Field, readout: Flatten | GlobalAvgPool) -> Field:
         return field.mean((-2, -1))
 
-    def mean_transpose(  # noqa: D102
-        self, readout: Flatten | GlobalAvgPool, rows: int, cols: int, like: Tensor
-    ) -> Field:
+    @override
+    def mean_transpose(self, readout: Flatten | GlobalAvgPool, rows: int, cols: int, like: Tensor) -> Field:
         return like.new_full((rows, cols), 1 / (rows * cols))
 
-    def contract(  # noqa: D102
+    @override
+    def contract(
         self, weights: Field, patches: Channels, dual_coef: Float[Tensor, "n k"]
     ) -> Float[Tensor, "positions m k r"]:
         by_position = weights.flatten(2).permute(2, 0, 1).contiguous()
@@ -111,9 +120,8 @@ class EqualPositions:
         sums = [torch.bmm(by_position, flat * coef[:, None]) for coef in dual_coef.T]
         return torch.stack(sums, 2)
 
-    def add_own_contraction(  # noqa: D102
-        self, weights: Field, patches: Channels, total: Float[Tensor, "positions n k r"]
-    ) -> None:
+    @override
+    def add_own_contraction(self, weights: Field, patches: Channels, total: Float[Tensor, "positions n k r"]) -> None:
         by_position, flat = weights.flatten(2).permute(2, 0, 1), patches.flatten(2).permute(2, 0, 1)
         total.addcmul_(by_position[..., None], flat[:, :, None])
 
@@ -124,22 +132,28 @@ class PositionPairs:
     windows = POSITION_PAIRS
     pools = EACH_OF_A_PAIR
 
-    def products(self, x: Channels, z: Others) -> Field:  # noqa: D102
+    @override
+    def products(self, x: Channels, z: Others) -> Field:
         return torch.einsum("icpq,jcrs->ijpqrs", x, z)
 
-    def own_products(self, x: Channels) -> Field:  # noqa: D102
+    @override
+    def own_products(self, x: Channels) -> Field:
         return torch.einsum("icpq,icrs->ipqrs", x, x)
 
-    def variances(self, own: Field) -> Field:  # noqa: D102
+    @override
+    def variances(self, own: Field) -> Field:
         return own.diagonal(dim1=-4, dim2=-2).diagonal(dim1=-3, dim2=-2)
 
-    def facing(self, qx: Field, qz: Field) -> tuple[Field, Field]:  # noqa: D102
+    @override
+    def facing(self, qx: Field, qz: Field) -> tuple[Field, Field]:
         return qx[..., None, None], qz[..., None, None, :, :]
 
-    def sum_over_partner(self, field: Field) -> Field:  # noqa: D102
+    @override
+    def sum_over_partner(self, field: Field) -> Field:
         return field.sum((-2, -1))
 
-    def own_dual(self, activation: DualActivation, own: Field) -> tuple[Field, Field]:  # noqa: D102
+    @override
+    def own_dual(self, activation: Activation, own: Field) -> tuple[Field, Field]:
         q = self.variances(own)
         # At equal positions the angle is 0, where its derivative is infinite: kept out of the way of autograd.
         apart = own.clone()
@@ -149,7 +163,8 @@ class PositionPairs:
             self.variances(field).copy_(exact)
         return fields[0], fields[1]
 
-    def own_pullback(self, activation: DualActivation, own: Field, K_bar: Field) -> Field:  # noqa: D102
+    @override
+    def own_pullback(self, activation: Activation, own: Field, K_bar: Field) -> Field:
         q = self.variances(own)
         own_bar, q_bar = activation.pullback(own, *self.facing(q, q), K_bar, None)
         self.variances(q_bar).zero_()
@@ -157,28 +172,28 @@ class PositionPairs:
         self.variances(own_bar).copy_(at_equal + 2 * self.sum_over_partner(q_bar))
         return own_bar
 
-    def mean(self, field: Field, readout: Flatten | GlobalAvgPool) -> Field:  # noqa: D102
+    @override
+    def mean(self, field: Field, readout: Flatten | GlobalAvgPool) -> Field:
         if isinstance(readout, Flatten):
             return self.variances(field).mean((-2, -1))
         return field.mean((-4, -3, -2, -1))
 
-    def mean_transpose(  # noqa: D102
-        self, readout: Flatten | GlobalAvgPool, rows: int, cols: int, like: Tensor
-    ) -> Field:
+    @override
+    def mean_transpose(self, readout: Flatten | GlobalAvgPool, rows: int, cols: int, like: Tensor) -> Field:
         count = rows * cols
         if isinstance(readout, Flatten):
             return torch.eye(count, dtype=like.dtype, device=like.device).div_(count).reshape(rows, cols, rows, cols)
         return like.new_full((rows, cols, rows, cols), 1 / count**2)
 
-    def contract(  # noqa: D102
+    @override
+    def contract(
         self, weights: Field, patches: Channels, dual_coef: Float[Tensor, "n k"]
     ) -> Float[Tensor, "positions m k r"]:
         met = torch.einsum("xiuv,irv->xiru", weights.flatten(-2).flatten(2, 3), patches.flatten(2))
         return torch.einsum("xiru,ik->uxkr", met, dual_coef)
 
-    def add_own_contraction(  # noqa: D102
-        self, weights: Field, patches: Channels, total: Float[Tensor, "positions n k r"]
-    ) -> None:
+    @override
+    def add_own_contraction(self, weights: Field, patches: Channels, total: Float[Tensor, "positions n k r"]) -> None:
         total += torch.einsum("nkuv,nrv->unkr", weights.flatten(-2).flatten(2, 3), patches.flatten(2))
 
 

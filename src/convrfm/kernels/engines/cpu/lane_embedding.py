@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,18 +16,30 @@ from ....maths.patches import filter_patches, unfold_patches
 from ....maths.windows import pad
 from ...lanes.vectors import LANES
 from ...recursion.recursion import Embedding, Recursion, patch_entries
-from ...threads import arrays, share
+from ...threads import share
 from ...tiling import blocks
 from .duals import norm_and_inverse_root
 
 TOGETHER = 4  # images on the left that share every load of those on the right
 CACHE_BYTES = 1 << 21  # of one part's intermediate results
 
-Side = tuple[Float[Tensor, " entries"], Float[Tensor, " norms"], Float[Tensor, " norms"]]
+Numbers = npt.NDArray[np.floating]
 
 
-@dataclass(frozen=True)
-class Taps:
+class Side(NamedTuple):
+    """One side of all pairs, flat arrays.
+
+    Attributes:
+        channels: on the left, coefficients `(n, positions, taps)`; on the right, places `(blocks, places, LANES)`.
+        norms, inverses: `(n, norms)` or `(blocks, norms, LANES)`; see `LaneActivation`.
+    """
+
+    channels: Numbers
+    norms: Numbers
+    inverses: Numbers
+
+
+class Taps(NamedTuple):
     """Where the first covariance reads an image on the right: tap k of position u is place places[u] + offsets[k].
 
     Attributes:
@@ -36,11 +50,11 @@ class Taps:
         bias: what is added to it.
     """
 
-    places: Int[Tensor, " positions"]
-    offsets: Int[Tensor, " taps"]
+    places: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
     stored: int
-    scale: float
-    bias: float
+    scale: np.floating
+    bias: np.floating
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +72,7 @@ class LaneEmbedding(Embedding):
     from_pixels: bool
 
     def left(self) -> Side:
-        """Coefficients `(n, positions, taps)`, norms and inverse roots `(n, positions)`, flat."""
+        """One image after the other."""
         rows, cols = self.images.shape[-2:]
         if not self.from_pixels:
             rows, cols = self.recursion.architecture.grids(rows, cols)[0]
@@ -69,27 +83,22 @@ class LaneEmbedding(Embedding):
                 coefficients[part] = self._coefficients(part).flatten(2).transpose(1, 2)
 
         share(fill, parts_in_cache(self.images, coefficients[0].numel()))
-        return tuple(t.flatten() for t in (coefficients, *self._norms))  # type: ignore[return-value]
+        norms, inverses = self._norms
+        return _side(coefficients, norms, inverses)
 
     @cached_property
     def right(self) -> Side:
-        """Places, norms and inverse roots: `(blocks, entries, LANES)`, flat, for an even number of blocks."""
+        """Sixteen images side by side, for an even number of blocks."""
         places = self.patches_side_by_side if self._has_low_rank else _side_by_side(self._planes)
-        norms, inverses = map(_side_by_side, self._norms)
-        return places.flatten(), norms.flatten(), inverses.flatten()
+        norms, inverses = self._norms
+        return _side(places, _side_by_side(norms), _side_by_side(inverses))
 
     @cached_property
     def patches_side_by_side(self) -> Float[Tensor, "blocks positions entries lanes"]:
         """The embedded patches on the right, with zeros after the last entry up to a multiple of four."""
-        assert self.patches is not None
-        by_position = self.patches.flatten(2).transpose(1, 2)
+        by_position = self.contracted.flatten(2).transpose(1, 2)
         missing = -by_position.shape[2] % TOGETHER
         return _side_by_side(functional.pad(by_position, (0, missing)) if missing else by_position)
-
-    @property
-    def norms_of_an_image(self) -> int:
-        """How many variances an image has, over all activations."""
-        return sum(q[0].numel() for q in self.variances)
 
     @cached_property
     def taps(self) -> Taps:
@@ -98,10 +107,9 @@ class LaneEmbedding(Embedding):
         rows, cols = grid if self.from_pixels else self.recursion.architecture.grids(*grid)[0]
         scale, bias = conv.weight_std**2 / patch_entries(self.recursion, self.images), conv.bias_std**2
         if self._has_low_rank:
-            assert self.patches is not None
-            offsets = torch.arange(self.patches.shape[1])
+            offsets = torch.arange(self.contracted.shape[1])
             apart = len(offsets) + -len(offsets) % TOGETHER
-            return Taps(torch.arange(rows * cols) * apart, offsets, rows * cols * apart, scale, bias)
+            return self._taps(torch.arange(rows * cols) * apart, offsets, rows * cols * apart, scale, bias)
         channels, height, width = self._planes.shape[1:]
         stride, size = (1, 1) if self.from_pixels else (conv.stride, conv.size)
         if self.from_pixels:
@@ -109,7 +117,11 @@ class LaneEmbedding(Embedding):
         down, across, within = torch.arange(rows) * stride, torch.arange(cols) * stride, torch.arange(size)
         places = down[:, None] * width + across
         offsets = (torch.arange(channels) * (height * width))[:, None, None] + within[:, None] * width + within
-        return Taps(places.flatten(), offsets.flatten(), channels * height * width, scale, bias)
+        return self._taps(places.flatten(), offsets.flatten(), channels * height * width, scale, bias)
+
+    def _taps(self, places: Tensor, offsets: Tensor, stored: int, scale: float, bias: float) -> Taps:
+        number = self.images.numpy().dtype.type
+        return Taps(places.numpy(), offsets.numpy(), stored, number(scale), number(bias))
 
     @property
     def _has_low_rank(self) -> bool:
@@ -120,8 +132,7 @@ class LaneEmbedding(Embedding):
         if self.from_pixels:
             return self.images[part]
         if self._has_low_rank:
-            assert self.patches is not None
-            return self.patches[part]
+            return self.contracted[part]
         window = self.recursion.architecture.first.window
         if self._metric is None:
             return unfold_patches(self.images[part], window)
@@ -139,9 +150,9 @@ class LaneEmbedding(Embedding):
     def _norms(self) -> tuple[Float[Tensor, "n positions"], Float[Tensor, "n positions"]]:
         activations = self.recursion.architecture.activations
         shares = [norm_and_inverse_root(a, q) for a, q in zip(activations, self.variances, strict=True)]
+        norms, inverses = ([of_layer[side].flatten(1) for of_layer in shares] for side in range(2))
         empty = self.images.new_empty(len(self.images), 0)
-        norms, inverses = zip(*shares, strict=True) if shares else ((), ())
-        return tuple(torch.cat([empty, *(t.flatten(1) for t in side)], 1) for side in (norms, inverses))  # type: ignore[return-value]
+        return torch.cat([empty, *norms], 1), torch.cat([empty, *inverses], 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,13 +191,13 @@ class LeftSide:
     """The left side of the images last asked for: it is large, and serves all their tiles before others come."""
 
     def __init__(self) -> None:
-        self._made: tuple[LaneEmbedding, list[Any]] | None = None
+        self._made: tuple[LaneEmbedding, Side] | None = None
 
-    def __call__(self, x: LaneEmbedding) -> list[Any]:
-        """Coefficients, norms and inverse roots, as numpy."""
+    def __call__(self, x: LaneEmbedding) -> Side:
+        """The left side of these images."""
         if self._made is None or self._made[0] is not x:
             self._made = None  # its memory serves again
-            self._made = x, arrays(x.left())
+            self._made = x, x.left()
         return self._made[1]
 
 
@@ -198,6 +209,10 @@ def parts_in_cache(images: Float[Tensor, "n c h w"], entries: int) -> list[slice
 def has_low_rank(factor: Float[Tensor, "r d"]) -> bool:
     """Whether L x[u] is worth having: r numbers for each position in place of those of a pixel or d of a patch."""
     return 2 * len(factor) <= factor.shape[1]
+
+
+def _side(channels: Tensor, norms: Tensor, inverses: Tensor) -> Side:
+    return Side(channels.flatten().numpy(), norms.flatten().numpy(), inverses.flatten().numpy())
 
 
 def _side_by_side(t: Float[Tensor, "n ..."]) -> Float[Tensor, "blocks ... lanes"]:

@@ -2,8 +2,10 @@
 
 import torch
 import triton
+from typing_extensions import override
 
 from ...recursion.recursion import Recursion
+from ..protocol import Engine
 from .blocks import cuts_here
 from .layers import BoundLayers
 from .runs import walkable
@@ -12,19 +14,21 @@ from .strips import BoundStrips
 INTERPRETED = triton.knobs.runtime.interpret  # Triton's interpreter runs the programs on the CPU, for tests
 
 
-class CudaEngine:
+class CudaEngine(Engine):
     """Triton on a GPU, or on the CPU under Triton's interpreter."""
 
     name = "cuda"
 
-    def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:  # noqa: D102
+    @override
+    def obstacle(self, recursion: Recursion, device: torch.device, dtype: torch.dtype) -> str | None:
         if device.type != "cuda" and not INTERPRETED:
             return f"it runs on a GPU, and the images are on {device}."
         if dtype != torch.float32:
             return f"it computes in float32, and the images are {dtype}."
         return None
 
-    def bind(self, recursion: Recursion, budget: int) -> BoundStrips | BoundLayers:  # noqa: D102
+    @override
+    def bind(self, recursion: Recursion, budget: int) -> BoundStrips | BoundLayers:
         if walkable(recursion.architecture):
             return BoundStrips(recursion, budget, cuts_here())
         return BoundLayers(recursion, budget)

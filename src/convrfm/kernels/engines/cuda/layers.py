@@ -7,9 +7,11 @@ import torch
 import triton
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
-from ....maths.dual_activations import PiecewiseLinear
-from ...layers import Activation, AvgPool, Conv, Flatten
+from ...activations.activation import Activation
+from ...activations.piecewise_linear import PiecewiseLinear
+from ...layers import AvgPool, Conv, Flatten
 from ...recursion.recursion import (
     Images,
     Recursion,
@@ -18,7 +20,7 @@ from ...recursion.recursion import (
     pull_back_variances,
 )
 from ...tiling import tiles
-from ..protocol import Gradient, Patches
+from ..protocol import BoundEngine, Gradient, Patches
 from .layer_programs import BLOCK, activate, add_up_windows, pull_back_activation
 from .runs import dual_constants
 from .sides import CudaEmbedding, embed_for_cuda, first_covariance, pairs_within
@@ -29,25 +31,19 @@ Behind = Float[Tensor, "places_behind n_x n_z"]
 AT_ONCE = 8  # fields alive, those of torch's own formulas for other activations than ReLU's kind included
 
 
-@dataclass(frozen=True)
-class BoundLayers:
+class BoundLayers(BoundEngine[CudaEmbedding]):
     """The cuda engine for one network; a place is a position, or where these are coupled a pair of them."""
 
-    recursion: Recursion
-    budget: int
-
-    def within(self, budget: int) -> "BoundLayers":  # noqa: D102
-        return replace(self, budget=budget)
-
-    def embed(  # noqa: D102
-        self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches
-    ) -> CudaEmbedding:
+    @override
+    def embed(self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches) -> CudaEmbedding:
         return embed_for_cuda(self.recursion, images, factor)
 
-    def diagonal(self, x: CudaEmbedding) -> Float[Tensor, " n"]:  # noqa: D102
+    @override
+    def diagonal(self, x: CudaEmbedding) -> Float[Tensor, " n"]:
         return own_kernel(self.recursion, own_first_covariance(self.recursion, x))
 
-    def kernel(self, x: CudaEmbedding, z: CudaEmbedding) -> Float[Tensor, "n_x n_z"]:  # noqa: D102
+    @override
+    def kernel(self, x: CudaEmbedding, z: CudaEmbedding) -> Float[Tensor, "n_x n_z"]:
         out = x.images.new_empty(len(x.images), len(z.images))
         places = self._places(x)
         for rows, cols in tiles(
@@ -56,7 +52,8 @@ class BoundLayers:
             out[rows, cols] = _Tile(self.recursion, x, z, rows, cols).forward()
         return out
 
-    def add_gradient(  # noqa: D102
+    @override
+    def add_gradient(
         self, x: CudaEmbedding, z: CudaEmbedding, dual_coef: Float[Tensor, "n_z k"], total: Gradient
     ) -> None:
         places = self._places(x)
@@ -76,13 +73,16 @@ class BoundLayers:
             else:
                 total.patches[:, rows].flatten(2).baddbmm_(S_bar, partners.flatten(2))
 
-    def add_own_gradient(self, x: CudaEmbedding, total: Gradient) -> None:  # noqa: D102
+    @override
+    def add_own_gradient(self, x: CudaEmbedding, total: Gradient) -> None:
         pull_back_variances(self.recursion, x, total.variances, total.patches)
 
-    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+    @override
+    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:
         return True
 
-    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
+    @override
+    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:
         architecture = self.recursion.architecture
         if not architecture.couples_positions:
             return 0
@@ -121,7 +121,7 @@ class _Tile:
         level = 0
         for number, layer in enumerate(architecture.hidden):
             if isinstance(layer, Conv | AvgPool):
-                S, T = self._windows(number, S, T)
+                S, T = self._windows(layer, number, S, T)
             else:
                 met = _Met(S, T, None)
                 S, T, k0 = self._activation(layer, level, S, T, in_place=not remember)
@@ -145,16 +145,16 @@ class _Tile:
         for number in reversed(range(len(architecture.hidden))):
             layer = architecture.hidden[number]
             if isinstance(layer, Conv | AvgPool):
-                K_bar, T_bar = self._windows(number, K_bar, T_bar, transposed=True)
+                K_bar, T_bar = self._windows(layer, number, K_bar, T_bar, transposed=True)
             else:
                 K_bar, T_bar, q_bar = self._pull_back(layer, len(self._met) - 1, K_bar, T_bar)
                 q_bars.append(self._over_partners(q_bar))
         return K_bar + T_bar if tangent else K_bar, q_bars[::-1]
 
-    def _windows(self, number: int, S: Field, T: Field, *, transposed: bool = False) -> tuple[Behind, Behind]:
+    def _windows(
+        self, layer: Conv | AvgPool, number: int, S: Field, T: Field, *, transposed: bool = False
+    ) -> tuple[Behind, Behind]:
         """Behind a convolution or a pooling; transposed: the adjoints in front of it."""
-        layer = self._recursion.architecture.hidden[number]
-        assert isinstance(layer, Conv | AvgPool)
         conv = layer if isinstance(layer, Conv) else None
         before, after = (rows * cols for rows, cols in self._grids[number : number + 2])
         taps = window_taps(layer.window, *self._grids[number])

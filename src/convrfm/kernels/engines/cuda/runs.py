@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ....maths.dual_activations import PiecewiseLinear
+from ...activations.piecewise_linear import PiecewiseLinear
 from ...architecture import Architecture
 from ...layers import Conv
 

@@ -1,12 +1,13 @@
 """Networks whose every layer the strip programs can walk: tiles of the kernel and of its adjoints."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import triton
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from ...recursion.recursion import (
     Recursion,
@@ -15,7 +16,7 @@ from ...recursion.recursion import (
     pull_back_variances,
 )
 from ...tiling import tiles
-from ..protocol import Gradient, Patches
+from ..protocol import AdjointEngine, Gradient, Patches
 from .backward_strips import backward_strips
 from .blocks import Blocks, Cuts
 from .forward_strips import forward_strips
@@ -23,24 +24,24 @@ from .runs import Run, before, dual_constants, runs_of
 from .sides import CudaEmbedding, embed_for_cuda, first_covariance, pairs_within
 
 
-@dataclass(frozen=True)
-class BoundStrips:
+@dataclass(eq=False)
+class BoundStrips(AdjointEngine[CudaEmbedding]):
     """The cuda engine for one such network."""
 
     recursion: Recursion
     budget: int
     cuts: Cuts
 
-    def within(self, budget: int) -> "BoundStrips":  # noqa: D102
-        return replace(self, budget=budget)
-
-    def embed(self, images: Tensor, factor: Tensor | None, *, patches: Patches) -> CudaEmbedding:  # noqa: D102
+    @override
+    def embed(self, images: Tensor, factor: Tensor | None, *, patches: Patches) -> CudaEmbedding:
         return embed_for_cuda(self.recursion, images, factor)
 
-    def diagonal(self, x: CudaEmbedding) -> Float[Tensor, " n"]:  # noqa: D102
+    @override
+    def diagonal(self, x: CudaEmbedding) -> Float[Tensor, " n"]:
         return own_kernel(self.recursion, own_first_covariance(self.recursion, x))
 
-    def kernel(self, x: CudaEmbedding, z: CudaEmbedding) -> Float[Tensor, "n_x n_z"]:  # noqa: D102
+    @override
+    def kernel(self, x: CudaEmbedding, z: CudaEmbedding) -> Float[Tensor, "n_x n_z"]:
         out = x.images.new_empty(len(x.images), len(z.images))
         runs = self._runs(x)
         first = _positions(runs[0].grid)
@@ -55,14 +56,16 @@ class BoundStrips:
             out[rows, cols] = S
         return out
 
-    def add_gradient(  # noqa: D102
+    @override
+    def add_gradient(
         self, x: CudaEmbedding, z: CudaEmbedding, dual_coef: Float[Tensor, "n_z k"], total: Gradient
     ) -> None:
         for rows, cols, S_bar in self._adjoints(x, z, dual_coef, total.variances):
             partners = torch.einsum("urj,jk->ujkr", z.side[:, :, cols], dual_coef[cols]).flatten(2)
             total.patches[:, rows].flatten(2).baddbmm_(S_bar, partners)
 
-    def adjoints(  # noqa: D102
+    @override
+    def adjoints(
         self,
         x: CudaEmbedding,
         z: CudaEmbedding,
@@ -72,13 +75,16 @@ class BoundStrips:
         for rows, _, S_bar in self._adjoints(x, z, dual_coef, variances, whole_rows=True):
             yield rows, S_bar
 
-    def add_own_gradient(self, x: CudaEmbedding, total: Gradient) -> None:  # noqa: D102
+    @override
+    def add_own_gradient(self, x: CudaEmbedding, total: Gradient) -> None:
         pull_back_variances(self.recursion, x, total.variances, total.patches)
 
-    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+    @override
+    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:
         return True
 
-    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
+    @override
+    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:
         return 0
 
     def _adjoints(

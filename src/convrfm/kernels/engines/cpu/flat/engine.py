@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
+from typing_extensions import override
 
 from .....maths.patches import filter_patches
 from ....lanes.vectors import LANES
@@ -19,30 +20,28 @@ from ....recursion.recursion import (
     own_kernel,
     pull_back_variances,
 )
-from ....threads import arrays, in_order, share
+from ....threads import in_order, share
 from ....tiling import blocks
-from ...protocol import Gradient, Patches
+from ...protocol import AdjointEngine, Gradient, Patches
 from ..lane_embedding import TOGETHER, FlatEmbedding, LeftSide, has_low_rank, parts_in_cache
 from .backward import gradient_blocks
 from .forward import kernel_blocks
-from .program import IN_COLS, IN_ROWS, KEPT, OUT_COLS, POSITION, Program, compiled_program
+from .program import IN_COLS, KEPT, OUT_COLS, Program, compiled_program
+from .structures import Memory, Part
 
 IMAGES_AT_A_CALL = 32  # long enough to make the call's cost vanish, short enough to share work between threads
 CHUNK_BYTES = 1 << 23  # of weighted patches, made and used while in cache
 
 
-class BoundFlat:
+class BoundFlat(AdjointEngine[FlatEmbedding]):
     """The cpu engine for one recursion whose positions are not coupled."""
 
     def __init__(self, recursion: Recursion, budget: int) -> None:
-        self.recursion, self._budget, self._left_of = recursion, budget, LeftSide()
+        super().__init__(recursion, budget)
+        self._left_of = LeftSide()
 
-    def within(self, budget: int) -> "BoundFlat":  # noqa: D102
-        return BoundFlat(self.recursion, budget)
-
-    def embed(  # noqa: D102
-        self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches
-    ) -> FlatEmbedding:
+    @override
+    def embed(self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches) -> FlatEmbedding:
         recursion = self.recursion
         n, (rows, cols) = len(images), recursion.architecture.grids(*images.shape[-2:])[0]
         window, filtered = recursion.architecture.first.window, None
@@ -62,29 +61,24 @@ class BoundFlat:
         embedding = FlatEmbedding(images, filtered, variances, recursion, factor, from_pixels, own)
         return embedding.with_patches() if filtered is None and patches == "kept" else embedding
 
-    def diagonal(self, x: FlatEmbedding) -> Float[Tensor, " n"]:  # noqa: D102
+    @override
+    def diagonal(self, x: FlatEmbedding) -> Float[Tensor, " n"]:
         return own_kernel(self.recursion, x.own)
 
-    def kernel(self, x: FlatEmbedding, z: FlatEmbedding) -> Float[Tensor, "n_x n_z"]:  # noqa: D102
-        program, taps = _program(x), x.taps
+    @override
+    def kernel(self, x: FlatEmbedding, z: FlatEmbedding) -> Float[Tensor, "n_x n_z"]:
+        program, left, right = _program(x), self._left_of(x), z.right
         out = x.images.new_empty(len(x.images), len(z.images) + -len(z.images) % LANES)
-        places, offsets = taps.places.numpy(), taps.offsets.numpy()
-        left, right = self._left_of(x), arrays(z.right)
-        number = program.numbers.dtype.type
 
-        def work(items: Iterator[tuple[int, slice]]) -> None:
-            room = _Room(program, len(places), x.images)
-            for block, images in items:
-                kernel_blocks(
-                    program, places, offsets, number(taps.scale), number(taps.bias), *left, images.start, images.stop,
-                    *right, block, taps.stored, x.norms_of_an_image, z is x,
-                    room.S1, room.rows, room.summed, room.slots, room.made, out.numpy(),
-                )  # fmt: skip
+        def work(parts: Iterator[Part]) -> None:
+            memory = _memory(program, x)
+            for part in parts:
+                kernel_blocks(program, x.taps, left, right, part, memory, out.numpy())
 
         share(
             work,
             [
-                (block, images)
+                Part(0, images.start, images.stop, block, z is x)
                 for block in reversed(range(0, out.shape[1] // LANES, 2))
                 for images in blocks(len(out), IMAGES_AT_A_CALL)
                 if z is not x or images.start < (block + 2) * LANES
@@ -92,43 +86,44 @@ class BoundFlat:
         )
         return out[:, : len(z.images)]
 
-    def add_gradient(  # noqa: D102
+    @override
+    def add_gradient(
         self, x: FlatEmbedding, z: FlatEmbedding, dual_coef: Float[Tensor, "n_z k"], total: Gradient
     ) -> None:
         for rows, S_bars in self.adjoints(x, z, dual_coef, total.variances):
             _contract(S_bars, z, dual_coef, total.patches[:, rows])
 
-    def adjoints(  # noqa: D102
+    @override
+    def adjoints(
         self,
         x: FlatEmbedding,
         z: FlatEmbedding,
         dual_coef: Float[Tensor, "n_z k"],
         variances: list[Float[Tensor, "n_x k _ _"]],
     ) -> Iterator[tuple[slice, Float[Tensor, "positions n_some n_z"]]]:
-        program, taps = _program(x), x.taps
-        places, offsets = taps.places.numpy(), taps.offsets.numpy()
-        left, right = self._left_of(x), arrays(z.right)
-        number = program.numbers.dtype.type
+        program, left, right = _program(x), self._left_of(x), z.right
         n_x, n_z, outputs = len(x.images), len(z.images), dual_coef.shape[1]
         coefficients = pad(dual_coef, (0, -outputs % LANES, 0, -n_z % LANES)).contiguous()
-        variance_bars = coefficients.new_zeros(n_x, x.norms_of_an_image, coefficients.shape[1])
+        variance_bars = coefficients.new_zeros(n_x, program.norms, coefficients.shape[1])
+        positions = len(x.taps.places)
 
-        def work(items: Iterator[tuple[int, Tensor, slice]]) -> None:
-            room = _Room(program, len(places), x.images)
-            for start, S_bars, images in items:
+        def work(parts: Iterator[tuple[Part, Tensor]]) -> None:
+            memory = _memory(program, x)
+            for part, S_bars in parts:
                 gradient_blocks(
-                    program, places, offsets, number(taps.scale), number(taps.bias), number(8 * np.finfo(number).eps),
-                    *left, start, images.start, images.stop, *right, taps.stored, x.norms_of_an_image, coefficients.numpy(),
-                    room.S1, room.rows, room.summed, room.slots, room.made, room.met, room.fields,
-                    S_bars.numpy(), variance_bars.numpy(),
+                    program, x.taps, left, right, part, memory,
+                    coefficients.numpy(), S_bars.numpy(), variance_bars.numpy(),
                 )  # fmt: skip
 
-        rows_at_once = max(TOGETHER, self._budget // (4 * len(places) * len(coefficients) * dual_coef.element_size()))
+        rows_at_once = max(TOGETHER, self.budget // (4 * positions * len(coefficients) * dual_coef.element_size()))
         for rows in blocks(n_x, rows_at_once // TOGETHER * TOGETHER):
             count = rows.stop - rows.start
-            S_bars = dual_coef.new_empty(len(places), count, len(coefficients))
-            parts = [slice(rows.start + s.start, rows.start + s.stop) for s in blocks(count, IMAGES_AT_A_CALL // 4)]
-            share(work, [(rows.start, S_bars, part) for part in parts])
+            S_bars = dual_coef.new_empty(positions, count, len(coefficients))
+            parts = [
+                Part(rows.start, rows.start + some.start, rows.start + some.stop, 0, False)
+                for some in blocks(count, IMAGES_AT_A_CALL // 4)
+            ]
+            share(work, [(part, S_bars) for part in parts])
             yield rows, S_bars[:, :, :n_z]
         at = 0
         for sum_of_bars, q in zip(variances, x.variances, strict=True):
@@ -136,13 +131,16 @@ class BoundFlat:
             sum_of_bars += bars.reshape(sum_of_bars.shape)
             at += q[0].numel()
 
-    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:  # noqa: D102
+    @override
+    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:
         return factor is not None and has_low_rank(factor)
 
-    def add_own_gradient(self, x: FlatEmbedding, total: Gradient) -> None:  # noqa: D102
+    @override
+    def add_own_gradient(self, x: FlatEmbedding, total: Gradient) -> None:
         pull_back_variances(self.recursion, x, total.variances, total.patches)
 
-    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:  # noqa: D102
+    @override
+    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:
         return 0
 
 
@@ -173,21 +171,21 @@ def _contract(
     share(add, blocks(rows, CHUNK_BYTES // row_bytes))
 
 
-class _Room:
-    """One thread's memory, aligned as torch aligns it."""
-
-    def __init__(self, program: Program, positions: int, like: Tensor) -> None:
-        kept = [int(step[KEPT] * step[OUT_COLS]) * LANES for step in program.steps]
-        widest = int(program.steps[:, [IN_COLS, OUT_COLS]].max()) * LANES
-        self.S1 = like.new_empty(2 * TOGETHER * positions * LANES).numpy()
-        self.rows = like.new_zeros(5, widest).numpy()
-        self.summed = like.new_empty(2, sum(kept)).numpy()
-        self.slots = np.cumsum([0, *kept])
-        last = program.steps[-1]
-        met = int(last[POSITION] + last[IN_ROWS] * last[IN_COLS]) * LANES
-        self.met = like.new_empty(2, met).numpy()
-        self.fields = like.new_empty(4, positions * LANES).numpy()
-        self.made = np.zeros(len(kept), dtype=np.int64)
+def _memory(program: Program, x: FlatEmbedding) -> Memory:
+    """One thread's, aligned as torch aligns it."""
+    kept = [int(step[KEPT] * step[OUT_COLS]) * LANES for step in program.steps]
+    widest = int(program.steps[:, [IN_COLS, OUT_COLS]].max()) * LANES
+    field = len(x.taps.places) * LANES
+    like = x.images
+    return Memory(
+        S1=like.new_empty(2 * TOGETHER * field).numpy(),
+        rows=like.new_zeros(5, widest).numpy(),
+        summed=like.new_empty(2, sum(kept)).numpy(),
+        slots=np.cumsum([0, *kept]),
+        made=np.zeros(len(kept), dtype=np.int64),
+        met=like.new_empty(2, program.norms * LANES).numpy(),
+        fields=like.new_empty(4, field).numpy(),
+    )
 
 
 def _program(x: FlatEmbedding) -> Program:

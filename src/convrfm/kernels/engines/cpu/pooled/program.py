@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ....activations.activation import Activation
 from ....layers import AvgPool, Conv, Flatten
 from ....recursion.recursion import Recursion
 from ..duals import START, family
-from ..flat.program import Activation, Grid, Tables, run_of_threes, transposed_places
+from ..tables import FAMILY, Grid, TableWriter, numbers_of, run_of_threes, transposed_places
 from .axis_pairs import (
     Moved,
     Pair,
@@ -33,7 +34,7 @@ from .axis_pairs import (
 Integers = npt.NDArray[np.int64]
 
 # Columns of steps; of pairs; of lines; of stages.
-STEP_FAMILY, POSITION, WIDTH, ROW_PAIRS, COL_PAIRS, STEP = range(6)
+POSITION, WIDTH, ROW_PAIRS, COL_PAIRS, STEP = range(FAMILY + 1, 6)
 U, V, RUN, TARGET, PAIR = range(5)
 COUNT, NUMBER_OF_FIRST, TABLE, THREES, THREES_END, KEPT, TO_TABLE, TO_THREES, TO_THREES_END, LINE = range(10)
 FIRST, ROW_LINES, COL_LINES, ACROSS, POOL, STORED, STAGE = range(7)
@@ -44,20 +45,22 @@ class PairProgram(NamedTuple):
 
     Attributes:
         steps: for each step, its family, where its norms begin, the columns of its grid, and where its pairs begin.
-        numbers: for each step `(mean_square, jump, weight, bias, gain)`, as in `Program`.
+        numbers: for each step, those of `numbers_of`, in the kernel's precision.
         row_pairs, col_pairs: for each pair of each step, its places, how many pairs lie side by side from here on, and
             the number of the pair that it is pooled into.
         row_lines, col_lines: for each step and line, how many pairs it has and the number of the first, the table of
             the window after the step and its run of threes, how many rows the window needs at once, and the transposed
             table and its run.
-        bounds, sources: the tables, as in `Program`, their places counted from the first pair of the line.
+        bounds, sources: the tables (see `TableWriter`), their places counted from the first pair of the line.
         stages: for each stage, its first step, its lines of row and of column pairs, how many column pairs it starts
             with, the size of the pooling after it, and where its covariance begins in the memory of pooled covariances.
         partners: for each pair of columns of the first covariance, by u, its number and v.
         partner_bounds: for each column u, where its partners begin, and where the last one's end.
         tangent: whether the NTK is meant.
+        norms: how many variances an image has, over all activations.
         mean: the readout's factor on the sum over positions.
         bias: what the readout adds.
+        tiny: the square of the sine below which two patches count as coinciding.
     """
 
     steps: Integers
@@ -72,13 +75,15 @@ class PairProgram(NamedTuple):
     partners: Integers
     partner_bounds: Integers
     tangent: bool
+    norms: int
     mean: np.floating
     bias: np.floating
+    tiny: np.floating
 
     @property
     def first_covariance(self) -> int:
         """The step in front of which the first covariance stands: behind the window on products of pixels."""
-        return int(self.steps[0, STEP_FAMILY] == START)
+        return int(self.steps[0, FAMILY] == START)
 
 
 Step = tuple[Activation | None, Conv | None]
@@ -94,7 +99,7 @@ def compiled_pair_program(recursion: Recursion, grid: Grid, dtype: np.dtype[Any]
     layers = _moves(stages)
     last = lengths_before(layers, at[0])[-1], lengths_before(layers, at[1])[-1]
     met = equal_pairs if isinstance(readout, Flatten) else all_pairs
-    tables = Tables()
+    tables = TableWriter()
     rows = _Axis(layers, at[0], met(last[0]), tables, in_turn=True)
     cols = _Axis(layers, at[1], met(last[1]), tables, in_turn=False)
 
@@ -109,12 +114,9 @@ def compiled_pair_program(recursion: Recursion, grid: Grid, dtype: np.dtype[Any]
         stored += rows.counts[first] * across if first else 0
         for activation, conv in chain:
             step = len(steps)
-            kind, mean_square, jump = family(activation)
-            kind = START if from_pixels and not steps else kind
+            kind = START if from_pixels and not steps else family(activation)[0]
             steps.append((kind, position, cols.lengths[step], rows.starts[step], cols.starts[step]))
-            weight = 1.0 if conv is None else (conv.weight_std / conv.size) ** 2
-            bias, gain = (0.0, 0.0) if conv is None else (conv.bias_std**2, 1.0)
-            numbers.append((mean_square, jump, weight, bias, gain))
+            numbers.append(numbers_of(activation, conv))
             position += 0 if activation is None else rows.lengths[step] * cols.lengths[step]
     described.append((len(steps), 0, 0, 0, 0, stored))
 
@@ -132,8 +134,10 @@ def compiled_pair_program(recursion: Recursion, grid: Grid, dtype: np.dtype[Any]
         np.array([(number, first_pairs[number][1]) for number in by_u], dtype=np.int64),
         np.searchsorted([first_pairs[number][0] for number in by_u], range(cols.lengths[int(from_pixels)] + 1)),
         recursion.tangent,
+        position,
         dtype.type(readout.weight_std**2 / (count if isinstance(readout, Flatten) else count**2)),
         dtype.type(readout.bias_std**2),
+        dtype.type(8 * np.finfo(dtype).eps),
     )
 
 
@@ -147,7 +151,9 @@ class _Axis:
         starts: for each step, where its pairs begin among those of all steps.
     """
 
-    def __init__(self, layers: list[Moved], length: int, last: set[Pair], tables: Tables, *, in_turn: bool) -> None:
+    def __init__(
+        self, layers: list[Moved], length: int, last: set[Pair], tables: TableWriter, *, in_turn: bool
+    ) -> None:
         self.lengths = lengths_before(layers, length)
         self.levels: list[list[list[Pair]]] = []
         self._layers, self._tables, self._in_turn = layers, tables, in_turn

@@ -2,8 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float
@@ -11,58 +10,56 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ....lanes.vectors import LANES
-from ....threads import arrays, share
+from ....threads import share
 from ...protocol import Gradient
-from ..lane_embedding import LaneEmbedding
+from ..lane_embedding import LaneEmbedding, Side
 from .backward import pair_gradient_block
 from .forward import pair_kernel_block
 from .program import COUNT, FIRST, KEPT, STORED, PairProgram, compiled_pair_program
+from .structures import PairMemory
 
 
-def pair_kernel(x: LaneEmbedding, left: list[Any], z: LaneEmbedding, budget: int) -> Float[Tensor, "n_x n_z"]:
+def pair_kernel(x: LaneEmbedding, left: Side, z: LaneEmbedding, budget: int) -> Float[Tensor, "n_x n_z"]:
     """The kernel of every image of x with every image of z; where `z is x`, only the upper half is right."""
     blocks_of_z = range(-(-len(z.images) // LANES))
     pairs = [(i, b) for b in blocks_of_z for i in range(len(x.images)) if z is not x or i < (b + 1) * LANES]
     return _kernel_blocks(x, left, z, pairs, budget)[:, : len(z.images)]
 
 
-def pair_diagonal(x: LaneEmbedding, left: list[Any], budget: int) -> Float[Tensor, " n"]:
+def pair_diagonal(x: LaneEmbedding, left: Side, budget: int) -> Float[Tensor, " n"]:
     """K(x, x) of every image."""
-    coefficients, norms, inverses = left
     # Rounded up, the correlation of a position with itself counts as exactly 1.
-    above = (inverses * (1 + 8 * np.finfo(inverses.dtype).eps)).astype(inverses.dtype)
+    above = (left.inverses * (1 + 8 * np.finfo(left.inverses.dtype).eps)).astype(left.inverses.dtype)
     pairs = [(i, i // LANES) for i in range(len(x.images))]
-    return _kernel_blocks(x, [coefficients, norms, above], x, pairs, budget).diagonal().clone()
+    return _kernel_blocks(x, left._replace(inverses=above), x, pairs, budget).diagonal().clone()
 
 
 def add_pair_gradient(
-    x: LaneEmbedding, left: list[Any], z: LaneEmbedding, dual_coef: Float[Tensor, "n_z k"], budget: int, total: Gradient
+    x: LaneEmbedding, left: Side, z: LaneEmbedding, dual_coef: Float[Tensor, "n_z k"], budget: int, total: Gradient
 ) -> None:
     """Add the share of images z in the gradient at images x to `total`."""
-    assert z.patches is not None
-    program, products, right, patches = _program(x), _products(x), arrays(z.right), z.patches_side_by_side
-    tiny = program.numbers.dtype.type(8 * np.finfo(program.numbers.dtype).eps)
+    program, patches = _program(x), z.patches_side_by_side
     coefficients = pad(dual_coef, (0, 0, 0, -len(dual_coef) % LANES))
-    variance_bars = x.images.new_zeros(len(x.images), x.norms_of_an_image, dual_coef.shape[1])
+    variance_bars = x.images.new_zeros(len(x.images), program.norms, dual_coef.shape[1])
     sizes = _Sizes(program)
-    shapes = [*sizes.forward, *sizes.backward, tuple(patches.shape[1:]), (x.norms_of_an_image, LANES)]
-    entries = z.patches.shape[1]
+    taken = [tuple(patches.shape[1:]), (program.norms, LANES)]
+    entries = z.contracted.shape[1]
 
     def work(images: Iterator[int]) -> None:
-        room = [x.images.new_zeros(shape) for shape in shapes]
-        counts = np.zeros((2, len(program.steps)), dtype=np.int64)
+        memory = sizes.memory(x.images)
+        patch_bars, q_bars = (x.images.new_zeros(shape) for shape in taken)
         for image in images:
             for block in range(-(-len(dual_coef) // LANES)):
                 pair_gradient_block(
-                    program, *products, tiny, *left, image, *right, block, x.taps.stored, x.norms_of_an_image,
-                    patches.numpy(), program.first_covariance, sizes.slots, counts, *arrays(room),
+                    program, x.taps, left, z.right, image, block, memory,
+                    patches.numpy(), patch_bars.numpy(), q_bars.numpy(),
                 )  # fmt: skip
                 of_block = coefficients[block * LANES : (block + 1) * LANES]
-                patch_bars, q_bars = room[-2:]
                 total.patches[:, image] += (patch_bars[:, :entries] @ of_block).transpose(1, 2)
                 variance_bars[image] += q_bars @ of_block
 
-    share(work, range(len(x.images)), _threads(shapes, x, budget))
+    bytes_of_thread = (sizes.numbers + sum(map(math.prod, taken))) * x.images.element_size()
+    share(work, range(len(x.images)), max(1, budget // bytes_of_thread))
     at = 0
     for sum_of_bars, q in zip(total.variances, x.variances, strict=True):
         bars = variance_bars[:, at : at + q[0].numel()].transpose(1, 2)
@@ -71,58 +68,52 @@ def add_pair_gradient(
 
 
 def _kernel_blocks(
-    x: LaneEmbedding, left: list[Any], z: LaneEmbedding, pairs: list[tuple[int, int]], budget: int
+    x: LaneEmbedding, left: Side, z: LaneEmbedding, pairs: list[tuple[int, int]], budget: int
 ) -> Float[Tensor, "n_x lanes_z"]:
     """The kernel of images x with blocks of sixteen images z."""
-    program, products, right = _program(x), _products(x), arrays(z.right)
+    program = _program(x)
     sizes = _Sizes(program)
     out = x.images.new_zeros(len(x.images), len(z.images) + -len(z.images) % LANES)
 
     def work(items: Iterator[tuple[int, int]]) -> None:
-        room = arrays(x.images.new_zeros(shape) for shape in sizes.forward)
-        counts = np.zeros((2, len(program.steps)), dtype=np.int64)
+        memory = sizes.memory(x.images)
         for image, block in items:
-            pair_kernel_block(
-                program, *products, *left, image, *right, block, x.taps.stored, x.norms_of_an_image,
-                sizes.slots, counts, *room, out.numpy(),
-            )  # fmt: skip
+            pair_kernel_block(program, x.taps, left, z.right, image, block, memory, out.numpy())
 
-    share(work, pairs, _threads(sizes.forward, x, budget))
+    share(work, pairs, max(1, budget // (sizes.numbers * x.images.element_size())))
     return out
 
 
 class _Sizes:
-    """What one thread needs for a program, as shapes of arrays.
-
-    Attributes:
-        forward: five rows, summed rows for windows, what a picture meets, and pooled covariances.
-        backward: four fields of a picture, and the adjoints of the first covariance on one line of row pairs.
-        slots: where each step's summed rows begin.
-    """
+    """What one thread needs for a program."""
 
     def __init__(self, program: PairProgram) -> None:
         heights, widths = (lines[:, :, COUNT].max(1) for lines in (program.row_lines, program.col_lines))
         pictures = heights * widths * LANES
         kept = program.row_lines[:-1, :, KEPT].max(1) * widths[1:] * LANES
         met = max(int(pictures[first:last].sum()) for first, last in itertools.pairwise(program.stages[:, FIRST]))
-        pooled = int(program.stages[-1, STORED]) * LANES
-        height = int(heights[program.first_covariance])
-        self.slots = np.cumsum([0, *kept])
-        self.forward = [(5, int(widths.max()) * LANES), (2, int(kept.sum())), (2, met), (2, pooled)]
-        self.backward = [(4, int(pictures.max())), (height, len(program.partners), LANES)]
+        first = program.first_covariance
+        self._slots, self._steps = np.cumsum([0, *kept]), len(program.steps)
+        self._shapes: dict[str, tuple[int, ...]] = {
+            "rows": (5, int(widths.max()) * LANES),
+            "summed": (2, int(kept.sum())),
+            "met": (2, met),
+            "pooled": (2, int(program.stages[-1, STORED]) * LANES),
+            "fields": (4, int(pictures.max())),
+            "weights": (int(heights[first]), len(program.partners), LANES),
+        }
+
+    @property
+    def numbers(self) -> int:
+        """How many in all."""
+        return sum(map(math.prod, self._shapes.values()))
+
+    def memory(self, like: Tensor) -> PairMemory:
+        """One thread's, aligned as torch aligns it."""
+        arrays = {name: like.new_zeros(shape).numpy() for name, shape in self._shapes.items()}
+        return PairMemory(slots=self._slots, counts=np.zeros((2, self._steps), dtype=np.int64), **arrays)
 
 
 def _program(x: LaneEmbedding) -> PairProgram:
     grid = (x.images.shape[2], x.images.shape[3])
     return compiled_pair_program(x.recursion, grid, x.images.numpy().dtype, from_pixels=x.from_pixels)
-
-
-def _products(x: LaneEmbedding) -> list[Any]:
-    """What the first covariance is made of, but for the images themselves."""
-    number = x.images.numpy().dtype.type
-    return [*arrays((x.taps.places, x.taps.offsets)), number(x.taps.scale), number(x.taps.bias)]
-
-
-def _threads(shapes: Sequence[tuple[int, ...]], x: LaneEmbedding, budget: int) -> int:
-    """How many threads' memory fits the budget."""
-    return max(1, budget // (sum(map(math.prod, shapes)) * x.images.element_size()))

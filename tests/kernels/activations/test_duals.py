@@ -7,19 +7,29 @@ import pytest
 import torch
 from torch import Tensor
 
-from convrfm.maths.dual_activations import GELU, ABReLU, DualActivation, Erf, LeakyReLU, ReLU
+from convrfm import kernels
+from convrfm.kernels.activations import ACTIVATIONS
+from convrfm.kernels.activations.activation import Activation
 
-CASES: dict[str, tuple[DualActivation, Callable[[Tensor], Tensor]]] = {
-    "relu": (ReLU(), lambda t: 2**0.5 * t.clamp_min(0)),
-    "leaky": (LeakyReLU(0.1), lambda t: torch.where(t > 0, t, 0.1 * t)),
-    "abrelu": (ABReLU(-0.4, 1.3), lambda t: torch.where(t > 0, 1.3 * t, -0.4 * t)),
-    "erf": (Erf(), torch.erf),
-    "gelu": (GELU(), torch.nn.functional.gelu),
-}
-every_activation = pytest.mark.parametrize(("activation", "phi"), CASES.values(), ids=CASES)
+CASES: list[Activation] = [
+    kernels.ReLU(),
+    kernels.LeakyReLU(0.1),
+    kernels.ABReLU(-0.4, 1.3),
+    kernels.Erf(),
+    kernels.GELU(),
+    kernels.Sin(),
+    kernels.Sin(1.2, 0.7, 0.4),
+    kernels.Rbf(),
+    kernels.Rbf(0.3),
+]
+every_activation = pytest.mark.parametrize("activation", CASES, ids=str)
 S, QX, QZ = (
     torch.tensor(v, dtype=torch.float64) for v in ([0.3, -0.8, 0.0, 1.1], [1.0, 0.7, 2.0, 1.5], [0.5, 1.9, 1.0, 0.9])
 )
+
+
+def test_every_activation_is_tried() -> None:
+    assert {type(activation) for activation in CASES} == set(ACTIVATIONS)
 
 
 def expectation(f: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -37,18 +47,16 @@ def expectation(f: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
 
 
 @every_activation
-def test_the_dual_is_the_expected_product(activation: DualActivation, phi: Callable[[Tensor], Tensor]) -> None:
+def test_the_dual_is_the_expected_product(activation: Activation) -> None:
     K, _ = activation.dual(S, QX, QZ)
-    torch.testing.assert_close(K, expectation(lambda a, b: phi(a) * phi(b)), rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(K, expectation(lambda a, b: activation.phi(a) * activation.phi(b)), rtol=1e-6, atol=1e-7)
 
 
 @every_activation
-def test_the_derivative_dual_is_the_expected_product_of_slopes(
-    activation: DualActivation, phi: Callable[[Tensor], Tensor]
-) -> None:
+def test_the_derivative_dual_is_the_expected_product_of_slopes(activation: Activation) -> None:
     def slope(t: Tensor) -> Tensor:
         t = t.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(phi(t).sum(), t)
+        (gradient,) = torch.autograd.grad(activation.phi(t).sum(), t)
         return gradient
 
     _, k0 = activation.dual(S, QX, QZ)
@@ -56,9 +64,7 @@ def test_the_derivative_dual_is_the_expected_product_of_slopes(
 
 
 @every_activation
-def test_the_derivative_dual_is_the_derivative_of_the_dual(
-    activation: DualActivation, phi: Callable[[Tensor], Tensor]
-) -> None:
+def test_the_derivative_dual_is_the_derivative_of_the_dual(activation: Activation) -> None:
     s = S.clone().requires_grad_()
     K, k0 = activation.dual(s, QX, QZ)
     (gradient,) = torch.autograd.grad(K.sum(), s)
@@ -66,7 +72,7 @@ def test_the_derivative_dual_is_the_derivative_of_the_dual(
 
 
 @every_activation
-def test_the_pullback_is_the_transposed_derivative(activation: DualActivation, phi: Callable[[Tensor], Tensor]) -> None:
+def test_the_pullback_is_the_transposed_derivative(activation: Activation) -> None:
     s, qx = S.clone().requires_grad_(), QX.clone().requires_grad_()
     K, k0 = activation.dual(s, qx, QZ)
     K_bar, k0_bar = torch.tensor([0.3, -1.0, 2.0, 0.5]).double(), torch.tensor([1.0, 0.4, -0.7, 0.2]).double()
@@ -76,9 +82,7 @@ def test_the_pullback_is_the_transposed_derivative(activation: DualActivation, p
 
 
 @every_activation
-def test_on_the_diagonal_it_is_the_limit_and_its_slope(
-    activation: DualActivation, phi: Callable[[Tensor], Tensor]
-) -> None:
+def test_on_the_diagonal_it_is_the_limit_and_its_slope(activation: Activation) -> None:
     q = QX.clone().requires_grad_()
     K, k0 = activation.on_diagonal(q)
     near = activation.dual(QX * (1 - 1e-12), QX, QX)
@@ -92,4 +96,4 @@ def test_on_the_diagonal_it_is_the_limit_and_its_slope(
 def test_patches_that_differ_by_rounding_alone_coincide(dtype: torch.dtype) -> None:
     q = torch.tensor([0.3, 1.7], dtype=dtype)
     almost = q * (1 - torch.finfo(dtype).eps)
-    assert (ReLU().dual(almost, q, q)[1] == ReLU().mean_square).all()
+    assert (kernels.ReLU().dual(almost, q, q)[1] == kernels.ReLU().mean_square).all()

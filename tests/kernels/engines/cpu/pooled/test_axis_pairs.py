@@ -5,7 +5,6 @@ import itertools
 import pytest
 
 from convrfm.kernels import AvgPool, Conv
-from convrfm.kernels.engines.cpu.flat.program import gathered_places
 from convrfm.kernels.engines.cpu.pooled.axis_pairs import (
     Moved,
     all_pairs,
@@ -14,6 +13,7 @@ from convrfm.kernels.engines.cpu.pooled.axis_pairs import (
     needed_pairs,
     split_into_lines,
 )
+from convrfm.kernels.engines.cpu.tables import gathered_places
 
 CONVOLUTIONS = [
     Conv(size, padding=padding, stride=stride)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from numba import njit
 
-from convrfm.kernels.lanes.compilation import announced
+from convrfm.kernels.engines.cpu.flat.forward import kernel_blocks
+from convrfm.kernels.lanes.compilation import announced, digest
+from convrfm.kernels.lanes.vectors import SOURCES
 
 FIRST_CALL = """
 import torch
@@ -47,3 +49,17 @@ def test_compiled_code_on_disk_is_found_in_silence(tmp_path: Path) -> None:
     (line,) = told()
     assert line.startswith("compiling kernel_blocks")
     assert told() == []
+
+
+def test_compiled_code_is_kept_under_a_name_that_tells_every_file_it_is_made_of(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    texts = [("a.py", "x = 1"), ("a.py", "x = 2"), ("b.py", "x = 2"), ("inner/a.py", "x = 2"), ("inner/a.py", "x = 3")]
+    names = {digest([tmp_path])}
+    for place, text in texts:
+        (tmp_path / place).write_text(text)
+        names.add(digest([tmp_path]))
+    assert len(names) == len(texts) + 1
+    (tmp_path / "a.txt").write_text("x")
+    assert digest([tmp_path]) in names
+    assert SOURCES in kernel_blocks.py_func.__qualname__

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from convrfm.kernels.engines.cpu.flat.program import gathered_places, run_of_threes, transposed_places
+from convrfm.kernels.engines.cpu.tables import gathered_places, run_of_threes, transposed_places
 from convrfm.maths.windows import Window, window_mean, window_mean_transpose
 
 WINDOWS = [

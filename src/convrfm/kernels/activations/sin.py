@@ -1,0 +1,54 @@
+"""The sine, as `stax.Sin` of Neural Tangents."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from typing_extensions import override
+
+from .activation import Activation, Values
+
+
+@dataclass(frozen=True)
+class Sin(Activation):
+    """a sin(b t + c).
+
+    With x and z the two Gaussians, 2 sin(b x + c) sin(b z + c) = cos(b (x - z)) - cos(b (x + z) + 2 c), and the mean of
+    cos(t) is exp(-variance / 2). So K = (a^2 / 2) (`near` - cos(2 c) `far`), with
+    near, far = exp(-b^2 (qx + qz -+ 2 s) / 2).
+
+    Args:
+        a: amplitude.
+        b: frequency.
+        c: phase.
+    """
+
+    a: float = 1.0
+    b: float = 1.0
+    c: float = 0.0
+
+    @override
+    def phi(self, t: Values) -> Values:
+        return self.a * torch.sin(self.b * t + self.c)
+
+    @override
+    def dual(self, s: Values, qx: Values, qz: Values) -> tuple[Values, Values]:
+        near, far = self._waves(s, qx, qz)
+        return near - far, self.b**2 * (near + far)
+
+    @override
+    def pullback(
+        self, s: Values, qx: Values, qz: Values, K_bar: Values, k0_bar: Values | None
+    ) -> tuple[Values, Values]:
+        near, far = self._waves(s, qx, qz)
+        square = self.b**2
+        by_near = K_bar if k0_bar is None else K_bar + square * k0_bar
+        by_far = -K_bar if k0_bar is None else square * k0_bar - K_bar
+        by_near, by_far = by_near * near, by_far * far
+        return square * (by_near - by_far), -0.5 * square * (by_near + by_far)
+
+    def _waves(self, s: Values, qx: Values, qz: Values) -> tuple[Values, Values]:
+        """`near` and `far` with the factors that they have in K."""
+        size, rate = self.a**2 / 2, self.b**2 / 2
+        near, far = torch.exp(-rate * (qx + qz - 2 * s)), torch.exp(-rate * (qx + qz + 2 * s))
+        return size * near, size * math.cos(2 * self.c) * far
