@@ -8,11 +8,11 @@ import torch
 
 from convrfm import kernels
 from convrfm.kernels import infinite
-from convrfm.kernels.engines import embedded_blocks
+from convrfm.kernels.engines import memory_plan
 from convrfm.kernels.gram_agop import GramSum
 from convrfm.kernels.infinite import InfiniteWidthKernel
 
-from .test_engine_cpu import CASES, assert_agree, both, coefficients, images, metric
+from .cases import CASES, assert_agree, both, coefficients, images, metric
 
 UNCOUPLED = {name: kernel for name, kernel in CASES.items() if not kernel.architecture.couples_positions}
 every_uncoupled_kernel = pytest.mark.parametrize("kernel", UNCOUPLED.values(), ids=UNCOUPLED)
@@ -54,7 +54,7 @@ def test_parts_blocks_and_rows_change_nothing(
     has_metric: bool, taken: list[GramSum], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel = UNCOUPLED["same-NTK"]
-    monkeypatch.setattr(embedded_blocks, "LARGEST_BLOCK", 3)
+    monkeypatch.setattr(memory_plan, "LARGEST_BLOCK", 3)
     x, z = (images(n, n, shape=(2, 40, 10)) for n in (70, 9))
     coef = coefficients(9, 30)
     M = metric(kernel) if has_metric else None
@@ -66,7 +66,7 @@ def test_parts_blocks_and_rows_change_nothing(
         steps.clear()
         small = replace(kernel, engine="cpu", memory_budget=budget)
         assert_agree(small.agop(x, z, coef, feature_matrix=M, progress=lambda *at: steps.append(at)), expected)
-        sizes.add((taken[-1]._together, taken[-1]._grid_rows))
+        sizes.add((taken[-1].plan.together, taken[-1].plan.grid_rows))
         assert steps[-1] == (70, 70)
         assert steps == sorted(steps)
     assert (len(taken), len(sizes)) == (3, 3)

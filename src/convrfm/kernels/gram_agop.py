@@ -17,8 +17,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..maths.agop import own_share, partners_share
-from .engines.embedded_blocks import EmbeddedBlocks, largest_block
+from .engines import memory_plan
+from .engines.embedded_blocks import EmbeddedBlocks
 from .engines.protocol import AdjointEngine
+from .gram_plan import GramPlan
 from .recursion.recursion import Images, own_weights
 from .threads import sum_in_order
 from .tiling import blocks
@@ -40,44 +42,36 @@ class GramSum:
         factor: Float[Tensor, "r d"] | None,
         budget: int,
     ) -> None:
-        self._engine, self._x, self._factor = engine.within(budget // 4), x, factor
-        self._dual_coef, self._budget = dual_coef, budget
-        self._z = EmbeddedBlocks(engine, z, factor, budget // 2, with_patches=True)
-        self._grid = engine.recursion.architecture.grids(*x.shape[-2:])[0]
-        rows, cols = self._grid
-        n_z, rank, quarter = len(z), self._z.patch_entries, budget // 4
-        self._together = min(len(x), quarter // (rows * cols * n_z * x.element_size()))
-        # The adjoints of an image's variances, here, in the engine and on their way back to its patches.
-        self._beside = dual_coef.shape[1] * (3 * self._z.variances + 4 * rows * cols)
-        self._fits = self._beside * x.element_size() <= quarter
-        block = min(self._together, largest_block(x))
-        by_partners = n_z * (n_z + 3 * rank) + self._together * n_z  # numbers at one position
-        by_own = 2 * n_z * rank + block * (2 * n_z + 3 * rank)
-        self._grid_rows = min(rows, quarter // (cols * max(by_partners, by_own) * torch.float64.itemsize))
+        self._engine, self._x, self._factor, self._dual_coef = engine, x, factor, dual_coef
+        self._budget, self._quarter = budget, budget // 4
+        plan = memory_plan.plan(engine, z, factor, budget // 2, with_patches=True)
+        self._z = EmbeddedBlocks(engine, z, factor, plan, with_patches=True)
+        rows, cols = engine.recursion.architecture.grids(*x.shape[-2:])[0]
+        self.plan = GramPlan(
+            images=len(x),
+            partners=len(z),
+            outputs=dual_coef.shape[1],
+            entries=memory_plan.contracted_entries(engine, x, factor),
+            variances=memory_plan.variances_of(engine, x),
+            rows=rows,
+            cols=cols,
+            block=memory_plan.largest_block(x),
+            quarter=self._quarter // torch.float64.itemsize,
+            quarter_of_adjoints=self._quarter // x.element_size(),
+        )
+        self._keeps_all = plan.keeps_all
 
     @property
     def pays(self) -> bool:
-        """Whether memory suffices and the gradients would cost more.
-
-        At each position the gradients of n images with respect to m partners take n m k r products, and their outer products
-        n k r^2 / 2. The Gram matrix of b images together takes m^2 (b + r) and m r^2 / 2, and the images' own patches n times
-        m (k + r) and r^2; products in double precision count twice.
-        """
-        fits = self._fits and self._z.all_are_kept and self._together and self._grid_rows
-        if self._x.dtype != torch.float32 or not fits:
-            return False
-        n, (m, k), r = len(self._x), self._dual_coef.shape, self._z.patch_entries
-        parts = -(-n // self._together)
-        gradients = n * k * (m * r + r**2 / 2)
-        grams = parts * (m**2 * r + m * r**2 / 2) + n * (m * (m + k + r) + r**2)
-        return 2 * grams < gradients
+        """Whether memory suffices and the gradients would cost more."""
+        return self._x.dtype == torch.float32 and self._keeps_all and self.plan.fits and self.plan.costs_less
 
     def __call__(
         self, roots: Float[Tensor, " n"] | None, progress: Callable[[int, int], None] | None
     ) -> Float[Tensor, "s s"]:
         """The sum, the gradients of every image of x times its root; `progress` counts images."""
-        total = torch.zeros(2 * (self._z.patch_entries,), dtype=torch.float64, device=self._x.device)
-        for part in blocks(len(self._x), self._together):
+        total = torch.zeros(2 * (self.plan.entries,), dtype=torch.float64, device=self._x.device)
+        for part in blocks(len(self._x), self.plan.together):
             self._add_part(part, roots, progress, total)
         return total.to(self._x)
 
@@ -88,10 +82,11 @@ class GramSum:
         progress: Callable[[int, int], None] | None,
         total: Float[Tensor, "s s"],
     ) -> None:
-        engine, coef = self._engine, self._dual_coef
+        engine, coef = self._engine.within(self._quarter), self._dual_coef
         x = self._x[part]
-        left = EmbeddedBlocks(engine, x, self._factor, self._budget // 2, with_patches=True, beside=self._beside)
-        adjoints = x.new_empty(self._grid[0] * self._grid[1], len(x), len(coef))
+        plan = memory_plan.plan(engine, x, self._factor, self._budget // 2, with_patches=True, beside=self.plan.beside)
+        left = EmbeddedBlocks(engine, x, self._factor, plan, with_patches=True)
+        adjoints = x.new_empty(self.plan.rows * self.plan.cols, len(x), len(coef))
         for rows in left.blocks:
             images = left.embed(rows)
             variances = [q.new_zeros(len(q), coef.shape[1], *q.shape[1:]) for q in images.variances]
@@ -119,8 +114,8 @@ class GramSum:
 
     def _positions(self) -> list[tuple[slice, slice]]:
         """Rows of positions that are multiplied out at once, and all their positions."""
-        rows, cols = self._grid
-        return [(some, slice(some.start * cols, some.stop * cols)) for some in blocks(rows, self._grid_rows)]
+        rows, cols = self.plan.rows, self.plan.cols
+        return [(some, slice(some.start * cols, some.stop * cols)) for some in blocks(rows, self.plan.grid_rows)]
 
     def _partners(self, grid_rows: slice) -> Float[Tensor, "positions m r"]:
         return torch.cat([self._z[cols].patches_of(grid_rows) for cols in self._z.blocks], 1).double()

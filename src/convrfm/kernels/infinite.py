@@ -15,6 +15,7 @@ from ..maths.windows import Window
 from .architecture import Architecture, vanilla
 from .engines.choice import choose_engine
 from .engines.embedded_blocks import EmbeddedBlocks
+from .engines.memory_plan import plan
 from .engines.protocol import AdjointEngine, BoundEngine, EmbeddingT, Gradient
 from .gram_agop import GramSum
 from .patch_kernel import PatchKernel, Progress, check_numerics
@@ -125,7 +126,8 @@ class InfiniteWidthKernel(PatchKernel):
         with_patches: bool = False,
         outputs: int = 0,
     ) -> EmbeddedBlocks[EmbeddingT]:
-        return EmbeddedBlocks(engine, x, factor, self.budget_on(x.device), with_patches=with_patches, outputs=outputs)
+        fitting = plan(engine, x, factor, self.budget_on(x.device), with_patches=with_patches, outputs=outputs)
+        return EmbeddedBlocks(engine, x, factor, fitting, with_patches=with_patches)
 
     @override
     def gradient_scale(self, x: Tensor) -> float:
