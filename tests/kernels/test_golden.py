@@ -38,6 +38,10 @@ def layers_of(description: list[dict[str, Any]]) -> kernels.Architecture:
                 layers.append(kernels.Erf())
             case "gelu":
                 layers.append(kernels.GELU())
+            case "sin":
+                layers.append(kernels.Sin(entry["a"], entry["b"], entry["c"]))
+            case "rbf":
+                layers.append(kernels.Rbf(entry["gamma"]))
             case "avgpool":
                 layers.append(kernels.AvgPool(entry["size"]))
             case "flatten" | "gap":
