@@ -1,7 +1,9 @@
 """Imports run downward only, so that the folder list reads like the theory."""
 
 import ast
+import re
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,15 @@ FLOORS = [
     {"optional"},
     {"errors"},
 ]
+INSIDE = {  # the rooms of rooms, the highest first; files stand between them wherever nothing turns in a circle
+    "kernels": ["engines", "recursion", "activations", "lanes"],
+    "kernels/engines": ["cpu"],
+    "kernels/engines/cpu": ["pooled", "flat"],
+}
 HEIGHT = {room: len(FLOORS) - depth for depth, floor in enumerate(FLOORS) for room in floor}
+FOLDERS = sorted({p.parent for p in SOURCE.rglob("*.py")})
+COMPILED = [SOURCE / "kernels" / room for room in ("engines/cpu", "lanes", "activations")]
+MOST_PARAMETERS = 10
 MODULES = sorted(p for p in SOURCE.rglob("*.py") if p != SOURCE / "__init__.py")
 BANNED_NAMES = ("utils", "helpers", "misc", "common", "manager")
 FOREIGN_TO_MATHS = {"rich", "tqdm", "typer", "pathlib", "io", "json", "safetensors", "matplotlib", "sklearn"}
@@ -58,6 +68,52 @@ def test_imports_run_downward_only(path: Path) -> None:
         if module.split(".")[0] == "convrfm" and module.count("."):
             other = room_of(module)
             assert other == room or HEIGHT[other] < HEIGHT[room], f"{room} may not import {module}"
+
+
+def imports_between_neighbors(folder: Path) -> dict[str, set[str]]:
+    """For each file or room of a folder, which of the others it imports; "__init__" is the folder itself."""
+    prefix = ["convrfm", *folder.relative_to(SOURCE).parts]
+    neighbors: dict[str, set[str]] = {}
+    for path in folder.rglob("*.py"):
+        name = path.relative_to(folder).parts[0].removesuffix(".py")
+        imported = neighbors.setdefault(name, set())
+        for module in imported_modules(path):
+            parts = module.split(".")
+            if parts[: len(prefix)] == prefix:
+                other = parts[len(prefix)] if len(parts) > len(prefix) else "__init__"
+                known = (folder / other).is_dir() or (folder / f"{other}.py").exists()
+                imported |= {other if known else "__init__"} - {name}
+    return neighbors
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_turn_in_no_circle_at_any_depth(folder: Path) -> None:
+    tuple(
+        TopologicalSorter(imports_between_neighbors(folder)).static_order()
+    )  # raises CycleError, which shows the circle
+
+
+@pytest.mark.parametrize("folder", INSIDE)
+def test_rooms_of_rooms_have_their_order(folder: str) -> None:
+    neighbors = imports_between_neighbors(SOURCE / folder)
+    for place, room in enumerate(INSIDE[folder]):
+        assert not neighbors[room] & set(INSIDE[folder][:place])
+
+
+@pytest.mark.parametrize(
+    "path", [p for room in COMPILED for p in sorted(room.rglob("*.py"))], ids=lambda p: str(p.relative_to(SOURCE))
+)
+def test_no_function_of_the_compiled_engine_takes_more_than_ten_parameters(path: Path) -> None:
+    functions = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+    taken = {f.name: len(f.args.posonlyargs) + len(f.args.args) + len(f.args.kwonlyargs) for f in functions}
+    assert {name: count for name, count in taken.items() if count > MOST_PARAMETERS} == {}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_types_are_told_and_not_asserted_and_exceptions_have_a_reason_beside_them(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert not [line for line in lines if re.search(r"^\s*assert isinstance\(", line)]
+    assert not [line for line in lines if re.search(r"type: ignore(\[[\w, -]*\])?\s*$", line)]
 
 
 @pytest.mark.parametrize("path", sorted((SOURCE / "maths").rglob("*.py")), ids=lambda p: p.name)

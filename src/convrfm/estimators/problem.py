@@ -27,13 +27,13 @@ class LearnableKernel(Protocol):
     def window(self) -> Window:
         """The window that cuts an image into patches."""
 
-    def __call__(self, x, z=None, *, feature_matrix=None, progress=None):  # type: ignore[no-untyped-def]
+    def __call__(self, x, z=None, *, feature_matrix=None, progress=None):  # type: ignore[no-untyped-def]  # arrays or tensors
         """The kernel matrix `(n, m)`."""
 
-    def diagonal(self, x, *, feature_matrix=None):  # type: ignore[no-untyped-def]
+    def diagonal(self, x, *, feature_matrix=None):  # type: ignore[no-untyped-def]  # arrays or tensors
         """K of every image with itself."""
 
-    def agop(self, x, z, dual_coef, *, feature_matrix=None, weights=None, progress=None):  # type: ignore[no-untyped-def]
+    def agop(self, x, z, dual_coef, *, feature_matrix=None, weights=None, progress=None):  # type: ignore[no-untyped-def]  # arrays or tensors
         """The average gradient outer product over patches `(d, d)`."""
 
     def check_image_size(self, height: int, width: int) -> None:

@@ -16,6 +16,7 @@ from jaxtyping import Float32
 from sklearn.base import clone
 
 from ..datasets.local_signal import paste_into_noise
+from ..errors import ModelFileError
 from ..estimators import ConvRFMClassifier
 from ..estimators import load as load_model
 from ..kernels import NTK, vanilla
@@ -67,7 +68,10 @@ def plan(run: Run[NoisyMnistSettings]) -> Iterator[Step]:
 def scored_round(run: Run[NoisyMnistSettings], images: Callable[[], NoisyMnist], t: int) -> Line:
     """Go on to round t from what the folder keeps, and score it on test images."""
     model = load_model(_model_file(run.files, t - 1), run.device) if t else clone(MODEL)
-    assert isinstance(model, ConvRFMClassifier)
+    if not isinstance(model, ConvRFMClassifier):
+        raise ModelFileError(
+            f"a round's model must be a ConvRFMClassifier; got {type(model).__name__}. Choose another --out."
+        )
     model.set_params(n_iterations=t, warm_start=True, device=run.device, verbose=run.verbose).fit(*images().train)
     model.save(_model_file(run.files, t))
     x, y = images().test
