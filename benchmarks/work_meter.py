@@ -66,6 +66,7 @@ def unfolded_agop(network: nn.Module, layer: nn.Conv2d, x: Tensor, n_outputs: in
         network(x)
     handle.remove()
     shape.remove()
+    assert not isinstance(layer.padding, str)
     patches = functional.unfold(seen[0], layer.kernel_size, layer.dilation, layer.padding, layer.stride).mT
     filters = layer.weight.detach().flatten(1)
 
@@ -102,7 +103,8 @@ def training_step() -> dict[str, float]:
     def report() -> None:
         cnfa.measure(network, x)
 
-    step(), measure()
+    step()
+    measure()
     pairs = [(seconds_of(step, 3), seconds_of(measure), seconds_of(report)) for _ in range(5)]
     ratios = sorted(measured / trained for trained, measured, _ in pairs)
     with_report = sorted(full / trained for trained, _, full in pairs)
@@ -143,7 +145,9 @@ def four_layers_unfolded() -> dict[str, float]:
 
 def four_layers_agree() -> dict[str, float]:
     network, x = four_layers(), images(4, 3, 32, 32)
-    expected = unfolded_agop(network, network[2], x)
+    third = network[2]
+    assert isinstance(third, nn.Conv2d)
+    expected = unfolded_agop(network, third, x)
     difference = cnfa.patch_agop(network, x, "2") - expected
     return {"relative_difference": float(difference.abs().max() / expected.abs().max())}
 

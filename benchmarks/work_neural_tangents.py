@@ -3,6 +3,7 @@
 import sys
 import types
 from collections.abc import Callable
+from typing import Any
 
 sys.modules["neural_tangents.experimental"] = types.ModuleType("experimental")  # wants TensorFlow, and is not used
 
@@ -16,7 +17,7 @@ from benchmarks.process import run, serve  # noqa: E402
 Q = 3
 
 
-def network(depth: int, first: tuple[int, int] | None = None) -> object:
+def network(depth: int, first: tuple[int, int] | None = None) -> Any:
     """[Conv(3), ReLU] * depth and Flatten; `first` gives the first convolution's side and stride."""
     layers = []
     for level in range(depth):
@@ -87,7 +88,8 @@ def agop(x: np.ndarray, root: np.ndarray, depth: int, part: int, contestant: str
     """The gradients of ten outputs at some of the images, by `jacrev`; summing their outer products takes no time."""
     coef = jnp.asarray(np.random.default_rng(1).standard_normal((len(x), 10)).astype(np.float32))
     best = contestant == "nt-best"
-    fn, images = (network(depth), channels_last(x)) if best else (network(depth, (Q, Q)), unfolded(x, root))
+    fn = network(depth) if best else network(depth, (Q, Q))
+    images = channels_last(x) if best else unfolded(x, root)
     gradient = jax.jacrev(lambda z: fn(images, z[None], "ntk")[:, 0] @ coef)
     if best:
         gradient = jax.jit(gradient)

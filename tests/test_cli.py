@@ -310,10 +310,11 @@ def test_what_is_said_twice_is_shown_once(tmp_path: Path, monkeypatch: pytest.Mo
             warnings.warn("image_size is small", UserWarning, stacklevel=1)
         warnings.warn("image_size is small", UserWarning, stacklevel=1)
 
-    complaints = Console(file=io.StringIO(), width=100)
+    text = io.StringIO()
+    complaints = Console(file=text, width=100)
     monkeypatch.setattr("convrfm.commands.terminal.complaints", complaints)
     twice()
-    assert complaints.file.getvalue().count("small") == 1
+    assert text.getvalue().count("small") == 1
 
 
 def test_the_doctor_names_engine_and_versions() -> None:

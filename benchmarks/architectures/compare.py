@@ -46,9 +46,10 @@ def jittered(network: nn.Module) -> nn.Module:
     """Statistics of batch norms and everything that starts at a constant, such as zero layers, are moved at random."""
     with torch.no_grad():
         for module in network.modules():
-            if getattr(module, "running_mean", None) is not None:
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.8, 1.25)
+            mean, variance = (getattr(module, name, None) for name in ("running_mean", "running_var"))
+            if mean is not None and variance is not None:
+                mean.normal_(0, 0.1)
+                variance.uniform_(0.8, 1.25)
         for parameter in network.parameters():
             if parameter.numel() > 1 and float(parameter.std()) < 1e-3:
                 parameter.add_(0.1 * torch.randn_like(parameter))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -66,7 +67,7 @@ def _of_torchvision() -> dict[str, list[tuple[str, Build]]]:
         build = models.get_model_builder(name)
         if "quantization" not in build.__module__ and "detection" not in build.__module__:
             family = build.__module__.removeprefix("torchvision.models.")
-            options = {"init_weights": False} if family in ("googlenet", "inception") else {}
+            options: dict[str, Any] = {"init_weights": False} if family in ("googlenet", "inception") else {}
             if "segmentation" in family:
                 options = {"weights_backbone": None}
             if "optical_flow" not in family:

@@ -88,7 +88,8 @@ class Unfolded(TorchFunctionMode):
         windows = functional.pad(input, [width for pair in reversed(pairs) for width in pair])
         for axis, (reach, step) in enumerate(zip(reaches, strides, strict=True)):
             windows = windows.unfold(2 + axis, reach, step)
-        windows = windows[(..., *(slice(None, None, d) for d in dilations))]
+        dilated: tuple[Any, ...] = (..., *(slice(None, None, d) for d in dilations))
+        windows = windows[dilated]
         grid = windows.shape[2 : 2 + axes]
         gathered = windows.movedim(1, 1 + axes).flatten(1, axes).flatten(2).unflatten(2, (groups, -1))
         filters = weight.reshape(groups, len(weight) // groups, -1)

@@ -115,10 +115,12 @@ class _Launches:
         self.fields = [torch.rand(shape, device=device) for shape in shapes for _ in range(2)]
 
     def tile(self, cuts: Cuts) -> Tile:
-        return Tile(replace(self.engine, cuts=cuts), *self.sides, *self.parts)
+        (x, z), (rows, columns) = self.sides, self.parts
+        return Tile(replace(self.engine, cuts=cuts), x, z, rows, columns)
 
     def first_covariance(self) -> Tensor:
-        return first_covariance(self.engine.recursion, *self.sides, *self.parts)
+        (x, z), (rows, columns) = self.sides, self.parts
+        return first_covariance(self.engine.recursion, x, z, rows, columns)
 
     def launch(self, which: str, way: tuple[int, ...]) -> Any:
         tile = self.tile(replace(MEASURED, **{which: Blocks(*way)}))
@@ -126,7 +128,7 @@ class _Launches:
         if which == "forward":
             return tile.walk(self.whole, self.S, self.S, nowhere)
         if which == "step":
-            return tile.walk(self.step, *self.fields[:2], nowhere)
+            return tile.walk(self.step, self.fields[0], self.fields[1], nowhere)
         return tile.pull_back(self.step, *self.fields)
 
 

@@ -5,6 +5,7 @@ by indexing, and are variables of their own. Nothing here knows that the AGOP ha
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ class FreePatches(TorchFunctionMode):
         self.call, self.factor, self.axes, self.seen = call, factor, axes, -1
         self.leaves: Tensor
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is functional.multi_head_attention_forward:
             opened = type(self.__init__.__func__)(
                 func.__code__, {**vars(functional), "has_torch_function": lambda _: False}, argdefs=func.__defaults__
@@ -42,10 +43,19 @@ class FreePatches(TorchFunctionMode):
         x = args[place].detach()
         self.leaves = x.movedim(tuple(self.axes), tuple(range(-len(self.axes), 0))).clone().requires_grad_()
         args[place] = self.leaves.movedim(tuple(range(-len(self.axes), 0)), tuple(self.axes))
-        self.leaves.width = len(self.axes)
+        self.leaves.width = len(self.axes)  # type: ignore[attr-defined]
         return func(*args, **(kwargs or {}))
 
-    def convolved(self, x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    def convolved(
+        self,
+        x: Any,
+        weight: Any,
+        bias: Any = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: Any = 1,
+    ) -> Any:
         two = x.ndim - 2 if weight.ndim == x.ndim else x.ndim - 1
         batched = x if weight.ndim == x.ndim else x[None]
         if two == 1:
@@ -57,7 +67,7 @@ class FreePatches(TorchFunctionMode):
         shape = functional.conv2d(batched, weight, None, stride, padding, dilation, groups).shape
         gathered = functional.unfold(batched.detach(), weight.shape[2:], dilation, padding, stride)
         self.leaves = gathered.mT.unflatten(-1, (groups, -1)).clone().requires_grad_()
-        self.leaves.width = 2
+        self.leaves.width = 2  # type: ignore[attr-defined]
         z = torch.cat([self.leaves[:, :, g] @ w.flatten(1).T for g, w in enumerate(weight.chunk(groups))], -1)
         z = z if bias is None else z + bias
         z = z.mT.reshape(shape)

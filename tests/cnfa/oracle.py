@@ -115,7 +115,7 @@ def oracle_agop(
     original, layer.forward = layer.forward, replaced
     try:
         outputs = head(network(images))
-        agop = 0
+        agop = torch.zeros(())
         for o in range(outputs.shape[1]):
             for gradient in torch.autograd.grad(outputs[:, o].sum(), free, retain_graph=True):
                 agop = agop + torch.einsum("npd,npe->de", gradient, gradient)

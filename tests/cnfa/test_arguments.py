@@ -112,7 +112,7 @@ def test_one_name_is_that_layer_alone(images: Tensor) -> None:
 def test_a_shared_module_has_all_its_names(images: Tensor) -> None:
     shared = network()
     shared.again = shared[0]
-    shared.forward = lambda x: shared[3](shared[2](torch.tanh(shared[0](x))))
+    shared.forward = lambda x: shared[3](shared[2](torch.tanh(shared[0](x))))  # type: ignore[method-assign]
     for name in ("0", "again"):
         assert [layer.name for layer in cnfa.measure(shared, images, layers=[name], **QUICK).layers] == [name]
 

@@ -118,7 +118,7 @@ def test_wrappers_are_looked_through(images: Tensor, wrap: Callable[[nn.Module],
 def test_a_compiled_part_that_has_already_run_is_measured(images: Tensor) -> None:
     network = small_network().eval()
     expected = cnfa.measure(network, images, **QUICK)
-    network[0] = torch.compile(network[0], backend="eager")
+    network[0] = torch.compile(network[0], backend="eager")  # type: ignore[assignment]
     network.compile(backend="eager")
     network(images)
     measured = cnfa.measure(network, images, **QUICK)

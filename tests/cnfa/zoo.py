@@ -45,7 +45,7 @@ class Toy:
     def plain_network(self) -> nn.Module:
         """Without checkpoints, which cannot be differentiated by what is inside them."""
         network = self.network()
-        network.checkpointed = False
+        network.checkpointed = False  # type: ignore[assignment]
         return network
 
     def images(self, n: int = 4) -> Tensor:
@@ -597,7 +597,7 @@ class TransposedLinearOfLanguageModels(TwoLinear):
 
     def __init__(self) -> None:
         super().__init__()
-        self.a = self.Conv1D()
+        self.a = self.Conv1D()  # type: ignore[assignment]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(torch.tanh(self.a(x)))
@@ -649,7 +649,7 @@ class ConditionalConvolution(TwoConv):
 class RecurrentCells(TwoLinear):
     def __init__(self) -> None:
         super().__init__()
-        self.a = nn.LSTM(3, 3, batch_first=True)
+        self.a = nn.LSTM(3, 3, batch_first=True)  # type: ignore[assignment]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(self.a(x)[0])
@@ -712,7 +712,8 @@ def frozen() -> nn.Module:
 class CacheThatKeepsAGraph(TwoLinear):
     def __init__(self) -> None:
         super().__init__()
-        self.bias, self.cache = random_parameter(5), {}
+        self.bias = random_parameter(5)
+        self.cache: dict[str, Tensor] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training and "bias" not in self.cache:

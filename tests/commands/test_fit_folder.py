@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -142,7 +143,9 @@ def too_long(folder: Path) -> Path:
     ],
 )
 @pytest.mark.parametrize("command", ["fit", "cnfa"])
-def test_what_cannot_be_written_is_told_before_data_are_read(command: str, make, message: str, tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_told_before_data_are_read(
+    command: str, make: Any, message: str, tmp_path: Path
+) -> None:
     out = make(tmp_path)
     names = ["nowhere"] if command == "fit" else ["convrfm.networks:resnet20", "nowhere"]
     result = run(command, *names, "--out", out, "--overwrite")

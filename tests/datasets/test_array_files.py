@@ -90,7 +90,9 @@ def test_arrays_that_are_not_asked_for_are_not_read(tmp_path: Path) -> None:
     assert peak < 20 << 20
 
 
-def test_images_that_memory_cannot_hold_are_refused_by_their_header(tmp_path: Path, monkeypatch) -> None:
+def test_images_that_memory_cannot_hold_are_refused_by_their_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = written(tmp_path / "a.npz", x=np.zeros((100, 1000, 1000), np.uint8), y=np.arange(100) % 2)
     monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 10 << 20)
     tracemalloc.start()
@@ -101,7 +103,9 @@ def test_images_that_memory_cannot_hold_are_refused_by_their_header(tmp_path: Pa
     assert peak < 5 << 20
 
 
-def test_labels_that_memory_cannot_hold_are_refused_by_their_header(tmp_path: Path, monkeypatch) -> None:
+def test_labels_that_memory_cannot_hold_are_refused_by_their_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = written(tmp_path / "a.npz", x=X, y=np.full(30, "a").astype("U100000"))
     monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 1 << 20)
     with pytest.raises(InputError, match=r"y of .* must fit into memory"):

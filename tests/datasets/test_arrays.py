@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("arrays", "message"), FAULTS)
-def test_arrays_that_are_no_data_set_are_refused_in_words(tmp_path: Path, arrays, message: str) -> None:
+def test_arrays_that_are_no_data_set_are_refused_in_words(tmp_path: Path, arrays: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load(written(tmp_path / "a.npz", **arrays))
 

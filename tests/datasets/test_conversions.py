@@ -6,6 +6,7 @@ import pickle
 import re
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,9 @@ def write_cifar(folder: Path) -> tuple[Path, np.ndarray]:
 
 @pytest.mark.parametrize("write", [write_npy, write_svhn, write_idx, write_idx_gz, write_cifar])
 @pytest.mark.parametrize("pass_folder", [False, True])
-def test_the_lines_that_are_shown_convert(tmp_path: Path, monkeypatch, write, pass_folder: bool) -> None:
+def test_the_lines_that_are_shown_convert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any, pass_folder: bool
+) -> None:
     path, x = write(tmp_path)
     with pytest.raises(InputError, match="Two lines make an") as refusal:
         load(tmp_path if pass_folder else path)

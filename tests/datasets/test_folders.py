@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def pets(tmp_path: Path) -> Path:
     return tmp_path / "pets"
 
 
-def all_names(data) -> list[str]:
+def all_names(data: Any) -> list[str]:
     return sorted([*data.names_train, *data.names_test])
 
 
@@ -88,7 +89,9 @@ def test_names_that_are_not_utf8_are_spelled_out_for_files_and_refused_for_class
         load(pets)
 
 
-def test_pictures_that_memory_cannot_hold_are_refused_after_the_first(pets: Path, monkeypatch) -> None:
+def test_pictures_that_memory_cannot_hold_are_refused_after_the_first(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 1000)
     with pytest.raises(InputError, match=r"the 20 pictures of .*must fit into memory"):
         load(pets)

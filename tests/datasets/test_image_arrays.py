@@ -1,5 +1,7 @@
 """`check_images` and `check_labels`: one layout behind the door, a worded error before it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ LAYOUTS = [((4, 2, 6, 5), None), ((4, 6, 5), None), ((4, 60), (2, 6, 5))]
 
 
 @pytest.mark.parametrize(("shape", "image_shape"), LAYOUTS)
-def test_every_layout_becomes_channel_first_without_a_change_of_values(shape, image_shape) -> None:
+def test_every_layout_becomes_channel_first_without_a_change_of_values(shape: Any, image_shape: Any) -> None:
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     batch = check_images(x, image_shape=image_shape)
     assert batch.ndim == 4
@@ -64,7 +66,7 @@ MASKED = np.ma.masked_greater(np.arange(32.0).reshape(2, 4, 4), 29)
 
 
 @pytest.mark.parametrize("x", [MASKED, list(MASKED), tuple(MASKED)])
-def test_a_mask_is_never_lost(x) -> None:
+def test_a_mask_is_never_lost(x: Any) -> None:
     with pytest.raises(InputError, match=r"x must not be masked; 2 values are\. Pass x\.filled"):
         check_images(x)
     with pytest.raises(InputError, match=r"y must not be masked; 1 values are"):
@@ -111,7 +113,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("x", "image_shape", "message"), FAULTS)
-def test_what_is_no_batch_of_images_is_refused_in_words(x, image_shape, message: str) -> None:
+def test_what_is_no_batch_of_images_is_refused_in_words(x: Any, image_shape: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_images(x, image_shape=image_shape)
 
@@ -162,6 +164,6 @@ LABEL_FAULTS = [
 
 
 @pytest.mark.parametrize(("y", "message"), LABEL_FAULTS)
-def test_what_is_no_list_of_labels_is_refused_in_words(y, message: str) -> None:
+def test_what_is_no_list_of_labels_is_refused_in_words(y: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_labels(y, 3)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 @every_task
-def test_the_generator_decides_everything(task) -> None:
+def test_the_generator_decides_everything(task: Any) -> None:
     (x, y), (again, y_again), (other, _) = task(20, rng(3)), task(20, rng(3)), task(20, rng(4))
     np.testing.assert_array_equal(x, again)
     np.testing.assert_array_equal(y, y_again)
@@ -30,7 +31,7 @@ def test_the_generator_decides_everything(task) -> None:
 
 
 @every_task
-def test_no_image_is_refused_in_words(task) -> None:
+def test_no_image_is_refused_in_words(task: Any) -> None:
     with pytest.raises(InputError, match="got 0"):
         task(0, rng())
 

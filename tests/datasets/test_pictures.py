@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ WIDE = [
 
 
 @pytest.mark.parametrize(("values", "expected"), WIDE)
-def test_integers_of_32_bits_are_bytes_and_floats_are_fractions(tmp_path: Path, values, expected: list) -> None:
+def test_integers_of_32_bits_are_bytes_and_floats_are_fractions(tmp_path: Path, values: Any, expected: list) -> None:
     np.testing.assert_allclose(written(tmp_path / "a.tif", Image.fromarray(values))[0, 0], expected, rtol=1e-6)
 
 

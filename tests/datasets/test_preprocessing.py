@@ -1,6 +1,7 @@
 """Preprocessing is a value: it survives JSON and does the same again."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ SCALES = [Preprocessing((6, 8), 1, 255.0), Preprocessing((6, 8), 1, 16.0), Prepr
 
 @pytest.mark.parametrize("preprocessing", SCALES)
 @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
-def test_raw_pictures_are_told_from_those_that_passed(preprocessing: Preprocessing, kind) -> None:
+def test_raw_pictures_are_told_from_those_that_passed(preprocessing: Preprocessing, kind: Any) -> None:
     raw = RAW if preprocessing.divide_by == 255 else RAW // 16
     preprocessing.check(kind(preprocessing.apply(raw)))
     with pytest.raises(InputError, match=r"got values from .*pass model\.preprocessing_\.apply"):

@@ -83,7 +83,7 @@ def test_the_reported_leave_one_out_accuracy_is_that_of_fitting_again_without_ea
     x, y = bars(24, sigma=2.0)
     model = classifier(n_iterations=0, ridge=1e-2).fit(x, y)
     hits = []
-    K = KERNEL(x).astype(np.float64)
+    K = np.asarray(KERNEL(x), np.float64)
     K /= K.max()
     for i in range(len(x)):
         others = np.arange(len(x)) != i

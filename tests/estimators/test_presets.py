@@ -1,5 +1,7 @@
 """Presets are the published procedures."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -90,7 +92,7 @@ def test_the_preset_without_a_deep_model_says_so() -> None:
 
 @pytest.mark.parametrize("kind", [ConvRFMClassifier, DeepConvRFMClassifier])
 @pytest.mark.parametrize("name", ["paper", "code-2023"])
-def test_presets_that_choose_on_other_data_refuse_to_run_without(kind: type, name: str) -> None:
+def test_presets_that_choose_on_other_data_refuse_to_run_without(kind: Any, name: str) -> None:
     with pytest.raises(InputError, match="selection=\\(x_s, y_s\\)"):
         kind.from_preset(name).fit(*bars(20, 0))
 

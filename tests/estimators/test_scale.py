@@ -1,6 +1,7 @@
 """A loaded model knows on which scale its images were."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def loaded(tmp_path: Path) -> ConvRFMClassifier:
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64, np.int64, torch.tensor])
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function", "feature_maps"])
-def test_raw_pictures_are_refused_with_what_helps(loaded: ConvRFMClassifier, kind, method: str) -> None:
+def test_raw_pictures_are_refused_with_what_helps(loaded: ConvRFMClassifier, kind: Any, method: str) -> None:
     raw = np.moveaxis(RAW, -1, 1)
     with pytest.raises(InputError, match=r"0 to 1; got values from .* to 2\d\d\. .*preprocessing_\.apply\(x\)"):
         getattr(loaded, method)(kind(raw))

@@ -102,7 +102,8 @@ def test_it_is_the_same_from_a_file_in_tensors_and_after_a_new_fit(kind: type, t
     model = kind(**CHEAP[kind]).fit(X, TARGETS, weights)
     expected = model.predict(X_NEW, return_std=True)
     model.save(tmp_path / "model")
-    for a, b in zip(convrfm.load(tmp_path / "model").predict(X_NEW, return_std=True), expected, strict=True):
+    again: Any = convrfm.load(tmp_path / "model")
+    for a, b in zip(again.predict(X_NEW, return_std=True), expected, strict=True):
         np.testing.assert_array_equal(a, b)
     tensors = model.predict(torch.tensor(X_NEW), return_std=True)
     for a, b in zip(tensors, expected, strict=True):

@@ -1,5 +1,7 @@
 """Rounds of several layers in one picture."""
 
+from typing import Any
+
 import numpy as np
 
 from convrfm.plots import plot_layers
@@ -20,7 +22,8 @@ def test_every_layer_has_its_own_line_beside_the_one_before() -> None:
 
 def test_kept_rounds_are_marked_and_the_legend_names_each_thing_once() -> None:
     ax = plot_layers(TRAIN, HELD_OUT, chosen=[1, 0])
-    bands = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in ax.patches]
+    patches: list[Any] = list(ax.patches)
+    bands = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in patches]
     assert all(low < at < high for (low, high), at in zip(bands, (1, 3), strict=True))
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
         "leave-one-out", "training images", "kept round"

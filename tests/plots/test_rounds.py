@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -25,6 +27,7 @@ def test_lines_are_the_scores_and_the_reference_is_round_zero() -> None:
 def test_error_bars_are_the_interval() -> None:
     interval = np.stack([TEST - 0.1, TEST + 0.05], axis=1)
     ax = plot_rounds(TRAIN, LOO, TEST, interval, chosen=1)
+    bars: Any
     (bars,) = (c for c in ax.containers if c.get_label() == "95% interval")
     segments = bars.lines[2][0].get_segments()
     np.testing.assert_allclose([s[:, 1] for s in segments[:2]], interval[:2])
@@ -39,6 +42,7 @@ def test_without_test_scores_the_reference_is_leave_one_out() -> None:
 @pytest.mark.parametrize("chosen", [0, 1, 2])
 def test_the_chosen_round_is_marked(chosen: int) -> None:
     ax = plot_rounds(TRAIN, LOO, TEST, chosen=chosen)
+    band: Any
     (band,) = (p for p in ax.patches if p.get_label() == "chosen round")
     assert band.get_x() < chosen < band.get_x() + band.get_width()
 

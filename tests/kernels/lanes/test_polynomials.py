@@ -21,7 +21,7 @@ def evaluate(r: np.ndarray, angle: np.ndarray, sine: np.ndarray) -> None:
 def test_angle_and_sine_are_right_to_four_units_in_the_last_place(dtype: type) -> None:
     uniform = np.random.default_rng(0).uniform(-1, 1, 1200)
     near_one = 1 - 10.0 ** -np.random.default_rng(1).uniform(0, 6, 192)  # nearer, correlations count as 1
-    r = np.concatenate([uniform, near_one, -near_one, [0, 1, -1, *[0.5] * 13]]).astype(dtype)
+    r: np.ndarray = np.concatenate([uniform, near_one, -near_one, [0, 1, -1, *[0.5] * 13]]).astype(dtype)
     angle, sine = np.empty_like(r), np.empty_like(r)
     evaluate(r, angle, sine)
     with mpmath.workdps(40):

@@ -114,7 +114,7 @@ def test_zero_patches_have_no_direction(name: str) -> None:
 
 @pytest.mark.parametrize("readout", [Flatten(), kernels.GlobalAvgPool()], ids=["flatten", "mean"])
 @pytest.mark.parametrize("size", [3, 4])
-def test_one_position_is_enough(size: int, readout: Flatten | kernels.GlobalAvgPool) -> None:
+def test_one_position_is_enough(size: int, readout: kernels.Flatten | kernels.GlobalAvgPool) -> None:
     """q = h, and a last grid of one pixel."""
     vanilla = kernels.vanilla(1, size) if size == 4 else kernels.vanilla(2, 2)
     architecture = Architecture(*vanilla.layers[:-1], readout)
