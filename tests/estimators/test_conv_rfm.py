@@ -206,6 +206,27 @@ def test_the_regressor_learns_numbers_and_keeps_the_shape_of_its_targets(columns
     assert clone(model).fit(x, y).predict(x_test).shape == y_test.shape
 
 
+@pytest.mark.parametrize("offset", [10.0, -1e4, 1e6])
+@pytest.mark.parametrize("settings", [{}, {"cv": 3}], ids=["leave-one-out", "folds"])
+def test_a_number_added_to_the_targets_is_added_to_the_predictions(offset: float, settings: dict[str, Any]) -> None:
+    (x, y), (x_test, y_test) = stripes(40), stripes(20, 1)
+    plain, moved = (ConvRFMRegressor(KERNEL, n_iterations=1, **settings).fit(x, t) for t in (y, y + offset))
+    (mean, std), (moved_mean, moved_std) = (model.predict(x_test, return_std=True) for model in (plain, moved))
+    np.testing.assert_allclose(moved_mean, mean + offset, atol=1e-5)
+    np.testing.assert_allclose(moved_std, std, rtol=1e-4)
+    assert (moved.ridge_, moved.best_iteration_) == (plain.ridge_, plain.best_iteration_)
+    assert moved.score(x_test, y_test + offset) == pytest.approx(plain.score(x_test, y_test), abs=1e-5)
+
+
+def test_the_kernel_times_the_coefficients_and_the_intercept_are_the_prediction() -> None:
+    (x, y), (x_test, _) = stripes(40), stripes(20, 1)
+    weights = 1.0 + np.arange(40) % 3
+    model = ConvRFMRegressor(KERNEL, n_iterations=1, keep="last").fit(x, y + 5, weights)
+    outputs = KERNEL(x_test, x, feature_matrix=model.feature_matrix_) @ model.dual_coef_ + model.intercept_
+    np.testing.assert_allclose(outputs[:, 0], model.predict(x_test))
+    np.testing.assert_allclose(model.intercept_, [np.average(y + 5, weights=weights)])
+
+
 class Interrupted(InfiniteWidthKernel):
     """A kernel during whose second matrix the user presses Ctrl-C."""
 

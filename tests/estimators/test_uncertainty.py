@@ -44,9 +44,9 @@ def test_mean_and_standard_deviation_are_those_of_a_gaussian_process(keep: str) 
     scale = KERNEL(X, feature_matrix=model.feature_matrix_).max()
     every = KERNEL(np.concatenate([X, X_NEW]), feature_matrix=model.feature_matrix_) / scale
     numbers = np.arange(23)[:, None]
-    process = GaussianProcessRegressor(Precomputed(every), alpha=1e-2, optimizer=None).fit(numbers[:16], TARGETS)
-    expected, latent = process.predict(numbers[16:], return_std=True)
-    np.testing.assert_allclose(mean, expected, rtol=1e-6, atol=1e-8)
+    process = GaussianProcessRegressor(Precomputed(every), alpha=1e-2, optimizer=None)
+    expected, latent = process.fit(numbers[:16], TARGETS - TARGETS.mean(0)).predict(numbers[16:], return_std=True)
+    np.testing.assert_allclose(mean, expected + TARGETS.mean(0), rtol=1e-6, atol=1e-8)
     amplitude = model.layers_[0].kept.amplitude.numpy()
     np.testing.assert_allclose(std, np.sqrt((latent**2 + 1e-2) * amplitude), rtol=1e-6)
     assert std.shape == mean.shape == (7, 3)
@@ -59,7 +59,8 @@ def test_standardized_leave_one_out_residuals_have_mean_square_one_for_every_out
     for i in range(16):
         others = np.delete(np.arange(16), i)
         inverse = np.linalg.inv(K[np.ix_(others, others)] + 1e-1 * np.eye(15))
-        mean = K[i, others] @ inverse @ TARGETS[others]
+        middle = TARGETS[others].mean(0)
+        mean = middle + K[i, others] @ inverse @ (TARGETS[others] - middle)
         variance = K[i, i] + 1e-1 - K[i, others] @ inverse @ K[others, i]
         squares[i] = (TARGETS[i] - mean) ** 2 / (variance * model.layers_[0].kept.amplitude.numpy())
     np.testing.assert_allclose(squares.mean(0), 1, rtol=1e-6)
@@ -68,10 +69,12 @@ def test_standardized_leave_one_out_residuals_have_mean_square_one_for_every_out
 def test_weights_divide_the_noise_of_their_images() -> None:
     weights = 0.5 + np.arange(16) % 3
     model = ConvRFMRegressor(KERNEL, n_iterations=1, ridge=1e-2, keep="last").fit(X, TARGETS[:, 0], weights)
-    M = next_metric(KERNEL, X, X, coefficients(KERNEL(X), TARGETS[:, :1], 1e-2, weights), None, weights)
+    y = TARGETS[:, 0] - np.average(TARGETS[:, 0], weights=weights)
+    M = next_metric(KERNEL, X, X, coefficients(KERNEL(X), y[:, None], 1e-2, weights), None, weights)
     K, meeting = KERNEL(X, feature_matrix=M), KERNEL(X_NEW, X, feature_matrix=M)
     precision = np.linalg.inv(K / K.max() + np.diag(1e-2 / weights))
-    amplitude = weights @ ((precision @ TARGETS[:, 0]) ** 2 / np.diag(precision)) / weights.sum()
+    left_out = precision @ y + weights * y / (weights.sum() - weights) * precision.sum(1)
+    amplitude = weights @ (left_out**2 / np.diag(precision)) / weights.sum()
     explained = np.einsum("ij,jk,ik->i", meeting, precision, meeting) / K.max() ** 2
     variance = (
         KERNEL.diagonal(X_NEW, feature_matrix=M) / K.max() - explained + 1e-2 * weights.sum() / (weights**2).sum()

@@ -168,3 +168,26 @@ def test_with_weights_or_groups_the_left_out_residuals_have_weighted_mean_square
         of_one = len(groups.unique()) == 12
         amplitude = RidgePath(K, y, heavy).amplitude(ridge, None if of_one else groups)
         torch.testing.assert_close(amplitude, expected, rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("ridge", [1e-4, 1e-1])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_centered_fits_know_nothing_of_what_is_left_out_not_its_share_of_the_mean(
+    ridge: float, weighted: bool, grouped: bool
+) -> None:
+    K, y = problem()
+    y = y + torch.tensor([10.0, 0.0, -1e3], dtype=K.dtype)
+    scaled = K / K.max()
+    groups = torch.tensor([2, 0, 1, 1, 2, 0, 0, 3, 3, 3, 3, 2]) if grouped else torch.arange(12)
+    weights = 0.5 + torch.arange(12).double() % 3 if weighted else torch.ones(12, dtype=K.dtype)
+    expected = torch.empty_like(y)
+    for group in groups.unique():
+        out, others = groups == group, groups != group
+        mean = weights[others] @ y[others] / weights[others].sum()
+        inner = scaled[others][:, others] + torch.diag(ridge / weights[others])
+        expected[out] = mean + scaled[out][:, others] @ torch.linalg.solve(inner, y[others] - mean)
+    path = RidgePath(K, y, weights if weighted else None, centered=True)
+    left_out = path.leave_one_out([ridge], groups if grouped else None)[0]
+    torch.testing.assert_close(left_out, expected, rtol=1e-7, atol=1e-8)
+    torch.testing.assert_close(path.outputs(K, ridge), path.fitted(ridge))

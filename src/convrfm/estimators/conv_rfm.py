@@ -131,7 +131,7 @@ class ConvRFMRegressor(Regressor, ConvRFM):
     """Kernel ridge regression with a convolutional kernel whose patch metric M is learned.
 
     As `ConvRFMClassifier`, for targets `(n,)` or `(n, k)`; kernel, ridge and round are chosen by the squared error, summed
-    over targets as they are: bring several to one scale. There is no intercept: targets far from zero want centering, as by
-    `sklearn.compose.TransformedTargetRegressor(model, transformer=StandardScaler())`. `predict(x, return_std=True)` says how
-    sure it is.
+    over targets as they are: bring several to one scale. The regression is of the targets less their mean, `intercept_`
+    `(k,)`: `kernel_(x, x_fit_, feature_matrix=feature_matrix_) @ dual_coef_ + intercept_` is the prediction.
+    `predict(x, return_std=True)` says how sure it is.
     """

@@ -64,6 +64,12 @@ class FittedLayers:
         return Stage(len(self.layers) - 1, self.layers[-1].kept)
 
     @property
+    def intercept(self) -> Float[Tensor, " k"]:
+        """What the outputs have beside the kernel's part."""
+        intercept = self.kept.round.intercept
+        return self.x.new_zeros(self.targets.shape[1]) if intercept is None else intercept
+
+    @property
     def features(self) -> list[RandomFeatures]:
         """What leads from each layer to the next."""
         return [layer.features for layer in self.layers if layer.features is not None]
@@ -72,8 +78,9 @@ class FittedLayers:
         """The regression's outputs at a stage."""
         kernel, trained = self.layers[stage.layer].kernel, self._training_images(stage.layer)
         parts = self._parts(images, stage.layer, len(trained))
-        metric, coef = stage.round.metric, stage.round.dual_coef
-        return torch.cat([kernel(part, trained, feature_matrix=metric) @ coef for part in parts])
+        metric, coef, intercept = stage.round.metric, stage.round.dual_coef, stage.round.intercept
+        outputs = torch.cat([kernel(part, trained, feature_matrix=metric) @ coef for part in parts])
+        return outputs if intercept is None else outputs + intercept
 
     def deviations(self, images: Float[Tensor, "m c h w"]) -> Float[Tensor, "m k"]:
         """The standard deviations of new targets, by the Gaussian process whose mean the regression is."""

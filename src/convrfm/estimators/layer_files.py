@@ -25,9 +25,12 @@ def layers_to_file(layers: Sequence[FittedLayer]) -> tuple[list[dict[str, Any]],
     for number, layer in enumerate(layers):
         records = [record_of(round_) for round_ in layer.rounds]
         entry: dict[str, Any] = {"kernel": describe(layer.kernel), "keep": layer.keep, "rounds": records}
+        entry["intercepts"] = layer.kept.intercept is not None
         for round_ in layer.rounds:
             for name in ROUND_TENSORS:
                 tensors[f"{name}.{number}.{round_.iteration}"] = getattr(round_, name)
+            if round_.intercept is not None:
+                tensors[f"intercept.{number}.{round_.iteration}"] = round_.intercept
             if round_.agop_coef is not round_.dual_coef:
                 tensors[f"agop_coef.{number}.{round_.iteration}"] = round_.agop_coef
         if layer.features is not None:
@@ -62,7 +65,8 @@ def layers_from_file(entries: Sequence[dict[str, Any]], tensors: Tensors, n_outp
         d = channels * kernel.window.size**2
         if entry["keep"] not in get_args(Keep):
             raise ValueError(f"which round layer {number} keeps is unknown: {entry['keep']!r}")
-        rounds = [_round(record, tensors, number, (n, n_outputs), d) for record in entry["rounds"]]
+        has_intercept = bool(entry["intercepts"])
+        rounds = [_round(record, tensors, number, (n, n_outputs), d, has_intercept) for record in entry["rounds"]]
         if not rounds:
             raise ValueError(f"layer {number} has no rounds")
         layer = FittedLayer(kernel, entry["keep"], tuple(rounds))
@@ -77,16 +81,20 @@ def layers_from_file(entries: Sequence[dict[str, Any]], tensors: Tensors, n_outp
     return layers
 
 
-def _round(record: dict[str, Any], tensors: Tensors, number: int, shape: tuple[int, int | None], d: int) -> Round:
+def _round(
+    record: dict[str, Any], tensors: Tensors, number: int, shape: tuple[int, int | None], d: int, has_intercept: bool
+) -> Round:
     """A round of this layer, with coefficients of this shape."""
     n, n_outputs = shape
     metric, coef, amplitude = (tensors[f"{name}.{number}.{record['iteration']}"] for name in ROUND_TENSORS)
     agop_coef = tensors.get(f"agop_coef.{number}.{record['iteration']}", coef)
+    intercept = tensors[f"intercept.{number}.{record['iteration']}"] if has_intercept else None
     if metric.shape != (d, d) or coef.ndim != 2 or coef.shape != (n, n_outputs or coef.shape[1]):
         raise ValueError(f"round {record['iteration']} does not fit {n} images with patches of {d} entries")
-    if amplitude.shape != coef.shape[1:] or agop_coef.shape != coef.shape:
+    of_outputs = [amplitude] if intercept is None else [amplitude, intercept]
+    if agop_coef.shape != coef.shape or any(each.shape != coef.shape[1:] for each in of_outputs):
         raise ValueError(f"round {record['iteration']} has tensors of different numbers of outputs")
-    return round_from_record(record, metric, coef, agop_coef, amplitude)
+    return round_from_record(record, metric, coef, intercept, agop_coef, amplitude)
 
 
 def _features(entry: dict[str, Any], tensors: Tensors, number: int, window: Window, d: int) -> RandomFeatures:

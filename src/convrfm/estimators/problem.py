@@ -100,7 +100,7 @@ class Problem:
     def path(self, metric: Metric, watch: Watch) -> RidgePath:
         """The regression under a metric, for every ridge."""
         kernel_matrix = self.kernel(self.x, feature_matrix=metric, progress=watch("kernel"))
-        return RidgePath(kernel_matrix, self.y, self.weights)
+        return RidgePath(kernel_matrix, self.y, self.weights, centered=not self.classify)
 
     def selection_outputs(self, metric: Metric, path: RidgePath, watch: Watch) -> list[Float[Tensor, "s k"]]:
         """For every ridge, the outputs for the selection images."""
@@ -108,7 +108,7 @@ class Problem:
             return []
         images = self.selection[0]
         meeting = self.kernel(images, self.x, feature_matrix=metric, progress=watch("selection kernel")).double()
-        return [meeting @ path.dual_coef(ridge) for ridge in self.ridges]
+        return [path.outputs(meeting, ridge) for ridge in self.ridges]
 
     def learned_metric(self, metric: Metric, coef: Float[Tensor, "n k"], watch: Watch) -> Float[Tensor, "d d"]:
         """The next round's metric, from the AGOP of the predictor with these coefficients under this metric."""

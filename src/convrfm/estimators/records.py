@@ -54,6 +54,7 @@ def round_from_record(
     record: dict[str, Any],
     feature_matrix: Float[Tensor, "d d"],
     dual_coef: Float[Tensor, "n k"],
+    intercept: Float[Tensor, " k"] | None,
     agop_coef: Float[Tensor, "n k"],
     amplitude: Float[Tensor, " k"],
 ) -> Round:
@@ -70,6 +71,7 @@ def round_from_record(
         iteration=record["iteration"],
         feature_matrix=feature_matrix,
         dual_coef=dual_coef,
+        intercept=intercept,
         agop_coef=agop_coef,
         ridge=record["ridge"],
         train=measured("train"),

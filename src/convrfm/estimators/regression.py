@@ -20,6 +20,11 @@ class Regressor(RegressorMixin, RecursiveFeatureMachine):
 
     _coding: ClassVar[type[NumberCoding]] = NumberCoding
 
+    @property
+    def intercept_(self) -> Array:
+        """What predictions have beside the kernel's part, `(k,)`: the mean of the targets, weighted as the images are."""
+        return self._as_given(self.fitted_.intercept)
+
     @override
     def predict(self, x: Array, return_std: bool = False) -> Array:
         """Predicted targets, as they were given to `fit`: `(n,)` or `(n, k)`.

@@ -23,6 +23,7 @@ class Round:
         iteration: how many updates of the metric came before.
         feature_matrix: the metric M.
         dual_coef: of the kernel, under that metric.
+        intercept: what predictions have besides; None for nothing.
         agop_coef: those that feed the next round's AGOP.
         ridge: the regression's.
         train: how good the round is on the training images.
@@ -37,6 +38,7 @@ class Round:
     iteration: int
     feature_matrix: Float[Tensor, "d d"]
     dual_coef: Float[Tensor, "n k"]
+    intercept: Float[Tensor, " k"] | None
     agop_coef: Float[Tensor, "n k"]
     ridge: float
     train: Quality
@@ -104,6 +106,7 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
         iteration=0 if previous is None else previous.iteration + 1,
         feature_matrix=torch.eye(problem.patch_entries).to(problem.x) if metric is None else metric,
         dual_coef=dual_coef,
+        intercept=None if path.intercept is None else path.intercept.to(problem.x),
         agop_coef=dual_coef if feeding == ridge else path.dual_coef(feeding).to(problem.x),
         ridge=ridge,
         train=quality(path.fitted(ridge), problem.y, problem.weights, classify=problem.classify),

@@ -133,7 +133,7 @@ def fold_indices(
     weights: Float[np.ndarray, " n"] | None = None,
     *,
     classify: bool,
-) -> list[Int[np.ndarray, " m"]]:
+) -> list[Int[np.ndarray, " _"]]:
     """The images that each fold holds out, numbered among those of positive weight; none without `cv`.
 
     A number of folds divides the images of positive weight and keeps groups together; a splitter divides the images as they

@@ -48,13 +48,21 @@ class RidgePath:
 
     and the leave-one-out residual of image i is alpha_i / P_ii, where P = (K / scale + ridge W^-1)^-1; that of a group G of
     images is P_GG^-1 alpha_G. Exact given K; a metric in K that was learned from the same labels makes leave-one-out
-    optimistic. The decomposition takes n^3 time once, then n^2 (k + 1) for each ridge (groups of m images: n^2 m);
-    K and four matrices of n^2 doubles are alive at once.
+    optimistic. Where targets are centered, y is less its weighted mean m, which predictions have again. Left-out images are
+    left out of that mean too: with the residuals r(y) of y less m and r(1) of a constant, theirs are
+    r(y) + (m - m_without) r(1).
+
+    The decomposition takes n^3 time once, then n^2 (k + 1) for each ridge (groups of m images: n^2 m); K and four matrices of
+    n^2 doubles are alive at once.
 
     Args:
         kernel_matrix: `(n, n)`, symmetric.
         targets: `(n, k)`.
         weights: `(n,)`, positive: an image of weight w counts as w images; None for 1.
+        centered: whether the regression is of the targets less their mean.
+
+    Attributes:
+        intercept: that mean, `(k,)`; None where targets are as they are.
 
     Raises:
         InputError: if K has no positive, finite largest entry.
@@ -65,21 +73,31 @@ class RidgePath:
         kernel_matrix: Float[Tensor, "n n"],
         targets: Float[Tensor, "n k"],
         weights: Float[Tensor, " n"] | None = None,
+        *,
+        centered: bool = False,
     ) -> None:
         self._kernel_matrix = kernel_matrix
         self._targets = targets.double()
         self._spectrum = Spectrum(kernel_matrix, weights)
         self.scale = self._spectrum.scale
         self._rows = self._spectrum.weights.sqrt()[:, None]  # W^(1/2), on rows
-        self._projected = self._spectrum.vectors.T @ (self._rows * self._targets)
+        heavy = self._spectrum.weights
+        self.intercept = heavy @ self._targets / heavy.sum() if centered else None
+        self._remainder = self._targets if self.intercept is None else self._targets - self.intercept
+        self._projected = self._spectrum.vectors.T @ (self._rows * self._remainder)
+        self._projected_one = self._spectrum.vectors.T @ self._rows
 
     def dual_coef(self, ridge: float) -> Float[Tensor, "n k"]:
-        """Coefficients for K itself: `K(x, x_train) @ dual_coef` is the prediction."""
-        return self._alpha(ridge) / self.scale
+        """Coefficients for K itself: `K(x, x_train) @ dual_coef` is the prediction, less the intercept."""
+        return self._alpha(ridge, self._projected) / self.scale
 
     def fitted(self, ridge: float) -> Float[Tensor, "n k"]:
         """Predictions on the training images, in K's own precision."""
-        return (self._kernel_matrix @ self.dual_coef(ridge).to(self._kernel_matrix)).double()
+        return self._raised((self._kernel_matrix @ self.dual_coef(ridge).to(self._kernel_matrix)).double())
+
+    def outputs(self, kernel_rows: Float[Tensor, "m n"], ridge: float) -> Float[Tensor, "m k"]:
+        """Predictions from the rows of K between other images and the training images."""
+        return self._raised(kernel_rows @ self.dual_coef(ridge))
 
     def leave_one_out(
         self, ridges: Sequence[float], groups: Int[Tensor, " n"] | None = None
@@ -102,8 +120,23 @@ class RidgePath:
         weights = self._spectrum.weights
         return weights @ (residuals.square() / variances[:, None]) / weights.sum()
 
-    def _alpha(self, ridge: float) -> Tensor:
-        return self._rows * (self._spectrum.vectors @ (self._projected / (self._spectrum.values + ridge)[:, None]))
+    def _raised(self, outputs: Float[Tensor, "m k"]) -> Float[Tensor, "m k"]:
+        return outputs if self.intercept is None else outputs + self.intercept
+
+    def _alpha(self, ridge: float, projected: Float[Tensor, "n m"]) -> Float[Tensor, "n m"]:
+        return self._rows * (self._spectrum.vectors @ (projected / (self._spectrum.values + ridge)[:, None]))
+
+    def _left_out_alpha(self, ridge: float, groups: Int[Tensor, " n"] | None) -> Float[Tensor, "n k"]:
+        """The coefficients of which left-out residuals are made, with the mean of all others as the intercept."""
+        alpha = self._alpha(ridge, self._projected)
+        if self.intercept is None:
+            return alpha
+        weights = self._spectrum.weights
+        weighted = weights[:, None] * self._remainder
+        if groups is not None:
+            weights, weighted = (_sums_by_group(values, groups) for values in (weights, weighted))
+        mean_moves = weighted / (self._spectrum.weights.sum() - weights)[:, None]
+        return alpha + mean_moves * self._alpha(ridge, self._projected_one)
 
     def _left_out(
         self, ridges: Sequence[float], groups: Int[Tensor, " n"] | None
@@ -111,10 +144,10 @@ class RidgePath:
         """For every ridge, each image's residual when it, or its group, is left out, and its variance over s^2."""
         if groups is None:
             for ridge, precision in zip(ridges, self._precision_diagonals(ridges), strict=True):
-                yield self._alpha(ridge) / precision[:, None], 1 / precision
+                yield self._left_out_alpha(ridge, None) / precision[:, None], 1 / precision
             return
         for ridge in ridges:
-            alpha = self._alpha(ridge)
+            alpha = self._left_out_alpha(ridge, groups)
             residuals, variances = torch.empty_like(alpha), torch.empty_like(alpha[:, 0])
             for group in groups.unique():
                 members = groups == group
@@ -128,6 +161,12 @@ class RidgePath:
         rows = self._spectrum.vectors.split(ROWS_AT_ONCE)
         diagonals = torch.cat([part.square() @ inverses for part in rows])
         return list((self._rows.square() * diagonals).T)
+
+
+def _sums_by_group(values: Float[Tensor, "n *k"], groups: Int[Tensor, " n"]) -> Float[Tensor, "n *k"]:
+    """For every image the sum over its group."""
+    sums = values.new_zeros(int(groups.max()) + 1, *values.shape[1:]).index_add_(0, groups, values)
+    return sums[groups]
 
 
 class GaussianPosterior:

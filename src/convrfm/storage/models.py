@@ -16,7 +16,7 @@ from .atomic import written_whole
 from .digests import digest
 
 FORMAT = "convrfm-model"
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 FILE_NAME = "model.safetensors"  # in the folder of a run
 _KEY = "convrfm"
 
