@@ -4,7 +4,7 @@ import json
 import random
 from typing import Any
 
-VALUES = [
+VALUES: list[Any] = [
     None,
     True,
     -1,

@@ -83,7 +83,7 @@ EXPERIMENT = Experiment(
     name="bars",
     title="Bars by noise level",
     claim="On images whose signal is a bar in noise, ConvRFM is above its own fixed kernel at every noise level.",
-    published="Fig. 5A of the paper shows ConvRFM above the NTK at every noise level; it prints no numbers.",
+    published="Fig. 5 of the paper has ConvRFM above the NTK on bars; its numbers are not at hand.",
     settings={
         Scale.SMOKE: BarsSettings(n_train=60, n_test=100, seeds=2),
         Scale.LAPTOP: BarsSettings(),

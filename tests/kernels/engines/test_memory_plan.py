@@ -1,6 +1,7 @@
 """What goes through an engine at a time, and what is kept, fits the budget."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ GRAM = GramPlan(
 )  # fmt: skip
 
 
-def bound(architecture: kernels.Architecture, name: str) -> BoundEngine[object]:
+def bound(architecture: kernels.Architecture, name: str) -> BoundEngine[Any]:
     recursion = kernels.NTK(architecture).recursion
     return choose_engine(name, recursion, torch.device("cpu"), torch.float32).bind(recursion, 1 << 20)
 

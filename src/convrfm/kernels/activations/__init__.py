@@ -1,6 +1,6 @@
 """One activation, one file: phi, its dual, the adjoint of the dual, and compiled formulas where the cpu engine serves it.
 
-`ACTIVATIONS` is the one list: layers, files and engines are told from it.
+`__all__` is the one list: layers, files and engines are told from it.
 """
 
 from .abrelu import ABReLU
@@ -12,6 +12,6 @@ from .rbf import Rbf
 from .relu import ReLU
 from .sin import Sin
 
-ACTIVATIONS: tuple[type[Activation], ...] = (ABReLU, Erf, GELU, LeakyReLU, Rbf, ReLU, Sin)
+__all__ = ["GELU", "ABReLU", "Erf", "LeakyReLU", "Rbf", "ReLU", "Sin"]
 
-__all__ = [activation.__name__ for activation in ACTIVATIONS]
+ACTIVATIONS: tuple[type[Activation], ...] = tuple(globals()[name] for name in __all__)
