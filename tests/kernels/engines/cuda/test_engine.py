@@ -49,7 +49,7 @@ CASES = WALKED | LAYERED
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the smallest images take several blocks and strips, the last ones not full."""
-    small = Blocks(rows=2, partners=2, lanes=4, warps=1)
+    small = Blocks(rows=2, lanes=2, warps=1)
     if DEVICE == "cpu":
         monkeypatch.setattr(engine, "cuts_here", lambda: Cuts(small, small, small))
         monkeypatch.setattr(layers, "BLOCK", 8)

@@ -49,7 +49,7 @@ def _next_column(field, pairs, top, col, rows, cols, COUNT: tl.constexpr):
 def backward_strips(
     S, T, over_x, over_z, next_total, next_T, total, T_bar_out, q_bar, n_x, n_z, of_x, of_z, rows, cols, next_rows, next_cols,
     before, scale, flat, jump,
-    SIZE: tl.constexpr, FIRST: tl.constexpr, TANGENT: tl.constexpr, ROWS: tl.constexpr, PARTNERS: tl.constexpr,
+    SIZE: tl.constexpr, FIRST: tl.constexpr, TANGENT: tl.constexpr, ROWS: tl.constexpr, 
     LANES: tl.constexpr,
 ):  # fmt: skip
     """Adjoints in front of an activation from those behind the convolution of side SIZE after it (0: the readout).
@@ -57,11 +57,9 @@ def backward_strips(
     `total` is the adjoint of the covariance S plus that of T, which is what the convolution before needs; `q_bar` that
     of x's variance. Where patches coincide the singular term is zero, the midpoint.
     """
-    lane = tl.arange(0, LANES)
-    i = tl.program_id(0) * (LANES // PARTNERS) + lane // PARTNERS
-    j = tl.program_id(1) * PARTNERS + lane % PARTNERS
-    inside = (i < n_x) & (j < n_z)
-    i = tl.minimum(i, n_x - 1)
+    i = tl.program_id(0)
+    j = tl.program_id(1) * LANES + tl.arange(0, LANES)
+    inside = j < n_z
     j = tl.minimum(j, n_z - 1)
     pair = i * n_z + j
     pairs = n_x * n_z

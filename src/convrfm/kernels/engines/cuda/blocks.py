@@ -15,23 +15,18 @@ class Blocks:
 
     Attributes:
         rows: of a strip, at most.
-        partners: images z that a program takes.
-        lanes: pairs of images that a program takes.
+        lanes: pairs of images that a program takes, those of one image x with some z.
         warps: of 32 threads.
     """
 
     rows: int
-    partners: int
     lanes: int
     warps: int
 
     @property
     def constants(self) -> dict[str, int | bool]:
         """As the strip programs are launched with them."""
-        return {
-            "ROWS": self.rows, "PARTNERS": self.partners, "LANES": self.lanes,
-            "num_warps": self.warps, "enable_fp_fusion": True,
-        }  # fmt: skip
+        return {"ROWS": self.rows, "LANES": self.lanes, "num_warps": self.warps, "enable_fp_fusion": True}
 
     def within(self, rows: int) -> "Blocks":
         """The same for a grid of so many rows, cut as evenly as can be."""
@@ -53,11 +48,11 @@ class Cuts:
     backward: Blocks
 
 
-MEASURED = Cuts(Blocks(9, 64, 128, 4), Blocks(9, 64, 256, 4), Blocks(4, 64, 128, 4))  # on an H100
+MEASURED = Cuts(Blocks(9, 128, 4), Blocks(9, 128, 4), Blocks(4, 128, 4))  # on an H100 and an H200
 
 
 def cuts_here() -> Cuts:
-    """What `python -m benchmarks.gpu.tuning` found for this card; where it was not asked, what serves an H100."""
+    """What `python -m benchmarks.gpu.tuning` found for this card; where it was not asked, what serves others."""
     return cuts_of(torch.cuda.get_device_name(), cuts_file()) if torch.cuda.is_available() else MEASURED
 
 

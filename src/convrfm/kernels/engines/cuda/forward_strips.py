@@ -91,7 +91,7 @@ def forward_strips(
     S, T, over_x, over_z, S_out, T_out, n_x, n_z, of_x, of_z, rows, cols,
     rows_out, strips, steps, diagonal, scale_out, bias_out, constants,
     PLAN: tl.constexpr, DEPTH: tl.constexpr, FIRST: tl.constexpr, MEAN: tl.constexpr, TANGENT: tl.constexpr,
-    ROWS: tl.constexpr, PARTNERS: tl.constexpr, LANES: tl.constexpr,
+    ROWS: tl.constexpr,  LANES: tl.constexpr,
 ):  # fmt: skip
     """Activations and the windows between them; then the window after the last, or (MEAN) the readout.
 
@@ -99,13 +99,11 @@ def forward_strips(
     factor and the bias of the convolution that follows. Reciprocal norms are `(positions of all levels, images)`, with
     `of_x` and `of_z` from one position to the next. Pairs (i, j) with j + diagonal < i need not be right.
     """
-    lane = tl.arange(0, LANES)
-    i = tl.program_id(0) * (LANES // PARTNERS) + lane // PARTNERS
-    j = tl.program_id(1) * PARTNERS + lane % PARTNERS
-    if tl.program_id(1) * PARTNERS + PARTNERS - 1 + diagonal < tl.program_id(0) * (LANES // PARTNERS):
+    i = tl.program_id(0)
+    j = tl.program_id(1) * LANES + tl.arange(0, LANES)
+    if tl.program_id(1) * LANES + LANES - 1 + diagonal < i:
         return
-    inside = (i < n_x) & (j < n_z)
-    i = tl.minimum(i, n_x - 1)
+    inside = j < n_z
     j = tl.minimum(j, n_z - 1)
     pair = i * n_z + j
     pairs = n_x * n_z

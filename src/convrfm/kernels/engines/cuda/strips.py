@@ -169,7 +169,7 @@ class Tile:
         return total, T_bar, q_bar
 
     def _grid(self, blocks: Blocks) -> tuple[int, int]:
-        return triton.cdiv(self._n_x, blocks.lanes // blocks.partners), triton.cdiv(self._n_z, blocks.partners)
+        return self._n_x, triton.cdiv(self._n_z, blocks.lanes)
 
     def _norms(self, run: Run) -> tuple[Tensor, Tensor]:
         return self._over[0][run.start :], self._over[1][run.start :]
