@@ -50,6 +50,7 @@ FAULTS = [
     (VALID | {"divide_by": float("nan")}, "divide_by"),
     (VALID | {"image_size": [4]}, "image_size"),
     (VALID | {"image_size": [4, -4]}, "image_size"),
+    (VALID | {"image_size": [1 << 70, 4]}, "image_size"),
     (VALID | {"channels": "three"}, "channels"),
     (VALID | {"center": [0.5]}, "one value for each of 3 channels"),
     (VALID | {"flip": True}, "flip"),
@@ -82,3 +83,9 @@ def test_nothing_is_asked_of_values_that_were_never_scaled() -> None:
 def test_pictures_without_channels_are_asked_for_them() -> None:
     with pytest.raises(InputError, match=r"got \(6, 8\)\. Gray ones are x\[:, None\]"):
         Preprocessing((6, 8), 1).apply(RAW[:, 0])
+
+
+def test_images_that_memory_cannot_hold_are_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 1 << 20)
+    with pytest.raises(InputError, match=r"3 images of \(60000, 60000\) must fit into memory"):
+        Preprocessing((60000, 60000), 1).apply(RAW)

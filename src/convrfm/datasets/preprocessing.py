@@ -9,11 +9,13 @@ from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InputError
+from .memory import check_memory
 from .pictures import PictureBatch, resize, with_channels
 
+Side = Annotated[int, Field(gt=0, le=65535)]
 SLACK = 0.5  # of what noise and augmentation may add to pictures from 0 to 1
 
 
@@ -33,8 +35,8 @@ class Preprocessing:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    image_size: tuple[PositiveInt, PositiveInt] | None
-    channels: PositiveInt
+    image_size: tuple[Side, Side] | None
+    channels: Side
     divide_by: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     center: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = None
 
@@ -57,6 +59,7 @@ class Preprocessing:
                 f"each picture must be (channels, height, width); got {misplaced}. Gray ones are x[:, None]."
             )
         size = self.image_size or one_size(raw)
+        check_memory(f"{len(raw)} images of {size}", len(raw), (self.channels, *size), 0)
         x = np.empty((len(raw), self.channels, *size), np.float32)
         for place, picture in zip(x, raw, strict=True):
             place[:] = resize(with_channels(picture, self.channels), size)

@@ -128,8 +128,8 @@ class FittedLayers:
             ValueError: if the tensors do not fit together or are not finite.
             KeyError: if something is missing.
         """
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-            raise ValueError("a tensor holds NaN or infinity")
+        if not all(tensor.is_floating_point() and bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise ValueError("a tensor holds NaN or infinity, or no floats")
         layers = layers_from_file(learned["layers"], tensors, n_outputs)
         x, targets, weights = tensors["x_fit"], tensors["targets"], tensors.get("weights")
         if targets.shape != layers[-1].kept.dual_coef.shape or not (weights is None or weights.shape == x.shape[:1]):
