@@ -157,3 +157,18 @@ def test_an_experiment_is_one_module_and_one_line_of_the_catalogue(name: str) ->
 def test_a_command_is_one_module_and_its_options(command: str) -> None:
     named_in = {str(path.relative_to(SOURCE)) for path in files_that_name(f"convrfm.commands.{command}")}
     assert named_in == {"cli.py"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_text_in_files_has_an_encoding(path: Path) -> None:
+    """Whatever code page a machine speaks, files are UTF-8."""
+    for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+        if not isinstance(call.func, ast.Attribute) or call.func.attr not in ("read_text", "write_text", "open"):
+            continue
+        modes = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+        binary = any(isinstance(mode, str) and "b" in mode for mode in modes)
+        ours = (
+            call.func.attr == "write_text" and isinstance(call.func.value, ast.Name) and call.func.value.id == "atomic"
+        )
+        of_pillow = isinstance(call.func.value, ast.Name) and call.func.value.id in ("Image", "archive")
+        assert binary or ours or of_pillow or any(word.arg == "encoding" for word in call.keywords), ast.unparse(call)

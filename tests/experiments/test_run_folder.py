@@ -99,3 +99,34 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"Line 1 of .*steps\.jsonl is damaged.*Delete"):
         RunFolder(tmp_path / "run", RUN, overwrite=False)
     assert json.loads(file.read_text().splitlines()[1])["value"] == 0.5
+
+
+@pytest.mark.parametrize("line", ["[]", "null", '{"value": NaN}', '{"value": 1e999}', "[" * 100_000, "\udce9"])
+def test_lines_of_any_form_are_named_and_never_results(tmp_path: Path, line: str) -> None:
+    RunFolder(tmp_path / "run", RUN, overwrite=False)
+    (tmp_path / "run" / STEPS).write_bytes(line.encode(errors="surrogateescape") + b"\n")
+    with pytest.raises(InputError, match=r"Line 1 of .* is damaged"):
+        RunFolder(tmp_path / "run", RUN, overwrite=False)
+
+
+@pytest.mark.parametrize("identity", ["[]", "null", "", '{"seed": NaN}', "[" * 100_000])
+def test_an_identity_of_any_form_is_no_run(tmp_path: Path, identity: str) -> None:
+    (tmp_path / IDENTITY).write_text(identity)
+    with pytest.raises(InputError, match="something else"):
+        RunFolder(tmp_path, RUN, overwrite=False)
+
+
+def test_a_step_that_finds_no_number_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not finite"):
+        RunFolder(tmp_path / "run", RUN, overwrite=False).line(step([], value=float("nan")))
+    assert read_lines(tmp_path / "run") == []
+
+
+@pytest.mark.parametrize("left", [[], [".writing-x"], [".lock", ".writing-x"], [IDENTITY]])
+def test_a_run_killed_while_its_folder_was_made_begins_again(tmp_path: Path, left: list[str]) -> None:
+    (tmp_path / "run").mkdir()
+    for name in left:
+        (tmp_path / "run" / name).write_text(json.dumps(RUN))
+    calls: list[int] = []
+    RunFolder(tmp_path / "run", RUN, overwrite=False).line(step(calls))
+    assert calls == [0]

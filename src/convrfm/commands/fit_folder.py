@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..storage.atomic import write_json
 from ..storage.held_folder import held, is_used
 from ..storage.models import FILE_NAME
+from ..storage.values import values_from
 from .run_files import FILES, METRICS
 
 SETTINGS = "settings.json"  # of an unfinished run; those of a finished one are in its metrics
@@ -47,10 +48,9 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
 def _read(path: Path) -> dict[str, Any]:
     """The values in a JSON file; none where it is missing or damaged."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return values_from(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _remove(path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..storage.fingerprints import fingerprint
+from ..storage.held_folder import held
 from .experiment import Experiment
 from .finished_run import FinishedRun, run_of
 from .pages import write_pages
@@ -59,19 +60,20 @@ def reproduce(
         InputError: if its data are not named, or the folder holds something else.
     """
     identity = identity_of(experiment, request)
-    folder = RunFolder(out, identity, overwrite=overwrite)
-    run = run_of(experiment, identity, folder.files, download=request.download, verbose=request.verbose)
-    tell(f"settings: {listed(identity['settings'])}")
-    steps = list(experiment.plan(run))
-    lines = []
-    for number, step in enumerate(steps, 1):
-        known = folder.finished(step) is not None
-        lines.append(folder.line(step))
-        if not known:
-            tell(f"step {number} of {len(steps)}: {listed(step.at)}, {lines[-1]['seconds']:.1f} s")
-    found = FinishedRun(experiment, identity, run, lines)
-    write_pages(found, out)
-    return found
+    with held(out):
+        folder = RunFolder(out, identity, overwrite=overwrite)
+        run = run_of(experiment, identity, folder.files, download=request.download, verbose=request.verbose)
+        tell(f"settings: {listed(identity['settings'])}")
+        steps = list(experiment.plan(run))
+        lines = []
+        for number, step in enumerate(steps, 1):
+            known = folder.finished(step) is not None
+            lines.append(folder.line(step))
+            if not known:
+                tell(f"step {number} of {len(steps)}: {listed(step.at)}, {lines[-1]['seconds']:.1f} s")
+        found = FinishedRun(experiment, identity, run, lines)
+        write_pages(found, out)
+        return found
 
 
 def identity_of(experiment: Experiment[Any], request: Request) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import Any
 from ..errors import InputError, InterruptedFitWarning
 from ..report.versions import versions_sentence
 from ..storage.atomic import write_json
+from ..storage.held_folder import is_used
+from ..storage.values import values_from
 from .experiment import Line, Step
 
 IDENTITY, STEPS, FILES = "reproduction.json", "steps.jsonl", "files"
@@ -42,7 +44,7 @@ class RunFolder:
     def __init__(self, path: Path, identity: Mapping[str, Any], *, overwrite: bool) -> None:
         self.path = path
         wanted = json.loads(json.dumps(identity))
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if is_used(path):
             found = read_identity(path)
             differing = [name for name in wanted | found if wanted.get(name) != found.get(name)]
             if differing and not overwrite:
@@ -53,8 +55,9 @@ class RunFolder:
                 )
             if overwrite:
                 _remove_run(path)
-        self.files.mkdir(parents=True, exist_ok=True)
-        write_json(path / IDENTITY, wanted)
+        path.mkdir(parents=True, exist_ok=True)
+        write_json(path / IDENTITY, wanted)  # first: what has no identity is not known for a run
+        self.files.mkdir(exist_ok=True)
         self._lines = read_lines(path)
 
     @property
@@ -100,10 +103,9 @@ def read_identity(path: Path) -> dict[str, Any]:
         InputError: if there is none.
     """
     try:
-        identity = json.loads((path / IDENTITY).read_text(encoding="utf-8"))
+        return values_from((path / IDENTITY).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} holds something else than a run of this command. Choose another --out.") from error
-    return dict(identity)
 
 
 def read_lines(path: Path) -> list[Line]:
@@ -115,14 +117,14 @@ def read_lines(path: Path) -> list[Line]:
     file = path / STEPS
     if not file.exists():
         return []
-    text = file.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
+    text = file.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
     if whole != text:
-        os.truncate(file, len(whole.encode()))
+        os.truncate(file, len(whole))
     lines: list[Line] = []
     for number, line in enumerate(whole.splitlines(), 1):
         try:
-            lines.append(dict(json.loads(line)))
+            lines.append(values_from(line.decode()))
         except ValueError as error:
             raise InputError(
                 f"Line {number} of {file} is damaged ({error}). Delete it: the same command computes this step again."
@@ -131,11 +133,17 @@ def read_lines(path: Path) -> list[Line]:
 
 
 def _append(path: Path, line: Line) -> None:
-    """Add one line and see it to the disk."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Add one line and see it to the disk; raises `InputError` where a number in it is not finite, or there is no room."""
+    try:
+        text = json.dumps(line, allow_nan=False)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except ValueError as error:
+        raise InputError(f"a step found a number that is not finite: {line}.") from error
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}. Make room; the same command goes on.") from error
 
 
 def _remove_run(path: Path) -> None:

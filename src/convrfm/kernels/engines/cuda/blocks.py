@@ -66,7 +66,7 @@ def cuts_file() -> Path:
 def cuts_of(card: str, file: Path) -> Cuts:
     """What a file keeps for a card. They decide the speed alone: what cannot be read is as good as absent."""
     try:
-        kept = json.loads(file.read_text())[card]
+        kept = json.loads(file.read_text(encoding="utf-8"))[card]
         return Cuts(**{program: Blocks(*numbers) for program, numbers in kept.items()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return MEASURED
