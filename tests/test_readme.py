@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from convrfm.cli import app
+from convrfm.cnfa import calls
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,6 +34,7 @@ def test_the_code_of_every_door_runs(section: str, tmp_path: Path, monkeypatch: 
     """A section is a program of its own; what it registers does not outlive it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(app, "registered_commands", list(app.registered_commands))
+    monkeypatch.setattr(calls, "READERS", dict(calls.READERS))
     blocks = re.findall(r"```python\n(.*?)```", section, re.S)
     assert blocks
     names: dict[str, object] = {"__name__": "extending"}

@@ -85,7 +85,7 @@ def _linear(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
     positions = tuple(range(2, entered.ndim + 1))
     rows = (1,) * (weight.ndim - 1)
     labels = ((*positions, 0), (*rows, 0), (*positions, *rows))
-    return _contracted("linear", (entered, weight), given.get("bias"), True, labels)
+    return contracted("linear", (entered, weight), given.get("bias"), True, labels)
 
 
 def _matmul(name: str, swapped: bool = False) -> Callable[..., Call | None]:
@@ -94,7 +94,7 @@ def _matmul(name: str, swapped: bool = False) -> Callable[..., Call | None]:
         if not isinstance(first, Tensor) or not isinstance(second, Tensor):
             return None
         factors = (second, first) if swapped else (first, second)
-        return _contracted(name, factors, None, False, _matmul_labels(*factors))
+        return contracted(name, factors, None, False, _matmul_labels(*factors))
 
     return read
 
@@ -104,7 +104,7 @@ def _matmul_with_bias(name: str) -> Callable[..., Call | None]:
         if len(args) != 3 or kwargs:  # scaled, or in another form
             return None
         added, *factors = args
-        return _contracted(name, (factors[0], factors[1]), added, False, _matmul_labels(*factors))
+        return contracted(name, (factors[0], factors[1]), added, False, _matmul_labels(*factors))
 
     return read
 
@@ -136,7 +136,7 @@ def _tensordot(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
     of_second = tuple(pairs.get(axis, first.ndim + axis) for axis in range(second.ndim))
     kept = [axis for axis in range(first.ndim) if axis not in pairs.values()]
     out = (*kept, *(label for label in of_second if label >= first.ndim))
-    return _contracted("tensordot", (first, second), None, False, (tuple(range(first.ndim)), of_second, out))
+    return contracted("tensordot", (first, second), None, False, (tuple(range(first.ndim)), of_second, out))
 
 
 def _einsum(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
@@ -154,7 +154,7 @@ def _einsum(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
         for term, operand, count in zip(terms.split(","), operands, named, strict=True)
     )
     out = _einsum_labels(result, unnamed if "..." in result else 0, unnamed)
-    return _contracted("einsum", (first, second), None, False, (of_first, of_second, out))
+    return contracted("einsum", (first, second), None, False, (of_first, of_second, out))
 
 
 def _einsum_labels(term: str, hidden: int, most_hidden: int) -> tuple[int, ...]:
@@ -164,13 +164,22 @@ def _einsum_labels(term: str, hidden: int, most_hidden: int) -> tuple[int, ...]:
     return (*map(ord, before), *(axis - most_hidden for axis in ellipsis), *map(ord, after))
 
 
-def _contracted(
+def contracted(
     name: str,
     factors: tuple[Tensor, Tensor],
     added: Tensor | None,
     weight_is_second: bool,
     labels: Labels,
 ) -> Call:
+    """The call of a function that is an einsum of its factors.
+
+    Args:
+        name: Of the function.
+        factors: The two tensors that it multiplies.
+        added: The bias, or None.
+        weight_is_second: Whether the function says so; otherwise either factor may be the weight.
+        labels: Of the axes of both factors and of the result.
+    """
     sizes = [dict(zip(of, factor.shape, strict=True)) for of, factor in zip(labels, factors, strict=False)]
     broadcast = any(
         sizes[0][label] != sizes[1][label] for label in sizes[0].keys() & sizes[1].keys() if label is not None
