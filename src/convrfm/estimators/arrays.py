@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from ..errors import InputError
@@ -36,3 +38,14 @@ def check_same_size(images: Tensor, fitted: Tensor, estimator: str) -> None:
         + f"the model was fitted to images of {expected} (channels x height x width); got {got}. Resize them, or fit a "
         "model to this size."
     )
+
+
+def check_columns(estimator: BaseEstimator, x: Array, *, learn: bool = False) -> None:
+    """Raise `InputError` unless the columns of a data frame have the names and the order of those that were fitted.
+
+    scikit-learn's own check, with its warning where only one of both has names; `learn` sets `feature_names_in_`.
+    """
+    try:
+        validate_data(estimator, x, reset=learn, skip_check_array=True, ensure_2d=False)
+    except ValueError as error:
+        raise InputError(str(error)) from error

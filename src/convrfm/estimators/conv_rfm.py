@@ -107,6 +107,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         classes_: the labels, sorted. New classes need a new fit.
         layers_: the one layer, with every finished round; `stages_`: those rounds, in the order of `staged_outputs`.
         fitted_: all that the fit left, as tensors on its device.
+        feature_names_in_: the names of the columns, where `fit` was to a data frame with strings for names; further data
+            frames must have the same ones in the same order.
         x_fit_: the training images `(n, c, h, w)`, a copy, without those of weight 0.
         preprocessing_: how raw pictures became images, where the model was loaded with it.
         history_: one record for each round: iteration, ridge, accuracy and mean squared error by leave-one-out (by

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..kernels.description import from_description
 from ..kernels.devices import chosen_device
 from ..storage.models import ModelHeader
-from .arrays import Array, check_same_size, like, to_device
+from .arrays import Array, check_columns, check_same_size, like, to_device
 from .candidates import Layers, best_fit, fit_candidates
 from .codings import Coding, Values
 from .fitted_layers import FittedLayers, Stage
@@ -103,6 +103,10 @@ class RecursiveFeatureMachine(BaseEstimator):
         check_parameters(self.get_params(deep=False), selection)
         if y is None:
             raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        if selection is not None:
+            alike = clone(self)
+            check_columns(alike, x, learn=True)
+            check_columns(alike, selection[0])
         given = training_set(
             x,
             y,
@@ -140,6 +144,7 @@ class RecursiveFeatureMachine(BaseEstimator):
 
         def remember(fits: Sequence[Layers]) -> None:
             self.preprocessing_ = None
+            check_columns(self, x, learn=True)
             self._coded, self._as_arrays = given.coding, not isinstance(x, Tensor)
             self._fitted = FittedLayers.of(problem, best_fit(fits), history_of(fits, deep=self._deep))
 
@@ -209,6 +214,7 @@ class RecursiveFeatureMachine(BaseEstimator):
     def images_as_fitted(self, x: Array) -> Float[Tensor, "n c h w"]:
         """Images as a tensor of the size and precision of the training images, on their device; raises `InputError`."""
         fitted = self.fitted_
+        check_columns(self, x)
         images = self._to_device(self._checked(x, self.image_shape))
         check_same_size(images, fitted.x, type(self).__name__)
         return images
@@ -229,7 +235,7 @@ class RecursiveFeatureMachine(BaseEstimator):
             Path(path),
             type(self).__name__,
             {name: value for name, value in self.get_params(deep=False).items() if name not in stand_for_kernels},
-            learned | self._coded.to_file(),
+            learned | self._coded.to_file() | {"columns": list(getattr(self, "feature_names_in_", ()))},
             tensors,
             self.preprocessing_ if preprocessing is None else preprocessing,
         )
@@ -245,6 +251,8 @@ class RecursiveFeatureMachine(BaseEstimator):
         model._coded = cls._coding.from_file(header.learned)
         model._fitted = FittedLayers.from_file(header.learned, tensors, model._coded.n_outputs)
         model._as_arrays = True
+        if columns := header.learned["columns"]:
+            model.feature_names_in_ = np.array(columns, dtype=object)
         model.preprocessing_ = None if header.preprocessing is None else Preprocessing.from_dict(header.preprocessing)
         return model
 
