@@ -11,6 +11,7 @@ import pytest
 import convrfm
 from convrfm.cli import app
 from convrfm.experiments.catalogue import EXPERIMENTS
+from convrfm.kernels.activations import ACTIVATIONS, Activation
 
 SOURCE = Path(convrfm.__file__).parent
 FLOORS = [
@@ -172,3 +173,9 @@ def test_text_in_files_has_an_encoding(path: Path) -> None:
         )
         of_pillow = isinstance(call.func.value, ast.Name) and call.func.value.id in ("Image", "archive")
         assert binary or ours or of_pillow or any(word.arg == "encoding" for word in call.keywords), ast.unparse(call)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda activation: activation.__name__)
+def test_an_activation_is_one_module_and_one_line_of_the_list(activation: type[Activation]) -> None:
+    named_in = {str(path.relative_to(SOURCE)) for path in files_that_name(activation.__module__)}
+    assert named_in == {"kernels/activations/__init__.py"}
