@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from .page import write_page
 from .session import Session
 
 PARTS = {
@@ -34,6 +35,8 @@ def main() -> None:
     shares = sum(PARTS[name] for name in chosen)
     for name in chosen:
         session.run(name, arguments.seconds * PARTS[name] / shares)
+    if device.type == "cuda":
+        write_page([session.lines])
 
 
 if __name__ == "__main__":

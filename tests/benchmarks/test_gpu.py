@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.gpu import published  # noqa: F401  here, since what it imports changes the environment
+from benchmarks.gpu import (
+    page,
+    published,  # noqa: F401  here, since what it imports changes the environment
+)
 from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.session import Session
 
@@ -31,3 +34,23 @@ def test_what_fails_or_takes_too_long_is_a_line(tmp_path: Path) -> None:
     session.run("no_part", seconds=600)
     names = [json.loads(line)["name"] for line in session.lines.read_text().splitlines()]
     assert names == ["noisy-mnist", "time is up", "seconds", "failed", "seconds"]
+
+
+def test_the_page_tells_every_line_with_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "PAGE", tmp_path / "gpu.md")
+    monkeypatch.setattr(page, "RECORD", tmp_path / "gpu.json")
+    runs = []
+    for card, seconds in (("NVIDIA A", 1.5), ("NVIDIA B", 0.25)):
+        lines: list[dict[str, object]] = [
+            {"part": "card", "name": card, "torch": "2.11", "cuda": "13.0"},
+            {"part": "meter", "name": "a network", "seconds": 99.0},
+            {"part": "meter", "name": "a network", "seconds": seconds},
+        ]
+        runs.append(tmp_path / f"{card}.jsonl")
+        runs[-1].write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page.write_page(runs)
+    told = (tmp_path / "gpu.md").read_text()
+    assert "| a network | 1.5 | A |\n| a network | 0.25 | B |" in told
+    assert "99" not in told
+    assert "Not measured." in told
+    assert len(json.loads((tmp_path / "gpu.json").read_text())) == 4

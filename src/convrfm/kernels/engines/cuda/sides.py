@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ....maths.patches import filter_patches, unfold_patches
+from ....maths.patches import filter_patches
+from ....maths.windows import pad
 from ...recursion.recursion import Embedding, Recursion, own_first_covariance, own_inputs, patch_entries
 
 ADDRESSES = 1 << 31  # numbers of a field; the programs count in 32 bits
@@ -33,8 +34,12 @@ class CudaEmbedding(Embedding):
 def embed_for_cuda(recursion: Recursion, images: Tensor, factor: Float[Tensor, "r d"] | None) -> CudaEmbedding:
     """Images with all their patches, which meet as matrices even where M is the identity."""
     window = recursion.architecture.first.window
-    patches = unfold_patches(images, window) if factor is None else filter_patches(images, factor, window)
-    patches = patches.permute(2, 3, 1, 0).contiguous().permute(3, 2, 0, 1)
+    if factor is None:  # a view in which pixels stand in every patch they are part of, and one copy
+        q, s = window.size, window.stride
+        met = pad(images, window, (-2, -1)).unfold(2, q, s).unfold(3, q, s).permute(2, 3, 1, 4, 5, 0).flatten(2, 4)
+    else:
+        met = filter_patches(images, factor, window).permute(2, 3, 1, 0).contiguous()
+    patches = met.permute(3, 2, 0, 1)
     own = own_first_covariance(recursion, Embedding(images, patches, []))
     geometry = recursion.geometry
     return CudaEmbedding(images, patches, [geometry.variances(S).clone() for S in own_inputs(recursion, own)])

@@ -1,0 +1,146 @@
+"""What was found on cards, as a page of the documentation: `python -m benchmarks.gpu.page RUN.jsonl ...`."""
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from convrfm.report.markdown import markdown_table
+from convrfm.storage.atomic import write_json
+
+from .session import Line
+from .speed import BACKWARD, FORWARD
+
+ROOT = Path(__file__).parents[2]
+PAGE, RECORD = ROOT / "docs" / "gpu.md", ROOT / "benchmarks" / "gpu.json"
+HEADER = """# On a GPU
+
+`python -m benchmarks.gpu --data FOLDER` (or `make gpu-check`) measures all of this in ten minutes, writes every line down
+as soon as it is known, and ends with this page and `benchmarks/gpu.json`; FOLDER holds `mnist.npz` and CIFAR-10. The same
+script runs at tiny sizes under Triton's interpreter in the test suite. Seconds are of calls as users make them; the first
+one, which compiles, does not count. `python -m benchmarks.gpu.page` makes the page from several runs.
+
+Measured natively: all figures below, on the cards that they name. Not measured: other cards, Neural Tangents on the same card
+(no JAX with it was at hand there), the training of the paper's networks.
+
+"""
+SECTIONS = {
+    "correctness": """
+## Agreement
+
+The cuda engine in float32 against the reference engine in float64 on the same card, as the norm of the difference over the
+norm of the result: kernels without and with a metric M, K(x) of x with itself and its diagonal, gradients, the AGOP and its
+estimate from probes. The images hold zero patches, equal images and (kernels) nearly equal ones; M has not full rank. Lines
+named "golden" are against values of Neural Tangents. Sums are accumulated in float32. TF32 is off unless
+`torch.backends.cuda.matmul.allow_tf32` is set: it rounds what goes through products of matrices, patches for the first
+covariance and adjoints for the gradients, to ten bits, and costs the AGOP three digits.
+""",
+    "speed": f"""
+## Speed and memory
+
+*metric* is K(x) under a metric M, *kernel* without one, *agop* the AGOP at n images with as many training images and 10
+outputs. Operations are what a pair of images needs, each activation once: {FORWARD} additions, multiplications and roots for
+an activation with its window, {BACKWARD} more for its adjoint, and products of patches; they stand beside the card's peak in
+a float32 product of large matrices. Bytes are those that the programs must write and read; they stand beside a copy's peak.
+""",
+    "published": """
+## The published noisy-MNIST run
+
+`convrfm reproduce noisy-mnist --scale full`, from files of digits to its page: 4000 training and 4000 test images, four
+rounds.
+""",
+    "cifar": """
+## CIFAR-10
+
+The flat NTK of depth 3. The kernel matrix of all 50,000 images is timed on random ones, since its time does not depend on
+them; the accuracy is of a fit with ridge 0.001 to as many images as were at hand, with the identity and after one update of M.
+""",
+    "meter": """
+## The meter
+
+ResNet-18 at random weights, all layers, 16 random-sign probes of its 1000 outputs, with intervals and controls.
+""",
+}
+LEFT_OUT = ("part", "operations", "bytes")  # in the record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "runs", type=Path, nargs="+", help="files of lines; of a card's lines with one name the last counts"
+    )
+    write_page(parser.parse_args().runs)
+
+
+def write_page(runs: Sequence[Path]) -> None:
+    """The record of all lines, each with its card, and the page."""
+    found: dict[tuple[str, str, str], Line] = {}
+    for run in runs:
+        card = ""
+        for line in map(json.loads, run.read_text().splitlines()):
+            card = line["name"] if line["part"] == "card" else card
+            found[card, line["part"], line["name"]] = {"card": card, **line}
+    lines = list(found.values())
+    write_json(RECORD, lines)
+    PAGE.write_text(page(lines))
+
+
+def page(lines: Iterable[Line]) -> str:
+    """As Markdown."""
+    by_part: dict[str, list[Line]] = {}
+    for line in lines:
+        kind = "peaks" if line["name"] == "peaks" else line["part"]
+        if line["name"] != "seconds":
+            by_part.setdefault(kind, []).append(line)
+    peaks = {line["card"]: line for line in by_part.get("peaks", [])}
+    text = HEADER + _cards(by_part["card"], peaks)
+    for part, section in SECTIONS.items():
+        text += section + "\n" + (_table(by_part[part]) if part in by_part else "Not measured.\n")
+    return text
+
+
+def _cards(cards: Sequence[Line], peaks: dict[str, Line]) -> str:
+    header = ("card", "torch", "CUDA", "peak of float32 products", "peak of a copy", "remark")
+    rows = [
+        (
+            card["name"],
+            card["torch"],
+            card["cuda"],
+            *(
+                f"{peaks[card['name']][kind] / 1e12:.3g} {unit}" if card["name"] in peaks else ""
+                for kind, unit in UNITS
+            ),
+        )
+        for card in cards
+    ]
+    return markdown_table(header, rows) + "\n"
+
+
+UNITS = (("arithmetic", "TFLOP/s"), ("memory", "TB/s"))
+
+
+def _table(lines: Sequence[Line]) -> str:
+    """A row for each line, a column for each name that any of them tells."""
+    names = [name for name in dict.fromkeys(name for line in lines for name in line) if name not in LEFT_OUT]
+    names = ["name", *(name for name in names if name not in ("name", "card")), "card"]
+    header = ["what", *(name.replace("_", " ").replace(" gb", ", GB") for name in names[1:])]
+    return markdown_table(header, [[_shown(name, line.get(name)) for name in names] for line in lines]) + "\n"
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return " to ".join(_shown(name, entry) for entry in value)
+    if name == "card":
+        return str(value).removeprefix("NVIDIA ").split()[0]
+    if not isinstance(value, float):
+        return str(value)
+    if name.startswith("of_") or "accuracy" in name or "interval" in name:
+        return f"{value:.1%}"
+    return f"{value:.1e}" if value < 1e-3 else f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    main()
