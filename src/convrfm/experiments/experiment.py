@@ -60,11 +60,14 @@ class Verdict(StrEnum):
     HOLDS = "the claim holds"
     IN_PART = "the claim holds in part"
     FAILS = "the claim does not hold"
+    UNTESTED = "the claim was not put to the test"
 
     @classmethod
     def of(cls, holds: Iterable[bool]) -> "Verdict":
-        """Everywhere, in some places, or nowhere."""
+        """Everywhere, in some places, or nowhere; untested where there are no places."""
         places = list(holds)
+        if not places:
+            return cls.UNTESTED
         return cls.HOLDS if all(places) else cls.IN_PART if any(places) else cls.FAILS
 
 
@@ -103,7 +106,7 @@ class Experiment(Generic[S]):
         claim: what it is to show, in words.
         published: the published numbers, in a sentence.
         settings: for each scale.
-        minutes: how long each scale takes on two cores, as measured.
+        minutes: how long each scale takes on two cores, about.
         plan: its steps in order.
         conclude: what the lines of finished steps say, those of the plan in its order. It computes nothing that takes long.
         data: what `--data` must name; None where it generates its own images. At scale smoke it does without.

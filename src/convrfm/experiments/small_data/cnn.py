@@ -18,7 +18,9 @@ FITTED = 0.01  # training loss
 LEAST_TO_HOLD_OUT = 5  # images a class
 
 
-def cnn_predictions(train: Images, x: Float32[np.ndarray, "m c h w"], seed: int) -> Int64[np.ndarray, " m"]:
+def cnn_predictions(
+    train: Images, x: Float32[np.ndarray, "m c h w"], seed: int, epochs: int = EPOCHS
+) -> Int64[np.ndarray, " m"]:
     """Classes of further images by a network trained on all training images.
 
     For how many epochs: as many as a first network needs, trained without a stratified fifth, to have its smallest loss
@@ -26,12 +28,12 @@ def cnn_predictions(train: Images, x: Float32[np.ndarray, "m c h w"], seed: int)
     """
     training = Training(train, seed)
     if np.bincount(train.y).min() < LEAST_TO_HOLD_OUT:
-        for _ in range(EPOCHS):
+        for _ in range(epochs):
             if training.epoch() < FITTED:
                 break
     else:
         kept, held_out = hold_out_fifth(train.y, np.random.default_rng([seed, 2]))
-        for _ in range(best_epoch(Training(train.take(kept), seed), train.take(held_out))):
+        for _ in range(best_epoch(Training(train.take(kept), seed), train.take(held_out), epochs)):
             training.epoch()
     return training.outputs(x).argmax(1).numpy()
 
@@ -62,11 +64,11 @@ class Training:
         return torch.cat([self.network(part) for part in as_channels_last(x).split(BATCH)])
 
 
-def best_epoch(training: Training, held_out: Images) -> int:
-    """After how many epochs the held-out loss was smallest; training ends 50 epochs later."""
+def best_epoch(training: Training, held_out: Images, epochs: int) -> int:
+    """After how many epochs, at most so many, the held-out loss was smallest; training ends 50 epochs later."""
     labels = torch.from_numpy(held_out.y)
     smallest, best = math.inf, 0
-    for epoch in range(1, EPOCHS + 1):
+    for epoch in range(1, epochs + 1):
         training.epoch()
         loss = float(nn.functional.cross_entropy(training.outputs(held_out.x), labels))
         if loss < smallest:
