@@ -1,10 +1,13 @@
 """Whatever memory an array lies in, its numbers are those that are computed with."""
 
+import json
+
 import numpy as np
 import pytest
 
 from convrfm.errors import InputError
-from convrfm.kernels import Gaussian
+from convrfm.kernels import NTK, Architecture, AvgPool, Conv, Flatten, Gaussian, ReLU, vanilla
+from convrfm.kernels.description import describe
 
 X = np.random.default_rng(0).standard_normal((3, 1, 5, 5))
 
@@ -22,3 +25,17 @@ def test_the_order_of_bytes_changes_nothing(kind: str) -> None:
 def test_a_mask_is_never_lost() -> None:
     with pytest.raises(InputError, match="must not be masked"):
         Gaussian(3, 2.0)(np.ma.masked_greater(X, 1))
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_sizes_may_be_integers_of_numpy() -> None:
+    size = np.int64(3)
+    plain = NTK(Architecture(Conv(3, stride=1), ReLU(), AvgPool(3), Flatten()))
+    numbered = NTK(Architecture(Conv(size, stride=np.int32(1)), ReLU(), AvgPool(size), Flatten()))
+    assert numbered == plain
+    assert json.dumps(describe(numbered)) == json.dumps(describe(plain))
+    assert vanilla(np.int8(2), patch_size=size) == vanilla(2, patch_size=3)
+    assert Gaussian(size, 2.0) == Gaussian(3, 2.0)
+    for wrong in (True, 0, 3.0, "3", None):
+        with pytest.raises(InputError, match="must be a positive integer"):
+            Conv(wrong)

@@ -1,6 +1,6 @@
 """Images to learn from: generated tasks, folders, arrays and other libraries' data sets."""
 
-from .image_arrays import check_images, check_labels
+from .image_arrays import check_images, check_labels, check_unmasked
 from .image_data import ImageData
 from .loading import load
 from .local_signal import bars, noisy_digits, star
@@ -13,6 +13,7 @@ __all__ = [
     "bars",
     "check_images",
     "check_labels",
+    "check_unmasked",
     "load",
     "load_for_prediction",
     "noisy_digits",

@@ -88,13 +88,18 @@ def check_labels(y: Any, n: int) -> Shaped[np.ndarray, " n"]:
     return labels
 
 
-def _array(values: Any, name: str) -> np.ndarray:
-    masked = [values, *values] if isinstance(values, list | tuple) else [values]
-    if any(np.ma.is_masked(part) for part in masked if isinstance(part, np.ma.MaskedArray)):
+def check_unmasked(values: Any, name: str) -> None:
+    """Raise `InputError` for a masked array, or a list of such, in which something is masked: the mask would be lost."""
+    parts = [values, *values] if isinstance(values, list | tuple) else [values]
+    if any(np.ma.is_masked(part) for part in parts if isinstance(part, np.ma.MaskedArray)):
         raise InputError(
             f"{name} must not be masked; {np.ma.count_masked(np.ma.asarray(values))} values are. Pass {name}.filled(value), "
             "or leave these images out."
         )
+
+
+def _array(values: Any, name: str) -> np.ndarray:
+    check_unmasked(values, name)
     try:
         return np.asarray(values)
     except ValueError as error:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 from torch import Tensor
 
+from ..datasets import check_unmasked
 from ..errors import InputError
 from .problem import LearnableKernel
 
@@ -90,6 +91,7 @@ def check_weights(sample_weight: Any, n: int) -> Float[np.ndarray, " n"] | None:
     """
     if sample_weight is None:
         return None
+    check_unmasked(sample_weight, "sample_weight")
     try:
         weights = np.asarray(
             sample_weight.detach().cpu() if isinstance(sample_weight, Tensor) else sample_weight, dtype=float
@@ -114,6 +116,7 @@ def check_groups(groups: Any, n: int) -> Int[np.ndarray, " n"] | None:
     """
     if groups is None:
         return None
+    check_unmasked(groups, "groups")
     try:
         labels = np.asarray(groups.cpu() if isinstance(groups, Tensor) else groups)
         numbers = np.unique(labels, return_inverse=True)[1]

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..datasets import check_unmasked
 from ..errors import InputError
 
 
@@ -63,6 +64,7 @@ def check_targets(y: Any, n: int) -> np.ndarray:
     Raises:
         InputError: on other shapes, on things that are no finite numbers, and where they are not as many as the images.
     """
+    check_unmasked(y, "y")
     try:
         targets = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
         targets = targets.astype(np.float64) if targets.dtype == object else targets

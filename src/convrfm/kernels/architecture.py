@@ -5,6 +5,7 @@ from typing import cast, get_args
 
 from ..errors import InputError
 from .activations import Activation, ReLU
+from .integers import positive_integer
 from .layers import AvgPool, Conv, Flatten, GlobalAvgPool, HiddenLayer, Layer, Readout
 
 
@@ -98,7 +99,7 @@ def vanilla(depth: int, patch_size: int = 3) -> Architecture:
         >>> vanilla(depth=3).grids(32, 32)[-1]
         (26, 26)
     """
-    _check_depth(depth)
+    depth = positive_integer("depth", depth)
     return Architecture(*(layer for _ in range(depth) for layer in (Conv(patch_size), ReLU())), Flatten())
 
 
@@ -116,8 +117,3 @@ def myrtle(depth: int) -> Architecture:
             layers += [Conv(3, padding="same"), ReLU()]
         layers += [AvgPool(2)] * pools
     return Architecture(*layers, Flatten())
-
-
-def _check_depth(depth: int) -> None:
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
-        raise InputError(f"depth must be a positive integer; got {depth!r}.")

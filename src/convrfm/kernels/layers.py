@@ -6,6 +6,7 @@ from typing import get_args
 from ..errors import InputError
 from ..maths.windows import Padding, Window
 from .activations.activation import Activation
+from .integers import positive_integer
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Conv:
     stride: int = 1
 
     def __post_init__(self) -> None:
-        _check_positive_integer("Conv size", self.size)
-        _check_positive_integer("Conv stride", self.stride)
+        object.__setattr__(self, "size", positive_integer("Conv size", self.size))
+        object.__setattr__(self, "stride", positive_integer("Conv stride", self.stride))
         _check_scales(self.weight_std, self.bias_std)
         if self.padding not in get_args(Padding):
             raise InputError(f"padding must be one of {get_args(Padding)}; got {self.padding!r}.")
@@ -49,7 +50,7 @@ class AvgPool:
     size: int = 2
 
     def __post_init__(self) -> None:
-        _check_positive_integer("AvgPool size", self.size)
+        object.__setattr__(self, "size", positive_integer("AvgPool size", self.size))
 
     @property
     def window(self) -> Window:
@@ -82,11 +83,6 @@ class GlobalAvgPool:
 Readout = Flatten | GlobalAvgPool
 HiddenLayer = Conv | AvgPool | Activation
 Layer = HiddenLayer | Readout
-
-
-def _check_positive_integer(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{name} must be a positive integer; got {value!r}.")
 
 
 def _check_scales(weight_std: float, bias_std: float) -> None:

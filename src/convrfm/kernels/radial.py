@@ -21,6 +21,7 @@ from typing_extensions import override
 from ..errors import InputError
 from ..maths.patches import filter_patches, unfold_patches
 from ..maths.windows import Window
+from .integers import positive_integer
 from .patch_kernel import PatchKernel, Progress, check_numerics
 from .threads import in_order, parts, share, sum_in_order
 from .tiling import blocks
@@ -55,8 +56,7 @@ class RadialKernel(PatchKernel):
     rank_tolerance: float = 0.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.patch_size, bool) or not isinstance(self.patch_size, int) or self.patch_size < 1:
-            raise InputError(f"patch_size must be a positive integer; got {self.patch_size!r}.")
+        object.__setattr__(self, "patch_size", positive_integer("patch_size", self.patch_size))
         if not isinstance(self.bandwidth, int | float) or not 0 < self.bandwidth < float("inf"):
             raise InputError(f"bandwidth must be a positive, finite number; got {self.bandwidth!r}.")
         check_numerics(self.memory_budget, self.rank_tolerance)
