@@ -1,6 +1,6 @@
 """A batch of images as compiled code reads it: one by one on the left of a pair, sixteen side by side on the right."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -204,6 +204,15 @@ class LeftSide:
 def parts_in_cache(images: Float[Tensor, "n c h w"], entries: int) -> list[slice]:
     """Images in parts whose intermediate results, so many entries each, fit the cache and need no fresh memory."""
     return blocks(len(images), CACHE_BYTES // (entries * images.element_size()))
+
+
+def add_variance_bars(bars: Float[Tensor, "n norms k"], variances: Sequence[Float[Tensor, "n k _ _"]]) -> None:
+    """Add the adjoints of all activations' variances, one after the other, to those of each."""
+    at = 0
+    for of_layer in variances:
+        positions = of_layer[0, 0].numel()
+        of_layer += bars[:, at : at + positions].transpose(1, 2).reshape(of_layer.shape)
+        at += positions
 
 
 def has_low_rank(factor: Float[Tensor, "r d"]) -> bool:

@@ -100,6 +100,13 @@ class Columns(NamedTuple):
 
 
 @inlined
+def two_of(array: Any, first: Any) -> Any:
+    """Two rows of an array, one after the other."""
+    begin = ahead(address(array), first * array.shape[1])
+    return Fields(begin, ahead(begin, array.shape[1]))
+
+
+@inlined
 def fields_from(fields: Any, place: Any) -> Any:
     """The same from a place on."""
     return Fields(ahead(fields.S, place), ahead(fields.T, place))

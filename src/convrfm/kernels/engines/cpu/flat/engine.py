@@ -23,7 +23,7 @@ from ....recursion.recursion import (
 from ....threads import in_order, share
 from ....tiling import blocks
 from ...protocol import AdjointEngine, Gradient, Patches
-from ..lane_embedding import TOGETHER, FlatEmbedding, LeftSide, has_low_rank, parts_in_cache
+from ..lane_embedding import TOGETHER, FlatEmbedding, LeftSide, add_variance_bars, has_low_rank, parts_in_cache
 from .backward import gradient_blocks
 from .forward import kernel_blocks
 from .program import IN_COLS, KEPT, OUT_COLS, Program, compiled_program
@@ -125,11 +125,7 @@ class BoundFlat(AdjointEngine[FlatEmbedding]):
             ]
             share(work, [(part, S_bars) for part in parts])
             yield rows, S_bars[:, :, :n_z]
-        at = 0
-        for sum_of_bars, q in zip(variances, x.variances, strict=True):
-            bars = variance_bars[:, at : at + q[0].numel(), :outputs].transpose(1, 2)
-            sum_of_bars += bars.reshape(sum_of_bars.shape)
-            at += q[0].numel()
+        add_variance_bars(variance_bars[:, :, :outputs], variances)
 
     @override
     def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:

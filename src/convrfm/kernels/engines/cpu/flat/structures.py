@@ -6,7 +6,7 @@ Program (arrays) --plan_of--> Plan (addresses)      Memory (arrays) --room_of-->
 from typing import Any, NamedTuple
 
 from ....lanes.vectors import address, ahead, inlined
-from ..structures import Fields, Tables
+from ..structures import Fields, Tables, two_of
 
 
 class Plan(NamedTuple):
@@ -76,13 +76,6 @@ def plan_of(program: Any) -> Any:
     steps, numbers, bounds, sources, tangent, _, mean, _, tiny = program
     tables = Tables(address(bounds), address(sources))
     return Plan(address(steps), address(numbers), len(steps), tables, tangent, mean, tiny)
-
-
-@inlined
-def two_of(array: Any, first: Any) -> Any:
-    """Two rows of an array, one after the other."""
-    begin = ahead(address(array), first * array.shape[1])
-    return Fields(begin, ahead(begin, array.shape[1]))
 
 
 @inlined

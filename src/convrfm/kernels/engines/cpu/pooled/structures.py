@@ -9,7 +9,7 @@ says which pairs of positions stand there.
 from typing import Any, NamedTuple
 
 from ....lanes.vectors import LANES, address, ahead, inlined, item
-from ..structures import Fields, Reading, Tables, fields_from, sides_from
+from ..structures import Fields, Reading, Tables, fields_from, sides_from, two_of
 from .program import (
     ACROSS,
     COL_PAIRS,
@@ -169,13 +169,6 @@ def plan_of(program: Any) -> Any:
         program.mean,
         program.tiny,
     )
-
-
-@inlined
-def two_of(array: Any, first: Any) -> Any:
-    """Two rows of an array, one after the other."""
-    begin = ahead(address(array), first * array.shape[1])
-    return Fields(begin, ahead(begin, array.shape[1]))
 
 
 @inlined

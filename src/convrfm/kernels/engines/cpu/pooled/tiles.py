@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from ....lanes.vectors import LANES
 from ....threads import share
 from ...protocol import Gradient
-from ..lane_embedding import LaneEmbedding, Side
+from ..lane_embedding import LaneEmbedding, Side, add_variance_bars
 from .backward import pair_gradient_block
 from .forward import pair_kernel_block
 from .program import COUNT, FIRST, KEPT, STORED, PairProgram, compiled_pair_program
@@ -60,11 +60,7 @@ def add_pair_gradient(
 
     bytes_of_thread = (sizes.numbers + sum(map(math.prod, taken))) * x.images.element_size()
     share(work, range(len(x.images)), max(1, budget // bytes_of_thread))
-    at = 0
-    for sum_of_bars, q in zip(total.variances, x.variances, strict=True):
-        bars = variance_bars[:, at : at + q[0].numel()].transpose(1, 2)
-        sum_of_bars += bars.reshape(sum_of_bars.shape)
-        at += q[0].numel()
+    add_variance_bars(variance_bars, total.variances)
 
 
 def _kernel_blocks(
