@@ -13,7 +13,7 @@ from convrfm.errors import ConvRFMError
 
 from .independent import agop_products, random_vectors
 
-SIZES = (64, 96, 128, 160, 224, 256, 384)
+SIZES = (64, 96, 128, 160, 224, 240, 256, 384)
 N_IMAGES = 2
 TOLERANCE = 1e-9
 
@@ -43,7 +43,7 @@ def outcome(build: Callable[[], nn.Module]) -> dict[str, Any]:
 
 
 def jittered(network: nn.Module) -> nn.Module:
-    """Statistics of batch norms and everything that starts at a constant, such as zero layers, are moved at random."""
+    """Everything is moved at random: statistics of batch norms, layers that start at zero, and those that start alike."""
     with torch.no_grad():
         for module in network.modules():
             mean, variance = (getattr(module, name, None) for name in ("running_mean", "running_var"))
@@ -51,8 +51,8 @@ def jittered(network: nn.Module) -> nn.Module:
                 mean.normal_(0, 0.1)
                 variance.uniform_(0.8, 1.25)
         for parameter in network.parameters():
-            if parameter.numel() > 1 and float(parameter.std()) < 1e-3:
-                parameter.add_(0.1 * torch.randn_like(parameter))
+            constant = parameter.numel() == 1 or float(parameter.std()) < 1e-3
+            parameter.add_((0.1 if constant else 0.01) * torch.randn_like(parameter))
     return network
 
 

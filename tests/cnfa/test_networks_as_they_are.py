@@ -366,3 +366,43 @@ def test_a_layer_in_a_functional_activation_is_measured_before_it(images: Tensor
         torch.testing.assert_close(
             cnfa.patch_agop(network, images, layer="conv"), oracle_agop(network, images, network.conv)
         )
+
+
+class HalfScripted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = torch.jit.script(nn.Conv2d(3, 2, 3)), nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.first(x).mean((2, 3)))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiled_code_is_left_out_with_a_remedy_that_helps(images: Tensor) -> None:
+    report = cnfa.measure(HalfScripted(), images, **QUICK)
+    assert [layer.name for layer in report.layers] == ["last"]
+    assert [(skipped.name, "measure the module that was scripted" in skipped.reason) for skipped in report.skipped] == [
+        ("first", True)
+    ]
+    for compile in (torch.jit.script, lambda network: torch.jit.trace(network, images)):
+        with pytest.raises(InputError, match="measure the module that was scripted"):
+            cnfa.measure(compile(small_network().eval()), images)
+
+
+def test_functions_and_methods_that_were_compiled_are_measured(images: Tensor) -> None:
+    class Compiled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 3)
+            self.part = torch.compile(self.run, backend="eager")
+
+        def run(self, x: Tensor) -> Tensor:
+            return torch.tanh(self.conv(x)).mean((2, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.part(x)
+
+    network = Compiled()
+    network(images)
+    expected = cnfa.patch_agop(nn.Sequential(network.conv, nn.Tanh()), images, "0", head=lambda z: z.mean((2, 3)))
+    torch.testing.assert_close(cnfa.patch_agop(network, images, "conv"), expected)

@@ -495,6 +495,24 @@ def batch_norm_without_running_statistics() -> nn.Module:
     return nn.Sequential(nn.Conv2d(2, 3, 3), norm, nn.Tanh(), Pooled(3))
 
 
+@toy(TOKENS, {"a": [0], "b": [2]}, skipped={"matmul()": "its weight is a constant"}, independent=False)
+class AttentionAcrossImagesOfEqualValues(TwoLinear):
+    """The values of an image's outputs are the same alone; their gradients reach other images."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.a(functional.layer_norm(x[..., :1], (1,)).expand(-1, -1, 3) + 1)
+        y = y.sum(2)
+        mixed = (torch.eye(len(x), dtype=x.dtype) / 2 + 1 / (2 * len(x))) @ y
+        return self.last(mixed.unsqueeze(2) * x)
+
+
+@toy((6, 3), {"a": [0], "b": [1]})
+class ImagesBetweenOtherAxes(TwoLinear):
+    def forward(self, x: Tensor) -> Tensor:
+        windows = torch.tanh(self.a(x.unflatten(1, (2, 3)).transpose(0, 1).flatten(0, 2)))
+        return self.last(windows.unflatten(0, (2, -1, 3)).transpose(0, 1).flatten(1, 2))
+
+
 @toy(IMAGE, {"a": [0], "b": [1]})
 class BatchNormWithChannelsLastGradient(TwoConv):
     def __init__(self) -> None:
@@ -690,6 +708,33 @@ class ProductOfActivations(TwoLinear):
     def forward(self, x: Tensor) -> Tensor:
         y = torch.tanh(self.a(x))
         return self.last(torch.softmax(y @ x.mT, -1) @ y)
+
+
+@toy((3,), {"b": [0], "experts.0": [1], "experts.1": [2]})
+class MixtureOfExperts(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        del self.a
+        self.experts = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        gates, y = self.b(x).softmax(1), torch.zeros_like(x)
+        for expert, layer in enumerate(self.experts):
+            routed = (x[:, 0] > 0) == bool(expert)
+            if routed.any():
+                y[routed] += torch.tanh(layer(x[routed])) * gates[routed, expert : expert + 1]
+        return y
+
+
+@toy(TOKENS, {"b": [1]}, skipped={"c": "it multiplies inside"})
+class MappedOverImages(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        del self.a
+        self.c = random_parameter(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.vmap(lambda tokens: functional.linear(tokens, self.c))(x))
 
 
 @toy(TOKENS, {"a": [0], "b": [1]})

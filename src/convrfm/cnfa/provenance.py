@@ -16,7 +16,20 @@ IMAGES, WEIGHTS, PRODUCTS = 1, 2, 4
 """What a value depends on, as bits: the images, a parameter, the result of a product that is followed."""
 MULTIPLYING = frozenset(
     (
-        *("convolution", "conv_tbc", "deform_conv2d", "mm", "addmm", "bmm", "baddbmm", "addbmm", "mv", "addmv", "dot"),
+        *(
+            "convolution",
+            "_convolution",
+            "conv_tbc",
+            "deform_conv2d",
+            "mm",
+            "addmm",
+            "bmm",
+            "baddbmm",
+            "addbmm",
+            "mv",
+            "addmv",
+            "dot",
+        ),
         *("_trilinear", "mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn"),
         *(f"_scaled_dot_product_{how}" for how in ("flash_attention", "efficient_attention", "cudnn_attention")),
         *("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_fused_attention_overrideable"),
@@ -90,6 +103,10 @@ def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
             yield from _tensors(value)
 
 
+def has_storage(tensor: Tensor) -> bool:
+    """Whether its values are in a storage of its own, unlike those of sparse tensors and within `torch.vmap`."""
+    return tensor.layout is torch.strided and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+
+
 def _storage(tensor: Tensor) -> tuple[int, ...]:
-    """The address of its storage; nothing where it has none of its own, as sparse tensors."""
-    return (tensor.untyped_storage()._cdata,) if tensor.layout is torch.strided else ()
+    return (tensor.untyped_storage()._cdata,) if has_storage(tensor) else ()

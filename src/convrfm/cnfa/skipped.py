@@ -1,6 +1,6 @@
 """What ran and was not measured, and the reasons there are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 NO_GRAD = "it runs without gradients: under torch.no_grad(), or inside an autograd function"
@@ -9,6 +9,7 @@ ACTIVATIONS = "both factors depend on the image, so neither is a weight"
 IMAGELESS = "neither factor depends on the image: it makes a weight"
 CONSTANT = "its weight is a constant, not a parameter"
 COMPLEX = "it is complex"
+COMPILED = "it multiplies inside compiled code: measure the module that was scripted, traced or exported"
 FORM = "its form is not a sum over the entries of a patch"
 CHANGING = "its weight is not the same at every use"
 UNREACHED = (
@@ -32,6 +33,7 @@ class Skipped:
     reason: str
 
 
-def listed(skipped: Sequence[Skipped]) -> str:
+def listed(skipped: Iterable[Skipped]) -> str:
     """What was left out, as the end of a message."""
-    return "".join(f" {each.name} ({each.kind}) was left out: {each.reason}." for each in skipped[:5])
+    lines = [f" {each.name} ({each.kind}) was left out: {each.reason}." for each in skipped]
+    return "".join(lines[:5]) + (f" So were {len(lines) - 5} more." if len(lines) > 5 else "")

@@ -13,6 +13,8 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 from torch.utils import checkpoint
 
+from ..errors import InputError
+
 
 @contextmanager
 def as_found(network: nn.Module) -> Iterator[None]:
@@ -33,7 +35,7 @@ def as_found(network: nn.Module) -> Iterator[None]:
         stack.enter_context(unchanged(network))
         stack.enter_context(_values_kept(p for m in network.modules() if _overrides_train(m) for p in m.parameters()))
         try:
-            network.eval()
+            _evaluate(network)
             yield
         finally:
             for module, mode in modes:
@@ -41,6 +43,15 @@ def as_found(network: nn.Module) -> Iterator[None]:
                     module.train(mode)
             for module, mode in modes:
                 module.training = mode
+
+
+def _evaluate(network: nn.Module) -> None:
+    try:
+        network.eval()
+    except NotImplementedError as error:
+        raise InputError(
+            f"{type(network).__name__} has no evaluation mode ({error}): measure the module that it was exported from."
+        ) from error
 
 
 def _overrides_train(module: nn.Module) -> bool:

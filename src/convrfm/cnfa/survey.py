@@ -43,18 +43,26 @@ class Survey:
     Attributes:
         plan: What one image takes.
         independent: Whether an image's outputs are the same alone and beside another image.
+        names: Of the products, in the order of their uses.
         axes: For every use of a product the axis of the images; None where a position belongs to several images or to
             none, as in a layer that sees no image.
     """
 
     plan: Plan
     independent: bool
+    names: Sequence[str]
     axes: Sequence[ImageAxis | None]
 
     @property
     def apart(self) -> bool:
         """Whether every position of every product belongs to one image."""
         return None not in self.axes
+
+    def fits(self, uses: Sequence[Use], n: int) -> bool:
+        """Whether n images took the path through the network that was seen, all of them through every product."""
+        return [use.name for use in uses] == list(self.names) and all(
+            axis is not None and use.output_shape[axis.axis] % n == 0 for use, axis in zip(uses, self.axes, strict=True)
+        )
 
 
 def survey(network: nn.Module, batch: Batch, target: Target, budget: int) -> Survey:
@@ -72,17 +80,25 @@ def survey(network: nn.Module, batch: Batch, target: Target, budget: int) -> Sur
             planned, together = plan(network, pair_of, target, budget)
         except InputError:
             raise error from error.__cause__
-        return Survey(planned, False, [None] * len(together.uses))
+        return Survey(planned, False, [], [None] * len(together.uses))
     pair = forward(network, pair_of, target)
-    if [use.name for use in alone.uses] != [use.name for use in pair.uses]:
-        return Survey(planned, _agree(alone, pair), [None])
-    touched = _touched(pair)
+    names = [use.name for use in pair.uses]
+    if [use.name for use in alone.uses] != names:
+        return Survey(planned, _agree(alone, pair), names, [None] * len(names))
+    touched = _touched(pair, 0)
     axes = [_image_axis(*found) for found in zip(alone.uses, pair.uses, touched, strict=True)]
-    mixed = twice and any(
+    unclear = [
         axis is None and one.output_shape != two.output_shape
         for axis, one, two in zip(axes, alone.uses, pair.uses, strict=True)
+    ]
+    mixed = any(unclear) and any(
+        mine is not None
+        and others is not None
+        and _grown_twice(one, two) is not None
+        and bool(((mine != 0) & (others != 0)).any())
+        for mine, others, one, two in zip(touched, _touched(pair, 1), alone.uses, pair.uses, strict=True)
     )
-    return Survey(planned, _agree(alone, pair) and not mixed, axes)
+    return Survey(planned, _agree(alone, pair) and not mixed, names, axes)
 
 
 def _agree(alone: Pass, pair: Pass) -> bool:
@@ -93,25 +109,25 @@ def _agree(alone: Pass, pair: Pass) -> bool:
     return bool((first - second).abs().max() <= tolerance * first.abs().max())
 
 
-def _touched(pair: Pass) -> list[Tensor | None]:
-    """Gradients of the first image's outputs alone, in a random direction."""
-    directions = probe_directions(pair.outputs, 1, torch.Generator().manual_seed(0)).of_image(0)
+def _touched(pair: Pass, image: int) -> list[Tensor | None]:
+    """Gradients of one image's outputs alone, in a random direction."""
+    directions = probe_directions(pair.outputs, 1, torch.Generator().manual_seed(0)).of_image(image)
     (found,) = gradients(directions, [use.edge for use in pair.uses], 1)
     return found
 
 
 def _image_axis(alone: Use, pair: Use, delta: Float[Tensor, "1 ..."] | None) -> ImageAxis | None:
-    grown = [
-        axis
-        for axis, sizes in enumerate(zip(alone.output_shape, pair.output_shape, strict=True))
-        if len(set(sizes)) > 1
-    ]
-    if len(grown) != 1 or grown[0] not in pair.product.position_axes(len(pair.output_shape)):
-        return None
-    axis = grown[0]
-    if pair.output_shape[axis] != 2 * alone.output_shape[axis]:
+    axis = _grown_twice(alone, pair)
+    if axis is None or axis not in pair.product.position_axes(len(pair.output_shape)):
         return None
     for candidate in (ImageAxis(axis, outer=True), ImageAxis(axis, outer=False)):
         if delta is None or not candidate.split(delta, 2)[:, 1].any():
             return candidate
     return None
+
+
+def _grown_twice(alone: Use, pair: Use) -> int | None:
+    """The only axis of the output that differs, if it is twice as long beside another image."""
+    sizes = list(zip(alone.output_shape, pair.output_shape, strict=True))
+    grown = [axis for axis, (one, two) in enumerate(sizes) if one != two]
+    return grown[0] if len(grown) == 1 and sizes[grown[0]][1] == 2 * sizes[grown[0]][0] else None

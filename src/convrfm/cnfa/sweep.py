@@ -23,7 +23,7 @@ from .layers import Names, unwrapped
 from .moment_sums import MomentSums
 from .moments import Moments, final_moments
 from .products import Product
-from .skipped import CHANGING, UNREACHED, Skipped
+from .skipped import CHANGING, UNREACHED, Skipped, listed
 from .survey import ImageAxis, Survey, survey
 from .target import Target
 from .watching import Use
@@ -96,6 +96,8 @@ class Sweep:
             raise InputError("images must hold at least one image; got none.")
         for name in [name for name in self._sums if name not in self._reached]:
             self._leave_out(name, UNREACHED)
+        if not self._products:
+            raise InputError(f"none of the network's products could be measured.{listed(self.skipped)}")
         reasons = {skipped.name: skipped.reason for skipped in self.skipped}
         for name, asked in (self.layers or {}).items():
             if name not in self._products:
@@ -123,7 +125,7 @@ class Sweep:
         """Independent images: every position of a product is of the image whose outputs it matters to."""
         run, wanted = self._run(batch)
         n = len(batch)
-        if n > 1 and len(seen.axes) != len(run.uses):  # another path through the network than at the survey
+        if n > 1 and not seen.fits(run.uses, n):
             for image in batch.split(1):
                 self._add_apart(image, seen)
             return

@@ -20,8 +20,8 @@ from ..errors import InputError
 from .calls import Call, read_call
 from .layers import Names
 from .products import Product
-from .provenance import IMAGES, PRODUCTS, WEIGHTS, Provenance
-from .skipped import ACTIVATIONS, COMPLEX, CONSTANT, FORM, IMAGE_DEPENDENT, IMAGELESS, NO_GRAD, Skipped
+from .provenance import IMAGES, PRODUCTS, WEIGHTS, Provenance, has_storage
+from .skipped import ACTIVATIONS, COMPILED, COMPLEX, CONSTANT, FORM, IMAGE_DEPENDENT, IMAGELESS, NO_GRAD, Skipped
 
 _OPENED = FunctionType(
     functional.multi_head_attention_forward.__code__,
@@ -74,7 +74,7 @@ class Watch(TorchFunctionMode):
             with self:
                 return _OPENED(*args, **kwargs)
         call = read_call(func, args, kwargs)
-        if call is not None:
+        if call is not None and all(map(has_storage, call.factors)):
             with self.provenance.following():
                 return self._noted(call, func(*args, **kwargs))
         self._calling = getattr(func, "__name__", "")
@@ -143,10 +143,11 @@ class Watch(TorchFunctionMode):
 
     def _overlooked(self, operands: Sequence[Tensor]) -> None:
         function = self._calling or "compiled code"
+        inside = f"it multiplies inside {function}" if self._calling else COMPILED
         origins = [self.provenance.origin(operand) & (WEIGHTS | IMAGES) for operand in operands]
         weights = [t for t, origin in zip(operands, origins, strict=True) if origin == WEIGHTS and t.ndim > 1]
         for weight in weights:
-            self.skipped[Skipped(self.names.of(weight, function), function, f"it multiplies inside {function}")] = None
+            self.skipped[Skipped(self.names.of(weight, function), function, inside)] = None
         if not weights:
             reason = ACTIVATIONS if any(origin & IMAGES for origin in origins) else IMAGELESS
             self.skipped[Skipped(self.names.running(function), function, reason)] = None
