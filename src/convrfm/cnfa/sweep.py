@@ -96,12 +96,12 @@ class Sweep:
             raise InputError("images must hold at least one image; got none.")
         for name in [name for name in self._sums if name not in self._reached]:
             self._leave_out(name, UNREACHED)
-        if not self._products:
-            raise InputError(f"none of the network's products could be measured.{listed(self.skipped)}")
         reasons = {skipped.name: skipped.reason for skipped in self.skipped}
         for name, asked in (self.layers or {}).items():
             if name not in self._products:
                 raise InputError(f"layers: {asked} was not measured: {reasons[name]}.")
+        if not self._products:
+            raise InputError(f"none of the network's products could be measured.{listed(self.skipped)}")
         return {asked: (product, self._finished(name)) for name, (asked, product) in self._products.items()}
 
     def _finished(self, name: str) -> Moments:
