@@ -12,6 +12,7 @@ from .environments import ROOT
 from .growth import growth
 from .meter import meter
 from .page import PAGE, page_of
+from .passes import passes
 from .roofline import roofline
 
 RESULTS = ROOT / "benchmarks" / "results.json"
@@ -23,7 +24,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         default="",
-        help='run only the cases whose name contains this ("growth", "roofline" and "meter" are names too); keep the others',
+        help="run only the cases whose name contains this (also growth, roofline, meter, cnfa_cost); keep the others",
     )
     parser.add_argument(
         "--data", type=Path, help="folder with weights/ and imagenet_photos/; adds SqueezeNet to the meter"
@@ -34,6 +35,7 @@ def main() -> None:
         "growth": growth,
         **{case.name: lambda rounds, case=case: compete(case.entries, rounds) for case in CASES},
         "meter": lambda rounds: meter(arguments.data),
+        "cnfa_cost": lambda rounds: passes(),
     }
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() and arguments.only else {}
     for name, measure in measured.items():

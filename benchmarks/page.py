@@ -5,9 +5,9 @@ from typing import Any
 
 from convrfm.report.markdown import markdown_table
 
+from . import meter, passes
 from .cases import MANY
 from .environments import CNN_GP, ROOT
-from .meter import rows
 from .tiled import TILE
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -53,6 +53,19 @@ METER = """
 the peak beyond the imported libraries.
 
 """
+PASSES = """
+## A report beside the passes through the network
+
+`--only cnfa_cost`: the meter with 4 probes beside 4 forward-backward passes on the same images, random weights, each case in a
+process of its own. Without controls: no rotations, intervals or power 1/2, which `rotations=0`, `resamples=0` and
+`half_power=False` leave out. A report has all of them. Seconds are of the processor (of the clock in brackets, on whatever
+else the machine was doing); memory is the peak beyond that of the passes, weights and covariances of the report included.
+
+"""
+PASSES_HEADER = (
+    *("network and images", "threads", "4 passes", "without controls / passes", "report / passes", "report, time"),
+    *("memory", "asked of the report"),
+)
 ROOFLINE_HEADER = (
     *("case", "seconds", "engine, GFLOP", "products, GFLOP", "GFLOP/s", "cache, GB", "memory, MB"),
     *("fraction of arithmetic", "of cache", "of memory", "roof"),
@@ -81,14 +94,18 @@ divisions, comparisons and sums that nothing multiplies cannot reach the peak of
 
 
 def page_of(results: dict[str, dict[str, Any]]) -> str:
-    contests = {name: result for name, result in results.items() if name not in ("growth", "roofline", "meter")}
+    contests = {
+        name: result for name, result in results.items() if name not in ("growth", "roofline", "meter", "cnfa_cost")
+    }
     page = HEADER + CASES + _contests(contests)
     if "growth" in results:
         page += GROWTH + _growth(results["growth"])
     if "roofline" in results:
         page += ROOFLINE + _roofline(results["roofline"])
     if "meter" in results:
-        page += METER + _table(("what", "measured", "asked"), rows(results["meter"]))
+        page += METER + _table(("what", "measured", "asked"), meter.rows(results["meter"]))
+    if "cnfa_cost" in results:
+        page += PASSES + _table(PASSES_HEADER, passes.rows(results["cnfa_cost"]))
     return page
 
 

@@ -1,0 +1,62 @@
+"""The meter with 4 probes beside four forward-backward passes on the same images: a line of JSON, in a process of its own.
+
+python -m benchmarks.work_passes NETWORK SIZE IMAGES THREADS
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from benchmarks.process import peak_bytes
+from convrfm import cnfa
+
+if not torch.cuda.is_available():  # torchvision's wheel needs CUDA for operators that no case calls
+    library = torch.library.Library("torchvision", "DEF")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+from torchvision import models
+
+PROBES = 4
+
+
+def vit_tiny(size: int) -> nn.Module:
+    """The tiny vision transformer with patches of 16 x 16."""
+    return models.VisionTransformer(size, patch_size=16, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768)
+
+
+def seconds(run: Callable[[], object]) -> tuple[float, float]:
+    """Of the processor, and of the clock."""
+    processor, clock = time.process_time(), time.perf_counter()
+    run()
+    return time.process_time() - processor, time.perf_counter() - clock
+
+
+def main(name: str, size: int, n_images: int, threads: int) -> None:
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    network = (vit_tiny(size) if name == "vit_tiny" else getattr(models, name)()).eval()
+    images = torch.randn(n_images, 3, size, size)
+    cnfa.measure(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(8, 2)), torch.randn(2, 3, 4, 4))  # warm
+
+    def passes() -> None:
+        for _ in range(PROBES):
+            outputs = network(images)
+            outputs.backward(torch.randn_like(outputs))
+
+    passes()
+    four = seconds(passes)
+    network.zero_grad()
+    before = peak_bytes()
+    alone = seconds(lambda: cnfa.measure(network, images, probes=PROBES, rotations=0, resamples=0, half_power=False))
+    report = seconds(lambda: cnfa.measure(network, images, probes=PROBES))
+    found = {"passes": four, "without_controls": alone, "report": report}
+    print(json.dumps({**found, "peak_bytes": peak_bytes() - before}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
