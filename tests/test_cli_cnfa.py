@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from convrfm import cnfa
 from convrfm.cli import app
+from convrfm.commands.cnfa import random_weights_warning
 from convrfm.networks import resnet20
 
 
@@ -76,3 +77,23 @@ def test_weights_of_another_network_are_named(photos: Path, tmp_path: Path) -> N
     )
     assert code == 2
     assert "does not hold weights of convrfm.networks:resnet20" in " ".join(output.split())
+
+
+@pytest.mark.parametrize("network", ["torchvision:resnet18", "timm:resnet18"])
+def test_random_weights_are_told_before_any_number(
+    network: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convrfm.commands.cnfa.load_network", lambda name: resnet20())
+    options = ("--out", tmp_path / "out", "--layers", "conv1", "--probes", 2, "--n-images", 2, "--image-size", 16)
+    code, output = run("cnfa", network, photos, *options)
+    warning = f"{network} has random weights: nothing here was learned"
+    assert code == 0, output
+    assert output.index(warning) < output.index("Pearson")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.index(warning) < page.index("Pearson")
+
+
+def test_trained_weights_need_no_warning(tmp_path: Path) -> None:
+    assert random_weights_warning("torchvision:resnet18@DEFAULT", None) == ()
+    assert random_weights_warning("torchvision:resnet18", tmp_path / "trained.pt") == ()
+    assert random_weights_warning("convrfm.networks:resnet20", None) == ()

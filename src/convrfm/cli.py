@@ -155,7 +155,7 @@ def cnfa(
     quiet: Quiet = False,
 ) -> None:
     """Measure patch-AGOP against filter covariance in every layer of a network."""
-    from .commands.cnfa import run_cnfa
+    from .commands.cnfa import random_weights_warning, run_cnfa
     from .commands.tables import layers_table
 
     report = run_cnfa(
@@ -175,6 +175,8 @@ def cnfa(
         command=command_line(),
         progress=not quiet,
     )
+    for warning in random_weights_warning(network, weights):
+        console.print(warning, style="bold red", markup=False, highlight=False, soft_wrap=True)
     console.print(layers_table(report))
     say(f"report: {out / 'report.html'}")
 

@@ -71,6 +71,13 @@ class LayerReport:
     effective_ranks: dict[str, float]
     correlations: Correlations
 
+    def __repr__(self) -> str:
+        """One line, without the tensors."""
+        groups = f", {self.groups} groups" if self.groups > 1 else ""
+        patch = " x ".join(map(str, self.patch_shape))
+        trained = self.correlations.trained.pearson.value
+        return f"LayerReport({self.name!r}, {self.kind}{groups}, patches of {patch}, Pearson {trained:.3f})"
+
     @property
     def cnfm(self) -> Float[Tensor, "*groups d d"]:
         """`W^T W`, the uncentered covariance of the filters (not divided by their number)."""

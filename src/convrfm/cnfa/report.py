@@ -15,6 +15,7 @@ from .layer_report import LayerReport
 from .pictures import correlation_bars, matrix_panels
 from .saving import load_folder, save_folder, write_text
 from .skipped import Skipped
+from .verdict import as_html, as_text, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,25 @@ class Report:
             if layer.name == name:
                 return layer
         raise InputError(f"the report has no layer {name!r}; it has {', '.join(layer.name for layer in self.layers)}.")
+
+    @property
+    def verdict(self) -> str:
+        """In how many layers the correlation exceeds its rotation control, in words."""
+        return verdict(self.layers)
+
+    @property
+    def _heading(self) -> str:
+        outputs = (
+            f"{self.n_outputs} outputs" if self.probes is None else f"{self.probes} probes of {self.n_outputs} outputs"
+        )
+        return f"{self.network}: {self.n_images} images, {outputs}, {len(self.layers)} layers"
+
+    def __repr__(self) -> str:
+        """At most ten lines: the verdict, and the first layers."""
+        return as_text(self._heading, self.layers, self.skipped)
+
+    def _repr_html_(self) -> str:
+        return as_html(self._heading, self.layers, self.skipped)
 
     def __iter__(self) -> Iterator[LayerReport]:
         """Layers in forward order."""

@@ -14,7 +14,7 @@ from ..datasets import Preprocessing
 from ..datasets.catalogue import is_name, read_source
 from ..datasets.folders import holds_loose_pictures, read_unlabeled
 from ..datasets.sources import Reading
-from ..networks import fill_with_weights, load_network, load_weights
+from ..networks import fill_with_weights, has_random_weights, load_network, load_weights
 from ..report.cnfa_page import cnfa_page
 from ..storage.held_folder import held
 from .choices import PixelScale
@@ -44,6 +44,18 @@ def images_by_name(
     drawn = np.sort(np.random.default_rng(seed).permutation(len(pictures.raw))[:n_images])
     raw = [pictures.raw[i] for i in drawn]
     return torch.from_numpy(Preprocessing(image_size, channels, pictures.white).apply(raw))
+
+
+def random_weights_warning(network: str, weights: Path | None) -> tuple[str, ...]:
+    """What to say of a network that nobody has trained; nothing if its weights are given."""
+    if weights is not None or not has_random_weights(network):
+        return ()
+    named = (
+        f"{network}@DEFAULT downloads trained ones, or give a file"
+        if network.startswith("torchvision")
+        else "Give a file"
+    )
+    return (f"{network} has random weights: nothing here was learned. {named} with --weights.",)
 
 
 def run_cnfa(
@@ -89,6 +101,7 @@ def run_cnfa(
         InputError: If anything does not fit; the message says what.
     """
     check_folder(out, overwrite=overwrite)
+    warnings = random_weights_warning(network, weights)
     with held(out):
         torch.manual_seed(seed)  # networks without weights draw theirs from torch's own generator
         built = load_network(network)
@@ -117,12 +130,12 @@ def run_cnfa(
         write_text(out / "layers.csv", report.to_csv())
         settings = {
             "network": network,
-            "weights": weights or "those of the network",
+            "weights": weights or ("random" if warnings else "those of the network"),
             "initial weights": initial or "not given",
             "images": f"{len(images)} of {data}, {' x '.join(map(str, images.shape[1:]))}, scale {scale}",
             "probes": probes or "none: all outputs",
             "seed": seed,
             "torch": torch.__version__,
         }
-        cnfa_page(report, network, command=command, settings=settings).write(out / "report.html")
+        cnfa_page(report, network, command=command, settings=settings, warnings=warnings).write(out / "report.html")
         return report

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from ..cnfa import Report
@@ -11,15 +12,17 @@ from ..report.headline import interval_text
 
 
 def layers_table(report: Report) -> Table:
-    """Correlation of CNFM and AGOP in every layer, beside its rotation control."""
-    table = Table("layer", "kind", "cosine", "Pearson", "G rotated")
+    """Correlation of CNFM and AGOP in every layer, beside its rotation control; what was left out, and the verdict."""
+    left_out = [f"{skipped.name} ({skipped.kind}) was left out: {skipped.reason}." for skipped in report.skipped]
+    caption = escape("\n".join([report.verdict, *left_out]))
+    table = Table("layer", "kind", "cosine", "Pearson", "G rotated", caption=caption, caption_justify="left")
     for layer in report.layers:
         trained, rotated = layer.correlations.trained, layer.correlations.rotated
-        if layer.final or rotated is None:
-            table.add_row(layer.name, layer.kind, "1 by construction")
+        if layer.final:
+            table.add_row(escape(layer.name), layer.kind, "1 by construction")
             continue
-        values = (trained.cosine.value, trained.pearson.value, rotated.pearson.value)
-        table.add_row(layer.name, layer.kind, *(f"{value:.3f}" for value in values))
+        values = (trained.cosine.value, trained.pearson.value, *([rotated.pearson.value] if rotated else []))
+        table.add_row(escape(layer.name), layer.kind, *(f"{value:.3f}" for value in values))
     return table
 
 

@@ -36,6 +36,12 @@ def load_network(name: str) -> nn.Module:
     return _from_factory(source, rest)
 
 
+def has_random_weights(name: str) -> bool:
+    """Whether the name asks for a network of torchvision or timm as it is before training."""
+    source, _, rest = name.partition(":")
+    return source == "timm" or (source == "torchvision" and "@" not in rest)
+
+
 def _from_torchvision(name: str) -> nn.Module:
     models = imported("torchvision.models", "vision")
     architecture, _, weights = name.partition("@")

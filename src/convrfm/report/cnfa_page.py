@@ -19,6 +19,7 @@ def cnfa_page(
     command: str | None = None,
     settings: Mapping[str, object] | None = None,
     notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> Page:
     """Put a measurement on one page: medians first, then every layer beside its controls, then matrices.
 
@@ -28,9 +29,10 @@ def cnfa_page(
         command: What to run to get the same page.
         settings: What was set, by name.
         notes: Remarks on the data.
+        warnings: What must be read before any number; first on the page.
     """
     counted = [layer for layer in report.layers if not layer.final]
-    sections = [_summary(report, counted, notes)]
+    sections = [_summary(report, counted, notes, warnings)]
     if counted:
         sections += [_bars(counted), _table(counted), *_matrices(counted)]
     if command is not None or settings:
@@ -41,16 +43,20 @@ def cnfa_page(
     return Page(title, f"{report.n_images} images, {outputs}, {len(report.layers)} layers", sections)
 
 
-def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str]) -> Section:
+def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str], warnings: Sequence[str]) -> Section:
     section = Section("In short")
+    if warnings:
+        section.warning(*warnings)
     section.lead(
         "The ansatz says that in each layer the covariance of the filters (CNFM) is proportional to the average "
         "gradient outer product of patches (AGOP)."
     )
     section.highlights(_medians(counted))
+    section.prose(report.verdict)
     section.prose(
         "Filters stand on both sides of the AGOP, so some correlation comes for free. The rotation control keeps the "
-        "spectrum of the gradients and turns them at random: only what exceeds it speaks for the ansatz."
+        "spectrum of the gradients and turns them at random: only what exceeds it (here by more than two standard "
+        "deviations of the rotations) speaks for the ansatz."
     )
     final = [layer.name for layer in report.layers if layer.final]
     remarks = [f"Layer {name} makes the outputs: its AGOP is its CNFM by construction." for name in final]

@@ -1,0 +1,93 @@
+"""What a report says, in words and at a glance."""
+
+import html
+import math
+from collections.abc import Sequence
+from statistics import median
+
+from .layer_report import LayerReport
+from .skipped import Skipped
+
+SPREADS = 2
+"""A correlation counts as above its control from this many standard deviations of the rotations on."""
+SHOWN_LAYERS = 6
+
+
+def is_above_control(layer: LayerReport) -> bool:
+    """Whether the Pearson correlation, before its bias is taken off, exceeds what rotated gradients give.
+
+    It must lie above the mean of the rotations by more than two of their standard deviations.
+    """
+    trained, rotated = layer.correlations.trained.pearson, layer.correlations.rotated
+    if rotated is None:
+        return False
+    reach = SPREADS * (rotated.pearson.standard_error or 0)
+    return trained.value + (trained.bias or 0) > rotated.pearson.value + reach
+
+
+def verdict(layers: Sequence[LayerReport]) -> str:
+    """One or two sentences: in how many layers the ansatz says more than the algebra, and by how much."""
+    counted = [layer for layer in layers if not layer.final]
+    if not counted:
+        return "No layer counts: the only one makes the outputs, and its AGOP is its CNFM by construction."
+    defined = [layer for layer in counted if not math.isnan(layer.correlations.trained.pearson.value)]
+    without = len(counted) - len(defined)
+    left_out = f" {without} more with zero filters or gradients." if without else ""
+    if not defined:
+        return "No layer has a correlation: filters or gradients are zero."
+    typical = median(layer.correlations.trained.pearson.value for layer in defined)
+    controls = [layer.correlations.rotated.pearson.value for layer in defined if layer.correlations.rotated]
+    if len(controls) < len(defined):
+        return (
+            f"CNFM and AGOP correlate with {typical:.2f} (Pearson, median of {len(defined)} layers).{left_out} "
+            "No rotation control was taken, so nothing says how much of that comes for free."
+        )
+    above = sum(map(is_above_control, defined))
+    return (
+        f"CNFM and AGOP correlate above their rotation control in {above} of {len(defined)} layers "
+        f"(Pearson, median {typical:.2f} beside {median(controls):.2f}).{left_out}"
+    )
+
+
+def left_out_line(skipped: Sequence[Skipped]) -> str:
+    """What ran and was not measured, in a line; empty if there was nothing."""
+    if not skipped:
+        return ""
+    named = ", ".join(f"{each.name} ({each.reason})" for each in skipped[:3])
+    return f"left out: {named}" + (f", and {len(skipped) - 3} more" if len(skipped) > 3 else "")
+
+
+def glance(layers: Sequence[LayerReport]) -> list[tuple[str, str, str, str]]:
+    """Name, kind, Pearson correlation and its rotation control of each layer."""
+    return [(layer.name, layer.kind, *_numbers(layer)) for layer in layers]
+
+
+def as_text(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipped]) -> str:
+    """At most ten lines."""
+    shown = [
+        f"  {name}  {kind}  Pearson {value}" + (f", G rotated {control}" if control else "")
+        for name, kind, value, control in glance(layers[:SHOWN_LAYERS])
+    ]
+    more = [f"  and {len(layers) - SHOWN_LAYERS} more layers"] if len(layers) > SHOWN_LAYERS else []
+    left_out = [left_out_line(skipped)] if skipped else []
+    return "\n".join([heading, verdict(layers), *shown, *more, *left_out])
+
+
+def as_html(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipped]) -> str:
+    """A table of all layers under the verdict, for notebooks."""
+    head = "".join(f"<th>{title}</th>" for title in ("layer", "kind", "Pearson", "G rotated"))
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in glance(layers)
+    )
+    left_out = f"<p>{html.escape(left_out_line(skipped))}</p>" if skipped else ""
+    return (
+        f"<p><b>{html.escape(heading)}</b></p><p>{html.escape(verdict(layers))}</p>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{left_out}"
+    )
+
+
+def _numbers(layer: LayerReport) -> tuple[str, str]:
+    if layer.final:
+        return "1 by construction", ""
+    trained, rotated = layer.correlations.trained.pearson, layer.correlations.rotated
+    return f"{trained.value:.3f}", "" if rotated is None else f"{rotated.pearson.value:.3f}"

@@ -1,0 +1,94 @@
+"""What reports say in words."""
+
+import html
+import math
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from convrfm import cnfa
+from convrfm.cnfa.skipped import Skipped
+from convrfm.cnfa.verdict import is_above_control, verdict
+from convrfm.commands.tables import layers_table
+
+
+def layer_with(report: cnfa.Report, trained: float, rotated: float | None, spread: float, bias: float | None = None):
+    layer = report["0"]
+    control = None
+    if rotated is not None:
+        estimate = cnfa.Estimate(rotated, standard_error=spread)
+        control = cnfa.Comparison(estimate, estimate)
+    found = cnfa.Estimate(trained, bias=bias)
+    return replace(layer, correlations=cnfa.Correlations(cnfa.Comparison(found, found), control))
+
+
+@pytest.fixture(scope="module")
+def report() -> cnfa.Report:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 4, 3, padding=1), nn.Tanh()]
+    for _ in range(9):
+        layers += [nn.Conv2d(4, 4, 3, padding=1), nn.Tanh()]
+    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64, 3))
+    return cnfa.measure(network, torch.randn(6, 3, 4, 4), resamples=0)
+
+
+@pytest.mark.parametrize(
+    ("trained", "rotated", "spread", "bias", "above"),
+    [
+        (0.7, 0.5, 0.09, None, True),
+        (0.7, 0.5, 0.11, None, False),
+        (0.7, 0.5, 0.0, None, True),
+        (0.7, 0.69, 0.0, -0.05, False),  # before the bias of few probes was taken off it was 0.65
+        (0.7, None, 0.0, None, False),
+        (math.nan, 0.5, 0.0, None, False),
+    ],
+)
+def test_above_the_control_is_two_deviations_above_its_mean(
+    report: cnfa.Report, trained: float, rotated: float | None, spread: float, bias: float | None, above: bool
+) -> None:
+    assert is_above_control(layer_with(report, trained, rotated, spread, bias)) is above
+
+
+def test_the_verdict_counts_layers_and_says_what_it_cannot_say(report: cnfa.Report) -> None:
+    good, weak = layer_with(report, 0.8, 0.5, 0.01), layer_with(report, 0.6, 0.6, 0.01)
+    nothing, alone = layer_with(report, math.nan, math.nan, math.nan), layer_with(report, 0.8, None, 0)
+    final = report["21"]
+    assert "in 2 of 3 layers (Pearson, median 0.80 beside 0.50)" in verdict([good, good, weak, final])
+    assert "in 1 of 1 layers" in verdict([good, nothing])
+    assert "1 more with zero filters or gradients" in verdict([good, nothing])
+    assert "No rotation control was taken" in verdict([good, alone])
+    assert "No layer has a correlation" in verdict([nothing])
+    assert "No layer counts" in verdict([final])
+
+
+def test_a_report_shows_itself_in_ten_lines(report: cnfa.Report) -> None:
+    many = replace(report, skipped=tuple(Skipped(f"lstm{i}", "LSTM", "it is recurrent") for i in range(5)))
+    for shown in (repr(report), repr(many)):
+        assert len(shown.splitlines()) <= 10
+        assert report.verdict in shown
+        assert "and 5 more layers" in shown
+    assert "left out: lstm0 (it is recurrent), lstm1" in repr(many)
+    assert "and 2 more" in repr(many)
+
+
+def test_a_layer_shows_itself_in_one_line(report: cnfa.Report) -> None:
+    assert re.fullmatch(r"LayerReport\('0', Conv2d, patches of 3 x 3 x 3, Pearson \d\.\d{3}\)", repr(report["0"]))
+
+
+def test_notebooks_show_every_layer_and_escape_names(report: cnfa.Report) -> None:
+    hostile = replace(report, network="<script>", skipped=(Skipped("<b>", "LSTM", "it is recurrent"),))
+    shown = hostile._repr_html_()
+    assert shown.count("<tr>") == len(report.layers) + 1
+    assert "<script>" not in shown
+    assert html.escape("<b> (it is recurrent)") in shown
+
+
+def test_the_table_at_the_terminal_has_the_verdict_and_what_was_left_out(report: cnfa.Report) -> None:
+    table = layers_table(replace(report, skipped=(Skipped("lstm", "LSTM", "it is recurrent"),)))
+    assert table.caption == f"{report.verdict}\nlstm (LSTM) was left out: it is recurrent."
+    without = cnfa.measure(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), torch.randn(3, 1, 4, 4), rotations=0)
+    cells = [cell for column in layers_table(without).columns for cell in column.cells]
+    assert "1 by construction" not in cells
