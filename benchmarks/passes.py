@@ -29,7 +29,7 @@ def _in_a_process(*case: str | int) -> dict[str, Any]:
 
 def rows(found: Found) -> list[tuple[str, ...]]:
     """Seconds of the processor, ratios to four passes, and memory."""
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for case, result in found.items():
         name, size, n, threads = case.split()
         four, alone, report = (result[key][0] for key in ("passes", "without_controls", "report"))

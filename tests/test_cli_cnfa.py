@@ -76,7 +76,7 @@ def test_weights_of_another_network_are_named(photos: Path, tmp_path: Path) -> N
         "cnfa", "convrfm.networks:resnet20", photos, "--out", tmp_path / "out", "--weights", tmp_path / "other.pt"
     )
     assert code == 2
-    assert "does not hold weights of convrfm.networks:resnet20" in " ".join(output.split())
+    assert "other.pt must hold the 116 weights of this network" in " ".join(output.split())
 
 
 @pytest.mark.parametrize("network", ["torchvision:resnet18", "timm:resnet18"])

@@ -15,7 +15,9 @@ from convrfm.cnfa.verdict import is_above_control, verdict
 from convrfm.commands.tables import layers_table
 
 
-def layer_with(report: cnfa.Report, trained: float, rotated: float | None, spread: float, bias: float | None = None):
+def layer_with(
+    report: cnfa.Report, trained: float, rotated: float | None, spread: float, bias: float | None = None
+) -> cnfa.LayerReport:
     layer = report["0"]
     control = None
     if rotated is not None:

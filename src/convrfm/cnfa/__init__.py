@@ -5,6 +5,7 @@ from .layer_report import Correlations, LayerReport
 from .lightning import lightning_callback
 from .look import TopPatches, feature_maps, top_patches
 from .measuring import measure, patch_agop
+from .merging import merge
 from .report import Report
 from .skipped import Skipped
 from .tracker import Tracker
@@ -21,6 +22,7 @@ __all__ = [
     "feature_maps",
     "lightning_callback",
     "measure",
+    "merge",
     "patch_agop",
     "top_patches",
 ]

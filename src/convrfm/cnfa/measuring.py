@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -12,10 +11,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import InputError
-from . import controls, values
+from . import values
 from .batches import Images, ToArguments, batches
-from .estimates import Bootstrap, compare
-from .layer_report import Correlations, LayerReport
+from .correlating import correlate
+from .estimates import Bootstrap
+from .layer_report import LayerReport
 from .layers import unwrapped
 from .moments import Moments, effective_ranks
 from .products import Product
@@ -215,17 +215,6 @@ def _layer_report(
     bootstrap: Bootstrap,
     half_power: bool,
 ) -> LayerReport:
-    correlations = Correlations(trained=compare(moments, bootstrap, half_power))
-    if rotations and not moments.final:
-        turned = controls.rotated(moments, rotations, bootstrap.generator, half_power)
-        correlations = replace(correlations, rotated=turned)
-    if at_start is not None:
-        correlations = replace(
-            correlations,
-            initial=compare(at_start, bootstrap, half_power),
-            initial_cnfm=controls.between_cnfms(at_start.filters, moments.filters),
-            change=controls.change(moments, at_start.filters, half_power),
-        )
     return LayerReport(
         name=name,
         kind=product.kind,
@@ -238,7 +227,7 @@ def _layer_report(
         uses=moments.uses,
         final=moments.final,
         effective_ranks=effective_ranks(moments),
-        correlations=correlations,
+        correlations=correlate(moments, at_start, rotations, bootstrap, half_power),
     )
 
 

@@ -1,0 +1,26 @@
+"""A layer's correlations with all the controls that were asked for."""
+
+from dataclasses import replace
+
+from . import controls
+from .estimates import Bootstrap, compare
+from .layer_report import Correlations
+from .moments import Moments
+
+
+def correlate(
+    moments: Moments, at_start: Moments | None, rotations: int, bootstrap: Bootstrap, half_power: bool
+) -> Correlations:
+    """Of one layer; those with the initial network where its moments are given."""
+    found = Correlations(trained=compare(moments, bootstrap, half_power))
+    if rotations and not moments.final:
+        turned = controls.rotated(moments, rotations, bootstrap.generator, half_power)
+        found = replace(found, rotated=turned)
+    if at_start is None:
+        return found
+    return replace(
+        found,
+        initial=compare(at_start, bootstrap, half_power),
+        initial_cnfm=controls.between_cnfms(at_start.filters, moments.filters),
+        change=controls.change(moments, at_start.filters, half_power),
+    )
