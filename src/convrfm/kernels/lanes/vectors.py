@@ -18,6 +18,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import lower_builtin, models, register_model
 
+from .checked_cache import CheckedCache
 from .compilation import announced, digest
 
 LANES = 16
@@ -47,10 +48,12 @@ def entry(function: Callable[..., None]) -> Any:
     """
     function = inspect.unwrap(function)
     function.__qualname__ = f"{function.__name__}_{SOURCES}"
+    dispatcher = compiled(function)
     try:
-        return announced(njit(nogil=True, cache=True)(function), kept=True)
+        dispatcher._cache = CheckedCache(function)
     except RuntimeError:
-        return announced(compiled(function), kept=False)
+        return announced(dispatcher, kept=False)
+    return announced(dispatcher, kept=True)
 
 
 class Lanes(types.Type):
