@@ -83,6 +83,24 @@ def test_eigenvectors_are_those_of_the_matrices(report: cnfa.Report) -> None:
         report["0"].eigenvectors("hessian", 1)
 
 
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_correlations_of_groups_are_those_of_their_blocks(groups: int) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(6, 12, 3, groups=groups), nn.Tanh(), nn.Flatten(), nn.Linear(48, 3)).double()
+    with torch.no_grad():
+        network[0].weight[: 12 // groups] = 0
+    layer = cnfa.measure(network, torch.randn(6, 6, 4, 4, dtype=torch.float64), rotations=0)["0"]
+    found = layer.group_correlations
+    pairs = zip(layer.cnfm.reshape(groups, -1), layer.agop.reshape(groups, -1), strict=True)
+    for group, (cnfm, agop) in enumerate(pairs):
+        if group == 0:
+            assert found.cosine[0].isnan()
+            continue
+        assert float(found.cosine[group]) == pytest.approx(float(cnfm @ agop / (cnfm.norm() * agop.norm())), abs=1e-10)
+        expected = torch.corrcoef(torch.stack((cnfm, agop)))[0, 1]
+        assert float(found.pearson[group]) == pytest.approx(float(expected), abs=1e-10)
+
+
 def test_factors_multiply_to_the_matrices(report: cnfa.Report) -> None:
     for layer in report:
         for name, matrix in (("cnfm", layer.cnfm), ("agop", layer.agop)):

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
-from ..maths.spectra import eigenpairs
+from ..maths.similarity import Similarity, similarity_from_sums
+from ..maths.spectra import RowSpace, eigenpairs
 from .estimates import Comparison
 
 
@@ -94,6 +95,19 @@ class LayerReport:
         if self.initial_filters is None:
             return None
         return self._patch_matrix(self.initial_filters.mT @ self.initial_filters)
+
+    @property
+    def group_correlations(self) -> Similarity:
+        """CNFM against AGOP within each group, `(groups,)` each; nan where a group's filters or gradients are zero."""
+        space = RowSpace.of(self.filters)
+        cores = [space.cnfm_core, space.core(self.covariance.double())]
+        ones = space.ones.unsqueeze(-1)
+        squares = [core.square().sum((-2, -1)) for core in cores]
+        totals = [(ones.mT @ core @ ones).flatten() for core in cores]
+        inner = (cores[0] * cores[1]).sum((-2, -1))
+        return similarity_from_sums(
+            inner, (squares[0], squares[1]), (totals[0], totals[1]), self.filters.shape[-1] ** 2
+        )
 
     def eigenvectors(self, matrix: str, count: int) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."]]:
         """The leading eigenvalues, largest first, and their eigenvectors as patches.
