@@ -69,7 +69,7 @@ def fit_candidates(
                 raise
             finished = sum(_finished(layers)[1] for layers in fits)
             warnings.warn(
-                f"interrupted: {finished} of {plan.n_rounds} rounds are kept.", InterruptedFitWarning, stacklevel=3
+                f"interrupted: {finished} of {plan.n_rounds} rounds are kept.", InterruptedFitWarning, stacklevel=4
             )
     return fits
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..maths.patches import filter_patches
+from ..maths.precision import full_precision
 from ..maths.psd import psd_factor
 from ..maths.random_filters import RandomFeatures
 from ..solvers.exact import GaussianPosterior
@@ -74,6 +75,7 @@ class FittedLayers:
         """What leads from each layer to the next."""
         return [layer.features for layer in self.layers if layer.features is not None]
 
+    @full_precision()
     def outputs(self, images: Float[Tensor, "m c h w"], stage: Stage) -> Float[Tensor, "m k"]:
         """The regression's outputs at a stage."""
         kernel, trained = self.layers[stage.layer].kernel, self._training_images(stage.layer)
@@ -82,6 +84,7 @@ class FittedLayers:
         outputs = torch.cat([kernel(part, trained, feature_matrix=metric) @ coef for part in parts])
         return outputs if intercept is None else outputs + intercept
 
+    @full_precision()
     def deviations(self, images: Float[Tensor, "m c h w"]) -> Float[Tensor, "m k"]:
         """The standard deviations of new targets, by the Gaussian process whose mean the regression is."""
         number, kept = self.kept
@@ -92,6 +95,7 @@ class FittedLayers:
             variances.append(self._posterior.variance(meeting, kernel.diagonal(part, feature_matrix=kept.metric)))
         return (torch.cat(variances)[:, None] * kept.amplitude.double()).sqrt().to(images)
 
+    @full_precision()
     def feature_maps(self, images: Float[Tensor, "m c _ _"], layer: int) -> Float[Tensor, "m rows cols"]:
         """|M^(1/2) x[u]| at every position of images of any size, under the metric of this layer, from 1.
 

@@ -17,6 +17,7 @@ from ..datasets import Preprocessing, check_images
 from ..errors import InputError
 from ..kernels.description import from_description
 from ..kernels.devices import chosen_device
+from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
 from .arrays import Array, check_columns, check_same_size, like, to_device
 from .candidates import Layers, best_fit, fit_candidates
@@ -72,6 +73,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         """
         return cls(**(preset(name, deep=cls._deep) | keywords))
 
+    @full_precision()
     def fit(
         self: Machine,
         x: Array,
@@ -140,7 +142,7 @@ class RecursiveFeatureMachine(BaseEstimator):
                 self._fitted, problem, plan, choose_on=self.choose_on, in_folds=self.cv is not None
             )
         if contradiction := problem.contradiction:
-            warnings.warn(contradiction, stacklevel=2)
+            warnings.warn(contradiction, stacklevel=3)
 
         def remember(fits: Sequence[Layers]) -> None:
             self.preprocessing_ = None

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
+from ..maths.precision import full_precision
 from .arrays import Array, like
 from .conv_rfm import ConvRFMClassifier
 from .machine import RecursiveFeatureMachine
@@ -84,6 +85,7 @@ class ConvRFMFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.n_features_in_ = self.estimator_.n_features_in_
         return self
 
+    @full_precision()
     def transform(self, x: Array) -> Array:
         """The features.
 

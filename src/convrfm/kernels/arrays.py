@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
+from ..maths.precision import full_precision
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -23,7 +24,8 @@ def accepts_numpy(method: Method) -> Method:
         as_tensor = _tensor(x)
         args = tuple(_follow(value, as_tensor, is_image=i == 0) for i, value in enumerate(args))
         keywords = {name: _follow(value, as_tensor, is_image=name == "z") for name, value in keywords.items()}
-        result = method(self, as_tensor, *args, **keywords)
+        with full_precision():
+            result = method(self, as_tensor, *args, **keywords)
         return result.cpu().numpy() if isinstance(x, np.ndarray) else result
 
     return converted  # type: ignore[return-value]  # `wraps` keeps the signature

@@ -6,7 +6,8 @@ import torch
 from typing_extensions import override
 
 from ..errors import InputError
-from .radial import RadialKernel, Squares, distances
+from ..maths.singular import root
+from .radial import RadialKernel, Squares
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Matern(RadialKernel):
 
     @override
     def value(self, squares: Squares) -> Squares:
-        t = self._rate * distances(squares)
+        t = self._rate * root(squares)
         if self.smoothness == 0.5:
             return (-t).exp_()
         if self.smoothness == 1.5:

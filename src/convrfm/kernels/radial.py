@@ -11,7 +11,6 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,6 +19,7 @@ from typing_extensions import override
 
 from ..errors import InputError
 from ..maths.patches import filter_patches, unfold_patches
+from ..maths.singular import root
 from ..maths.windows import Window
 from .integers import positive_integer
 from .patch_kernel import PatchKernel, Progress, check_numerics
@@ -193,7 +193,7 @@ class Laplace(RadialKernel):
 
     @override
     def value(self, squares: Squares) -> Squares:
-        return (distances(squares) / -self.bandwidth).exp_()
+        return (root(squares) / -self.bandwidth).exp_()
 
     @override
     def slope(self, squares: Squares) -> Squares:
@@ -213,34 +213,6 @@ class Gaussian(RadialKernel):
     @override
     def slope(self, squares: Squares) -> Squares:
         return self.value(squares).div_(self.bandwidth**2)
-
-
-class Distance(torch.autograd.Function):
-    """d from d^2, whose gradient is zero where patches coincide: the midpoint of the one-sided ones."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(squares: Squares) -> Squares:
-        """The root."""
-        return squares.sqrt()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Squares], output: Squares) -> None:
-        """Keep the root."""
-        ctx.save_for_backward(output)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Squares) -> Squares:
-        """g / (2 d)."""
-        (lengths,) = ctx.saved_tensors
-        return torch.where(lengths > 0, gradient / (2 * lengths), 0)
-
-
-def distances(squares: Squares) -> Squares:
-    """d from d^2, as torch can differentiate it."""
-    lengths: Squares = Distance.apply(squares)
-    return lengths
 
 
 def mirror_upper_half(matrix: Float[Tensor, "n n"]) -> None:

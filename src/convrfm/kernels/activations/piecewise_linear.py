@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from typing_extensions import override
 
-from ..lanes.polynomials import angle_and_sine
+from ...maths.singular import angle_and_sine, reciprocal, root
+from ..lanes.polynomials import angle_and_sine as angle_and_sine_of_lanes
 from ..lanes.vectors import inlined, where_less, zero
 from .activation import Values
 from .lane_activation import LaneActivation, LaneFormulas, Picture
@@ -16,7 +17,7 @@ from .lane_activation import LaneActivation, LaneFormulas, Picture
 @inlined
 def dual_of_lanes(met: Any) -> Any:
     """K and k0."""
-    angle, sine = angle_and_sine(met.s * (met.z_inverse * met.x_inverse))
+    angle, sine = angle_and_sine_of_lanes(met.s * (met.z_inverse * met.x_inverse))
     mean_square, jump = met.first, met.second
     k0 = mean_square - jump * angle
     return jump * sine * (met.z_norm * met.x_norm) + k0 * met.s, k0
@@ -28,7 +29,7 @@ def pullback_of_lanes(met: Any, K_bar: Any, k0_bar: Any, tiny: Any) -> Any:
     mean_square, jump, vx = met.first, met.second, met.x_inverse
     n, v = met.x_norm * met.z_norm, vx * met.z_inverse
     r = met.s * v
-    angle, sine = angle_and_sine(r)
+    angle, sine = angle_and_sine_of_lanes(r)
     k0 = mean_square - jump * angle
     by_angle = where_less(zero(r) + tiny, sine * sine, k0_bar / sine, zero(r))
     return k0, K_bar * k0 + jump * v * by_angle, (K_bar * n * sine - by_angle * r) * (vx * vx * (0.5 * jump))
@@ -78,9 +79,9 @@ class PiecewiseLinear(LaneActivation):
             # The derivative of the angle is singular where two patches coincide: its midpoint there is zero.
             smooth = sine.square() > 8 * torch.finfo(s.dtype).eps
             by_angle = torch.where(smooth, k0_bar / sine, 0)
-            s_bar += self.jump * by_angle * _reciprocal(norm)
+            s_bar += self.jump * by_angle * reciprocal(norm)
             qx_bar -= by_angle * r
-        return s_bar, qx_bar * (0.5 * self.jump * _reciprocal(qx))
+        return s_bar, qx_bar * (0.5 * self.jump * reciprocal(qx))
 
     @override
     def on_diagonal(self, q: Values) -> tuple[Values, Values]:
@@ -103,12 +104,8 @@ class PiecewiseLinear(LaneActivation):
 
 def _polar(s: Values, qx: Values, qz: Values) -> tuple[Values, Values, Values, Values]:
     """The product of the norms, and the cosine, the angle and the sine between the two patches."""
-    norm = torch.sqrt(qx) * torch.sqrt(qz)
-    r = (s * _reciprocal(norm)).clamp_(-1, 1)
+    norm = root(qx) * root(qz)
+    r = (s * reciprocal(norm)).clamp_(-1, 1)
     # Patches that differ by rounding alone coincide: otherwise the angle between a patch and itself would be sqrt(eps).
     r = torch.where(1 - r.abs() < 4 * torch.finfo(r.dtype).eps, r.sign(), r)
-    return norm, r, torch.arccos(r), torch.sqrt((1 - r) * (1 + r))
-
-
-def _reciprocal(q: Values) -> Values:
-    return torch.where(q > 0, 1 / q, 0)
+    return norm, r, *angle_and_sine(r)

@@ -1,0 +1,122 @@
+"""What surrounds a call, or follows it: torch's gradients, autocast, inference mode."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+import torch
+from torch import Tensor
+
+from convrfm import ConvRFMClassifier, ConvRFMFeatures, DeepConvRFMClassifier, kernels
+
+POOLED = kernels.Architecture(
+    kernels.Conv(2), kernels.ReLU(), kernels.AvgPool(2), kernels.Conv(1), kernels.ReLU(), kernels.GlobalAvgPool()
+)
+FLAT = kernels.Architecture(kernels.Conv(2), kernels.ReLU(), kernels.Conv(2), kernels.LeakyReLU(0.1), kernels.Flatten())
+CASES = [
+    kernels.NTK(FLAT),
+    kernels.NNGP(FLAT),
+    kernels.NTK(POOLED),
+    kernels.Laplace(2, 1.0),
+    kernels.Matern(2, 1.0, 2.5),
+    kernels.Gaussian(2, 1.0),
+]
+every_kernel = pytest.mark.parametrize("kernel", CASES, ids=lambda k: f"{type(k).__name__}")
+
+
+def images(n: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(n, 1, 4, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def partly_black_and_alike() -> tuple[Tensor, Tensor]:
+    """Images with black patches, patches that are the other's and patches that are a multiple of the other's."""
+    x, z = images(3, 0), images(3, 1)
+    x[0, :, :3], z[1, :, 1:] = 0, 0
+    z[0, :, 2:], z[2] = x[0, :, 2:], 2 * x[2]
+    return x, z
+
+
+@every_kernel
+def test_torch_differentiates_by_images_and_by_a_metric_of_equal_eigenvalues(kernel: kernels.PatchKernel) -> None:
+    def values(x: Tensor, z: Tensor, M: Tensor) -> tuple[Tensor, Tensor]:
+        M = (M + M.T) / 2
+        return kernel(x, z, feature_matrix=M), kernel(x, feature_matrix=M)
+
+    M = 2 * torch.eye(4, dtype=torch.float64)
+    assert torch.autograd.gradcheck(values, [t.requires_grad_() for t in (images(2, 0), images(2, 1), M)])
+
+
+@every_kernel
+def test_torchs_gradient_is_the_closed_one_at_black_and_coinciding_patches(kernel: kernels.PatchKernel) -> None:
+    x, z = partly_black_and_alike()
+    coef = torch.tensor([[1.0], [-2.0], [0.5]], dtype=torch.float64)
+    gradients = kernel.patch_gradients(x, z, coef)[:, 0]
+    folded = torch.nn.functional.fold(gradients.transpose(1, 2), (4, 4), 2)
+    (by_torch,) = torch.autograd.grad((kernel(x.requires_grad_(), z) @ coef).sum(), x)
+    torch.testing.assert_close(by_torch, folded)
+
+
+@every_kernel
+def test_the_gradient_of_an_image_against_itself_is_finite(kernel: kernels.PatchKernel) -> None:
+    x = partly_black_and_alike()[0].requires_grad_()
+    M = torch.eye(4, dtype=torch.float64).requires_grad_()
+    for gradient in torch.autograd.grad(kernel(x, feature_matrix=M).sum(), (x, M)):
+        assert gradient.isfinite().all()
+
+
+def test_a_metric_that_drops_directions_is_not_differentiated() -> None:
+    x = images(2, 0)
+    M = torch.diag(torch.tensor([1.0, 1.0, 1.0, 0.0], dtype=torch.float64)).requires_grad_()
+    with pytest.raises(ValueError, match="metric of rank 3 cannot be differentiated"):
+        kernels.NTK(FLAT)(x, feature_matrix=M).sum().backward()
+
+
+@every_kernel
+def test_autocast_around_a_call_changes_nothing(kernel: kernels.PatchKernel) -> None:
+    x, z = images(3, 0, torch.float32), images(4, 1, torch.float32)
+    M, coef = torch.diag(torch.arange(1.0, 5)), torch.ones(4, 2)
+
+    def results() -> list[Tensor]:
+        of_pairs = [compute(x, z, coef, feature_matrix=M) for compute in (kernel.agop, kernel.patch_gradients)]
+        return [kernel(x, z, feature_matrix=M), kernel(x), kernel.diagonal(x), *of_pairs]
+
+    expected = results()
+    with torch.autocast("cpu", torch.bfloat16):
+        for got, plain in zip(results(), expected, strict=True):
+            assert torch.equal(got, plain)
+
+
+X, Y = images(12, 2, torch.float32), torch.arange(12) % 3
+
+
+@pytest.mark.parametrize(
+    "surroundings", [lambda: torch.autocast("cpu", torch.bfloat16), torch.inference_mode], ids=["autocast", "inference"]
+)
+@pytest.mark.parametrize(
+    "model",
+    [
+        ConvRFMClassifier(kernels.NTK(POOLED), n_iterations=1),
+        ConvRFMClassifier(kernels.Laplace(2), n_iterations=1),
+        DeepConvRFMClassifier(depth=1, n_filters=3, n_iterations=1),
+        DeepConvRFMClassifier(lambda depth: kernels.Laplace(2), depth=2, n_filters=3, n_iterations=1),
+    ],
+    ids=["pooled", "radial", "deep of one layer", "deep"],
+)
+def test_what_surrounds_fits_and_predictions_changes_nothing(
+    model: ConvRFMClassifier, surroundings: Callable[[], AbstractContextManager[object]]
+) -> None:
+    new = images(5, 3, torch.float32)
+    expected = model.fit(X, Y).predict_proba(new)
+    maps = model.feature_maps(new)
+    with surroundings():
+        assert torch.equal(model.predict_proba(new), expected)
+        assert torch.equal(model.feature_maps(new), maps)
+        model.fit(X, Y)
+    assert torch.equal(model.predict_proba(new), expected)
+
+
+def test_autocast_around_features_changes_nothing() -> None:
+    features = ConvRFMFeatures(ConvRFMClassifier(kernels.Laplace(2), n_iterations=1), n_filters=3).fit(X, Y)
+    expected = features.transform(X)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(features.transform(X), expected)
