@@ -1,6 +1,8 @@
 """Where to compute, and with how much memory."""
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ..errors import InputError
 
@@ -27,3 +29,19 @@ def default_budget(device: torch.device) -> int:
         return ON_CPUS
     unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return (torch.cuda.mem_get_info(device)[0] + unused) // 4
+
+
+def room_for_matrix(x: Float[Tensor, "n c h w"], columns: int) -> Float[Tensor, "n m"]:
+    """Where a kernel matrix of x's images is written, on their device.
+
+    Raises:
+        InputError: if the device has no room for it.
+    """
+    try:
+        return x.new_empty(len(x), columns)
+    except torch.OutOfMemoryError as error:
+        gigabytes = len(x) * columns * x.element_size() / 1e9
+        raise InputError(
+            f"a kernel matrix of {len(x)} x {columns} takes {gigabytes:.1f} GB, and {x.device} has no room for it. Compute "
+            "some rows at a time, kernel(x[rows], z), and keep them elsewhere."
+        ) from error

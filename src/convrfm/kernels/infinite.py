@@ -13,6 +13,7 @@ from typing_extensions import override
 from ..errors import InputError
 from ..maths.windows import Window
 from .architecture import Architecture, vanilla
+from .devices import room_for_matrix
 from .engines.choice import choose_engine
 from .engines.embedded_blocks import EmbeddedBlocks
 from .engines.memory_plan import plan
@@ -58,7 +59,7 @@ class InfiniteWidthKernel(PatchKernel):
     def matrix(
         self, x: Tensor, z: Tensor | None, factor: Float[Tensor, "r d"] | None, progress: Progress | None
     ) -> Float[Tensor, "n m"]:
-        out = x.new_empty(len(x), len(x) if z is None else len(z))
+        out = room_for_matrix(x, len(x) if z is None else len(z))
         engine = self._chosen_engine(x, z, factor)
         left = self._blocks(x, factor, engine)
         right = self._blocks(x if z is None else z, factor, engine)

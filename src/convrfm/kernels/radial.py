@@ -21,6 +21,7 @@ from ..errors import InputError
 from ..maths.patches import filter_patches, unfold_patches
 from ..maths.singular import root
 from ..maths.windows import Window
+from .devices import room_for_matrix
 from .integers import positive_integer
 from .patch_kernel import PatchKernel, Progress, check_numerics
 from .threads import in_order, parts, share, sum_in_order
@@ -79,7 +80,7 @@ class RadialKernel(PatchKernel):
         self, x: Tensor, z: Tensor | None, factor: Float[Tensor, "r d"] | None, progress: Progress | None
     ) -> Float[Tensor, "n m"]:
         others = x if z is None else z
-        out = x.new_empty(len(x), len(others))
+        out = room_for_matrix(x, len(others))
         height, width = self._tile(x, entries=0)
         tiles = [
             (rows, [cols for cols in blocks(len(others), width) if z is not None or cols.stop > rows.start])
