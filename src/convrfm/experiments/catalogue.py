@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from . import bars, cnfa_table, deep_noisy_mnist, fig5, noisy_mnist, presets, small_data, star, theorem1
+from . import bars, cnfa_table, deep_noisy_mnist, fig3, fig5, noisy_mnist, presets, small_data, star, theorem1
 from .experiment import Experiment
 
 ALL: tuple[Experiment[Any], ...] = (
     bars.EXPERIMENT,
     cnfa_table.EXPERIMENT,
     deep_noisy_mnist.EXPERIMENT,
+    fig3.EXPERIMENT,
     fig5.EXPERIMENT,
     noisy_mnist.EXPERIMENT,
     presets.EXPERIMENT,

@@ -2,7 +2,7 @@
 
 from .confusion import confusion_counts, plot_confusion, row_shares
 from .correlations import plot_correlations
-from .eigenvectors import LeadingEigenvectors, leading_eigenvectors, plot_eigenvectors
+from .eigenvectors import LeadingEigenvectors, draw_eigenvectors, leading_eigenvectors, plot_eigenvectors
 from .feature_maps import plot_feature_maps
 from .layers import plot_layers
 from .levels import plot_levels
@@ -14,6 +14,7 @@ from .style import house_style
 __all__ = [
     "LeadingEigenvectors",
     "confusion_counts",
+    "draw_eigenvectors",
     "effective_rank",
     "house_style",
     "leading_eigenvectors",

@@ -52,7 +52,6 @@ def leading_eigenvectors(
     return LeadingEigenvectors(patches, np.maximum(eigenvalues[::-1][:count], 0) / trace)
 
 
-@house_style()
 def plot_eigenvectors(
     feature_matrix: Float[np.ndarray, "d d"], patch_shape: tuple[int, int, int], count: int = 8
 ) -> Figure:
@@ -67,7 +66,12 @@ def plot_eigenvectors(
         patch_shape: (c, q, q) with d = c q q, flattened channel first.
         count: How many eigenvectors.
     """
-    vectors = leading_eigenvectors(feature_matrix, patch_shape, count)
+    return draw_eigenvectors(leading_eigenvectors(feature_matrix, patch_shape, count))
+
+
+@house_style()
+def draw_eigenvectors(vectors: LeadingEigenvectors) -> Figure:
+    """Draw eigenvectors that are there already, as `plot_eigenvectors` does."""
     columns = min(4, len(vectors.shares))
     rows = math.ceil(len(vectors.shares) / columns)
     pictures = [patch_picture(patch) for patch in vectors.patches]
