@@ -86,7 +86,7 @@ def test_an_interrupted_fit_says_so_and_the_same_command_goes_on(
     monkeypatch.undo()
     assert run(*command).exit_code == 0
     assert (tmp_path / "run" / "predictions.csv").read_bytes() == (whole["shallow"] / "predictions.csv").read_bytes()
-    assert "interrupted" not in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "This fit was interrupted" not in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_other_settings_and_finished_runs_are_left_alone(
@@ -159,3 +159,11 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
         result = run("fit", "nowhere", "--out", tmp_path / "run")
     assert result.exit_code == 2
     assert "another convrfm writes" in result.output
+
+
+def test_a_run_that_never_began_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    assert run("fit", "nowhere", "--out", tmp_path / "run").exit_code == 2
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    assert run("fit", "nowhere", "--out", tmp_path / "run").exit_code == 2
+    assert run("fit", "bars", *SMALL, *KINDS["shallow"], "--out", tmp_path / "run").exit_code == 0

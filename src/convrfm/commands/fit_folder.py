@@ -40,9 +40,11 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
             if not (goes_on and name == FILE_NAME):
                 _remove(folder / name)
         write_json(folder / SETTINGS, wanted)
-        yield (folder / FILE_NAME).is_file()
-        if _read(folder / METRICS).get("finished"):
-            (folder / SETTINGS).unlink()
+        try:
+            yield (folder / FILE_NAME).is_file()
+        finally:
+            if _read(folder / METRICS).get("finished") or not (folder / FILE_NAME).is_file():
+                (folder / SETTINGS).unlink()  # the run is finished, or there is nothing to go on with
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -107,19 +107,19 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
         *notes,
         *left_out("unreadable", folder, skipped),
         *left_out("all frames or pages but the first", folder, of_several),
-        *_crop_note(cut_off, reading.image_size),
+        *_crop_note(folder, cut_off, reading.image_size),
     ]
     return Pictures(list(pictures.values()), None, tuple(pictures), white=255.0, notes=tuple(notes))
 
 
-def _crop_note(cut_off: Sequence[float], size: tuple[int, int] | None) -> list[str]:
+def _crop_note(folder: Path, cut_off: Sequence[float], size: tuple[int, int] | None) -> list[str]:
     """A sentence on pictures of other proportions than this size."""
     cropped = [share for share in cut_off if share > TOLERABLE]
     if size is None or not cropped:
         return []
     return [
-        f"{len(cropped)} of {len(cut_off)} pictures were cropped at their center to the proportions of {size[0]} x {size[1]}: "
-        f"up to {max(cropped):.0%} of a picture is cut off."
+        f"{len(cropped)} of {len(cut_off)} pictures of {folder} were cropped at their center to the proportions of "
+        f"{size[0]} x {size[1]}: up to {max(cropped):.0%} of a picture is cut off."
     ]
 
 

@@ -16,10 +16,13 @@ LOCK = ".lock"
 def held(folder: Path) -> Iterator[None]:
     """Make a folder if it is missing, and keep other processes that ask for it out; a killed process lets it go.
 
+    A new folder into which nothing was written is taken away again.
+
     Raises:
         InputError: if it cannot be written, or another process holds it.
     """
     try:
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error}. Choose another folder.") from error
@@ -36,6 +39,8 @@ def held(folder: Path) -> Iterator[None]:
     finally:
         (folder / LOCK).unlink(missing_ok=True)
         lock.release()
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def is_used(folder: Path) -> bool:
