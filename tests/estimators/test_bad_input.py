@@ -88,7 +88,7 @@ def test_labels(kind: type, y: Any, message: str) -> None:
         (np.zeros((12, 2, 2)), r"\(n,\) or \(n, k\)"),
         (np.array(["a"] * 12), "must be numbers"),
         (np.zeros(5), "5 targets for 12 images"),
-        (np.zeros(12), "nothing can be learned"),
+        (np.zeros(12), "all targets are equal"),
     ],
     ids=["NaN", "three axes", "text", "lengths", "zeros"],
 )

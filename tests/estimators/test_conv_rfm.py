@@ -218,6 +218,25 @@ def test_a_number_added_to_the_targets_is_added_to_the_predictions(offset: float
     assert moved.score(x_test, y_test + offset) == pytest.approx(plain.score(x_test, y_test), abs=1e-5)
 
 
+@pytest.mark.parametrize("factor", [1e-30, 1e30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_number_times_the_targets_is_times_the_predictions(factor: float, dtype: type) -> None:
+    (x, y), (x_test, _) = stripes(40), stripes(20, 1)
+    x, x_test = x.astype(dtype), x_test.astype(dtype)
+    plain, scaled = (ConvRFMRegressor(KERNEL, n_iterations=2, keep="last").fit(x, t) for t in (y, factor * y))
+    assert scaled.ridge_ == plain.ridge_
+    np.testing.assert_allclose(scaled.feature_matrix_, plain.feature_matrix_, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(scaled.predict(x_test) / factor, plain.predict(x_test), rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -1e9])
+def test_of_equal_targets_a_fixed_kernel_gives_the_same_and_no_metric_is_learned(constant: float) -> None:
+    x, y = stripes(11)[0], np.full(11, constant)
+    np.testing.assert_allclose(ConvRFMRegressor(KERNEL, n_iterations=0).fit(x, y).predict(x), y, rtol=1e-12)
+    with pytest.raises(InputError, match="all targets are equal"):
+        ConvRFMRegressor(KERNEL, n_iterations=1).fit(x, y)
+
+
 def test_the_kernel_times_the_coefficients_and_the_intercept_are_the_prediction() -> None:
     (x, y), (x_test, _) = stripes(40), stripes(20, 1)
     weights = 1.0 + np.arange(40) % 3

@@ -113,6 +113,13 @@ class Problem:
     def learned_metric(self, metric: Metric, coef: Float[Tensor, "n k"], watch: Watch) -> Float[Tensor, "d d"]:
         """The next round's metric, from the AGOP of the predictor with these coefficients under this metric."""
         x, weights = self.x, self.weights
+        if not coef.any():
+            raise InputError(
+                "the fitted function is constant, so that no metric can be learned from it: all targets are equal. Check "
+                "them, or pass n_iterations=0."
+            )
+        # The metric is that of any multiple of the targets: by a power of two, so that no digit is lost.
+        coef = torch.ldexp(coef, -torch.frexp(coef.abs().max()).exponent)
         if self.agop_indices is not None:
             x = x[self.agop_indices]
             weights = None if weights is None else weights[self.agop_indices]

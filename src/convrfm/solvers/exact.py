@@ -83,7 +83,7 @@ class RidgePath:
         self._rows = self._spectrum.weights.sqrt()[:, None]  # W^(1/2), on rows
         heavy = self._spectrum.weights
         self.intercept = heavy @ self._targets / heavy.sum() if centered else None
-        self._remainder = self._targets if self.intercept is None else self._targets - self.intercept
+        self._remainder = self._targets if self.intercept is None else _about(self._targets, self.intercept)
         self._projected = self._spectrum.vectors.T @ (self._rows * self._remainder)
         self._projected_one = self._spectrum.vectors.T @ self._rows
 
@@ -161,6 +161,13 @@ class RidgePath:
         rows = self._spectrum.vectors.split(ROWS_AT_ONCE)
         diagonals = torch.cat([part.square() @ inverses for part in rows])
         return list((self._rows.square() * diagonals).T)
+
+
+def _about(targets: Float[Tensor, "n k"], mean: Float[Tensor, " k"]) -> Float[Tensor, "n k"]:
+    """The targets less their mean; nothing of those that are equal but for rounding."""
+    remainder = targets - mean
+    rounding = 8 * torch.finfo(targets.dtype).eps * targets.abs().amax(0)
+    return torch.where(remainder.abs().amax(0) > rounding, remainder, 0)
 
 
 def _sums_by_group(values: Float[Tensor, "n *k"], groups: Int[Tensor, " n"]) -> Float[Tensor, "n *k"]:
