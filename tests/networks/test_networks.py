@@ -57,6 +57,7 @@ def test_timm_networks_are_found_by_name() -> None:
         ("convrfm.nothing:resnet20", "there is no 'resnet20' in 'convrfm.nothing'"),
         (":resnet20", "must be torchvision:NAME"),
         ("..cnfa:measure", "there is no 'measure'"),
+        ("..:measure", "there is no 'measure'"),
         ("os:getpid:x", "there is no 'getpid:x' in 'os'"),
         ("os:system", r"os:system\(\) must build a network; it raised TypeError"),
         ("collections:OrderedDict", "must return a torch.nn.Module; it returned OrderedDict"),

@@ -50,9 +50,10 @@ class Target:
 def _checked(outputs: Any, n: int, whose: str) -> Tensor:
     if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[0] != n or outputs.shape[1] == 0:
         got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        head = "output[:, None]" if got == (n,) else "output['out'].mean((2, 3))"
         raise InputError(
             f"{whose} must be a tensor (n, k) with n = {n} images; got {got}. Pass a head that makes one, "
-            "such as head=lambda output: output['out'].mean((2, 3))."
+            f"such as head=lambda output: {head}."
         )
     if not outputs.is_floating_point():
         raise InputError(f"{whose} must require grad, so it must be floating and real; got {outputs.dtype}.")

@@ -78,7 +78,7 @@ def _imported_factory(module: str, factory: str) -> Any:
         return getattr(importlib.import_module(module), factory)
     except Exception as error:  # the module's own code runs
         path = Path(*module.split("."))
-        here = path.with_suffix(".py").is_file() or path.is_dir()
+        here = Path(f"{path}.py").is_file() or path.is_dir()
         remedy = (
             f" {path} lies in this folder, which Python does not search: run PYTHONPATH=. convrfm ..."
             if here and isinstance(error, ModuleNotFoundError)
