@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -19,6 +20,7 @@ from .engines.embedded_blocks import EmbeddedBlocks
 from .engines.memory_plan import plan
 from .engines.protocol import AdjointEngine, BoundEngine, EmbeddingT, Gradient
 from .gram_agop import GramSum
+from .patch_gradients import PatchGradients
 from .patch_kernel import PatchKernel, Progress, check_numerics
 from .recursion.recursion import Recursion, patch_entries
 
@@ -131,20 +133,39 @@ class InfiniteWidthKernel(PatchKernel):
         return EmbeddedBlocks(engine, x, factor, fitting, with_patches=with_patches)
 
     @override
-    def gradient_scale(self, x: Tensor) -> float:
-        # The first layer's factor on inner products of embedded patches.
-        return self.architecture.first.weight_std**2 / patch_entries(self.recursion, x)
-
-    @override
-    def gradient_blocks(
+    def gradients(
         self,
         x: Tensor,
         z: Tensor,
         dual_coef: Tensor,
         factor: Float[Tensor, "r d"] | None,
         progress: Progress | None,
-    ) -> Iterator[Float[Tensor, "positions n k s"]]:
+    ) -> PatchGradients:
         engine = self._chosen_engine(x, z, dual_coef, factor)
+        by_gram = None
+        if isinstance(engine, AdjointEngine):
+            by_gram = GramSum(engine, x, z, dual_coef, factor, self.budget_on(x.device))
+        d = patch_entries(self.recursion, x)
+        outer = factor
+        if not engine.embeds_patches(factor):
+            M = torch.eye(d).to(x) if factor is None else factor.T @ factor
+            outer = M.unflatten(0, (x.shape[1], -1)).transpose(0, 1).flatten(0, 1)  # channels last
+        return PatchGradients(
+            partial(self._gradient_blocks, engine, x, z, dual_coef, factor, progress),
+            outer,
+            scale=self.architecture.first.weight_std**2 / d,
+            outer_products=(lambda roots: by_gram(roots, progress)) if by_gram is not None and by_gram.pays else None,
+        )
+
+    def _gradient_blocks(
+        self,
+        engine: BoundEngine[Any],
+        x: Tensor,
+        z: Tensor,
+        dual_coef: Tensor,
+        factor: Float[Tensor, "r d"] | None,
+        progress: Progress | None,
+    ) -> Iterator[Float[Tensor, "positions n k s"]]:
         left = self._blocks(x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
         right = self._blocks(z, factor, engine, with_patches=True)
         done = 0
@@ -162,31 +183,6 @@ class InfiniteWidthKernel(PatchKernel):
                     progress(done, len(left.blocks) * len(right.blocks))
             engine.add_own_gradient(a, total)
             yield total.patches
-
-    @override
-    def sum_of_outer_products(
-        self,
-        x: Tensor,
-        z: Tensor,
-        dual_coef: Tensor,
-        factor: Float[Tensor, "r d"] | None,
-        roots: Float[Tensor, " n"] | None,
-        progress: Progress | None,
-    ) -> Float[Tensor, "s s"]:
-        engine = self._chosen_engine(x, z, dual_coef, factor)
-        if isinstance(engine, AdjointEngine):
-            by_gram = GramSum(engine, x, z, dual_coef, factor, self.budget_on(x.device))
-            if by_gram.pays:
-                return by_gram(roots, progress)
-        return super().sum_of_outer_products(x, z, dual_coef, factor, roots, progress)
-
-    @override
-    def gradient_factor(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
-        if self._chosen_engine(x, factor).embeds_patches(factor):
-            return factor
-        d = patch_entries(self.recursion, x)
-        M = torch.eye(d).to(x) if factor is None else factor.T @ factor
-        return M.unflatten(0, (x.shape[1], -1)).transpose(0, 1).flatten(0, 1)  # channels last
 
     @override
     def check_image_size(self, height: int, width: int) -> None:

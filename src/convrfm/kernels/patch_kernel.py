@@ -1,20 +1,20 @@
 """What every kernel with a metric on patches has: its matrix, and from its gradient with respect to patches the AGOP."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from functools import reduce
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
-from ..maths.agop import random_sign_outputs, sum_of_outer_products
+from ..maths.agop import random_sign_outputs
 from ..maths.psd import psd_factor
 from ..maths.windows import Window
 from .arrays import accepts_numpy, check_images
 from .devices import default_budget
-from .threads import one_torch_thread, sum_in_order
+from .patch_gradients import PatchGradients
+from .threads import one_torch_thread
 
 Progress = Callable[[int, int], None]
 
@@ -23,9 +23,8 @@ class PatchKernel(ABC):
     """A kernel on images that compares patches under a metric M = L^T L.
 
     What is public is here, with its checks. A kernel says what remains, on checked tensors and with the factor L `(r, d)`
-    of the metric, None for the identity: `window`, `check_image_size`, `matrix`, `own`, `gradient_blocks`,
-    `gradient_scale`, and `gradient_factor` where gradients are not with respect to L x[u]. Kernels are frozen dataclasses:
-    files keep their fields.
+    of the metric, None for the identity: `window`, `check_image_size`, `matrix`, `own` and `gradients`. Kernels are frozen
+    dataclasses: files keep their fields.
     """
 
     memory_budget: int | None
@@ -86,10 +85,7 @@ class PatchKernel(ABC):
             `(n, k, positions, d)`, positions row by row.
         """
         factor = self._check(x, z, feature_matrix, dual_coef)
-        blocks_of_x = [block.clone() for block in self.gradient_blocks(x, z, dual_coef, factor, None)]
-        gradients = torch.cat(blocks_of_x, 1).permute(1, 2, 0, 3)
-        outer = self.gradient_factor(x, factor)
-        return self.gradient_scale(x) * (gradients if outer is None else gradients @ outer)
+        return self.gradients(x, z, dual_coef, factor, None).whole()
 
     @accepts_numpy
     @one_torch_thread()
@@ -129,10 +125,7 @@ class PatchKernel(ABC):
                 )
             dual_coef = random_sign_outputs(dual_coef, probes, generator)
         roots = None if weights is None else _mean_one(weights, x).sqrt()
-        inner = self.sum_of_outer_products(x, z, dual_coef, factor, roots, progress)
-        inner = inner * (self.gradient_scale(x) ** 2 / len(x))
-        outer = self.gradient_factor(x, factor)
-        return inner if outer is None else outer.T @ inner @ outer
+        return self.gradients(x, z, dual_coef, factor, progress).sum_of_outer_products(roots) / len(x)
 
     @property
     @abstractmethod
@@ -154,38 +147,15 @@ class PatchKernel(ABC):
         """K(x, x) of checked images."""
 
     @abstractmethod
-    def gradient_blocks(
+    def gradients(
         self,
         x: Tensor,
         z: Tensor,
         dual_coef: Tensor,
         factor: Float[Tensor, "r d"] | None,
         progress: Progress | None,
-    ) -> Iterator[Float[Tensor, "positions n k s"]]:
-        """Block by block of x, the gradient with respect to patches but for factor and scale; memory may be reused."""
-
-    @abstractmethod
-    def gradient_scale(self, x: Tensor) -> float:
-        """The number that `gradient_blocks` leaves out."""
-
-    def gradient_factor(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, "s d"] | None:
-        """What `gradient_blocks` are still to be multiplied by: they are gradients with respect to the patches L x[u]."""
-        return factor
-
-    def sum_of_outer_products(
-        self,
-        x: Tensor,
-        z: Tensor,
-        dual_coef: Tensor,
-        factor: Float[Tensor, "r d"] | None,
-        roots: Float[Tensor, " n"] | None,
-        progress: Progress | None,
-    ) -> Float[Tensor, "s s"]:
-        """The sum of g g^T over the `gradient_blocks` g of every image of x, times its root; for a quicker way to it."""
-        blocks_of_x = self.gradient_blocks(x, z, dual_coef, factor, progress)
-        if roots is not None:
-            blocks_of_x = _weighted(blocks_of_x, roots)
-        return reduce(torch.add, map(_sum_of_outer_products, blocks_of_x))
+    ) -> PatchGradients:
+        """The gradients of checked images; `progress` is called as the blocks are made."""
 
     def budget_on(self, device: torch.device) -> int:
         """How many bytes temporaries may take beyond the result."""
@@ -222,20 +192,6 @@ def _mean_one(weights: Tensor, x: Tensor) -> Float[Tensor, " n"]:
     if weights.shape != (len(x),) or not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
         raise InputError(f"weights must be ({len(x)},), finite, not negative and not all zero; got {weights}.")
     return (weights / weights.mean()).to(x)
-
-
-def _sum_of_outer_products(gradients: Float[Tensor, "positions n k s"]) -> Float[Tensor, "s s"]:
-    return sum_in_order(lambda at: sum_of_outer_products(gradients[at]), len(gradients), gradients.device)
-
-
-def _weighted(
-    blocks_of_x: Iterator[Float[Tensor, "positions n k r"]], factors: Float[Tensor, " m"]
-) -> Iterator[Float[Tensor, "positions n k r"]]:
-    """The blocks, every image times its factor."""
-    done = 0
-    for block in blocks_of_x:
-        yield block.mul_(factors[done : done + block.shape[1], None, None])
-        done += block.shape[1]
 
 
 def check_numerics(budget: object, rank_tolerance: object) -> None:

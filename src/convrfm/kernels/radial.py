@@ -23,6 +23,7 @@ from ..maths.singular import root
 from ..maths.windows import Window
 from .devices import room_for_matrix
 from .integers import positive_integer
+from .patch_gradients import PatchGradients
 from .patch_kernel import PatchKernel, Progress, check_numerics
 from .threads import in_order, parts, share, sum_in_order
 from .tiling import blocks
@@ -106,13 +107,19 @@ class RadialKernel(PatchKernel):
         return x.new_ones(len(x))
 
     @override
-    def gradient_blocks(
+    def gradients(
         self,
         x: Tensor,
         z: Tensor,
         dual_coef: Tensor,
         factor: Float[Tensor, "r d"] | None,
         progress: Progress | None,
+    ) -> PatchGradients:
+        blocks_of_x = partial(self._gradient_blocks, x, z, dual_coef, factor, progress)
+        return PatchGradients(blocks_of_x, factor, scale=1 / self._positions(x))
+
+    def _gradient_blocks(
+        self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Float[Tensor, "r d"] | None, progress: Progress | None
     ) -> Iterator[Float[Tensor, "positions n k r"]]:
         k, r = dual_coef.shape[1], self._entries(x) if factor is None else len(factor)
         height, width = self._tile(x, entries=2 * k * r)
@@ -143,10 +150,6 @@ class RadialKernel(PatchKernel):
             for output in range(coef.shape[1]):
                 gradients[at, :, output] += slopes @ (g[at] * coef[:, output, None])
             gradients[at].sub_((slopes @ coef)[..., None] * f[at, :, None])
-
-    @override
-    def gradient_scale(self, x: Tensor) -> float:
-        return 1 / self._positions(x)
 
     @override
     def check_image_size(self, height: int, width: int) -> None:
