@@ -11,6 +11,7 @@ from jaxtyping import config
 
 import convrfm
 
+collect_ignore = ["golden/make.py"]  # a script, for an environment with jax
 OPERATOR_STUBS = []
 SET_BY_LIBRARIES = {
     "PYTEST_CURRENT_TEST",
