@@ -1,5 +1,6 @@
 """What is differentiated, what a batch is, how a layer is cut into blocks: each against a plain route to the same."""
 
+import inspect
 from collections.abc import Callable
 
 import numpy as np
@@ -212,3 +213,12 @@ def test_wrong_arguments_are_named(options: dict, message: str, images: Tensor) 
 def test_a_network_without_parameters_is_refused_in_words(images: Tensor) -> None:
     with pytest.raises(InputError, match="must contain a convolution or a linear layer"):
         cnfa.measure(nn.Flatten(), images)
+
+
+def test_what_both_doors_take_has_one_form() -> None:
+    of_report, of_layer = (inspect.signature(door).parameters for door in (cnfa.measure, cnfa.patch_agop))
+    for name in of_layer.keys() - {"layer"}:
+        assert of_layer[name].kind == of_report[name].kind, name
+        assert of_layer[name].default == of_report[name].default, name
+    assert of_report["probes"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert "device" in of_layer

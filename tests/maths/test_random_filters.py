@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from convrfm.maths import random_filters as module
-from convrfm.maths.random_filters import Activation, Centering, RandomFeatures, random_filters
+from convrfm.maths.random_filters import Centering, Nonlinearity, RandomFeatures, random_filters
 from convrfm.maths.windows import Padding, Window
 
 
@@ -24,7 +24,7 @@ def centered_by(layer: RandomFeatures, *arguments: Any) -> RandomFeatures:
 
 @pytest.mark.parametrize(("activation", "gain"), [("relu", 2.0), (None, 1.0)])
 def test_the_covariance_of_filters_is_the_metric_with_the_gain_for_its_trace(
-    activation: Activation, gain: float
+    activation: Nonlinearity, gain: float
 ) -> None:
     M = metric()
     root = random_filters(M, torch.eye(9, dtype=torch.float64), activation)
@@ -35,7 +35,7 @@ def test_the_covariance_of_filters_is_the_metric_with_the_gain_for_its_trace(
 
 
 @pytest.mark.parametrize("activation", ["relu", None])
-def test_the_gain_keeps_the_mean_square_of_white_images(activation: Activation) -> None:
+def test_the_gain_keeps_the_mean_square_of_white_images(activation: Nonlinearity) -> None:
     generator = torch.Generator().manual_seed(0)
     normals = torch.randn(2000, 9, generator=generator, dtype=torch.float64)
     patches = torch.randn(2000, 9, generator=generator, dtype=torch.float64)
@@ -48,7 +48,7 @@ def test_the_gain_keeps_the_mean_square_of_white_images(activation: Activation) 
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize("activation", ["relu", None])
 def test_a_layer_is_the_inner_product_of_every_patch_with_every_filter(
-    padding: Padding, activation: Activation
+    padding: Padding, activation: Nonlinearity
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2, 2, 5, 6, generator=generator, dtype=torch.float64)
@@ -66,7 +66,7 @@ def test_a_layer_is_the_inner_product_of_every_patch_with_every_filter(
 @pytest.mark.parametrize("centering", ["mean", "proportional"])
 @pytest.mark.parametrize("activation", ["relu", None])
 def test_a_centered_layer_has_mean_zero_in_every_channel_over_its_own_images(
-    activation: Activation, centering: Centering, monkeypatch: pytest.MonkeyPatch
+    activation: Nonlinearity, centering: Centering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "IMAGES_AT_ONCE", 3)
     generator = torch.Generator().manual_seed(0)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 
-Images = Tensor | np.ndarray | Iterable[Any]
+ImageSource = Tensor | np.ndarray | Iterable[Any]
 ToArguments = Callable[[Any], Any]
 
 
@@ -81,7 +81,7 @@ class Batch:
 
 
 def batches(
-    images: Images, *, labels: Any = None, to_arguments: ToArguments | None = None, progress: bool = False
+    images: ImageSource, *, labels: Any = None, to_arguments: ToArguments | None = None, progress: bool = False
 ) -> Iterator[Batch]:
     """The batches of a loader, or one batch if all images are given at once.
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..maths.agops import Agops, Cores, Grams, similarities
+from ..maths.row_space_agop import Agops, Cores, Grams, similarities
 from ..maths.similarity import gram_similarity
 from ..maths.spectra import RowSpace
 from .estimates import Comparison, Estimate

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..maths.agops import Sums, against_cnfm, similarities
 from ..maths.bootstrap import correlation_interval, resampling_weights
 from ..maths.jackknife import jackknife
+from ..maths.row_space_agop import Sums, against_cnfm, similarities
 from ..maths.similarity import Similarity
 from ..maths.spectra import RowSpace
 from .moments import Moments, PartSums

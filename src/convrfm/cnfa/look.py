@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .batches import Batch, Images, batches
+from .batches import Batch, ImageSource, batches
 from .capture import first_use
 from .layer_report import LayerReport
 from .layers import Names, unwrapped
@@ -51,7 +51,11 @@ class TopPatches:
 
 
 def top_patches(
-    network: nn.Module, images: Images, layer: LayerReport, directions: Float[Tensor, "directions ..."], count: int = 8
+    network: nn.Module,
+    images: ImageSource,
+    layer: LayerReport,
+    directions: Float[Tensor, "directions ..."],
+    count: int = 8,
 ) -> TopPatches:
     """The patches with the largest `|<v, h[u]>|` for each direction v, such as an eigenvector; streams over the images.
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from . import values
-from .batches import Images, ToArguments, batches
+from .batches import ImageSource, ToArguments, batches
 from .correlating import correlate
 from .estimates import Bootstrap
 from .layer_report import LayerReport
@@ -30,14 +30,14 @@ DEFAULT_BUDGET = 2**30
 
 def measure(
     network: nn.Module,
-    images: Images,
+    images: ImageSource,
+    *,
     initial: Initial | None = None,
     layers: str | Sequence[str] | None = None,
     probes: int | None = None,
     generator: torch.Generator | None = None,
     head: Head | None = None,
     device: torch.device | str | None = None,
-    *,
     labels: Any = None,
     loss: Loss | None = None,
     batch: ToArguments | None = None,
@@ -144,13 +144,14 @@ def measure(
 
 def patch_agop(
     network: nn.Module,
-    images: Images,
+    images: ImageSource,
     layer: str,
     *,
     whole: bool = False,
     probes: int | None = None,
     generator: torch.Generator | None = None,
     head: Head | None = None,
+    device: torch.device | str | None = None,
     labels: Any = None,
     loss: Loss | None = None,
     batch: ToArguments | None = None,
@@ -166,6 +167,7 @@ def patch_agop(
         probes: Likewise.
         generator: Likewise.
         head: Likewise.
+        device: Likewise.
         labels: Likewise.
         loss: Likewise.
         batch: Likewise.
@@ -183,7 +185,8 @@ def patch_agop(
     _check_counts(probes=probes, memory_budget=memory_budget)
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     network = unwrapped(network)
-    with as_found(network):
+    with ExitStack() as stack:
+        _settle(network, device, stack)
         sweep = Sweep(
             network,
             [layer],

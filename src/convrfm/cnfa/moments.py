@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from ..maths.agops import Agops, Cores, Grams
 from ..maths.jackknife import leave_one_out_means
+from ..maths.row_space_agop import Agops, Cores, Grams
 from ..maths.spectra import RowSpace, effective_rank
 
 PRODUCT_ENTRIES = 2**22

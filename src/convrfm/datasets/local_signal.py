@@ -16,11 +16,11 @@ STAR_ROWS = {3: [10], 4: [9, 10, 11], 5: [7, 8, 9, 10, 11, 12, 13], 6: [8, 9, 10
 STAR_PIXELS = np.array([(row, column) for row, columns in STAR_ROWS.items() for column in columns])
 STAR_OFFSETS = 18
 
-Images = Float32[np.ndarray, "n c h w"]
+ImageArray = Float32[np.ndarray, "n c h w"]
 Labels = Int64[np.ndarray, " n"]
 
 
-def bars(n: int, *, sigma: float, generator: np.random.Generator) -> tuple[Images, Labels]:
+def bars(n: int, *, sigma: float, generator: np.random.Generator) -> tuple[ImageArray, Labels]:
     """A white (class 1) or black (class 0) row somewhere in a noisy image.
 
     The noise is N(0, sigma/32), and one row, drawn uniformly, is replaced by +1/sqrt(32) or -1/sqrt(32).
@@ -55,7 +55,7 @@ def noisy_digits(
     sigma: float,
     generator: np.random.Generator,
     digits: tuple[Shaped[np.ndarray, "m height width"], Shaped[np.ndarray, " m"]] | None = None,
-) -> tuple[Images, Labels]:
+) -> tuple[ImageArray, Labels]:
     """Digits pasted at a random place into noise of standard deviation 0.5 sqrt(sigma), half as large again.
 
     The `n` digits are drawn without replacement. For training and test images that share no digit, draw
@@ -88,7 +88,7 @@ def noisy_digits(
     return paste_into_noise(images[drawn], sigma=sigma, generator=generator), labels[drawn].astype(np.int64)
 
 
-def star(n: int, *, generator: np.random.Generator) -> tuple[Images, Labels]:
+def star(n: int, *, generator: np.random.Generator) -> tuple[ImageArray, Labels]:
     """Gaussian noise (class 0), with a small star of ones somewhere in its first two channels (class 1).
 
     Args:

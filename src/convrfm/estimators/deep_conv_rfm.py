@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from ..errors import InputError
 from ..kernels import vanilla_ntk
-from ..maths.random_filters import CENTERINGS, Activation, Centering
+from ..maths.random_filters import CENTERINGS, Centering, Nonlinearity
 from .arrays import Array
 from .classification import Classifier
 from .fitted_layers import Stage
@@ -47,7 +47,7 @@ class DeepConvRFM(RecursiveFeatureMachine):
     _: KW_ONLY
     depth: int | Sequence[int] = 3
     n_filters: int = 64
-    activation: Activation = "relu"
+    activation: Nonlinearity = "relu"
     centering: Centering | Literal["loo"] = "loo"
 
     _deep: ClassVar[bool] = True

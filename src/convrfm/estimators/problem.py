@@ -9,12 +9,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..errors import InputError
+from ..kernels.recursion.recursion import Images
 from ..maths.psd import psd_power, scale_to_trace
 from ..maths.random_filters import RandomFeatures
 from ..maths.windows import Window
 from ..solvers.exact import RidgePath
 
-Images = Float[Tensor, "n c h w"]
 Metric = Float[Tensor, "d d"] | None  # None: the identity
 Watch = Callable[[str], Callable[[int, int], None] | None]
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
-from ..maths.random_filters import Activation, Centering, RandomFeatures, random_filters
+from ..maths.random_filters import Centering, Nonlinearity, RandomFeatures, random_filters
 from ..maths.windows import Window
 from .folds import Fold
 from .problem import LearnableKernel, Problem, Watch
@@ -30,7 +30,7 @@ class FilterDraw:
     """
 
     n_filters: int
-    activation: Activation
+    activation: Nonlinearity
     centerings: Sequence[Centering]
     seeds: Sequence[np.random.SeedSequence]
 

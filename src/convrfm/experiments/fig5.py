@@ -20,7 +20,7 @@ from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .mnist_images import WANTED, mnist
 from .scale import Scale
 from .small_data.cnn import EPOCHS, cnn_predictions
-from .small_data.images import Images
+from .small_data.images import LabeledImages
 
 METHODS = ("NTK", "ConvRFM", "Deep ConvRFM", "CNN")
 BARS, DIGITS = "bars", "noisy MNIST"
@@ -47,18 +47,18 @@ class Fig5Settings:
     epochs: int = EPOCHS
 
 
-def images(run: Run[Fig5Settings], task: Task, sigma: float, seed: int) -> tuple[Images, Images]:
+def images(run: Run[Fig5Settings], task: Task, sigma: float, seed: int) -> tuple[LabeledImages, LabeledImages]:
     """Training and test images of one draw."""
     if task.name == BARS:
         data = load("bars", n_train=task.n, n_test=task.n, sigma=sigma, seed=seed)
-        return Images(data.x_train, data.y_train), Images(data.x_test, data.y_test)
+        return LabeledImages(data.x_train, data.y_train), LabeledImages(data.x_test, data.y_test)
     digits = mnist(run.data, task.n, seed=seed, download=run.download)
     generator = np.random.default_rng(seed)
     train, test = (
         noisy_digits(task.n, sigma=sigma, generator=generator, digits=(x[:, 0], y))
         for x, y in ((digits.x_train, digits.y_train), (digits.x_test, digits.y_test))
     )
-    return Images(*train), Images(*test)
+    return LabeledImages(*train), LabeledImages(*test)
 
 
 def kernel_machines(run: Run[Fig5Settings], task: Task, sigma: float, seed: int) -> Line:

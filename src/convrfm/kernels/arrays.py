@@ -48,7 +48,7 @@ def _tensor(value: Any) -> Any:
     return torch.from_numpy(np.require(native, requirements=["C", "W"]))
 
 
-def check_images(name: str, images: Any, like: Any) -> None:
+def check_batch(name: str, images: Any, like: Any) -> None:
     """Raise `InputError` unless images are finite floats `(n, c, h, w)` of the size, type and device of `like`."""
     if not isinstance(images, torch.Tensor):
         raise InputError(f"{name} must be a NumPy array or a torch tensor; got {type(images).__name__}.")

@@ -1,4 +1,8 @@
-"""Where to compute, and with how much memory."""
+"""Where to compute, and with how much memory.
+
+One rule for all defaults: who is given tensors or a network computes where these are (kernels, the meter, its tracker); who is
+given arrays or files (estimators, the command line) takes "auto", a GPU where there is one, and gives arrays back.
+"""
 
 import torch
 from jaxtyping import Float

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..maths.agop import random_sign_outputs
 from ..maths.psd import psd_factor
 from ..maths.windows import Window
-from .arrays import accepts_numpy, check_images
+from .arrays import accepts_numpy, check_batch
 from .devices import default_budget
 from .patch_gradients import PatchGradients
 from .threads import one_torch_thread
@@ -165,9 +165,9 @@ class PatchKernel(ABC):
         self, x: Tensor, z: Tensor | None, feature_matrix: Tensor | None, dual_coef: Tensor | None = None
     ) -> Float[Tensor, "r d"] | None:
         """Refuse what does not fit together; the factor of the metric, None for the identity."""
-        check_images("x", x, like=x)
+        check_batch("x", x, like=x)
         if z is not None:
-            check_images("z", z, like=x)
+            check_batch("z", z, like=x)
         if dual_coef is not None and z is None:
             raise InputError("z, the training images, is needed: got None. Pass x again if they are the same.")
         self.check_image_size(*x.shape[-2:])

@@ -11,7 +11,7 @@ from .patches import filter_patches
 from .psd import psd_power, scale_to_trace
 from .windows import Window
 
-Activation = Literal["relu"] | None
+Nonlinearity = Literal["relu"] | None
 Centering = Literal["mean", "proportional"] | None
 CENTERINGS: tuple[Centering, ...] = ("mean", "proportional", None)
 GAIN = {"relu": 2.0, None: 1.0}
@@ -21,7 +21,7 @@ ROUNDING = 100.0  # roundings' worth of angle that count as none
 
 
 def random_filters(
-    feature_matrix: Float[Tensor, "d d"], normals: Float[Tensor, "k d"], activation: Activation
+    feature_matrix: Float[Tensor, "d d"], normals: Float[Tensor, "k d"], activation: Nonlinearity
 ) -> Float[Tensor, "k d"]:
     """Filters distributed as N(0, gain M / tr M): M^(1/2) times standard normal vectors.
 
@@ -51,7 +51,7 @@ class RandomFeatures:
 
     filters: Float[Tensor, "k d"]
     window: Window
-    activation: Activation
+    activation: Nonlinearity
     centering: Centering = None
     mean: Float[Tensor, " k"] | None = None
 

@@ -16,7 +16,7 @@ def effective_rank(matrices: Float[Tensor, "*blocks d d"]) -> float:
 
     It is `d` for the identity, 1 for a rank-one matrix, and `nan` for zero.
 
-    >>> effective_rank(torch.diag(torch.tensor([1.0, 1.0, 0.0])))
+    >>> round(effective_rank(torch.diag(torch.tensor([1.0, 1.0, 0.0]))), 12)
     2.0
     """
     trace = matrices.diagonal(dim1=-2, dim2=-1).sum(dtype=torch.float64)

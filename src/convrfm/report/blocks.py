@@ -43,13 +43,13 @@ class Highlights:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Drawing:
     """A figure as a PNG inside the page; the PNG has twice its width and height in CSS pixels.
 
     `name` is that of its file where the pictures of the page are written as files; without one there is none.
     """
 
-    kind: ClassVar[str] = "picture"
+    kind: ClassVar[str] = "drawing"
     base64: str
     width: int
     height: int
@@ -90,13 +90,13 @@ class Code:
     text: str
 
 
-Block = Prose | Callout | Highlights | Picture | Table | Settings | Code
+Block = Prose | Callout | Highlights | Drawing | Table | Settings | Code
 
 
-def picture(figure: Figure, caption: str, alt: str, name: str | None = None) -> Picture:
+def drawing(figure: Figure, caption: str, alt: str, name: str | None = None) -> Drawing:
     """Render a figure at twice the resolution of the screen; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     with house_style():
         figure.savefig(buffer, format="png", dpi=_SHARPNESS * _SCREEN_DPI, metadata={"Software": None})
     width, height = (round(side * _SCREEN_DPI) for side in figure.get_size_inches())
-    return Picture(base64.b64encode(buffer.getvalue()).decode("ascii"), width, height, caption, alt, name)
+    return Drawing(base64.b64encode(buffer.getvalue()).decode("ascii"), width, height, caption, alt, name)

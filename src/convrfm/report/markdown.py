@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from .blocks import Block, Callout, Code, Highlights, Picture, Prose, Settings, Table
+from .blocks import Block, Callout, Code, Drawing, Highlights, Prose, Settings, Table
 from .page import Page
 
 _SPECIAL = re.compile(r"([\\`*<]|_(?=\W|$)|(?<=\W)_)")
@@ -62,9 +62,9 @@ def _block(block: Block, pictures: str) -> str:
             return "\n>\n".join(f"> {'**Warning.** ' if tone == 'warning' else ''}{plain(text)}" for text in texts)
         case Highlights(items=items):
             return "\n".join(f"- **{plain(value)}** {plain(what)}" for value, what in items)
-        case Picture(name=None):
+        case Drawing(name=None):
             return ""
-        case Picture(alt=alt, name=name, caption=caption):
+        case Drawing(alt=alt, name=name, caption=caption):
             return f"![{plain(alt)}]({pictures}/{name}.png)\n\n*{plain(caption)}*"
         case Table(header=header, rows=rows, caption=caption, marked_rows=marked):
             return f"{markdown_table(header, rows, marked)}\n\n*{plain(caption)}*"

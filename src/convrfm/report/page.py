@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..storage.atomic import write_text, written_whole
-from .blocks import Block, Callout, Code, Highlights, Picture, Prose, Settings, Table, picture
+from .blocks import Block, Callout, Code, Drawing, Highlights, Prose, Settings, Table, drawing
 
 # Autoescape is on because class names, file names and notes come from users' data.
 _TEMPLATES = jinja2.Environment(
@@ -59,7 +59,7 @@ class Section:
         """
         figure = drawn.get_figure(root=True) if isinstance(drawn, Axes) else drawn
         assert figure is not None
-        return self._with(picture(figure, caption, alt, name))
+        return self._with(drawing(figure, caption, alt, name))
 
     def table(
         self,
@@ -128,6 +128,6 @@ class Page:
         """Write every picture that has a name as `name.png` into a folder that exists."""
         for section in self.sections:
             for block in section.blocks:
-                if isinstance(block, Picture) and block.name is not None:
+                if isinstance(block, Drawing) and block.name is not None:
                     with written_whole(folder / f"{block.name}.png") as partial:
                         partial.write_bytes(base64.b64decode(block.base64))

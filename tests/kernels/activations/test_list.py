@@ -94,8 +94,8 @@ def test_an_activation_of_ones_own_is_served_and_refused_by_files() -> None:
     coef = torch.ones(3, 1, dtype=torch.float64)
     free = x.clone().requires_grad_()
     kernel(free, z).sum().backward()
-    bars = kernel.patch_gradients(x, z, coef)[:, 0].transpose(1, 2)
-    folded = torch.nn.functional.fold(bars, (6, 6), 3)
+    gradients = kernel.patch_gradients(x, z, coef)[:, 0].transpose(1, 2)
+    folded = torch.nn.functional.fold(gradients, (6, 6), 3)
     torch.testing.assert_close(folded, free.grad)
     with pytest.raises(InputError, match="can be saved"):
         describe(kernel)

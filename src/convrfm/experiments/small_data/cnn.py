@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
 from ...datasets.sampling import hold_out_fifth
-from .images import Images
+from .images import LabeledImages
 
 LEARNING_RATE = 1e-4
 BATCH = 128
@@ -19,7 +19,7 @@ LEAST_TO_HOLD_OUT = 5  # images a class
 
 
 def cnn_predictions(
-    train: Images, x: Float32[np.ndarray, "m c h w"], seed: int, epochs: int = EPOCHS
+    train: LabeledImages, x: Float32[np.ndarray, "m c h w"], seed: int, epochs: int = EPOCHS
 ) -> Int64[np.ndarray, " m"]:
     """Classes of further images by a network trained on all training images.
 
@@ -41,7 +41,7 @@ def cnn_predictions(
 class Training:
     """A network and its optimizer, epoch by epoch."""
 
-    def __init__(self, train: Images, seed: int) -> None:
+    def __init__(self, train: LabeledImages, seed: int) -> None:
         self.x, self.y = as_channels_last(train.x), torch.from_numpy(train.y)
         self.generator = torch.Generator().manual_seed(seed)
         self.network = network(train.x.shape[1:], int(train.y.max()) + 1, seed)
@@ -64,7 +64,7 @@ class Training:
         return torch.cat([self.network(part) for part in as_channels_last(x).split(BATCH)])
 
 
-def best_epoch(training: Training, held_out: Images, epochs: int) -> int:
+def best_epoch(training: Training, held_out: LabeledImages, epochs: int) -> int:
     """After how many epochs, at most so many, the held-out loss was smallest; training ends 50 epochs later."""
     labels = torch.from_numpy(held_out.y)
     smallest, best = math.inf, 0

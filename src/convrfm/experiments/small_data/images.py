@@ -19,7 +19,7 @@ Read = Callable[[str], tuple[UInt8[np.ndarray, "n c h w"], np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Images:
+class LabeledImages:
     """Images from 0 to 1 and the numbers of their classes."""
 
     x: Float32[np.ndarray, "n c h w"]
@@ -30,9 +30,9 @@ class Images:
         """Every image as one vector."""
         return self.x.reshape(len(self.x), -1)
 
-    def take(self, indices: Int64[np.ndarray, " m"]) -> "Images":
+    def take(self, indices: Int64[np.ndarray, " m"]) -> "LabeledImages":
         """Some of them, in this order."""
-        return Images(self.x[indices], self.y[indices])
+        return LabeledImages(self.x[indices], self.y[indices])
 
 
 @dataclass
@@ -43,32 +43,32 @@ class DataSet:
     read: Read
 
     @cached_property
-    def test(self) -> Images:
+    def test(self) -> LabeledImages:
         """1000 images of the test set, always the same."""
         return self._drawn("test")[0]
 
     @cached_property
-    def held_out(self) -> Images:
+    def held_out(self) -> LabeledImages:
         """1000 images of the training set, always the same."""
         return self._training_part[0]
 
     @cached_property
-    def pool(self) -> Images:
+    def pool(self) -> LabeledImages:
         """All others of the training set."""
         return self._training_part[1]
 
-    def training_images(self, n: int, seed: int) -> Images:
+    def training_images(self, n: int, seed: int) -> LabeledImages:
         """n images of the pool; those of a smaller n are part of those of a larger one."""
         return self.pool.take(balanced_order(self.pool.y, np.random.default_rng([seed, 1]))[:n])
 
     @cached_property
-    def _training_part(self) -> tuple[Images, Images]:
+    def _training_part(self) -> tuple[LabeledImages, LabeledImages]:
         return self._drawn("train")
 
-    def _drawn(self, part: str) -> tuple[Images, Images]:
+    def _drawn(self, part: str) -> tuple[LabeledImages, LabeledImages]:
         """The images that never train, always the same, and all others."""
         raw, labels = self.read(part)
-        images = Images(raw.astype(np.float32) / 255, labels.astype(np.int64))
+        images = LabeledImages(raw.astype(np.float32) / 255, labels.astype(np.int64))
         order = balanced_order(images.y, np.random.default_rng(0))
         size = min(N_OTHERS, len(order) // 2)
         return images.take(order[:size]), images.take(order[size:])

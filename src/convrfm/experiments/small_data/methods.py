@@ -18,13 +18,13 @@ from ...maths.calibration import expected_calibration_error
 from ...solvers.exact import RidgePath
 from ..deep_kernels import kernel_family
 from .cnn import cnn_predictions
-from .images import DataSet, Images
+from .images import DataSet, LabeledImages
 
 Measured = dict[str, float]
-Method = Callable[[Images, DataSet, int], Measured]
+Method = Callable[[LabeledImages, DataSet, int], Measured]
 
 
-def conv_rfm(train: Images, data: DataSet, seed: int, **settings: Any) -> Measured:
+def conv_rfm(train: LabeledImages, data: DataSet, seed: int, **settings: Any) -> Measured:
     """ConvRFM, and besides test accuracy everything that the page says about its choices and probabilities."""
     if one_image_a_class(train):
         model = ConvRFMRegressor(random_state=seed, **settings).fit(train.x, one_hot(train.y))
@@ -39,7 +39,7 @@ def conv_rfm(train: Images, data: DataSet, seed: int, **settings: Any) -> Measur
     }
 
 
-def deep_conv_rfm(train: Images, data: DataSet, seed: int) -> Measured:
+def deep_conv_rfm(train: LabeledImages, data: DataSet, seed: int) -> Measured:
     """Three layers of 64 filters, two updates in each; kernels with the memory and the tolerance of the deep experiment."""
     settings: dict[str, Any] = {"n_iterations": 2, "agop_samples": min(200, len(train.y)), "random_state": seed}
     settings["kernel_family"] = kernel_family
@@ -50,7 +50,7 @@ def deep_conv_rfm(train: Images, data: DataSet, seed: int) -> Measured:
     return tested(model, data) | {"held_out": accuracy(model.predict_proba(data.held_out.x), data.held_out)}
 
 
-def logistic_regression(train: Images, data: DataSet, seed: int) -> Measured:
+def logistic_regression(train: LabeledImages, data: DataSet, seed: int) -> Measured:
     """Its penalty by cross-validation; with one image a class scikit-learn's default, C = 1.
 
     The principal components are all there are: a rotation, which leaves the penalised regression as it is and saves time.
@@ -70,13 +70,13 @@ LOGISTIC_CV: dict[str, Any] = {
 }
 
 
-def random_forest(train: Images, data: DataSet, seed: int) -> Measured:
+def random_forest(train: LabeledImages, data: DataSet, seed: int) -> Measured:
     """300 trees."""
     model = RandomForestClassifier(300, random_state=seed).fit(train.pixels, train.y)
     return {"test": float(model.score(data.test.pixels, data.test.y))}
 
 
-def cnn(train: Images, data: DataSet, seed: int) -> Measured:
+def cnn(train: LabeledImages, data: DataSet, seed: int) -> Measured:
     """The paper's network of the same depth."""
     return {"test": float(np.mean(cnn_predictions(train, data.test.x, seed) == data.test.y))}
 
@@ -104,7 +104,7 @@ def tested(model: ConvRFMClassifier | DeepConvRFMClassifier, data: DataSet) -> M
     }
 
 
-def accuracy_by_ridge(model: ConvRFMClassifier, train: Images, others: Images) -> dict[float, float]:
+def accuracy_by_ridge(model: ConvRFMClassifier, train: LabeledImages, others: LabeledImages) -> dict[float, float]:
     """The accuracy on other images of the kept round with every ridge that it could have had."""
     x, z = torch.from_numpy(others.x), torch.from_numpy(train.x)
     metric = None if model.best_iteration_ == 0 else torch.from_numpy(model.feature_matrix_)
@@ -113,12 +113,12 @@ def accuracy_by_ridge(model: ConvRFMClassifier, train: Images, others: Images) -
     return {ridge: accuracy((meeting @ path.dual_coef(ridge)).numpy(), others) for ridge in DEFAULT_RIDGES}
 
 
-def accuracy(outputs: Float[np.ndarray, "m k"], images: Images) -> float:
+def accuracy(outputs: Float[np.ndarray, "m k"], images: LabeledImages) -> float:
     """The fraction whose largest output is that of their class."""
     return float(np.mean(outputs.argmax(1) == images.y))
 
 
-def one_image_a_class(train: Images) -> bool:
+def one_image_a_class(train: LabeledImages) -> bool:
     """Left out, an image leaves none of its class: no ridge has a leave-one-out accuracy above zero.
 
     The regressors of one-hot labels serve there, which choose the ridge by the squared error.

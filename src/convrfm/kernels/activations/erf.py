@@ -10,7 +10,7 @@ from typing_extensions import override
 from ..lanes.polynomials import PI, angle_and_sine
 from ..lanes.vectors import inlined
 from .activation import Values
-from .lane_activation import LaneActivation, LaneFormulas, Picture
+from .lane_activation import LaneActivation, LaneFormulas, Variances
 
 
 @inlined
@@ -72,5 +72,5 @@ class Erf(LaneActivation):
         return (4 / math.pi) * torch.rsqrt(1 + 4 * q) / (1 + 2 * q)
 
     @override
-    def norm_and_inverse_root(self, q: Picture) -> tuple[Picture, Picture]:
+    def norm_and_inverse_root(self, q: Variances) -> tuple[Variances, Variances]:
         return 1 + 2 * q, torch.rsqrt(1 + 2 * q)

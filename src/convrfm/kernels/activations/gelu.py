@@ -10,7 +10,7 @@ from typing_extensions import override
 from ..lanes.polynomials import PI, angle_and_sine
 from ..lanes.vectors import inlined
 from .activation import Values
-from .lane_activation import LaneActivation, LaneFormulas, Picture
+from .lane_activation import LaneActivation, LaneFormulas, Variances
 
 
 @inlined
@@ -89,7 +89,7 @@ class GELU(LaneActivation):
         return s_bar, qx_bar
 
     @override
-    def norm_and_inverse_root(self, q: Picture) -> tuple[Picture, Picture]:
+    def norm_and_inverse_root(self, q: Variances) -> tuple[Variances, Variances]:
         return q, torch.rsqrt(1 + q)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .activation import Activation
 
-Picture = Float[Tensor, "n rows cols"]
+Variances = Float[Tensor, "n rows cols"]
 
 
 class Meeting(NamedTuple):
@@ -65,5 +65,5 @@ class LaneActivation(Activation):
         return 0.0, 0.0
 
     @abstractmethod
-    def norm_and_inverse_root(self, q: Picture) -> tuple[Picture, Picture]:
+    def norm_and_inverse_root(self, q: Variances) -> tuple[Variances, Variances]:
         """One image's norms and inverse roots, at every position."""

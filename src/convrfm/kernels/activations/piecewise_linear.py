@@ -11,7 +11,7 @@ from ...maths.singular import angle_and_sine, reciprocal, root
 from ..lanes.polynomials import angle_and_sine as angle_and_sine_of_lanes
 from ..lanes.vectors import inlined, where_less, zero
 from .activation import Values
-from .lane_activation import LaneActivation, LaneFormulas, Picture
+from .lane_activation import LaneActivation, LaneFormulas, Variances
 
 
 @inlined
@@ -97,7 +97,7 @@ class PiecewiseLinear(LaneActivation):
         return self.mean_square, self.jump
 
     @override
-    def norm_and_inverse_root(self, q: Picture) -> tuple[Picture, Picture]:
+    def norm_and_inverse_root(self, q: Variances) -> tuple[Variances, Variances]:
         norm = q.sqrt()
         return norm, torch.where(norm > 0, 1 / norm, 0)
 

@@ -123,12 +123,12 @@ def _add_tile(
     """Add a tile's share of the gradient at the images `rows`."""
     met: list[_Met] = []
     _forward(recursion, x, z, met)
-    S_bar, q_bars = _backward(recursion, met, x.images)
+    S_bar, q_adjoints = _backward(recursion, met, x.images)
     if not met:  # a linear network's adjoint is the same for all pairs
         S_bar = S_bar.expand(len(x.images), len(z.images), *S_bar.shape)
     total.patches[:, rows] += recursion.geometry.contract(S_bar, z.contracted, coef)
-    for sum_of_bars, q_bar in zip(total.variances, q_bars, strict=True):
-        sum_of_bars[rows] += torch.einsum("xipq,ik->xkpq", q_bar, coef)
+    for of_level, q_bar in zip(total.variances, q_adjoints, strict=True):
+        of_level[rows] += torch.einsum("xipq,ik->xkpq", q_bar, coef)
 
 
 def _forward(recursion: Recursion, x: Embedding, z: Embedding, met: list[_Met] | None) -> Tensor:
@@ -164,7 +164,7 @@ def _backward(recursion: Recursion, met: Sequence[_Met], images: Tensor) -> tupl
     seed = geometry.mean_transpose(readout, *grids[-1], images) * readout.weight_std**2
     K_bar: Field = seed
     T_bar: Field | None = seed if recursion.tangent else None
-    q_bars: list[Field] = []
+    q_adjoints: list[Field] = []
     waiting = list(met)
     for layer, grid in zip(reversed(architecture.hidden), reversed(grids[:-1]), strict=True):
         if isinstance(layer, Conv):
@@ -178,7 +178,7 @@ def _backward(recursion: Recursion, met: Sequence[_Met], images: Tensor) -> tupl
             at = waiting.pop()
             k0_bar = None if T_bar is None or at.T is None else T_bar * at.T
             K_bar, q_bar = layer.pullback(at.S, at.qx, at.qz, K_bar, k0_bar)
-            q_bars.append(geometry.sum_over_partner(q_bar))
+            q_adjoints.append(geometry.sum_over_partner(q_bar))
             T_bar = None if T_bar is None else T_bar * at.k0
     S_bar = K_bar if T_bar is None else K_bar + T_bar
-    return S_bar, q_bars[::-1]
+    return S_bar, q_adjoints[::-1]

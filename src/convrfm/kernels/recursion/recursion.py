@@ -129,7 +129,7 @@ def own_kernel(recursion: Recursion, S: Field) -> Float[Tensor, " n"]:
 def pull_back_variances(
     recursion: Recursion,
     x: Embedding,
-    variance_bars: list[Float[Tensor, "n k _ _"]],
+    variance_adjoints: list[Float[Tensor, "n k _ _"]],
     total: Float[Tensor, "positions n k r"],
 ) -> None:
     """Add the gradients with respect to the embedded patches that flow through each image's own variances.
@@ -137,15 +137,15 @@ def pull_back_variances(
     Args:
         recursion: the kernel's recursion.
         x: the embedded images.
-        variance_bars: the adjoint of every entry of `x.variances`, for each of k outputs.
+        variance_adjoints: the adjoint of every entry of `x.variances`, for each of k outputs.
         total: what is added to, without the first layer's factor weight_std^2 / d.
     """
-    weights = own_weights(recursion, x, variance_bars)
+    weights = own_weights(recursion, x, variance_adjoints)
     if weights is not None:
         recursion.geometry.add_own_contraction(weights, x.contracted, total)
 
 
-def own_weights(recursion: Recursion, x: Embedding, variance_bars: list[Float[Tensor, "n k _ _"]]) -> Field | None:
+def own_weights(recursion: Recursion, x: Embedding, variance_adjoints: list[Float[Tensor, "n k _ _"]]) -> Field | None:
     """What each image's own patches count in its gradients, `(n, k, *positions)`; None for a linear network: nothing."""
     geometry, hidden = recursion.geometry, recursion.architecture.hidden
     inputs = x.variances
@@ -158,8 +158,8 @@ def own_weights(recursion: Recursion, x: Embedding, variance_bars: list[Float[Te
             if bar is not None:
                 bar = transposed_layer(bar, layer, geometry, lengths)
             continue
-        own, seed = inputs[-1][:, None], variance_bars[-1]
-        inputs, variance_bars = inputs[:-1], variance_bars[:-1]
+        own, seed = inputs[-1][:, None], variance_adjoints[-1]
+        inputs, variance_adjoints = inputs[:-1], variance_adjoints[:-1]
         if bar is None:
             bar = own.new_zeros((*seed.shape[:2], *own.shape[2:]))
         else:

@@ -4,7 +4,7 @@ from typing import Any
 
 from ...activations import ACTIVATIONS
 from ...activations.activation import Activation
-from ...activations.lane_activation import LaneActivation, Picture
+from ...activations.lane_activation import LaneActivation, Variances
 from ...lanes.vectors import inlined
 
 START, NONE, FIRST_FAMILY = range(3)  # START: a covariance that no layer has met; NONE: no activation
@@ -24,7 +24,7 @@ def family(activation: Activation | None) -> tuple[int, float, float]:
     return FIRST_FAMILY + FAMILIES.index(compiled.formulas), *compiled.constants
 
 
-def norm_and_inverse_root(activation: Activation, q: Picture) -> tuple[Picture, Picture]:
+def norm_and_inverse_root(activation: Activation, q: Variances) -> tuple[Variances, Variances]:
     """One image's norms and inverse roots."""
     return _compiled(activation).norm_and_inverse_root(q)
 

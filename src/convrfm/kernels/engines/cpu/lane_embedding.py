@@ -206,12 +206,12 @@ def parts_in_cache(images: Float[Tensor, "n c h w"], entries: int) -> list[slice
     return blocks(len(images), CACHE_BYTES // (entries * images.element_size()))
 
 
-def add_variance_bars(bars: Float[Tensor, "n norms k"], variances: Sequence[Float[Tensor, "n k _ _"]]) -> None:
+def add_variance_adjoints(adjoints: Float[Tensor, "n norms k"], variances: Sequence[Float[Tensor, "n k _ _"]]) -> None:
     """Add the adjoints of all activations' variances, one after the other, to those of each."""
     at = 0
     for of_layer in variances:
         positions = of_layer[0, 0].numel()
-        of_layer += bars[:, at : at + positions].transpose(1, 2).reshape(of_layer.shape)
+        of_layer += adjoints[:, at : at + positions].transpose(1, 2).reshape(of_layer.shape)
         at += positions
 
 

@@ -13,12 +13,12 @@ from .structures import Columns, fields_abreast, sides_abreast
 
 @inlined
 def pull_back_columns(
-    columns: Any, dual: Any, met: Any, sides: Any, bars: Any, out: Any, q_bar: Any, tiny: Any
+    columns: Any, dual: Any, met: Any, sides: Any, adjoints: Any, out: Any, q_bar: Any, tiny: Any
 ) -> None:
     """The adjoints of some columns of a row."""
     for c in range(columns.first, columns.last, columns.step):
         p = c * LANES
-        by_value, by_tangent = load(bars.S, p), load(bars.T, p)
+        by_value, by_tangent = load(adjoints.S, p), load(adjoints.T, p)
         s, k0_bar = load(met.S, p), by_tangent * load(met.T, p)
         k0, s_bar, qx_bar = pullback_of_kind(dual.kind, meeting(dual, s, sides, c), by_value, k0_bar, tiny)
         store(out.S, p, s_bar)
@@ -27,29 +27,31 @@ def pull_back_columns(
 
 
 @inlined
-def pull_back(dual: Any, count: Any, met: Any, sides: Any, bars: Any, out: Any, q_bar: Any, tiny: Any) -> None:
-    """The adjoints of S, T and x's variance at `count` columns from `bars`, those of K and T k0; `met`: S and T."""
+def pull_back(dual: Any, count: Any, met: Any, sides: Any, adjoints: Any, out: Any, q_bar: Any, tiny: Any) -> None:
+    """The adjoints of S, T and x's variance at `count` columns from `adjoints`, those of K and T k0; `met`: S and T."""
     if dual.kind <= NONE:
         for p in range(0, count * LANES, LANES):
-            store(out.S, p, load(bars.S, p))
-            store(out.T, p, load(bars.T, p))
+            store(out.S, p, load(adjoints.S, p))
+            store(out.T, p, load(adjoints.T, p))
         return
     even = count - count % 2
     pull_back_columns(
-        Columns(0, even, 2), dual, fields_abreast(met), sides_abreast(sides), fields_abreast(bars), out, q_bar, tiny
+        Columns(0, even, 2), dual, fields_abreast(met), sides_abreast(sides), fields_abreast(adjoints), out, q_bar, tiny
     )
-    pull_back_columns(Columns(even, count, 1), dual, met, sides, bars, out, q_bar, tiny)
+    pull_back_columns(Columns(even, count, 1), dual, met, sides, adjoints, out, q_bar, tiny)
 
 
 @inlined
-def spread_row(window: Any, tables: Any, place: Any, stride: Any, bars: Any, gather: Any, sums: Any, out: Any) -> None:
-    """The adjoints of a row in front of a window, from the fields `bars` after it, `stride` numbers a row.
+def spread_row(
+    window: Any, tables: Any, place: Any, stride: Any, adjoints: Any, gather: Any, sums: Any, out: Any
+) -> None:
+    """The adjoints of a row in front of a window, from the fields `adjoints` after it, `stride` numbers a row.
 
     `place` is the row's in the window's transposed table, `gather` that of its columns; `sums` is room for two rows.
     """
     for p in range(0, stride, LANES):
-        by_tangent = sum_of_rows(bars.T, p, tables, place, stride)
-        by_value = sum_of_rows(bars.S, p, tables, place, stride)
+        by_tangent = sum_of_rows(adjoints.T, p, tables, place, stride)
+        by_value = sum_of_rows(adjoints.S, p, tables, place, stride)
         store(sums.S, p, (by_value + by_tangent * window.gain) * window.weight)
         store(sums.T, p, by_tangent * window.weight)
     sum_along_row(gather, tables, sums.S, out.S)

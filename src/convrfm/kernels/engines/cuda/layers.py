@@ -61,10 +61,10 @@ class BoundLayers(BoundEngine[CudaEmbedding]):
         for rows, cols in tiles(
             len(x.images), len(z.images), pairs_within(self.budget, places, numbers), symmetric=False
         ):
-            S_bar, q_bars = _Tile(self.recursion, x, z, rows, cols).adjoints()
-            for of_level, q_bar in zip(total.variances, q_bars, strict=True):
-                bars = (q_bar @ dual_coef[cols]).permute(1, 2, 0)
-                of_level[rows] += bars.unflatten(2, of_level.shape[2:])
+            S_bar, q_adjoints = _Tile(self.recursion, x, z, rows, cols).adjoints()
+            for of_level, q_bar in zip(total.variances, q_adjoints, strict=True):
+                adjoints = (q_bar @ dual_coef[cols]).permute(1, 2, 0)
+                of_level[rows] += adjoints.unflatten(2, of_level.shape[2:])
             partners = torch.einsum("vrj,jk->vjkr", z.side[:, :, cols], dual_coef[cols])
             if self.recursion.architecture.couples_positions:
                 total.patches[:, rows] += torch.einsum(
@@ -141,15 +141,15 @@ class _Tile:
         seen = self._seen(K_bar)
         seen += architecture.readout.weight_std**2 / len(seen)
         T_bar = K_bar.clone() if tangent else K_bar
-        q_bars: list[Tensor] = []
+        q_adjoints: list[Tensor] = []
         for number in reversed(range(len(architecture.hidden))):
             layer = architecture.hidden[number]
             if isinstance(layer, Conv | AvgPool):
                 K_bar, T_bar = self._windows(layer, number, K_bar, T_bar, transposed=True)
             else:
                 K_bar, T_bar, q_bar = self._pull_back(layer, len(self._met) - 1, K_bar, T_bar)
-                q_bars.append(self._over_partners(q_bar))
-        return K_bar + T_bar if tangent else K_bar, q_bars[::-1]
+                q_adjoints.append(self._over_partners(q_bar))
+        return K_bar + T_bar if tangent else K_bar, q_adjoints[::-1]
 
     def _windows(
         self, layer: Conv | AvgPool, number: int, S: Field, T: Field, *, transposed: bool = False

@@ -113,9 +113,9 @@ class BoundStrips(AdjointEngine[CudaEmbedding]):
             for step in reversed(steps):
                 S, T = met.pop()
                 total, T_bar, q_bar = tile.pull_back(step, S, T, total, T_bar)
-                bars = (q_bar @ dual_coef[cols]).permute(1, 2, 0)
+                adjoints = (q_bar @ dual_coef[cols]).permute(1, 2, 0)
                 of_level = variances[len(met)][rows]
-                of_level += bars.unflatten(2, of_level.shape[2:])
+                of_level += adjoints.unflatten(2, of_level.shape[2:])
             yield rows, cols, total
 
     def _runs(self, x: CudaEmbedding, **limits: int) -> list[Run]:

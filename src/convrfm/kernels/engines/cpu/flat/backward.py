@@ -37,14 +37,14 @@ class Outputs(NamedTuple):
 
     dual_coef: Any
     count: Any
-    variance_bars: Any
+    variance_adjoints: Any
 
 
 @inlined
 def add_by_output(q_bar: Any, cols: Any, place: Any, outputs: Any) -> None:
     """Add to the adjoints of variances from `place` on the sums over the sixteen i of q_bar[u, i] dual_coef[i, o]."""
     dual_coef, count, _ = outputs
-    total = ahead(outputs.variance_bars, place * count)
+    total = ahead(outputs.variance_adjoints, place * count)
     for c in range(cols):
         for o in range(0, count, LANES):
             even, odd = load(total, c * count + o), zero(total)
@@ -62,7 +62,7 @@ def backward(plan: Any, sides: Any, room: Any, outputs: Any) -> Any:
         plan, sides, room: as for `forward`, which has kept what each activation met.
         outputs: see there.
     """
-    bars, out, above = room.activated, room.upper, room.lower
+    adjoints, out, above = room.activated, room.upper, room.lower
     for level in range(plan.depth - 1, -1, -1):
         step, number = ahead(plan.steps, level * STEP), ahead(plan.numbers, level * NUMBER)
         window = window_after(number, False, plan.tangent)
@@ -71,17 +71,17 @@ def backward(plan: Any, sides: Any, room: Any, outputs: Any) -> Any:
         for row in range(item(step, IN_ROWS)):
             if level == plan.depth - 1:
                 for p in range(0, cols * LANES, LANES):
-                    store(bars.S, p, broadcast(plan.mean))
-                    store(bars.T, p, broadcast(plan.mean) if plan.tangent else zero(bars.T))
+                    store(adjoints.S, p, broadcast(plan.mean))
+                    store(adjoints.T, p, broadcast(plan.mean) if plan.tangent else zero(adjoints.T))
             else:
-                spread_row(window, plan.tables, item(step, TO_ROW) + row, after, above, gather, room.incoming, bars)
+                spread_row(window, plan.tables, item(step, TO_ROW) + row, after, above, gather, room.incoming, adjoints)
             place = item(step, POSITION) + row * cols
             pull_back(
                 dual_of(step, number),
                 cols,
                 fields_from(room.met, place * LANES),
                 sides_from(sides, place, place),
-                bars,
+                adjoints,
                 fields_from(out, row * cols * LANES),
                 room.spare,
                 plan.tiny,
@@ -95,7 +95,7 @@ def backward(plan: Any, sides: Any, room: Any, outputs: Any) -> Any:
 @entry
 def gradient_blocks(
     program: Any, taps: Any, left: Any, right: Any, part: Any, memory: Any,
-    dual_coef: Any, S_bars: Any, variance_bars: Any,
+    dual_coef: Any, S_bars: Any, variance_adjoints: Any,
 ) -> None:  # fmt: skip
     """The adjoints of some images x with all images z.
 
@@ -103,7 +103,7 @@ def gradient_blocks(
         program, taps, left, right, part, memory: as for `kernel_blocks`; the part is of all z.
         dual_coef: `(images z, outputs)`, filled up to whole lanes.
         S_bars: takes the adjoints of the first covariance, `(positions, images x from the part's start on, images z)`.
-        variance_bars: `(images x, positions, outputs)`, added to.
+        variance_adjoints: `(images x, positions, outputs)`, added to.
     """
     plan, room, reading = plan_of(program), room_of(memory), reading_of(taps)
     S1, apart, outputs = address(memory.S1), taps.stored * LANES, dual_coef.shape[1]
@@ -120,8 +120,8 @@ def gradient_blocks(
                 sides = sides_from(all_sides, image * program.norms, column // LANES * program.norms)
                 forward(plan, ahead(S1, pair * reading.count * LANES), sides, room, True)
                 of_block = ahead(address(dual_coef), column * outputs)
-                of_image = ahead(address(variance_bars), image * program.norms * outputs)
-                bars = backward(plan, sides, room, Outputs(of_block, outputs, of_image))
+                of_image = ahead(address(variance_adjoints), image * program.norms * outputs)
+                adjoints = backward(plan, sides, room, Outputs(of_block, outputs, of_image))
                 target = ahead(address(S_bars), (image - part.start) * images_z + column)
                 for u in range(reading.count):
-                    store(target, u * images_x * images_z, load(bars.S, u * LANES) + load(bars.T, u * LANES))
+                    store(target, u * images_x * images_z, load(adjoints.S, u * LANES) + load(adjoints.T, u * LANES))

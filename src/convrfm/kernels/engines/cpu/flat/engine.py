@@ -23,7 +23,7 @@ from ....recursion.recursion import (
 from ....threads import in_order, share
 from ....tiling import blocks
 from ...protocol import AdjointEngine, Gradient, Patches
-from ..lane_embedding import TOGETHER, FlatEmbedding, LeftSide, add_variance_bars, has_low_rank, parts_in_cache
+from ..lane_embedding import TOGETHER, FlatEmbedding, LeftSide, add_variance_adjoints, has_low_rank, parts_in_cache
 from .backward import gradient_blocks
 from .forward import kernel_blocks
 from .program import IN_COLS, KEPT, OUT_COLS, Program, compiled_program
@@ -104,7 +104,7 @@ class BoundFlat(AdjointEngine[FlatEmbedding]):
         program, left, right = _program(x), self._left_of(x), z.right
         n_x, n_z, outputs = len(x.images), len(z.images), dual_coef.shape[1]
         coefficients = pad(dual_coef, (0, -outputs % LANES, 0, -n_z % LANES)).contiguous()
-        variance_bars = coefficients.new_zeros(n_x, program.norms, coefficients.shape[1])
+        variance_adjoints = coefficients.new_zeros(n_x, program.norms, coefficients.shape[1])
         positions = len(x.taps.places)
 
         def work(parts: Iterator[tuple[Part, Tensor]]) -> None:
@@ -112,7 +112,7 @@ class BoundFlat(AdjointEngine[FlatEmbedding]):
             for part, S_bars in parts:
                 gradient_blocks(
                     program, x.taps, left, right, part, memory,
-                    coefficients.numpy(), S_bars.numpy(), variance_bars.numpy(),
+                    coefficients.numpy(), S_bars.numpy(), variance_adjoints.numpy(),
                 )  # fmt: skip
 
         rows_at_once = max(TOGETHER, self.budget // (4 * positions * len(coefficients) * dual_coef.element_size()))
@@ -125,7 +125,7 @@ class BoundFlat(AdjointEngine[FlatEmbedding]):
             ]
             share(work, [(part, S_bars) for part in parts])
             yield rows, S_bars[:, :, :n_z]
-        add_variance_bars(variance_bars[:, :, :outputs], variances)
+        add_variance_adjoints(variance_adjoints[:, :, :outputs], variances)
 
     @override
     def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:

@@ -1,7 +1,7 @@
 """Which pairs of places along one axis a pooled recursion meets in front of every layer.
 
 A pair (u, v) is a place u of one image and a place v of another. Rows and columns never mix, so a covariance of
-positions is a picture of row pairs by column pairs, and it needs no more pairs than the readout can be reached from:
+positions is a section of row pairs by column pairs, and it needs no more pairs than the readout can be reached from:
 all of them under a `GlobalAvgPool`, those near the diagonal under a `Flatten` with poolings before it.
 
 A convolution moves both places of a pair together. So between poolings pairs fall into *lines*: diagonals v - u =

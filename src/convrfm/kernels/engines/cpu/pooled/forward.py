@@ -1,9 +1,9 @@
-"""The recursion of sixteen pairs of images where positions meet positions: forward, picture by picture.
+"""The recursion of sixteen pairs of images where positions meet positions: forward, section by section.
 
-`u` is a position of x and `v` one of z. A picture (see `program`) runs through a stage depth first, as rows do in
+`u` is a position of x and `v` one of z. A section (see `program`) runs through a stage depth first, as rows do in
 `flat.forward`; the last activation's rows are pooled into the next stage's covariance, or read out.
 
-    Before (channels or pooled sums) --picture: row by row, step by step--> After (pooled sums, or the readout)
+    Before (channels or pooled sums) --section: row by row, step by step--> After (pooled sums, or the readout)
 """
 
 from typing import Any
@@ -46,15 +46,15 @@ from .program import (
 )
 from .structures import (
     Channels,
-    Picture,
+    Section,
     after_stage,
     before_stage,
     col_line_of,
     facing,
-    picture_row,
     plan_of,
     room_of,
     row_line_of,
+    section_row,
 )
 
 NO_POOL = 0
@@ -102,41 +102,41 @@ def pool_row(K: Any, row: Any, after: Any, pooled: Any) -> None:
 
 
 @inlined
-def clear(plan: Any, picture: Any, room: Any) -> None:
-    """No row of the picture is made; where what it meets in each step begins."""
+def clear(plan: Any, section: Any, room: Any) -> None:
+    """No row of the section is made; where what it meets in each step begins."""
     begin = 0
-    for level in range(picture.first, picture.last + 1):
+    for level in range(section.first, section.last + 1):
         put(room.made, level, 0)
         put(room.begins, level, begin)
-        height = item(row_line_of(plan, picture, level), COUNT)
-        begin += height * item(col_line_of(plan, picture, level), COUNT) * LANES
+        height = item(row_line_of(plan, section, level), COUNT)
+        begin += height * item(col_line_of(plan, section, level), COUNT) * LANES
 
 
 @compiled
-def pass_picture(
-    plan: Any, picture: Any, channels: Any, before: Any, after: Any, sides: Any, room: Any, saves: Any
+def pass_section(
+    plan: Any, section: Any, channels: Any, before: Any, after: Any, sides: Any, room: Any, saves: Any
 ) -> Any:
-    """One picture through its stage; the sum of K + T k0 where nothing pools.
+    """One section through its stage; the sum of K + T k0 where nothing pools.
 
     Args:
         plan: the program.
-        picture: which, and from which step to which.
+        section: which, and from which step to which.
         channels: the images.
         before, after: what the stage begins with and ends in.
         sides: norms and inverse roots of x and of z.
         room: a thread's.
         saves: whether to keep what every step meets, and to go no further than what the last one meets.
     """
-    tables, tangent, first, last = plan.tables, plan.tangent, picture.first, picture.last
+    tables, tangent, first, last = plan.tables, plan.tangent, section.first, section.last
     fields, out = room.incoming, room.activated
     total = zero(fields.S)
-    clear(plan, picture, room)
+    clear(plan, section, room)
     level = last
-    while item(room.made, last) < item(row_line_of(plan, picture, last), COUNT):
+    while item(room.made, last) < item(row_line_of(plan, section, last), COUNT):
         step, number = ahead(plan.steps, level * STEP), ahead(plan.numbers, level * NUMBER)
-        row_line, col_line = row_line_of(plan, picture, level), col_line_of(plan, picture, level)
+        row_line, col_line = row_line_of(plan, section, level), col_line_of(plan, section, level)
         made = item(room.made, level)
-        row = picture_row(plan, picture, level, made)
+        row = section_row(plan, section, level, made)
         if level > first:
             place = item(row_line, TABLE - plan.most_rows * LINE) + made
             if item(tables.bounds, place * BOUND + 2) >= item(room.made, level - 1):
@@ -181,15 +181,15 @@ def pass_picture(
 
 @compiled
 def pass_stage(plan: Any, s: Any, channels: Any, sides: Any, room: Any) -> Any:
-    """All pictures through stage `s`; the sum of K + T k0 where nothing pools."""
+    """All sections through stage `s`; the sum of K + T k0 where nothing pools."""
     stage = ahead(plan.stages, s * STAGE)
     before, after = before_stage(plan, s, room.pooled), after_stage(plan, s, room.pooled)
     first, last = item(stage, FIRST), item(stage, STAGE + FIRST) - 1
     total = zero(room.incoming.S)
     for i in range(item(stage, ROW_LINES)):
         for j in range(item(stage, COL_LINES)):
-            picture = Picture(first, last, i, j)
-            total = total + pass_picture(plan, picture, channels, before, after, sides, room, False)
+            section = Section(first, last, i, j)
+            total = total + pass_section(plan, section, channels, before, after, sides, room, False)
     return total
 
 

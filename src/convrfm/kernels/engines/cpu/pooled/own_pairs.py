@@ -18,7 +18,7 @@ from ....recursion.recursion import Embedding, Recursion, patch_entries
 from ...protocol import Gradient
 from .axis_pairs import Moved, equal_pairs, lengths_before, met_pairs, needed_pairs
 
-Picture = Float[Tensor, "n _ _"]
+Variances = Float[Tensor, "n _ _"]
 Own = Float[Tensor, "*batch _ _"]  # row pairs by column pairs
 Grid = tuple[int, int]
 
@@ -54,16 +54,16 @@ class _Level:
         return total
 
     def facing(self, q: Float[Tensor, "*batch rows cols"]) -> tuple[Own, Own]:
-        """A picture at both positions of every pair."""
+        """Variances at both positions of every pair."""
         return q[..., self.rows.u[:, None], self.cols.u], q[..., self.rows.v[:, None], self.cols.v]
 
     def equal(self, own: Own) -> Float[Tensor, "*batch rows cols"]:
         """The field at equal positions, as a copy."""
         return own[..., self.rows.equal[:, None], self.cols.equal]
 
-    def put_equal(self, own: Own, picture: Float[Tensor, "*batch rows cols"]) -> None:
-        """Write a picture to equal positions."""
-        own[..., self.rows.equal[:, None], self.cols.equal] = picture
+    def put_equal(self, own: Own, variances: Float[Tensor, "*batch rows cols"]) -> None:
+        """Write variances to equal positions."""
+        own[..., self.rows.equal[:, None], self.cols.equal] = variances
 
     def sum_over_partner(self, own: Own) -> Float[Tensor, "*batch rows cols"]:
         """The sum over the second position."""
@@ -86,7 +86,7 @@ class _Level:
 
 def own_variances(
     recursion: Recursion, images: Float[Tensor, "n c h w"], patches: Float[Tensor, "n r rows cols"] | None
-) -> list[Picture]:
+) -> list[Variances]:
     """For every activation, the covariance of each position with itself in front of it.
 
     Args:

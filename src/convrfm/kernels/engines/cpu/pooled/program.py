@@ -1,9 +1,9 @@
 """A pooled architecture as flat arrays: stages between poolings, each a chain of steps on every line of pairs.
 
-Along each axis, the pairs of places that a step meets are numbered line by line (see `axis_pairs`). A *picture* is the
+Along each axis, the pairs of places that a step meets are numbered line by line (see `axis_pairs`). A *section* is the
 part of a stage's covariance on one line of row pairs and one line of column pairs. Convolutions and activations act on
-every picture on its own, as on equal positions; only pooling mixes them. So a stage never holds its covariance: it makes
-one picture at a time, from the images or from the pooled covariance before it, and adds it to the pooled covariance
+every section on its own, as on equal positions; only pooling mixes them. So a stage never holds its covariance: it makes
+one section at a time, from the images or from the pooled covariance before it, and adds it to the pooled covariance
 after it.
 """
 

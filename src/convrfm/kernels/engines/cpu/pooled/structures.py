@@ -1,8 +1,8 @@
-"""What a picture's way through a stage is told and given (see `program` for pictures, pairs and lines).
+"""What a section's way through a stage is told and given (see `program` for sections, pairs and lines).
 
     PairProgram (arrays) --plan_of--> Plan (addresses)      PairMemory (arrays) --room_of--> Room (addresses)
 
-A picture reads a stage's `Before`, the images or the pooled covariance, and is added to its `After`. Row by row, `PictureRow`
+A section reads a stage's `Before`, the images or the pooled covariance, and is added to its `After`. Row by row, `SectionRow`
 says which pairs of positions stand there.
 """
 
@@ -56,9 +56,9 @@ class PairMemory(NamedTuple):
         summed: rows of sums along columns, of S and of T, for the windows of all steps.
         slots: where each step's begin.
         counts: how many rows of each step are there, and where each step's part of `met` begins.
-        met: what a picture meets in every step, S and T.
+        met: what a section meets in every step, S and T.
         pooled: the pooled covariances of all stages, S and T.
-        fields: four fields of a picture.
+        fields: four fields of a section.
         weights: the adjoints of the first covariance on one line of row pairs.
     """
 
@@ -97,8 +97,8 @@ class Channels(NamedTuple):
     reading: Reading
 
 
-class Picture(NamedTuple):
-    """A picture on its way: from step `first` to step `last` of a stage, on row line i and column line j."""
+class Section(NamedTuple):
+    """A section on its way: from step `first` to step `last` of a stage, on row line i and column line j."""
 
     first: Any
     last: Any
@@ -130,8 +130,8 @@ class After(NamedTuple):
     across: Any
 
 
-class PictureRow(NamedTuple):
-    """One row of a picture in front of a step.
+class SectionRow(NamedTuple):
+    """One row of a section in front of a step.
 
     Attributes:
         number: the row pair's among those of the step.
@@ -192,27 +192,27 @@ def room_of(memory: Any) -> Any:
 
 
 @inlined
-def row_line_of(plan: Any, picture: Any, level: Any) -> Any:
-    """The picture's line of row pairs in front of a step."""
-    return ahead(plan.row_lines, (level * plan.most_rows + picture.i) * LINE)
+def row_line_of(plan: Any, section: Any, level: Any) -> Any:
+    """The section's line of row pairs in front of a step."""
+    return ahead(plan.row_lines, (level * plan.most_rows + section.i) * LINE)
 
 
 @inlined
-def col_line_of(plan: Any, picture: Any, level: Any) -> Any:
-    """The picture's line of column pairs in front of a step."""
-    return ahead(plan.col_lines, (level * plan.most_cols + picture.j) * LINE)
+def col_line_of(plan: Any, section: Any, level: Any) -> Any:
+    """The section's line of column pairs in front of a step."""
+    return ahead(plan.col_lines, (level * plan.most_cols + section.j) * LINE)
 
 
 @inlined
-def picture_row(plan: Any, picture: Any, level: Any, row: Any) -> Any:
-    """One row of a picture in front of a step."""
-    step, col_line = ahead(plan.steps, level * STEP), col_line_of(plan, picture, level)
-    number = item(row_line_of(plan, picture, level), NUMBER_OF_FIRST) + row
+def section_row(plan: Any, section: Any, level: Any, row: Any) -> Any:
+    """One row of a section in front of a step."""
+    step, col_line = ahead(plan.steps, level * STEP), col_line_of(plan, section, level)
+    number = item(row_line_of(plan, section, level), NUMBER_OF_FIRST) + row
     row_pair = ahead(plan.row_pairs, (item(step, ROW_PAIRS) + number) * PAIR)
     column, width = item(col_line, NUMBER_OF_FIRST), item(step, WIDTH)
     pairs = ahead(plan.col_pairs, (item(step, COL_PAIRS) + column) * PAIR)
     u, v = item(row_pair, U) * width, item(row_pair, V) * width
-    return PictureRow(number, row_pair, pairs, column, item(col_line, COUNT), u, v)
+    return SectionRow(number, row_pair, pairs, column, item(col_line, COUNT), u, v)
 
 
 @inlined

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from ....lanes.vectors import LANES
 from ....threads import share
 from ...protocol import Gradient
-from ..lane_embedding import LaneEmbedding, Side, add_variance_bars
+from ..lane_embedding import LaneEmbedding, Side, add_variance_adjoints
 from .backward import pair_gradient_block
 from .forward import pair_kernel_block
 from .program import COUNT, FIRST, KEPT, STORED, PairProgram, compiled_pair_program
@@ -40,27 +40,27 @@ def add_pair_gradient(
     """Add the share of images z in the gradient at images x to `total`."""
     program, patches = _program(x), z.patches_side_by_side
     coefficients = pad(dual_coef, (0, 0, 0, -len(dual_coef) % LANES))
-    variance_bars = x.images.new_zeros(len(x.images), program.norms, dual_coef.shape[1])
+    variance_adjoints = x.images.new_zeros(len(x.images), program.norms, dual_coef.shape[1])
     sizes = _Sizes(program)
     taken = [tuple(patches.shape[1:]), (program.norms, LANES)]
     entries = z.contracted.shape[1]
 
     def work(images: Iterator[int]) -> None:
         memory = sizes.memory(x.images)
-        patch_bars, q_bars = (x.images.new_zeros(shape) for shape in taken)
+        patch_adjoints, q_adjoints = (x.images.new_zeros(shape) for shape in taken)
         for image in images:
             for block in range(-(-len(dual_coef) // LANES)):
                 pair_gradient_block(
                     program, x.taps, left, z.right, image, block, memory,
-                    patches.numpy(), patch_bars.numpy(), q_bars.numpy(),
+                    patches.numpy(), patch_adjoints.numpy(), q_adjoints.numpy(),
                 )  # fmt: skip
                 of_block = coefficients[block * LANES : (block + 1) * LANES]
-                total.patches[:, image] += (patch_bars[:, :entries] @ of_block).transpose(1, 2)
-                variance_bars[image] += q_bars @ of_block
+                total.patches[:, image] += (patch_adjoints[:, :entries] @ of_block).transpose(1, 2)
+                variance_adjoints[image] += q_adjoints @ of_block
 
     bytes_of_thread = (sizes.numbers + sum(map(math.prod, taken))) * x.images.element_size()
     share(work, range(len(x.images)), max(1, budget // bytes_of_thread))
-    add_variance_bars(variance_bars, total.variances)
+    add_variance_adjoints(variance_adjoints, total.variances)
 
 
 def _kernel_blocks(
@@ -85,9 +85,9 @@ class _Sizes:
 
     def __init__(self, program: PairProgram) -> None:
         heights, widths = (lines[:, :, COUNT].max(1) for lines in (program.row_lines, program.col_lines))
-        pictures = heights * widths * LANES
+        sections = heights * widths * LANES
         kept = program.row_lines[:-1, :, KEPT].max(1) * widths[1:] * LANES
-        met = max(int(pictures[first:last].sum()) for first, last in itertools.pairwise(program.stages[:, FIRST]))
+        met = max(int(sections[first:last].sum()) for first, last in itertools.pairwise(program.stages[:, FIRST]))
         first = program.first_covariance
         self._slots, self._steps = np.cumsum([0, *kept]), len(program.steps)
         self._shapes: dict[str, tuple[int, ...]] = {
@@ -95,7 +95,7 @@ class _Sizes:
             "summed": (2, int(kept.sum())),
             "met": (2, met),
             "pooled": (2, int(program.stages[-1, STORED]) * LANES),
-            "fields": (4, int(pictures.max())),
+            "fields": (4, int(sections.max())),
             "weights": (int(heights[first]), len(program.partners), LANES),
         }
 
