@@ -21,7 +21,7 @@ def effective_rank(feature_matrix: Float[np.ndarray, "d d"]) -> float:
         InputError: If the trace is not positive.
 
     Example:
-        >>> effective_rank(np.diag([1.0, 1.0, 0.0]))
+        >>> round(effective_rank(np.diag([1.0, 1.0, 0.0])), 12)
         2.0
     """
     trace = np.trace(feature_matrix)
