@@ -20,14 +20,12 @@ from ..recursion.recursion import (
     affine_window_mean,
     embed,
     first_covariance,
-    own_first_covariance,
-    own_kernel,
-    pull_back_variances,
     transposed_layer,
 )
 from ..threads import in_order, share
 from ..tiling import tiles
-from .protocol import BoundEngine, Engine, Gradient, Patches
+from .own_by_recursion import OwnByRecursion
+from .protocol import Engine, Gradient, Patches
 
 CACHE_BYTES = 1 << 24  # tiles larger than this leave the processor's cache and slow down
 ARRAYS_FORWARD = 8  # temporaries of one field's size that are alive at once
@@ -59,16 +57,12 @@ class ReferenceEngine(Engine):
         return BoundReference(recursion, budget)
 
 
-class BoundReference(BoundEngine[Embedding]):
+class BoundReference(OwnByRecursion[Embedding]):
     """The reference engine for one recursion."""
 
     @override
     def embed(self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches) -> Embedding:
         return embed(self.recursion, images, factor, with_patches=patches != "unused")
-
-    @override
-    def diagonal(self, x: Embedding) -> Float[Tensor, " n"]:
-        return own_kernel(self.recursion, own_first_covariance(self.recursion, x))
 
     @override
     def kernel(self, x: Embedding, z: Embedding) -> Float[Tensor, "n_x n_z"]:
@@ -91,21 +85,6 @@ class BoundReference(BoundEngine[Embedding]):
                 _add_tile(self.recursion, x.part(rows), z.part(cols), dual_coef[cols], rows, total)
 
         share(add, by_rows, at_once)
-
-    @override
-    def add_own_gradient(self, x: Embedding, total: Gradient) -> None:
-        pull_back_variances(self.recursion, x, total.variances, total.patches)
-
-    @override
-    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:
-        return True
-
-    @override
-    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:
-        architecture = self.recursion.architecture
-        if not architecture.couples_positions:
-            return 0
-        return 4 * max(1, outputs) * max(r * c for r, c in [grid, *architecture.grids(*grid)]) ** 2
 
     def _pairs_at_once(self, images: Tensor, arrays: int) -> tuple[int, int]:
         """How many pairs of images one tile may hold, and how many tiles there may be at once."""

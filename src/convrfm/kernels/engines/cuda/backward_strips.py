@@ -5,10 +5,8 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from .polar import norm_of, polar
+from .polar import by_angle, norm_of, polar
 from .walking import position, window_sums, zeros
-
-COINCIDENT: tl.constexpr = tl.constexpr(9.5367431640625e-7)  # eight roundings of 1
 
 
 @triton.jit
@@ -104,11 +102,9 @@ def backward_strips(
                 s_bar = K_bar * k0
                 variance = K_bar * norm_of(over) * sine
                 if TANGENT:
-                    apart = sine * sine > COINCIDENT
-                    t = tl.load(T + at)
-                    by_angle = tl.where(apart, T_bar * t / tl.where(apart, sine, 1.0), 0.0)
-                    s_bar += jump * by_angle * over + T_bar * k0
-                    variance -= by_angle * cosine
+                    of_angle = by_angle(T_bar * tl.load(T + at), sine)
+                    s_bar += jump * of_angle * over + T_bar * k0
+                    variance -= of_angle * cosine
                     if not FIRST:
                         tl.store(T_bar_out + at, T_bar * k0, mask=inside)
                 tl.store(total + at, s_bar, mask=inside)

@@ -9,10 +9,9 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from .polar import norm_of, polar
+from .polar import by_angle, norm_of, polar
 
 BLOCK = 256
-COINCIDENT: tl.constexpr = tl.constexpr(8 * 2.0**-23)
 
 
 @triton.jit
@@ -86,10 +85,9 @@ def pull_back_activation(
     variance = K_here * norm_of(over) * sine
     if TANGENT:
         T_here = tl.load(T_bar + at)
-        apart = sine * sine > COINCIDENT
-        by_angle = tl.where(apart, T_here * tl.load(T + at) / tl.where(apart, sine, 1.0), 0.0)
-        s_bar += jump * by_angle * over
-        variance -= by_angle * cosine
+        of_angle = by_angle(T_here * tl.load(T + at), sine)
+        s_bar += jump * of_angle * over
+        variance -= of_angle * cosine
         tl.store(T_bar + at, T_here * k0, mask=inside)
     tl.store(K_bar + at, s_bar, mask=inside)
     tl.store(q_bar + at, 0.5 * jump * over_here * over_here * variance, mask=inside)

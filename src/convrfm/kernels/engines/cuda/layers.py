@@ -12,18 +12,12 @@ from typing_extensions import override
 from ...activations.activation import Activation
 from ...activations.piecewise_linear import PiecewiseLinear
 from ...layers import AvgPool, Conv, Flatten
-from ...recursion.recursion import (
-    Images,
-    Recursion,
-    own_first_covariance,
-    own_kernel,
-    pull_back_variances,
-)
+from ...recursion.recursion import Recursion
 from ...tiling import tiles
-from ..protocol import BoundEngine, Gradient, Patches
+from ..protocol import Gradient
 from .layer_programs import BLOCK, activate, add_up_windows, pull_back_activation
 from .runs import dual_constants
-from .sides import CudaEmbedding, embed_for_cuda, first_covariance, pairs_within
+from .sides import BoundSides, CudaEmbedding, first_covariance, pairs_within
 from .taps import transposed_taps, window_taps
 
 Field = Float[Tensor, "places n_x n_z"]
@@ -31,16 +25,8 @@ Behind = Float[Tensor, "places_behind n_x n_z"]
 AT_ONCE = 8  # fields alive, those of torch's own formulas for other activations than ReLU's kind included
 
 
-class BoundLayers(BoundEngine[CudaEmbedding]):
+class BoundLayers(BoundSides):
     """The cuda engine for one network; a place is a position, or where these are coupled a pair of them."""
-
-    @override
-    def embed(self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches) -> CudaEmbedding:
-        return embed_for_cuda(self.recursion, images, factor)
-
-    @override
-    def diagonal(self, x: CudaEmbedding) -> Float[Tensor, " n"]:
-        return own_kernel(self.recursion, own_first_covariance(self.recursion, x))
 
     @override
     def kernel(self, x: CudaEmbedding, z: CudaEmbedding) -> Float[Tensor, "n_x n_z"]:
@@ -72,21 +58,6 @@ class BoundLayers(BoundEngine[CudaEmbedding]):
                 )
             else:
                 total.patches[:, rows].flatten(2).baddbmm_(S_bar, partners.flatten(2))
-
-    @override
-    def add_own_gradient(self, x: CudaEmbedding, total: Gradient) -> None:
-        pull_back_variances(self.recursion, x, total.variances, total.patches)
-
-    @override
-    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:
-        return True
-
-    @override
-    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:
-        architecture = self.recursion.architecture
-        if not architecture.couples_positions:
-            return 0
-        return 4 * max(1, outputs) * max(r * c for r, c in [grid, *architecture.grids(*grid)]) ** 2
 
     def _places(self, x: CudaEmbedding) -> int:
         """Of the largest field."""

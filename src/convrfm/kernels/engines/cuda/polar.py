@@ -9,7 +9,8 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-COINCIDENT: tl.constexpr = tl.constexpr(4 * 2.0**-23)
+COINCIDENT: tl.constexpr = tl.constexpr(4 * 2.0**-23)  # 1 less the cosine, of patches that differ by rounding alone
+SINGULAR: tl.constexpr = tl.constexpr(8 * 2.0**-23)  # the square of the sine, where that is as good as zero
 QUARTER_TURN: tl.constexpr = tl.constexpr(1.5707963267948966)
 
 
@@ -33,6 +34,14 @@ def polar(s, over):
     p = p * a + 1.5707963235
     rest = QUARTER_TURN - p * tl.sqrt(versed)
     return cosine, tl.where(cosine < 0, -rest, rest), tl.sqrt(versed * a + versed)
+
+
+@triton.jit
+@no_type_check
+def by_angle(t_bar, sine):
+    """What an adjoint of T k0 gives the angle; where patches coincide it is singular, and its midpoint zero."""
+    apart = sine * sine > SINGULAR
+    return tl.where(apart, t_bar / tl.where(apart, sine, 1.0), 0.0)
 
 
 @triton.jit

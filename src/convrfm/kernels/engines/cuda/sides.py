@@ -6,10 +6,13 @@ from functools import cached_property
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import override
 
 from ....maths.patches import filter_patches
 from ....maths.windows import pad
-from ...recursion.recursion import Embedding, Recursion, own_first_covariance, own_inputs, patch_entries
+from ...recursion.recursion import Embedding, Images, Recursion, own_first_covariance, own_inputs, patch_entries
+from ..own_by_recursion import OwnByRecursion
+from ..protocol import Patches
 
 ADDRESSES = 1 << 31  # numbers of a field; the programs count in 32 bits
 SINGLE = 4  # bytes
@@ -31,18 +34,22 @@ class CudaEmbedding(Embedding):
         return torch.where(q > 0, q.double().rsqrt().to(q), 0)
 
 
-def embed_for_cuda(recursion: Recursion, images: Tensor, factor: Float[Tensor, "r d"] | None) -> CudaEmbedding:
-    """Images with all their patches, which meet as matrices even where M is the identity."""
-    window = recursion.architecture.first.window
-    if factor is None:  # a view in which pixels stand in every patch they are part of, and one copy
-        q, s = window.size, window.stride
-        met = pad(images, window, (-2, -1)).unfold(2, q, s).unfold(3, q, s).permute(2, 3, 1, 4, 5, 0).flatten(2, 4)
-    else:
-        met = filter_patches(images, factor, window).permute(2, 3, 1, 0).contiguous()
-    patches = met.permute(3, 2, 0, 1)
-    own = own_first_covariance(recursion, Embedding(images, patches, []))
-    geometry = recursion.geometry
-    return CudaEmbedding(images, patches, [geometry.variances(S).clone() for S in own_inputs(recursion, own)])
+class BoundSides(OwnByRecursion[CudaEmbedding]):
+    """An engine that reads images so."""
+
+    @override
+    def embed(self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches) -> CudaEmbedding:
+        """Images with all their patches, which meet as matrices even where M is the identity."""
+        recursion, window = self.recursion, self.recursion.architecture.first.window
+        if factor is None:  # a view in which pixels stand in every patch they are part of, and one copy
+            q, s = window.size, window.stride
+            met = pad(images, window, (-2, -1)).unfold(2, q, s).unfold(3, q, s).permute(2, 3, 1, 4, 5, 0).flatten(2, 4)
+        else:
+            met = filter_patches(images, factor, window).permute(2, 3, 1, 0).contiguous()
+        patches_last = met.permute(3, 2, 0, 1)
+        own = own_first_covariance(recursion, Embedding(images, patches_last, []))
+        variances = [recursion.geometry.variances(S).clone() for S in own_inputs(recursion, own)]
+        return CudaEmbedding(images, patches_last, variances)
 
 
 def first_covariance(

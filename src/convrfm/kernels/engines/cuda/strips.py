@@ -9,36 +9,23 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from ...recursion.recursion import (
-    Recursion,
-    own_first_covariance,
-    own_kernel,
-    pull_back_variances,
-)
+from ...recursion.recursion import Recursion
 from ...tiling import tiles
-from ..protocol import AdjointEngine, Gradient, Patches
+from ..protocol import AdjointEngine, Gradient
 from .backward_strips import backward_strips
 from .blocks import Blocks, Cuts
 from .forward_strips import forward_strips
 from .runs import Run, before, dual_constants, runs_of
-from .sides import CudaEmbedding, embed_for_cuda, first_covariance, pairs_within
+from .sides import BoundSides, CudaEmbedding, first_covariance, pairs_within
 
 
 @dataclass(eq=False)
-class BoundStrips(AdjointEngine[CudaEmbedding]):
+class BoundStrips(BoundSides, AdjointEngine[CudaEmbedding]):
     """The cuda engine for one such network."""
 
     recursion: Recursion
     budget: int
     cuts: Cuts
-
-    @override
-    def embed(self, images: Tensor, factor: Tensor | None, *, patches: Patches) -> CudaEmbedding:
-        return embed_for_cuda(self.recursion, images, factor)
-
-    @override
-    def diagonal(self, x: CudaEmbedding) -> Float[Tensor, " n"]:
-        return own_kernel(self.recursion, own_first_covariance(self.recursion, x))
 
     @override
     def kernel(self, x: CudaEmbedding, z: CudaEmbedding) -> Float[Tensor, "n_x n_z"]:
@@ -74,18 +61,6 @@ class BoundStrips(AdjointEngine[CudaEmbedding]):
     ) -> Iterator[tuple[slice, Float[Tensor, "positions n_some n_z"]]]:
         for rows, _, S_bar in self._adjoints(x, z, dual_coef, variances, whole_rows=True):
             yield rows, S_bar
-
-    @override
-    def add_own_gradient(self, x: CudaEmbedding, total: Gradient) -> None:
-        pull_back_variances(self.recursion, x, total.variances, total.patches)
-
-    @override
-    def embeds_patches(self, factor: Float[Tensor, "r d"] | None) -> bool:
-        return True
-
-    @override
-    def own_entries(self, grid: tuple[int, int], outputs: int) -> int:
-        return 0
 
     def _adjoints(
         self,
