@@ -4,20 +4,37 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from convrfm.experiments import fig3
+from convrfm.datasets import load
+from convrfm.experiments import edge_detectors, fig3
 from convrfm.experiments.experiment import Run, Verdict
 from convrfm.experiments.scale import Scale
+from convrfm.maths.windows import Window
 
 RUN = Run(
     fig3.EdgeSettings(("bars",), n=30, updates=1, seeds=2), Scale.SMOKE, seed=0, device="auto", data=None, files=Path()
 )
 
 
-def test_images_have_no_mean() -> None:
-    x, y = fig3.images(RUN, "bars", 0)
-    np.testing.assert_allclose(x.mean((0, 2, 3)), 0, atol=1e-6)
-    assert len(x) == len(y) == 30
+def test_training_images_have_no_mean_and_test_images_lose_theirs() -> None:
+    train, test = edge_detectors.images("bars", None, 30, 0)
+    drawn = load("bars", n_train=30, n_test=edge_detectors.N_TEST, sigma=1.0, seed=0)
+    assert abs(train.x.mean()) < 1e-6
+    np.testing.assert_allclose(test.x, drawn.x_test - drawn.x_train.mean(), atol=1e-6)
+
+
+def test_maps_of_photographs_depend_on_how_pixels_are_scaled() -> None:
+    """A flat photograph is brightness alone; less each patch's mean nothing is left of it, nor of a flat metric."""
+    window, flat = Window(3), torch.full((1, 3, 6, 6), 0.9)
+    maps = fig3.scaled_maps(flat, torch.eye(27), window)
+    assert float(maps["from 0 to 1"].mean()) == pytest.approx(0.9 * 27**0.5, rel=1e-5)
+    assert float(maps["less each patch's mean"].abs().max()) < 1e-5
+    photographs, means = torch.rand(2, 3, 6, 6), torch.block_diag(*[torch.ones(9, 9)] * 3)
+    maps = fig3.scaled_maps(photographs, means, window)
+    assert float(maps["less each patch's mean"].abs().max()) < 1e-4
+    patch = photographs[1, :, 2:5, 1:4].flatten()
+    assert float(maps["from 0 to 1"][1, 2, 1]) == pytest.approx(float((means @ patch).norm()), rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Oriented derivatives explain themselves in any color, see no constants, and little of random directions."""
 
+import math
+
 import pytest
 import torch
 
-from convrfm.maths.gabor import derivative_share, oriented_derivatives
+from convrfm.maths.gabor import best_filters, derivative_share, oriented_derivatives
 
 
 @pytest.mark.parametrize("size", [3, 7])
@@ -37,3 +39,16 @@ def test_the_best_single_filter_is_searched_eigenvector_by_eigenvector() -> None
     explained = [max(float((v.reshape(5, 5) * g).sum()) ** 2 for g in filters) for v in vectors.T[-4:]]
     expected = sum(float(l) * e for l, e in zip(values[-4:], explained, strict=True)) / float(values[-4:].sum())  # noqa: E741
     assert derivative_share(matrix, (1, 5, 5), 4) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("size", "degrees"), [(3, 0), (5, 90), (7, 45), (7, 135)])
+def test_the_angle_is_that_along_which_a_ramp_rises(size: int, degrees: int) -> None:
+    """A ramp cos(angle) column + sin(angle) row has its gradient there; a constant beside it changes nothing."""
+    place = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    angle = math.radians(degrees)
+    ramp = math.cos(angle) * place + math.sin(angle) * place[:, None]
+    ramp = ramp / ramp.norm()
+    found = best_filters(torch.stack([ramp, torch.full_like(ramp, 1 / size)]).unsqueeze(1))
+    assert float(found.angles[0]) == pytest.approx(angle)
+    assert found.explained[0] > 0.75
+    assert found.explained[1] < 1e-9

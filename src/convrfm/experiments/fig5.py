@@ -105,7 +105,7 @@ def conclude(run: Run[Fig5Settings], lines: Sequence[Line]) -> Finding:
         header=("task", "sigma", *HEADER),
         rows=rows,
         caption="Test accuracy in per cent, means over draws; differences draw by draw with their 95% intervals. The paper "
-        f"reports the CNN's best epoch on test images; here it is chosen, of {run.settings.epochs}, on held-out training images.",
+        f"reports the CNN's best epoch on test images; here, of {run.settings.epochs}, held-out training images choose it.",
         sections=sections,
     )
 

@@ -1,6 +1,7 @@
 """Oriented derivative filters (odd Gabor filters), and how much of a patch metric they explain."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -29,6 +30,28 @@ def oriented_derivatives(size: int) -> Float[Tensor, "filters size size"]:
     return made / torch.linalg.vector_norm(made, dim=(1, 2), keepdim=True)
 
 
+class BestFilters(NamedTuple):
+    """The oriented derivative that fits each of several unit patches best.
+
+    Attributes:
+        explained: the share of the patch's square that it explains, in the color that fits, 0 to 1.
+        angles: of the direction along which it differentiates, from 0 (from left to right) to pi, counted to the lower right.
+    """
+
+    explained: Float[Tensor, " m"]
+    angles: Float[Tensor, " m"]
+
+
+def best_filters(patches: Float[Tensor, "m c q q"]) -> BestFilters:
+    """Of each unit patch v, max over filters g of sum_c <v_c, g>^2, and the direction of that g."""
+    filters = oriented_derivatives(patches.shape[-1]).flatten(1)
+    products = patches.double().flatten(2) @ filters.T
+    explained, best = products.square().sum(1).max(1)
+    return BestFilters(
+        explained, best.div(len(WIDTHS) * len(PERIODS), rounding_mode="floor") * (math.pi / ORIENTATIONS)
+    )
+
+
 def derivative_share(matrix: Float[Tensor, "d d"], patch_shape: tuple[int, int, int], count: int = 8) -> float:
     """How much of the leading eigenvectors of a PSD matrix on patches one oriented derivative each explains, 0 to 1.
 
@@ -42,7 +65,4 @@ def derivative_share(matrix: Float[Tensor, "d d"], patch_shape: tuple[int, int, 
     """
     values, vectors = torch.linalg.eigh(matrix.double())
     leading, weights = vectors.T[-count:], values[-count:].clamp(min=0)
-    filters = oriented_derivatives(patch_shape[1]).flatten(1)
-    products = leading.reshape(len(leading), patch_shape[0], -1) @ filters.T
-    explained = products.square().sum(1).amax(1)
-    return float(weights @ explained / weights.sum())
+    return float(weights @ best_filters(leading.unflatten(1, patch_shape)).explained / weights.sum())

@@ -31,3 +31,10 @@ def filter_patches(
     precise = torch.backends.cudnn.flags(enabled=True, allow_tf32=rounds) if images.is_cuda else nullcontext()
     with precise:
         return functional.conv2d(pad(images, window, (-2, -1)), kernels, stride=window.stride)
+
+
+def response_lengths(
+    images: Float[Tensor, "n c h w"], filters: Float[Tensor, "r d"], window: Window
+) -> Float[Tensor, "n rows cols"]:
+    """|F x[u]| at every position u, for the filters as the rows of F: the paper's feature maps (Sec. 2.2)."""
+    return torch.linalg.vector_norm(filter_patches(images, filters, window), dim=1)
