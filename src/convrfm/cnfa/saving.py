@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import ModelFileError
 from ..storage import atomic
-from ..storage.atomic import written_whole
 from ..storage.digests import digest
+from ..storage.tensors import write_tensors
 from .estimates import Comparison, Estimate
 from .layer_report import Correlations, LayerReport
 
@@ -25,14 +25,6 @@ def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_text(path, text)
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write a safetensors file whole or not at all."""
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as unfinished:
-        save_file(contiguous, unfinished)
 
 
 def save_folder(folder: Path, data: dict[str, Any], layers: Iterable[LayerReport]) -> None:

@@ -11,10 +11,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import InputError, ModelFileError
+from ..storage.tensors import write_tensors
 from .layers import unwrapped
 from .measuring import DEFAULT_BUDGET, measure
 from .report import Report, csv_text, layer_row, without_nan
-from .saving import write_tensors, write_text
+from .saving import write_text
 from .target import Head
 
 RECORDS = "track.jsonl"
@@ -107,6 +108,7 @@ class Tracker:
         if self.initial is None:
             self.initial = {name: value.clone() for name, value in unwrapped(self.network).state_dict().items()}
             if self.folder is not None:
+                self.folder.mkdir(parents=True, exist_ok=True)
                 write_tensors(self.folder / INITIAL, self.initial)
         report = measure(
             self.network,

@@ -8,12 +8,11 @@ from typing import Any
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import ModelFileError
-from .atomic import written_whole
 from .digests import digest
+from .tensors import write_tensors
 
 FORMAT = "convrfm-model"
 FORMAT_VERSION = 8
@@ -50,8 +49,7 @@ def write_model(path: Path, header: ModelHeader, tensors: Mapping[str, Float[Ten
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     values = header.model_dump(mode="json")
     metadata = {_KEY: json.dumps(values | {"digest": digest(values, contiguous)})}
-    with written_whole(path) as partial:
-        save_file(contiguous, partial, metadata=metadata)
+    write_tensors(path, contiguous, metadata)
 
 
 def read_model(path: Path) -> tuple[ModelHeader, dict[str, Float[Tensor, "..."]]]:

@@ -1,0 +1,23 @@
+"""Tensors in a safetensors file, whole or not at all; reading one executes nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from jaxtyping import Shaped
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .atomic import written_whole
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Shaped[Tensor, "..."]], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors by name, and texts by name in the header.
+
+    Raises:
+        InputError: as `atomic.written_whole`.
+    """
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with written_whole(path) as unfinished:
+        save_file(contiguous, unfinished, metadata=None if metadata is None else dict(metadata))
