@@ -62,6 +62,12 @@ them; the accuracy is of a fit with ridge 0.001 to as many images as were at han
 
 ResNet-18 at random weights, all layers, 16 random-sign probes of its 1000 outputs, with intervals and controls.
 """,
+    "streaming": """
+## A kernel matrix without room on the card
+
+It goes to the memory of the CPU tile by tile, over two pinned buffers and a stream of its own, while the next tile is computed.
+Under Triton's interpreter it has the bits of the matrix that stays. Beside it: that one, and how many entries differ.
+""",
 }
 WHERE = """
 ## Where the time goes
@@ -111,7 +117,11 @@ def page(lines: Iterable[Line]) -> str:
     peaks = {line["card"]: line for line in by_part.get("peaks", [])}
     text = HEADER + _cards(by_part["card"], peaks)
     for part, section in SECTIONS.items():
-        text += section + "\n" + (_table(by_part[part]) if part in by_part else "Not measured.\n")
+        text += (
+            section
+            + "\n"
+            + (_table(by_part[part]) if part in by_part else "Not measured yet: this waits for a card.\n")
+        )
         text += WHERE if part == "speed" else ""
     return text
 

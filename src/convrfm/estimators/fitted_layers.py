@@ -81,7 +81,7 @@ class FittedLayers:
         kernel, trained = self.layers[stage.layer].kernel, self._training_images(stage.layer)
         parts = self._parts(images, stage.layer, len(trained))
         metric, coef, intercept = stage.round.metric, stage.round.dual_coef, stage.round.intercept
-        outputs = torch.cat([kernel(part, trained, feature_matrix=metric) @ coef for part in parts])
+        outputs = torch.cat([kernel(part, trained, feature_matrix=metric).to(coef) @ coef for part in parts])
         return outputs if intercept is None else outputs + intercept
 
     @full_precision()
@@ -91,7 +91,7 @@ class FittedLayers:
         kernel, trained = self.layers[number].kernel, self._training_images(number)
         variances = []
         for part in self._parts(images, number, ROW_COPIES * len(trained)):
-            meeting = kernel(part, trained, feature_matrix=kept.metric)
+            meeting = kernel(part, trained, feature_matrix=kept.metric).to(part)
             variances.append(self._posterior.variance(meeting, kernel.diagonal(part, feature_matrix=kept.metric)))
         return (torch.cat(variances)[:, None] * kept.amplitude.double()).sqrt().to(images)
 

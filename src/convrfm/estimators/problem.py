@@ -98,16 +98,26 @@ class Problem:
         )
 
     def path(self, metric: Metric, watch: Watch) -> RidgePath:
-        """The regression under a metric, for every ridge."""
+        """The regression under a metric, for every ridge.
+
+        Raises:
+            InputError: if the kernel matrix and its decomposition have no room on the images' device.
+        """
         kernel_matrix = self.kernel(self.x, feature_matrix=metric, progress=watch("kernel"))
-        return RidgePath(kernel_matrix, self.y, self.weights, centered=not self.classify)
+        if kernel_matrix.device != self.x.device:
+            raise _no_room(self.x)
+        try:
+            return RidgePath(kernel_matrix, self.y, self.weights, centered=not self.classify)
+        except torch.OutOfMemoryError as error:
+            raise _no_room(self.x) from error
 
     def selection_outputs(self, metric: Metric, path: RidgePath, watch: Watch) -> list[Float[Tensor, "s k"]]:
         """For every ridge, the outputs for the selection images."""
         if self.selection is None:
             return []
         images = self.selection[0]
-        meeting = self.kernel(images, self.x, feature_matrix=metric, progress=watch("selection kernel")).double()
+        meeting = self.kernel(images, self.x, feature_matrix=metric, progress=watch("selection kernel"))
+        meeting = meeting.to(images.device, torch.float64)
         return [path.outputs(meeting, ridge) for ridge in self.ridges]
 
     def learned_metric(self, metric: Metric, coef: Float[Tensor, "n k"], watch: Watch) -> Float[Tensor, "d d"]:
@@ -164,3 +174,10 @@ class Problem:
         """The next layer's problem: all images through random features, another kernel on them."""
         selection = None if self.selection is None else (features(self.selection[0]), self.selection[1])
         return replace(self, kernel=kernel, x=features(self.x), selection=selection)
+
+
+def _no_room(x: Images) -> InputError:
+    return InputError(
+        f"a fit to {len(x)} images decomposes their kernel matrix, which takes {4 * 8e-9 * len(x) ** 2:.1f} GB beside it, and "
+        f'{x.device} has no room for that. Fit fewer images, or pass device="cpu".'
+    )

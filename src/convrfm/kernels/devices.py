@@ -5,8 +5,6 @@ given arrays or files (estimators, the command line) takes "auto", a GPU where t
 """
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from ..errors import InputError
 
@@ -29,23 +27,13 @@ def chosen_device(name: str) -> torch.device:
 
 def default_budget(device: torch.device) -> int:
     """How many bytes temporaries may take beyond the result: 512 MiB, or on a GPU a quarter of what is free there."""
+    unused = unused_memory(device)
+    return ON_CPUS if unused is None else unused // 4
+
+
+def unused_memory(device: torch.device) -> int | None:
+    """How many bytes a GPU has left, and torch on it; None for other devices."""
     if device.type != "cuda":
-        return ON_CPUS
-    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return (torch.cuda.mem_get_info(device)[0] + unused) // 4
-
-
-def room_for_matrix(x: Float[Tensor, "n c h w"], columns: int) -> Float[Tensor, "n m"]:
-    """Where a kernel matrix of x's images is written, on their device.
-
-    Raises:
-        InputError: if the device has no room for it.
-    """
-    try:
-        return x.new_empty(len(x), columns)
-    except torch.OutOfMemoryError as error:
-        gigabytes = len(x) * columns * x.element_size() / 1e9
-        raise InputError(
-            f"a kernel matrix of {len(x)} x {columns} takes {gigabytes:.1f} GB, and {x.device} has no room for it. Compute "
-            "some rows at a time, kernel(x[rows], z), and keep them elsewhere."
-        ) from error
+        return None
+    kept_by_torch = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept_by_torch

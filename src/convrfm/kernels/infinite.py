@@ -14,7 +14,6 @@ from typing_extensions import override
 from ..errors import InputError
 from ..maths.windows import Window
 from .architecture import Architecture, vanilla
-from .devices import room_for_matrix
 from .engines.choice import choose_engine
 from .engines.embedded_blocks import EmbeddedBlocks
 from .engines.memory_plan import plan
@@ -23,6 +22,7 @@ from .gram_agop import GramSum
 from .patch_gradients import PatchGradients
 from .patch_kernel import PatchKernel, Progress, check_numerics
 from .recursion.recursion import Recursion, patch_entries
+from .tiled_matrix import tiled_matrix
 
 EngineName = Literal["auto", "cuda", "cpu", "reference"]
 
@@ -61,7 +61,7 @@ class InfiniteWidthKernel(PatchKernel):
     def matrix(
         self, x: Tensor, z: Tensor | None, factor: Float[Tensor, "r d"] | None, progress: Progress | None
     ) -> Float[Tensor, "n m"]:
-        out = room_for_matrix(x, len(x) if z is None else len(z))
+        out = tiled_matrix(x, len(x) if z is None else len(z), self.budget_on(x.device))
         engine = self._chosen_engine(x, z, factor)
         left = self._blocks(x, factor, engine)
         right = self._blocks(x if z is None else z, factor, engine)
@@ -72,15 +72,15 @@ class InfiniteWidthKernel(PatchKernel):
             for cols in [b for r, b in pairs if r == rows]:
                 b = a if z is None and rows == cols else right[cols]
                 tile = engine.kernel(a, b)
-                if z is None:
-                    out[cols, rows] = tile.T
-                out[rows, cols] = tile if a is not b else tile.triu() + tile.triu(1).T
+                if a is b:
+                    tile = tile.triu(1) + tile.triu(1).T + engine.diagonal(a).diag()
+                elif z is None:
+                    out.put(cols, rows, tile.T)
+                out.put(rows, cols, tile)
                 done += 1
                 if progress:
                     progress(done, len(pairs))
-            if z is None:
-                out.diagonal()[rows] = engine.diagonal(a)
-        return out
+        return out.finished()
 
     @override
     def own(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, " n"]:

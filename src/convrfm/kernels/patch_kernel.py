@@ -50,10 +50,12 @@ class PatchKernel(ABC):
             progress: called with the number of tiles done and of all tiles.
 
         Returns:
-            `(n, m)`.
+            `(n, m)`, where the images lie; but in the memory of the CPU where a GPU has no room for it beside
+            `memory_budget`: every tile goes there while the next one is computed.
 
         Raises:
-            InputError: on images of other shapes, types or sizes than the kernel takes, or a wrong metric.
+            InputError: on images of other shapes, types or sizes than the kernel takes, a wrong metric, or a matrix that
+                this machine has no room for.
         """
         return self.matrix(x, z, self._check(x, z, feature_matrix), progress)
 

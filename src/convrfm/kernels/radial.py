@@ -21,11 +21,11 @@ from ..errors import InputError
 from ..maths.patches import filter_patches, unfold_patches
 from ..maths.singular import root
 from ..maths.windows import Window
-from .devices import room_for_matrix
 from .integers import positive_integer
 from .patch_gradients import PatchGradients
 from .patch_kernel import PatchKernel, Progress, check_numerics
 from .threads import in_order, parts, share, sum_in_order
+from .tiled_matrix import tiled_matrix
 from .tiling import blocks
 
 PatchesFirst = Float[Tensor, "positions n r"]
@@ -81,7 +81,7 @@ class RadialKernel(PatchKernel):
         self, x: Tensor, z: Tensor | None, factor: Float[Tensor, "r d"] | None, progress: Progress | None
     ) -> Float[Tensor, "n m"]:
         others = x if z is None else z
-        out = room_for_matrix(x, len(others))
+        out = tiled_matrix(x, len(others), self.budget_on(x.device))
         height, width = self._tile(x, entries=0)
         tiles = [
             (rows, [cols for cols in blocks(len(others), width) if z is not None or cols.stop > rows.start])
@@ -93,14 +93,15 @@ class RadialKernel(PatchKernel):
             for cols in across:
                 right = self._patches(others[cols], factor)
                 values = sum_in_order(partial(self._sum_of_values, left, right), len(left), left.device)
-                out[rows, cols] = values / len(left)
+                out.put(rows, cols, values / len(left))
                 done += 1
                 if progress:
                     progress(done, total)
+        whole = out.finished()
         if z is None:
-            out.diagonal().fill_(1)
-            mirror_upper_half(out)
-        return out
+            whole.diagonal().fill_(1)
+            mirror_upper_half(whole)
+        return whole
 
     @override
     def own(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, " n"]:

@@ -29,6 +29,8 @@ GRAM = GramPlan(
 
 
 def bound(architecture: kernels.Architecture, name: str) -> BoundEngine[Any]:
+    if name == "cuda":
+        pytest.importorskip("triton")
     recursion = kernels.NTK(architecture).recursion
     return choose_engine(name, recursion, torch.device("cpu"), torch.float32).bind(recursion, 1 << 20)
 
@@ -56,8 +58,11 @@ def test_with_more_memory_more_is_kept_and_in_the_end_all() -> None:
     assert not plans[0].keeps_all
 
 
-@pytest.mark.parametrize("name", ["cpu", "reference"])
-@pytest.mark.parametrize("architecture", [kernels.vanilla(2), kernels.myrtle(5)], ids=["vanilla", "myrtle"])
+WEIGHED = [kernels.vanilla(2), kernels.myrtle(5)]
+
+
+@pytest.mark.parametrize("name", ["cuda", "cpu", "reference"])
+@pytest.mark.parametrize("architecture", WEIGHED, ids=["vanilla", "myrtle"])
 def test_an_image_is_weighed_by_what_is_asked_for(architecture: kernels.Architecture, name: str) -> None:
     engine, x = bound(architecture, name), torch.zeros(3, 3, 32, 32)
     plain = plan(engine, x, None, 1 << 20)
@@ -67,10 +72,11 @@ def test_an_image_is_weighed_by_what_is_asked_for(architecture: kernels.Architec
         engine, x, None, 1 << 20, with_patches=True, outputs=3
     ).temporaries  # fmt: skip
     embedded = engine.embed(x, None, patches="kept")
-    kept = sum(q[0].numel() for q in embedded.variances) + (
-        embedded.contracted[0].numel() if with_gradients.patches == 0 else 0
-    )
+    variances = sum(q[0].numel() for q in embedded.variances)
+    kept = variances + (embedded.contracted[0].numel() if with_gradients.patches == 0 else 0)
     assert kept <= with_gradients.embedding
+    unasked = engine.embed(x, None, patches="unused").patches
+    assert variances + (0 if unasked is None else unasked[0].numel()) <= plain.embedding
 
 
 def test_variances_and_entries_are_counted_as_they_are_embedded() -> None:

@@ -115,7 +115,8 @@ def plan(
     rows, cols = engine.recursion.architecture.grids(*x.shape[-2:])[0]
     positions, embeds = rows * cols, engine.embeds_patches(factor)
     entries = contracted_entries(engine, x, factor)
-    patches = positions * entries if with_patches or factor is not None else positions
+    unfolds = with_patches or factor is not None or engine.unfolds
+    patches = positions * entries if unfolds else positions
     embedding = positions + OF_A_VARIANCE * variances_of(engine, x) + (patches if embeds else 0)
     side = (OF_A_PIXEL_WITH_PATCHES if with_patches else OF_A_PIXEL) * x[0].numel()
     if embeds and entries < patch_entries(engine.recursion, x):

@@ -47,7 +47,13 @@ class Gradient:
 
 
 class BoundEngine(ABC, Generic[EmbeddingT]):
-    """An engine at work on one recursion, with so many bytes for its temporaries."""
+    """An engine at work on one recursion, with so many bytes for its temporaries.
+
+    Attributes:
+        unfolds: whether patches are embedded even where M is the identity and no gradient is asked for.
+    """
+
+    unfolds: ClassVar[bool] = False
 
     def __init__(self, recursion: Recursion, budget: int) -> None:
         self.recursion, self.budget = recursion, budget

@@ -37,6 +37,8 @@ class CudaEmbedding(Embedding):
 class BoundSides(OwnByRecursion[CudaEmbedding]):
     """An engine that reads images so."""
 
+    unfolds = True
+
     @override
     def embed(self, images: Images, factor: Float[Tensor, "r d"] | None, *, patches: Patches) -> CudaEmbedding:
         """Images with all their patches, which meet as matrices even where M is the identity."""
