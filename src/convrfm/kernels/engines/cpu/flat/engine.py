@@ -30,7 +30,7 @@ from .program import IN_COLS, KEPT, OUT_COLS, Program, compiled_program
 from .structures import Memory, Part
 
 IMAGES_AT_A_CALL = 32  # long enough to make the call's cost vanish, short enough to share work between threads
-CHUNK_BYTES = 1 << 23  # of weighted patches, made and used while in cache
+CHUNK_BYTES = 1 << 21  # of weighted patches, made and used while in cache
 
 
 class BoundFlat(AdjointEngine[FlatEmbedding]):
@@ -152,19 +152,21 @@ def _contract(
     """
     rows, cols = z.recursion.architecture.grids(*z.images.shape[-2:])[0]
     n_x, (n_z, k), r = S_bars.shape[1], dual_coef.shape, total.shape[3]
-    row_bytes = cols * n_z * (k * min(n_x, r) + r) * total.element_size()
+    at_once = CHUNK_BYTES // (n_z * (k * min(n_x, r) + r) * total.element_size())
 
     def add(some_rows: Iterator[slice]) -> None:
         for some in some_rows:
-            patches, part = z.patches_of(some), slice(some.start * cols, some.stop * cols)
-            if n_x < r:
-                weighted = (S_bars[part, :, None] * dual_coef.T).flatten(1, 2)
-                total[part].view(-1, n_x * k, r).baddbmm_(weighted, patches)
-            else:
-                weighted = (patches[:, :, None] * dual_coef[:, :, None]).flatten(2)
-                total[part].view(-1, n_x, k * r).baddbmm_(S_bars[part], weighted)
+            patches = z.patches_of(some)
+            for within in blocks(len(patches), at_once):
+                part = slice(some.start * cols + within.start, some.start * cols + within.stop)
+                if n_x < r:
+                    weighted = (S_bars[part, :, None] * dual_coef.T).flatten(1, 2)
+                    total[part].view(-1, n_x * k, r).baddbmm_(weighted, patches[within])
+                else:
+                    weighted = (patches[within, :, None] * dual_coef[:, :, None]).flatten(2)
+                    total[part].view(-1, n_x, k * r).baddbmm_(S_bars[part], weighted)
 
-    share(add, blocks(rows, CHUNK_BYTES // row_bytes))
+    share(add, blocks(rows, at_once // cols))
 
 
 def _memory(program: Program, x: FlatEmbedding) -> Memory:
