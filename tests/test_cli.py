@@ -282,7 +282,7 @@ def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_stop(tmp_path: Pat
     command = [
         sys.executable,
         "-m",
-        "convrfm.cli",
+        "convrfm",
         "fit",
         photos,
         "--image-size",

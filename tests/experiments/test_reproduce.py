@@ -103,7 +103,7 @@ def test_an_interrupted_run_continues_to_the_same_numbers(
 
 @pytest.mark.parametrize("name", ["theorem1", "bars", "presets"])
 def test_a_killed_run_continues_to_the_same_numbers(name: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "convrfm.cli", "reproduce", name, "--scale", "smoke", "--quiet", "--out"]
+    command = [sys.executable, "-m", "convrfm", "reproduce", name, "--scale", "smoke", "--quiet", "--out"]
     process = subprocess.Popen([*command, str(tmp_path / "run")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     steps = tmp_path / "run" / "steps.jsonl"
     while process.poll() is None and not (steps.exists() and steps.read_bytes().count(b"\n") >= 2):

@@ -1,1 +1,1 @@
-"""The bodies of the command line's commands, one file each; `cli.py` has their options and prints what they give back."""
+"""The bodies of the command line's commands, one file each; `cli` has their options and prints what they give back."""

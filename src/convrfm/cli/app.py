@@ -1,0 +1,29 @@
+"""The command line itself."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from ..commands.terminal import say
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+
+
+def _show_version(wanted: bool | None) -> None:
+    if wanted:
+        say(f"convrfm {version('convrfm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _convrfm(
+    _version: Annotated[
+        bool | None,
+        typer.Option("--version", help="Show the version and leave.", callback=_show_version, is_eager=True),
+    ] = None,
+) -> None:
+    """Feature learning in convolutional networks: measured, and learned without back-propagation."""

@@ -1,0 +1,62 @@
+"""`convrfm cnfa`: the meter."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..commands.choices import PixelScale
+from ..commands.terminal import command_line, console, say, worded
+from .app import app
+from .options import Device, ImageSize, Overwrite, Quiet, Seed
+
+
+@app.command()
+@worded
+def cnfa(
+    network: Annotated[
+        str, typer.Argument(help="torchvision:NAME[@WEIGHTS], timm:NAME, or module:factory, whose code runs.")
+    ],
+    data: Annotated[str, typer.Argument(help="A folder of pictures with or without classes, a .npz, or a data set.")],
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("runs/cnfa"),
+    weights: Annotated[Path | None, typer.Option(help="Trained weights: .safetensors, .pt or .pth.")] = None,
+    initial: Annotated[Path | None, typer.Option(help="Initial weights, for the controls that need them.")] = None,
+    layers: Annotated[str | None, typer.Option(help="Names of layers, separated by commas; default all.")] = None,
+    probes: Annotated[
+        int | None, typer.Option(help="Random-sign probes; by default all outputs exactly.", min=1)
+    ] = None,
+    n_images: Annotated[int, typer.Option(help="Images, drawn at random.", min=1)] = 100,
+    image_size: ImageSize = None,
+    scale: Annotated[
+        PixelScale, typer.Option(help="imagenet: its mean and deviation; none: 0 to 1.")
+    ] = PixelScale.IMAGENET,
+    seed: Seed = 0,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure patch-AGOP against filter covariance in every layer of a network."""
+    from ..commands.cnfa import random_weights_warning, run_cnfa
+    from ..commands.tables import layers_table
+
+    report = run_cnfa(
+        network,
+        data,
+        out,
+        weights=weights,
+        initial=initial,
+        layers=layers.split(",") if layers else None,
+        probes=probes,
+        n_images=n_images,
+        image_size=image_size,
+        scale=scale,
+        device=device,
+        seed=seed,
+        overwrite=overwrite,
+        command=command_line(),
+        progress=not quiet,
+    )
+    for warning in random_weights_warning(network, weights):
+        console.print(warning, style="bold red", markup=False, highlight=False, soft_wrap=True)
+    console.print(layers_table(report))
+    say(f"report: {out / 'report.html'}")

@@ -1,0 +1,65 @@
+"""`convrfm fit`: a model from images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..commands.choices import KernelName, Unreadable, Validation
+from ..commands.terminal import command_line, console, say, worded
+from .app import app
+from .options import Broken, Data, Device, Download, ImageSize, Overwrite, Quiet, Seed
+
+
+@app.command()
+@worded
+def fit(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/fit"),
+    kernel: Annotated[KernelName, typer.Option(help="ntk and nngp of a network, or a radial one.")] = KernelName.NTK,
+    depth: Annotated[
+        int, typer.Option(help="Convolutions of the network (ntk, nngp); with --deep: layers.", min=1)
+    ] = 3,
+    patch_size: Annotated[int, typer.Option(help="Side of the patches.", min=1)] = 3,
+    bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (laplace, gaussian).")] = 10.0,
+    iterations: Annotated[int, typer.Option(help="Updates of the patch metric M.", min=0)] = 3,
+    ridge: Annotated[
+        float | None, typer.Option(help="Regularization; by default the best on held-out images.", min=0)
+    ] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Layer upon layer, joined by random features of M.")] = False,
+    filters: Annotated[int, typer.Option(help="Random features between layers (--deep).", min=1)] = 64,
+    cv: Annotated[
+        int | None, typer.Option(help="Folds to choose ridge and round by; default leave-one-out.", min=2)
+    ] = None,
+    agop_samples: Annotated[
+        int | None, typer.Option(help="Images at which gradients are taken; default all.", min=1)
+    ] = None,
+    n_train: Annotated[int | None, typer.Option(help="Training images, drawn by class; default all.", min=1)] = None,
+    n_test: Annotated[int | None, typer.Option(help="Test images, drawn by class; default all.", min=1)] = None,
+    image_size: ImageSize = None,
+    center: Annotated[
+        bool, typer.Option("--center", help="Subtract each channel's mean over training images.")
+    ] = False,
+    sigma: Annotated[float | None, typer.Option(help="Noise level of bars and noisy-digits.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Table (CSV) of file names and labels, for a folder.")] = None,
+    validation: Annotated[
+        Validation, typer.Option(help="What a validation part does: choose ridge and round, or train.")
+    ] = Validation.SELECT,
+    unreadable: Broken = Unreadable.ERROR,
+    download: Download = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn from images: a model, its metrics, predictions, plots and a report in one folder."""
+    parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
+    from ..commands.fit import FitSettings
+    from ..commands.fit import fit as run_fit
+    from ..commands.tables import rounds_table
+
+    deciding = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
+    settings = FitSettings(**deciding)
+    record = run_fit(settings, out, overwrite=overwrite, quiet=quiet, command=command_line())
+    console.print(rounds_table(record.layers, record.judge.label))
+    say(f"report: {out / 'report.html'}")

@@ -1,0 +1,32 @@
+"""`convrfm predict`: labels from a model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..commands.choices import Unreadable
+from ..commands.terminal import say, worded
+from .app import app
+from .options import Broken, Device, Overwrite, Quiet
+
+
+@app.command()
+@worded
+def predict(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or a saved model.")],
+    data: Annotated[str, typer.Argument(help="A picture, a folder of pictures with or without classes, or a .npz.")],
+    out: Annotated[Path, typer.Option(help="Table to write.")] = Path("predictions.csv"),
+    unreadable: Broken = Unreadable.ERROR,
+    seed: Annotated[int, typer.Option(help="Decides the draw of generated data.", min=0)] = 0,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Label images with a fitted model."""
+    from ..commands.predict import predict as run_predict
+
+    found = run_predict(run, data, out, unreadable=unreadable, seed=seed, device=device, overwrite=overwrite)
+    if found is not None:
+        say(found)
+    say(f"predictions: {out}")
