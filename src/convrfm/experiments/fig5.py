@@ -132,7 +132,7 @@ EXPERIMENT = Experiment(
             (Task(BARS, 24, (0.5, 2.0), 2, depth=2), Task(DIGITS, 30, (1.0,), 2, depth=2)), 4, 1, epochs=3
         ),
         Scale.LAPTOP: Fig5Settings(
-            (Task(BARS, 200, LEVELS[1:6], 3, depth=2), Task(DIGITS, 300, (0.5, 2.0), 2, depth=3)), 32, epochs=40
+            (Task(BARS, 200, LEVELS[1:6], 3, depth=2), Task(DIGITS, 300, (0.5, 2.0), 2, depth=3)), 32, epochs=30
         ),
         Scale.FULL: Fig5Settings((Task(BARS, 500, LEVELS, 5, depth=2), Task(DIGITS, 2000, LEVELS[1:6], 3, depth=3))),
     },
