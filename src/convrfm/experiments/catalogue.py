@@ -3,7 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from . import bars, cnfa_table, deep_noisy_mnist, fig3, fig5, fig10, noisy_mnist, presets, small_data, star, theorem1
+from . import (
+    bars,
+    cnfa_table,
+    deep_noisy_mnist,
+    fig3,
+    fig5,
+    fig10,
+    fig11,
+    noisy_mnist,
+    presets,
+    small_data,
+    star,
+    theorem1,
+)
 from .experiment import Experiment
 
 ALL: tuple[Experiment[Any], ...] = (
@@ -13,6 +26,7 @@ ALL: tuple[Experiment[Any], ...] = (
     fig3.EXPERIMENT,
     fig5.EXPERIMENT,
     fig10.EXPERIMENT,
+    fig11.EXPERIMENT,
     noisy_mnist.EXPERIMENT,
     presets.EXPERIMENT,
     small_data.EXPERIMENT,

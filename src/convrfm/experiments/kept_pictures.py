@@ -15,13 +15,13 @@ LEVELS = 255
 LONGEST_SIDE = 112  # pixels
 
 
-def kept(picture: Float[Tensor, "*channels h w"]) -> dict[str, Any]:
+def kept(picture: Float[Tensor, "*channels h w"], longest_side: int = LONGEST_SIDE) -> dict[str, Any]:
     """A map `(h, w)` or an image `(3, h, w)` as a PNG of 255 levels from its smallest value to its largest.
 
-    What is longer than 112 pixels is averaged down to them.
+    What is longer than `longest_side` is averaged down to it.
     """
     planes = picture.detach().cpu().reshape(-1, *picture.shape[-2:])
-    times = -(-max(planes.shape[-2:]) // LONGEST_SIDE)
+    times = -(-max(planes.shape[-2:]) // longest_side)
     shown = functional.avg_pool2d(planes, times) if times > 1 else planes
     low, high = float(shown.min()), float(shown.max())
     levels = ((shown - low) * (LEVELS / ((high - low) or 1.0))).round().byte().numpy()
