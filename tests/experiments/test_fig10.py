@@ -10,8 +10,8 @@ from convrfm.experiments import fig10
 from convrfm.experiments.experiment import Run, Verdict
 from convrfm.experiments.kept_pictures import kept
 from convrfm.experiments.scale import Scale
-from convrfm.experiments.small_data.cnn import network
 from convrfm.experiments.small_data.images import LabeledImages
+from convrfm.networks import Design
 
 RUN = Run(fig10.OperatorSettings(("bars",), seeds=2), Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
 
@@ -20,7 +20,7 @@ def test_initial_filters_are_those_before_training_and_trained_ones_have_moved()
     generator = np.random.default_rng(0)
     train = LabeledImages(generator.standard_normal((8, 1, 9, 9), dtype=np.float32), np.arange(8) % 2)
     initial, trained = fig10.first_filters(train, 3, epochs=1)
-    fresh = network((1, 9, 9), 2, 3)
+    fresh = Design("vanilla", depth=fig10.DEPTH).build((1, 9, 9), 2, 3)
     torch.testing.assert_close(initial, next(fresh.parameters()).detach().flatten(1).double(), rtol=0, atol=0)
     moved = (trained - initial).abs()
     assert 0 < float(moved.max()) < 1.1e-4  # one step of Adam

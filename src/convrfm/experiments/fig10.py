@@ -21,14 +21,15 @@ from ..maths.psd import psd_power
 from ..maths.similarity import similarity
 from ..plots import plot_feature_maps
 from ..report import Section
+from .corresponding_cnn import trained, untrained
 from .edge_detectors import GENERATED, WANTED, correlations, images, learned_metric, patch_covariance, turned
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .kept_pictures import kept, seen_all
 from .scale import Scale
-from .small_data.cnn import Training
 from .small_data.images import LabeledImages
 
-KERNEL = NTK(vanilla(3))  # as deep as the CNN
+DEPTH = 3
+KERNEL = NTK(vanilla(DEPTH))
 TURNS = 50
 SHOWN = 2
 CONVRFM, CNN = "ConvRFM", "CNN"
@@ -51,8 +52,8 @@ def operators(run: Run[OperatorSettings], name: str, seed: int) -> Line:
     """How the two matrices and their maps of test images correlate, and two images with their maps."""
     train, test = images(name, run.data, run.settings.n, seed)
     metric = learned_metric(train, KERNEL, run.settings.updates, run.settings.agop_samples, run.device)
-    initial, trained = first_filters(train, seed, run.settings.epochs)
-    change, after, before = (filters.T @ filters for filters in (trained - initial, trained, initial))
+    initial, learned = first_filters(train, seed, run.settings.epochs)
+    change, after, before = (filters.T @ filters for filters in (learned - initial, learned, initial))
     x = torch.from_numpy(test.x)
     drawn = as_drawn(name, metric, change, after)
     maps = {which: response_lengths(x, filters.float(), KERNEL.window) for which, filters in drawn.items()}
@@ -75,12 +76,9 @@ def operators(run: Run[OperatorSettings], name: str, seed: int) -> Line:
 
 def first_filters(train: LabeledImages, seed: int, epochs: int) -> tuple[Float[Tensor, "k d"], Float[Tensor, "k d"]]:
     """W0 and W of the paper's network, trained by Adam, in double precision."""
-    training = Training(train, seed)
-    weight = next(training.network.parameters())
-    initial = weight.detach().flatten(1).double()  # a copy, as it is converted
-    for _ in range(epochs):
-        training.epoch()
-    return initial, weight.detach().flatten(1).double()
+    networks = untrained(train, DEPTH, seed), trained(train, DEPTH, seed, epochs)
+    initial, learned = (next(network.parameters()).detach().flatten(1).double() for network in networks)
+    return initial, learned
 
 
 def as_drawn(

@@ -12,9 +12,10 @@ from jaxtyping import Float
 
 from ..estimators import DeepConvRFMClassifier
 from ..maths.intervals import mean_with_interval
+from ..networks import outputs_of
+from .corresponding_cnn import labeled, trained_in_time
 from .deep_kernels import kernel_family
 from .experiment import Line, Step
-from .small_data.cnn import cnn_predictions
 from .small_data.images import LabeledImages
 
 METHODS = ("NTK", "ConvRFM", "Deep ConvRFM", "CNN")
@@ -39,15 +40,18 @@ def kernel_machines(train: LabeledImages, test: LabeledImages, seed: int, **sett
     return {**scores, "stages": stages, "kept": model.best_iterations_}
 
 
-def cnn(train: LabeledImages, test: LabeledImages, seed: int, epochs: int) -> Line:
-    """Test accuracy of the paper's network."""
-    return {"CNN": float((cnn_predictions(train, test.x, seed, epochs) == test.y).mean())}
+def cnn(train: LabeledImages, test: LabeledImages, seed: int, depth: int, epochs: int) -> Line:
+    """Test accuracy of the corresponding network."""
+    outputs = outputs_of(trained_in_time(train, depth, seed, epochs), labeled(test).x)
+    return {"CNN": float((outputs.argmax(1).numpy() == test.y).mean())}
 
 
-def steps(at: Line, images: Callable[[], Images], seed: int, epochs: int, **settings: Any) -> Iterator[Step]:
+def steps(
+    at: Line, images: Callable[[], Images], seed: int, *, depth: int, epochs: int, **settings: Any
+) -> Iterator[Step]:
     """One for the kernel machines, and one for the CNN; `images` gives those of both when they are needed."""
-    yield Step({**at, "model": "kernel machines"}, lambda: kernel_machines(*images(), seed, **settings))
-    yield Step({**at, "model": "CNN"}, lambda: cnn(*images(), seed, epochs))
+    yield Step({**at, "model": "kernel machines"}, lambda: kernel_machines(*images(), seed, depth=depth, **settings))
+    yield Step({**at, "model": "CNN"}, lambda: cnn(*images(), seed, depth, epochs))
 
 
 def accuracies(lines: Iterable[Line]) -> dict[str, Float[np.ndarray, " seeds"]]:

@@ -10,6 +10,7 @@ from .pictures import image_picture
 from .style import MAGNITUDE, MUTED, bare, house_style
 
 _WIDEST_FIGURE = 7.6  # inches
+_NARROW_PANEL = 1.2
 
 
 @house_style()
@@ -27,6 +28,7 @@ def plot_feature_maps(images: Float[np.ndarray, "m c h w"], maps: Mapping[str, F
     columns = 1 + len(maps)
     panel_width = min(1.95 if width <= height else 2.25, _WIDEST_FIGURE / columns)
     panel_height = panel_width * height / width
+    digits = 4 if panel_width > _NARROW_PANEL else 2
     figure = Figure(
         figsize=(columns * panel_width + 0.3, len(images) * (panel_height + 0.27) + 0.3), layout="constrained"
     )
@@ -35,7 +37,8 @@ def plot_feature_maps(images: Float[np.ndarray, "m c h w"], maps: Mapping[str, F
         row[0].imshow(image_picture(image), cmap="gray", vmin=0, vmax=1)
         for ax, feature_map in zip(row[1:], shown, strict=True):
             ax.imshow(feature_map, cmap=MAGNITUDE)
-            ax.set_xlabel(f"{feature_map.min():.4g} to {feature_map.max():.4g}", fontsize=8, color=MUTED, labelpad=3)
+            low, high = (f"{value:.{digits}g}" for value in (feature_map.min(), feature_map.max()))
+            ax.set_xlabel(f"{low} to {high}", fontsize=8 if digits > 2 else 7, color=MUTED, labelpad=3)
         for ax in row:
             bare(ax)
             ax.set_anchor("N")
