@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from convrfm.datasets import load
-from convrfm.experiments import edge_detectors, fig3
+from convrfm.experiments import fig3, scaled_images
 from convrfm.experiments.experiment import Run, Verdict
 from convrfm.experiments.scale import Scale
 from convrfm.maths.windows import Window
@@ -18,8 +18,8 @@ RUN = Run(
 
 
 def test_training_images_have_no_mean_and_test_images_lose_theirs() -> None:
-    train, test = edge_detectors.images("bars", None, 30, 0)
-    drawn = load("bars", n_train=30, n_test=edge_detectors.N_TEST, sigma=1.0, seed=0)
+    train, test = scaled_images.images("bars", None, 30, 0)
+    drawn = load("bars", n_train=30, n_test=scaled_images.N_TEST, sigma=1.0, seed=0)
     assert abs(train.x.mean()) < 1e-6
     np.testing.assert_allclose(test.x, drawn.x_test - drawn.x_train.mean(), atol=1e-6)
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 
-from convrfm.plots import plot_correlations, plot_feature_maps, plot_matrices
+from convrfm.plots import plot_correlations, plot_feature_maps, plot_groups, plot_matrices
 
 RNG = np.random.default_rng(0)
 
@@ -44,3 +45,17 @@ def test_bars_are_the_correlations_and_gaps_stay_gaps() -> None:
     np.testing.assert_array_equal(heights["initial"], series["initial"])
     assert ax.get_ylim()[0] < -0.6
     ax.get_figure(root=True).draw_without_rendering()
+
+
+def test_groups_show_means_and_their_intervals() -> None:
+    """Of two seeds Student's 95% interval reaches 12.706 standard errors, which are half of what lies between them."""
+    scores = {"NTK": np.array([[0.5, 0.5], [0.2, 0.3]]), "CNN": np.array([[0.7, 0.72], [0.1, 0.1]])}
+    ax = plot_groups(["bars", "digits"], scores)
+    bars = {container.get_label(): container for container in ax.containers if hasattr(container, "datavalues")}
+    for name, values in scores.items():
+        np.testing.assert_allclose(bars[name].datavalues, values.mean(1))
+    first = ax.collections[0]
+    assert isinstance(first, LineCollection)
+    heights = [float(segment[1, 1] - segment[0, 1]) for segment in first.get_segments()]
+    np.testing.assert_allclose(heights, [0.0, 2 * 12.706 * 0.05], rtol=1e-3)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["bars", "digits"]

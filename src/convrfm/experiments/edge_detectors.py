@@ -1,50 +1,23 @@
-"""What the figures on edge detectors share: images as the paper scales them, and the metrics that ConvRFM learns on them."""
+"""What the figures on edge detectors share: the metrics that ConvRFM learns, and what they are compared with."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from ..datasets import load
 from ..estimators import ConvRFMClassifier
 from ..kernels import NTK, Laplace, PatchKernel, vanilla
 from ..maths.patches import unfold_patches
 from ..maths.similarity import similarity
 from ..maths.windows import Window
-from .photographs import scaled_as_the_paper
-from .small_data.images import LabeledImages, data_set
+from .small_data.images import LabeledImages
 
 KERNELS: Mapping[str, PatchKernel] = {"NTK, q = 3": NTK(vanilla(2, 3)), "Laplace, q = 7": Laplace(7, 10.0)}
-GENERATED = {"bars": 1.0, "noisy-digits": 0.5}  # sigma
 WANTED = (
     "a folder with cifar10/, gtsrb32/ (atlases train_00.png, ... of 50 x 40 tiles, and labels) and imagenet_photos/."
 )
-N_TEST = 100
-
-
-def images(name: str, data: str | None, n: int, seed: int) -> tuple[LabeledImages, LabeledImages]:
-    """n training images of one draw, and 100 test images.
-
-    Color images are scaled as in the paper's Appendix B; gray ones lose the mean of the training images.
-    """
-    if name in GENERATED:
-        drawn = load(name, n_train=n, n_test=N_TEST, sigma=GENERATED[name], seed=seed)
-        train, test = LabeledImages(drawn.x_train, drawn.y_train), LabeledImages(drawn.x_test, drawn.y_test)
-    else:
-        read = data_set(name, Path(data or "."))
-        train, test = read.training_images(n, seed), read.test.take(np.arange(N_TEST))
-    if train.x.shape[1] == 3:
-        return _colors_scaled(train), _colors_scaled(test)
-    mean = train.x.mean(dtype=np.float64).astype(np.float32)
-    return replace(train, x=train.x - mean), replace(test, x=test.x - mean)
-
-
-def _colors_scaled(images: LabeledImages) -> LabeledImages:
-    return replace(images, x=scaled_as_the_paper(torch.from_numpy(images.x)).numpy())
 
 
 def learned_metric(

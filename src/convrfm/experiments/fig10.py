@@ -22,10 +22,11 @@ from ..maths.similarity import similarity
 from ..plots import plot_feature_maps
 from ..report import Section
 from .corresponding_cnn import trained, untrained
-from .edge_detectors import GENERATED, WANTED, correlations, images, learned_metric, patch_covariance, turned
+from .edge_detectors import WANTED, correlations, learned_metric, patch_covariance, turned
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .kept_pictures import kept, seen_all
 from .scale import Scale
+from .scaled_images import GENERATED, images
 from .small_data.images import LabeledImages
 
 DEPTH = 3

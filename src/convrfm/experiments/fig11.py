@@ -19,11 +19,12 @@ from ..maths.intervals import mean_interval, mean_with_interval
 from ..maths.patches import filter_patches
 from ..plots import leading_eigenvectors, plot_feature_maps
 from ..report import Section
-from .edge_detectors import KERNELS, WANTED, correlations, images, learned_metric
+from .edge_detectors import KERNELS, WANTED, correlations, learned_metric
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .kept_pictures import kept, seen_all
 from .photographs import bundled_photographs, gray, photographs, scaled_as_the_paper
 from .scale import Scale
+from .scaled_images import images
 
 COUNT = 8
 ORIENTED = 0.5  # the share of an eigenvector that one oriented derivative explains, for it to have a direction

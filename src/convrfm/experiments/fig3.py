@@ -21,11 +21,12 @@ from ..maths.patches import response_lengths
 from ..maths.windows import Window
 from ..plots import LeadingEigenvectors, draw_eigenvectors, leading_eigenvectors, plot_feature_maps
 from ..report import Section
-from .edge_detectors import KERNELS, WANTED, correlations, images, learned_metric, patch_covariance, turned
+from .edge_detectors import KERNELS, WANTED, correlations, learned_metric, patch_covariance, turned
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .kept_pictures import kept, seen_all
 from .photographs import bundled_photographs, gray, photographs, scaled_as_the_paper
 from .scale import Scale
+from .scaled_images import images
 
 TURNS = 50
 SCALINGS = ("as the paper scales", "from 0 to 1", "less each patch's mean")

@@ -4,6 +4,7 @@ from .confusion import confusion_counts, plot_confusion, row_shares
 from .correlations import plot_correlations
 from .eigenvectors import LeadingEigenvectors, draw_eigenvectors, leading_eigenvectors, plot_eigenvectors
 from .feature_maps import plot_feature_maps
+from .groups import plot_groups
 from .layers import plot_layers
 from .levels import plot_levels
 from .matrices import plot_matrices
@@ -22,6 +23,7 @@ __all__ = [
     "plot_correlations",
     "plot_eigenvectors",
     "plot_feature_maps",
+    "plot_groups",
     "plot_layers",
     "plot_levels",
     "plot_matrices",

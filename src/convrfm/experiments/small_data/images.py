@@ -99,6 +99,8 @@ def data_set(name: str, data: Path) -> DataSet:
         "CIFAR-10": partial(read_atlases, data / "cifar10"),
         "GTSRB": partial(read_atlases, data / "gtsrb32"),
         "USPS": partial(read_npz, data / "usps.npz"),
+        "MNIST": partial(read_npz, data / "mnist.npz"),
+        "PneumoniaMNIST": partial(read_medmnist, data / "medmnist" / "pneumoniamnist_small.npz"),
         "Fashion-MNIST": partial(read_idx, data / "fashion-mnist"),
         "digits": read_digits,
     }
@@ -127,6 +129,12 @@ def read_npz(path: Path, part: str) -> tuple[UInt8[np.ndarray, "n c h w"], np.nd
     """`x_train`, `y_train`, `x_test` and `y_test`, in gray."""
     with np.load(path) as arrays:
         return arrays[f"x_{part}"][:, None], arrays[f"y_{part}"]
+
+
+def read_medmnist(path: Path, part: str) -> tuple[UInt8[np.ndarray, "n c h w"], np.ndarray]:
+    """`train_images`, `train_labels`, `test_images` and `test_labels` of a file of MedMNIST, in gray."""
+    with np.load(path) as arrays:
+        return arrays[f"{part}_images"][:, None], arrays[f"{part}_labels"][:, 0]
 
 
 def read_idx(folder: Path, part: str) -> tuple[UInt8[np.ndarray, "n c h w"], np.ndarray]:
