@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from convrfm import kernels
 from convrfm.kernels import ABReLU, Architecture, AvgPool, Conv, Flatten, GlobalAvgPool, LeakyReLU, ReLU
+from convrfm.kernels.engines.cuda.blocks import MEASURED, PROGRAMS, WARPS
 from convrfm.kernels.infinite import InfiniteWidthKernel
 from tests.kernels.test_golden import DESCRIPTIONS, GOLDEN, layers_of
 
@@ -45,6 +47,7 @@ def correctness(session: Session) -> Iterator[Line]:
     torch.backends.cuda.matmul.allow_tf32 = True
     yield {"name": "depth 1, TF32 allowed", **_errors(session, CASES["depth 1"])}
     torch.backends.cuda.matmul.allow_tf32 = False
+    yield from _cut_otherwise(session)
     yield from _golden(session)
 
 
@@ -86,6 +89,21 @@ def _results(kernel: InfiniteWidthKernel, x: Tensor, z: Tensor, coef: Tensor, M:
 
 def _distance(found: Tensor, expected: Tensor) -> float:
     return float((found.double() - expected).norm() / expected.norm())
+
+
+def _cut_otherwise(session: Session) -> Iterator[Line]:
+    """Whether the number of warps changes a bit."""
+    side, n = (6, 2) if session.tiny else (32, 256)
+    x = torch.randn(n, 1, side, side, generator=torch.Generator().manual_seed(0)).to(session.device)
+    kernel, coef = kernels.NTK(kernels.vanilla(1 if session.tiny else 3), engine="cuda"), torch.ones(n, 1).to(x)
+    results = []
+    for warps in WARPS[:2] if session.tiny else WARPS:
+        cuts = MEASURED.of_warps(dict.fromkeys(PROGRAMS, warps))
+        with patch("convrfm.kernels.engines.cuda.engine.cuts_here", return_value=cuts):
+            results.append({"symmetric": kernel(x), "agop": kernel.agop(x, x, coef)})
+        errors = {what: _distance(found, results[0][what].double()) for what, found in results[-1].items()}
+        if warps != WARPS[0]:
+            yield {"name": f"{warps} warps against {WARPS[0]}", **errors, "worst": max(errors.values())}
 
 
 def _golden(session: Session) -> Iterator[Line]:

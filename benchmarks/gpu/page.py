@@ -24,6 +24,13 @@ one, which compiles, does not count. `python -m benchmarks.gpu.page` makes the p
 Measured natively: all figures below, on the cards that they name. Not measured: other cards, Neural Tangents on the same card
 (no JAX with it was at hand there), the training of the paper's networks.
 
+At a card's first use the engine measures for at most 20 seconds with how many warps each of its strip programs is fastest, and
+keeps that by the card's name in `cuda_blocks.json`, in the user's cache folder. `CONVRFM_CACHE` names another folder,
+`CONVRFM_TUNING=off` leaves the 4 warps that serve an H100 and an H200 (there no other number that was tried was more than 2%
+faster), and `python -m benchmarks.gpu.tuning` measures anew. One thread computes one pair of images whatever the number of
+warps: under Triton's interpreter results keep their bits, and a run on a card says under "Agreement" whether they do there. The
+rows of strips, which decide in which order sums are taken, are the same for all cards. The measuring waits for its first card.
+
 """
 SECTIONS = {
     "correctness": """

@@ -6,10 +6,10 @@ from typing_extensions import override
 
 from ...recursion.recursion import Recursion
 from ..protocol import Engine
-from .blocks import cuts_here
 from .layers import BoundLayers
 from .runs import walkable
 from .strips import BoundStrips
+from .tuning import cuts_here
 
 INTERPRETED = triton.knobs.runtime.interpret  # Triton's interpreter runs the programs on the CPU, for tests
 

@@ -1,7 +1,8 @@
 """Networks whose every layer the strip programs can walk: tiles of the kernel and of its adjoints."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import triton
@@ -17,6 +18,19 @@ from .blocks import Blocks, Cuts
 from .forward_strips import forward_strips
 from .runs import Run, before, dual_constants, runs_of
 from .sides import BoundSides, CudaEmbedding, first_covariance, pairs_within
+
+Launch = Callable[..., None]
+"""Takes a program, its grid, and its arguments."""
+
+
+def launch_now(program: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any) -> None:
+    """As Triton launches."""
+    program[grid](*arguments, **constants)
+
+
+def compile_only(program: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any) -> None:
+    """What a launch would do first, unless that is done."""
+    program.warmup(*arguments, grid=grid, **constants)
 
 
 @dataclass(eq=False)
@@ -101,8 +115,16 @@ class BoundStrips(BoundSides, AdjointEngine[CudaEmbedding]):
 class Tile:
     """Some pairs of images on their way through the layers."""
 
-    def __init__(self, engine: BoundStrips, x: CudaEmbedding, z: CudaEmbedding, rows: slice, cols: slice) -> None:
-        self._recursion, self._cuts = engine.recursion, engine.cuts
+    def __init__(
+        self,
+        engine: BoundStrips,
+        x: CudaEmbedding,
+        z: CudaEmbedding,
+        rows: slice,
+        cols: slice,
+        launch: Launch = launch_now,
+    ) -> None:
+        self._recursion, self._cuts, self._launch = engine.recursion, engine.cuts, launch
         self._over = x.over[:, rows], z.over[:, cols]
         self._n_x, self._n_z = rows.stop - rows.start, cols.stop - cols.start
 
@@ -117,7 +139,8 @@ class Tile:
         else:
             S_out, T_out = (S.new_empty(rows * cols, self._n_x, self._n_z) for _ in range(2))
         grid = *self._grid(blocks), 1 if run.ends else strips
-        forward_strips[grid](
+        self._launch(
+            forward_strips, grid,
             S, T, *self._norms(run), S_out, T_out, self._n_x, self._n_z, *self._strides, *run.grid,
             rows, strips if run.ends else 1, run.steps, diagonal,
             readout.weight_std**2 / (rows * cols), readout.bias_std**2, run.constants,
@@ -135,7 +158,9 @@ class Tile:
         blocks = self._cuts.backward.within(rows)
         scale = readout.weight_std**2 / (rows * cols) if conv is None else conv.weight_std**2 / conv.size**2
         total, T_bar, q_bar = (torch.empty_like(S) for _ in range(3))
-        backward_strips[(*self._grid(blocks), triton.cdiv(rows, blocks.rows))](
+        grid = *self._grid(blocks), triton.cdiv(rows, blocks.rows)
+        self._launch(
+            backward_strips, grid,
             S, T, *self._norms(step), next_total, next_T, total, T_bar, q_bar, self._n_x, self._n_z, *self._strides,
             rows, cols, *step.grid_out, 0 if conv is None else before(conv), scale, *dual_constants(step.activations[0]),
             SIZE=0 if conv is None else conv.size, FIRST=step.start == 0, TANGENT=tangent,
