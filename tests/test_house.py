@@ -1,6 +1,7 @@
 """Imports run downward only, so that the folder list reads like the theory."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -43,13 +44,18 @@ BANNED_NAMES = ("utils", "helpers", "misc", "common", "manager")
 FOREIGN_TO_MATHS = {"rich", "tqdm", "typer", "pathlib", "io", "json", "safetensors", "matplotlib", "sklearn"}
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def room_of(module: str) -> str:
     return module.split(".")[1]
 
 
 def imported_modules(path: Path) -> Iterator[str]:
     package = ["convrfm", *path.relative_to(SOURCE).parts[:-1]]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -107,7 +113,7 @@ def test_rooms_of_rooms_have_their_order(folder: str) -> None:
     "path", [p for room in COMPILED for p in sorted(room.rglob("*.py"))], ids=lambda p: str(p.relative_to(SOURCE))
 )
 def test_no_function_of_the_compiled_engine_takes_more_than_ten_parameters(path: Path) -> None:
-    functions = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+    functions = [n for n in ast.walk(tree_of(path)) if isinstance(n, ast.FunctionDef)]
     taken = {f.name: len(f.args.posonlyargs) + len(f.args.args) + len(f.args.kwonlyargs) for f in functions}
     assert {name: count for name, count in taken.items() if count > MOST_PARAMETERS} == {}
 
@@ -129,20 +135,25 @@ def test_maths_knows_no_module_hook_file_or_progress_bar(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_names_say_what_is_inside(path: Path) -> None:
     assert path.stem not in BANNED_NAMES
-    functions = [n.name for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+    functions = [n.name for n in ast.walk(tree_of(path)) if isinstance(n, ast.FunctionDef)]
     scikit_learn_protocol = {"get_feature_names_out", "get_params"}
     assert not [f for f in functions if f.startswith("get_") and f not in scikit_learn_protocol]
 
 
 def files_that_name(module: str) -> set[Path]:
     """Source files that import it."""
-    return {path for path in MODULES if module in set(imported_modules(path)) | set(imported_names(path))}
+    return {path for path in MODULES if module in brought_in(path)}
+
+
+@functools.cache
+def brought_in(path: Path) -> frozenset[str]:
+    return frozenset(imported_modules(path)) | frozenset(imported_names(path))
 
 
 def imported_names(path: Path) -> Iterator[str]:
     """What `from . import name` brings, as modules."""
     package = ["convrfm", *path.relative_to(SOURCE).parts[:-1]]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = [*package[: len(package) - node.level + 1], *([node.module] if node.module else [])]
             yield from (".".join([*base, alias.name]) for alias in node.names)
@@ -165,7 +176,7 @@ def test_a_command_is_one_module_and_its_options(command: str) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_text_in_files_has_an_encoding(path: Path) -> None:
     """Whatever code page a machine speaks, files are UTF-8."""
-    for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+    for call in (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)):
         if not isinstance(call.func, ast.Attribute) or call.func.attr not in ("read_text", "write_text", "open"):
             continue
         modes = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
