@@ -75,6 +75,13 @@ ResNet-18 at random weights, all layers, 16 random-sign probes of its 1000 outpu
 It goes to the memory of the CPU tile by tile, over two pinned buffers and a stream of its own, while the next tile is computed.
 Under Triton's interpreter it has the bits of the matrix that stays. Beside it: that one, and how many entries differ.
 """,
+    "neural_tangents": """
+## Neural Tangents beside
+
+On the same card in a process of its own, where a JAX with it can be imported: the plain kernel, the kernel with a metric as
+the paper has it (unfolded patches), and in the best formulation found inside it, in full single precision. Times of a share of
+rows and columns (kernels), or of images at which gradients are taken (AGOPs), are scaled to the whole. Beside: this library's.
+""",
 }
 WHERE = """
 ## Where the time goes

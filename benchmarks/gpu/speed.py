@@ -38,9 +38,9 @@ def _name(task: str, n: int, shape: tuple[int, ...], depth: int) -> str:
     return f"{task}, n = {n}, {'x'.join(map(str, shape))}, depth {depth}"
 
 
-def _measured(session: Session, task: str, n: int, shape: tuple[int, ...], depth: int, peaks: dict[str, float]) -> Line:
-    architecture = kernels.vanilla(depth)
-    kernel = kernels.NTK(architecture, engine=session.engine)
+def work_of(session: Session, task: str, n: int, shape: tuple[int, ...], depth: int) -> Callable[[], Any]:
+    """What is timed: "kernel", "metric" or "agop" of random images."""
+    kernel = kernels.NTK(kernels.vanilla(depth), engine=session.engine)
     generator = torch.Generator().manual_seed(0)
 
     def normal(*sizes: int) -> Tensor:
@@ -49,14 +49,18 @@ def _measured(session: Session, task: str, n: int, shape: tuple[int, ...], depth
     d = 9 * shape[0]
     x, coef, root = normal(n, *shape), normal(n, OUTPUTS), normal(d, d).double()
     M = (root @ root.T / d).float() if task != "kernel" else None
-    work: Callable[[], Any] = lambda: kernel(x, feature_matrix=M)  # noqa: E731
     if task == "agop":
-        work = lambda: kernel.agop(x, x, coef, feature_matrix=M)  # noqa: E731
+        return lambda: kernel.agop(x, x, coef, feature_matrix=M)
+    return lambda: kernel(x, feature_matrix=M)
+
+
+def _measured(session: Session, task: str, n: int, shape: tuple[int, ...], depth: int, peaks: dict[str, float]) -> Line:
+    work = work_of(session, task, n, shape, depth)
     session.memory  # noqa: B018
     taken = seconds(work, session.device, repeats=1 if n > 4000 else 3)
-    positions = [rows * cols for rows, cols in architecture.grids(*shape[1:])[::2]]
+    positions = [rows * cols for rows, cols in kernels.vanilla(depth).grids(*shape[1:])[::2]]
     pairs = n * n if task == "agop" else n * (n + 1) // 2
-    operations = pairs * _operations(positions, d, gradient=task == "agop")
+    operations = pairs * _operations(positions, 9 * shape[0], gradient=task == "agop")
     moved = pairs * _bytes(positions, gradient=task == "agop")
     return {
         "seconds": taken,

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmarks.gpu import (
+    neural_tangents,
     page,
     published,  # noqa: F401  here, since what it imports changes the environment
 )
@@ -34,6 +35,18 @@ def test_what_fails_or_takes_too_long_is_a_line(tmp_path: Path) -> None:
     session.run("no_part", seconds=600)
     names = [json.loads(line)["name"] for line in session.lines.read_text().splitlines()]
     assert names == ["noisy-mnist", "time is up", "seconds", "failed", "seconds"]
+
+
+def test_neural_tangents_is_timed_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neural_tangents, "MODULE", "tests.benchmarks.stand_in")
+    monkeypatch.setattr(neural_tangents, "work_of", lambda *case: lambda: None)
+    session = Session(torch.device("cpu"), tiny=True, data=None, lines=tmp_path / "gpu.jsonl")
+    (line,) = neural_tangents.neural_tangents(session)
+    assert line["name"] == "kernel K(x), n = 4, 1x6x6, depth 1, nt-plain"
+    assert line["seconds"] > line["share"] == 0.5
+    monkeypatch.setattr(neural_tangents, "MODULE", "tests.benchmarks.no_such_module")
+    (line,) = neural_tangents.neural_tangents(session)
+    assert "no_such_module" in line["left_out"]
 
 
 def test_the_page_tells_every_line_with_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
