@@ -1,23 +1,28 @@
 """One road for every experiment: what it leaves, what it refuses, and that an interruption costs one step."""
 
+import io
 import json
 import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from convrfm import ConvRFMClassifier
 from convrfm.cli import app
+from convrfm.commands.reproduce import summary_table
 from convrfm.estimators import rounds
 from convrfm.experiments import noisy_mnist
 from convrfm.experiments.catalogue import EXPERIMENTS
 from convrfm.experiments.experiment import Line, Verdict
+from convrfm.experiments.finished_run import read_run
 from convrfm.experiments.reproduce import Request, reproduce
 from convrfm.experiments.run_folder import read_lines
 from convrfm.experiments.scale import Scale
@@ -150,6 +155,18 @@ def test_a_changed_setting_is_run_printed_and_repeated(tmp_path: Path) -> None:
     assert [(line["sigma"], line["seed"]) for line in numbers(tmp_path / "run")] == [(2.0, 0), (2.0, 1), (2.0, 2)]
     command = json.loads((tmp_path / "run" / "record.json").read_text())["command"]
     assert command == "convrfm reproduce bars --scale smoke --seed 0 --set seeds=3 --set 'sigmas=[2.0]'"
+
+
+def test_brackets_in_a_table_are_letters_in_the_terminal(finished: Path) -> None:
+    """Such as x[u]: rich would take them for its markup."""
+    found = read_run(finished, EXPERIMENTS)
+    finding = replace(found.finding, header=["the map |x[u]|"], rows=[["[red]"]], caption="|M x[u]|")
+    experiment = replace(found.experiment, conclude=lambda run, lines: finding)
+    console = Console(width=30, record=True, file=io.StringIO())
+    console.print(summary_table(replace(found, experiment=experiment)))
+    told = " ".join(console.export_text().split())
+    for text in (*finding.header, *finding.rows[0], finding.caption):
+        assert str(text) in told
 
 
 def test_the_list_names_every_experiment_with_its_data_and_times() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Column, Table
 
 from ..errors import InputError
@@ -58,7 +59,7 @@ def as_changes(words: Sequence[str]) -> dict[str, str]:
 
 def summary_table(found: FinishedRun) -> Table:
     """The table that sums a run up."""
-    table = Table(*found.finding.header, caption=found.finding.caption)
+    table = Table(*map(escape, found.finding.header), caption=escape(found.finding.caption))
     for row in found.finding.rows:
-        table.add_row(*map(str, row))
+        table.add_row(*(escape(str(cell)) for cell in row))
     return table

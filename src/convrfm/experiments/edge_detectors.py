@@ -35,6 +35,13 @@ def patch_covariance(x: Float32[np.ndarray, "n c h w"], window: Window) -> Float
     return patches.T @ patches
 
 
+def blind_to_means(metric: Float[Tensor, "d d"], channels: int) -> Float[Tensor, "d d"]:
+    """What the matrix is on patches less the mean of each of their channels."""
+    entries = len(metric) // channels
+    means = torch.block_diag(*[torch.full((entries, entries), 1 / entries)] * channels)
+    return metric - metric @ means.to(metric)
+
+
 def turned(metric: Float[Tensor, "d d"], turn: int) -> Float[Tensor, "d d"]:
     """The same spectrum in random directions."""
     noise = torch.randn(metric.shape, generator=torch.Generator().manual_seed(turn), dtype=metric.dtype)

@@ -22,7 +22,7 @@ from ..report import Section
 from .edge_detectors import KERNELS, WANTED, correlations, learned_metric
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .kept_pictures import kept, seen_all
-from .photographs import bundled_photographs, gray, photographs, scaled_as_the_paper
+from .photographs import bundled_photographs, gray, photographs
 from .scale import Scale
 from .scaled_images import images
 
@@ -54,10 +54,7 @@ def directions(run: Run[DirectionSettings], name: str, kernel: str) -> Line:
     filters = vectors.flatten(1).float()
 
     def responses(plain: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "eigenvectors n rows cols"]:
-        scaled = scaled_as_the_paper(plain)
-        return (
-            filter_patches(scaled if shape[0] == 3 else gray(scaled).unsqueeze(1), filters, window).abs().movedim(1, 0)
-        )
+        return filter_patches(scaled_for(plain, shape[0]), filters, window).abs().movedim(1, 0)
 
     measured, shown = photographs(run.data, settings.photographs), bundled_photographs()
     along, across = oriented_gradients(window_gradient(gray(measured), window.size), angles.float())

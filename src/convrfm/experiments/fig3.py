@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,7 +20,7 @@ from ..maths.patches import response_lengths
 from ..maths.windows import Window
 from ..plots import LeadingEigenvectors, draw_eigenvectors, leading_eigenvectors, plot_feature_maps
 from ..report import Section
-from .edge_detectors import KERNELS, WANTED, correlations, learned_metric, patch_covariance, turned
+from .edge_detectors import KERNELS, WANTED, blind_to_means, correlations, learned_metric, patch_covariance, turned
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .kept_pictures import kept, seen_all
 from .photographs import bundled_photographs, gray, photographs, scaled_as_the_paper
@@ -85,11 +84,8 @@ def scaled_maps(
     photographs: Float[Tensor, "n c h w"], metric: Float[Tensor, "d d"], window: Window
 ) -> dict[str, Float[Tensor, "n rows cols"]]:
     """|Mx[u]| at every position of photographs from 0 to 1, for each scaling of x."""
-    entries = window.size**2
-    means = torch.block_diag(*[torch.full((entries, entries), 1 / entries)] * photographs.shape[1])
     scaled = scaled_as_the_paper(photographs)
-    without = metric - metric @ means
-    cases = ((scaled, metric), (photographs, metric), (scaled, without))
+    cases = ((scaled, metric), (photographs, metric), (scaled, blind_to_means(metric, photographs.shape[1])))
     return {
         scaling: response_lengths(x, filters, window) for scaling, (x, filters) in zip(SCALINGS, cases, strict=True)
     }

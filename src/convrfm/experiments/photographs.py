@@ -32,6 +32,12 @@ def scaled_as_the_paper(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 
     return (images - PAPER_MEAN) / PAPER_STD
 
 
+def scaled_for(images: Float[Tensor, "n 3 h w"], channels: int) -> Float[Tensor, "n channels h w"]:
+    """Scaled as the paper does, in color or in gray."""
+    scaled = scaled_as_the_paper(images)
+    return scaled if channels == 3 else gray(scaled).unsqueeze(1)
+
+
 def gray(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w"]:
     """The mean over channels."""
     return images.mean(1)

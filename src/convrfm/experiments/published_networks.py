@@ -39,12 +39,22 @@ def photos(data: Path, n: int) -> Float[Tensor, "n 3 224 224"]:
 
 def photos_as_imagenet(data: Path, n: int) -> Float[Tensor, "n 3 224 224"]:
     """Photographs scaled by the mean and standard deviation of ImageNet."""
-    return (photos(data, n) / 255 - IMAGENET_MEAN) / IMAGENET_STD
+    return as_imagenet(photos(data, n))
+
+
+def as_imagenet(pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+    """RGB from 0 to 255 scaled by the mean and standard deviation of ImageNet."""
+    return (pixels / 255 - IMAGENET_MEAN) / IMAGENET_STD
 
 
 def photos_as_caffe(data: Path, n: int) -> Float[Tensor, "n 3 224 224"]:
-    """Photographs as Caffe's networks take them: BGR from 0 to 255, less the mean."""
-    return photos(data, n).flip(1) - CAFFE_MEAN
+    """Photographs as Caffe's networks take them."""
+    return as_caffe(photos(data, n))
+
+
+def as_caffe(pixels: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+    """RGB from 0 to 255 as BGR, less the mean."""
+    return pixels.flip(1) - CAFFE_MEAN
 
 
 def random_images(data: Path, n: int) -> Float[Tensor, "n 3 32 32"]:
@@ -92,11 +102,8 @@ SMALL = (Subject("ResNet-20 as it is drawn, noise", "convrfm.networks:resnet20",
 def measured(subject: Subject, data: Path, seed: int, progress: bool = False) -> Report:
     """Measure one network beside a fresh one."""
     torch.manual_seed(seed)  # torchvision's and torch's initialization take no generator
-    fresh, trained = (_part(load_network(subject.network), subject.part) for _ in range(2))
-    if subject.weights is not None:
-        weights = load_weights(data / "weights" / f"{subject.weights}.safetensors")
-        prefix = "" if subject.part is None else f"{subject.part}."
-        trained.load_state_dict({key.removeprefix(prefix): value for key, value in weights.items()})
+    fresh = _part(load_network(subject.network), subject.part)
+    trained = published_network(subject, data)
     return measure(
         trained,
         subject.images(data, subject.n_images).split(10),
@@ -106,6 +113,16 @@ def measured(subject: Subject, data: Path, seed: int, progress: bool = False) ->
         generator=torch.Generator().manual_seed(seed),
         progress=progress,
     )
+
+
+def published_network(subject: Subject, data: Path) -> nn.Module:
+    """The network with its published weights; as torch draws it where it has none."""
+    network = _part(load_network(subject.network), subject.part)
+    if subject.weights is not None:
+        weights = load_weights(data / "weights" / f"{subject.weights}.safetensors")
+        prefix = "" if subject.part is None else f"{subject.part}."
+        network.load_state_dict({key.removeprefix(prefix): value for key, value in weights.items()})
+    return network
 
 
 def _part(network: nn.Module, part: str | None) -> nn.Module:
