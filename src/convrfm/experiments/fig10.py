@@ -45,7 +45,7 @@ class OperatorSettings:
     n: int = 200
     updates: int = 2
     agop_samples: int = 60
-    epochs: int = 40
+    epochs: int = 25
     seeds: int = 3
 
 

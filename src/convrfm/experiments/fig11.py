@@ -22,7 +22,7 @@ from ..report import Section
 from .edge_detectors import KERNELS, WANTED, correlations, learned_metric
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .kept_pictures import kept, seen_all
-from .photographs import bundled_photographs, gray, photographs
+from .photographs import bundled_photographs, gray, photographs, scaled_for
 from .scale import Scale
 from .scaled_images import images
 
