@@ -61,8 +61,13 @@ class Preprocessing:
         size = self.image_size or one_size(raw)
         check_memory(f"{len(raw)} images of {size}", len(raw), (self.channels, *size), 0)
         x = np.empty((len(raw), self.channels, *size), np.float32)
-        for place, picture in zip(x, raw, strict=True):
-            place[:] = resize(with_channels(picture, self.channels), size)
+        with np.errstate(over="ignore"):
+            for place, picture in zip(x, raw, strict=True):
+                place[:] = resize(with_channels(picture, self.channels), size)
+        if not np.isfinite(x).all() and np.isfinite(largest := max(float(np.abs(p).max()) for p in raw)):
+            raise InputError(
+                f"pictures become float32, up to 3.4e+38; they hold values of {largest:.2g}. Rescale them."
+            )
         x /= self.divide_by
         if self.center is not None:
             x -= np.array(self.center, np.float32)[:, None, None]

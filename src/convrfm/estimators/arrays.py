@@ -9,6 +9,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from ..errors import InputError
+from ..kernels.ranges import check_squares, largest_size
 
 Array = Any  # a NumPy array or a torch tensor
 
@@ -18,6 +19,19 @@ def to_device(values: Array, device: torch.device, *, copy: bool = False) -> Ten
     if not isinstance(values, Tensor):
         values = torch.from_numpy(np.require(values, requirements=["C", "W"]))
     return values.detach().to(device, copy=copy)
+
+
+def in_precision_of(fitted: Tensor, images: Tensor) -> Tensor:
+    """Finite images where and as precise as those that were fitted; raises `InputError` where that cannot hold them."""
+    largest, most = largest_size(images), torch.finfo(fitted.dtype).max
+    if largest > most:
+        raise InputError(
+            f"x has values up to {largest:.2g}; the model was fitted to images in a precision that ends at {most:.2g}. Scale "
+            "them as the training images were scaled."
+        )
+    moved = images.to(fitted)
+    check_squares("x", moved, 1.0)
+    return moved
 
 
 def like(result: Tensor, x: Array) -> Array:

@@ -74,7 +74,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
     Args:
         kernel: a kernel of `convrfm.kernels`, or several (other depths, patch sizes, bandwidths): the best is kept.
         n_iterations: updates of M; `history_` has one record more.
-        ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1. K is divided by its largest entry
+        ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1 (times the mean
+            of `sample_weight`: the fit is the same for weights times any constant). K is divided by its largest entry
             first, so that a ridge means the same in every round.
         agop_samples: training images at which gradients are taken: None for all, a number (drawn with `random_state`), or a
             slice or index array of those whose weight is not 0.

@@ -44,7 +44,7 @@ class Fold:
             metric = problem.learned_metric(self.metrics[-1], coef, watch)
         path = problem.path(metric, watch)
         self.metrics.append(metric)
-        self._coef_by_ridge = [path.dual_coef(ridge).to(problem.x) for ridge in problem.ridges]
+        self._coef_by_ridge = [problem.coefficients(path, ridge) for ridge in problem.ridges]
         return problem.selection_outputs(metric, path, watch)
 
     def metric_of(self, iteration: int) -> Metric:

@@ -19,7 +19,7 @@ from ..kernels.description import from_description
 from ..kernels.devices import chosen_device
 from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
-from .arrays import Array, check_columns, check_same_size, like, to_device
+from .arrays import Array, check_columns, check_same_size, in_precision_of, like, to_device
 from .candidates import Layers, best_fit, fit_candidates
 from .codings import Coding, Values
 from .fitted_layers import FittedLayers, Stage
@@ -129,7 +129,7 @@ class RecursiveFeatureMachine(BaseEstimator):
             weights=given.weights,
             groups=given.groups,
             classify=self._coding.classify,
-            ridges=ridge_candidates(self.ridge),
+            ridges=ridge_candidates(self.ridge, given.weights),
             agop_indices=None if indices is None else indices.to(given.x.device),
             agop_ridge=self.agop_ridge,
             feature_power=self.feature_power,
@@ -326,7 +326,7 @@ class RecursiveFeatureMachine(BaseEstimator):
 
     def _to_device(self, images: Array) -> Tensor:
         """Images where and as precise as the training images are."""
-        return to_device(images, chosen_device(self.device)).to(self.fitted_.x)
+        return in_precision_of(self.fitted_.x, to_device(images, chosen_device(self.device)))
 
     def _as_given(self, tensor: Tensor) -> Array:
         """As an array where the fit was to arrays."""

@@ -101,15 +101,39 @@ class Problem:
         """The regression under a metric, for every ridge.
 
         Raises:
-            InputError: if the kernel matrix and its decomposition have no room on the images' device.
+            InputError: if the kernel matrix and its decomposition have no room on the images' device, or if it is zero but for
+                its diagonal.
         """
         kernel_matrix = self.kernel(self.x, feature_matrix=metric, progress=watch("kernel"))
+        if len(self.x) == kernel_matrix.count_nonzero() == kernel_matrix.diagonal().count_nonzero():
+            raise InputError(
+                f"under {self.kernel!r} no training image resembles another: the kernel is 0 for every two of them, and a fit "
+                "would know nothing of other images. Choose a larger bandwidth, or check the images' scale."
+            )
         if kernel_matrix.device != self.x.device:
             raise _no_room(self.x)
         try:
             return RidgePath(kernel_matrix, self.y, self.weights, centered=not self.classify)
         except torch.OutOfMemoryError as error:
             raise _no_room(self.x) from error
+
+    def coefficients(self, path: RidgePath, ridge: float) -> Float[Tensor, "n k"]:
+        """The regression's coefficients in the precision of the images; raises `InputError` where that has no such numbers."""
+        return self._in_precision(path.dual_coef(ridge), least=2.0**10 * torch.finfo(self.x.dtype).tiny)
+
+    def intercept(self, path: RidgePath) -> Float[Tensor, " k"] | None:
+        """The mean of the targets, in the same way; None where they are not centered."""
+        return None if path.intercept is None else self._in_precision(path.intercept, least=0.0)
+
+    def _in_precision(self, of_targets: Float[Tensor, "*shape"], least: float) -> Float[Tensor, "*shape"]:
+        largest = float(of_targets.abs().max())
+        if largest and not least < largest < torch.finfo(self.x.dtype).max:
+            raise InputError(
+                f"the fit's coefficients are up to {largest:.2g}, which the precision of the images, "
+                f"{self.x.dtype}, cannot hold: the targets, up to {float(self.y.abs().max()):.2g}, are too large or too small "
+                "beside the kernel's values. Multiply targets or images by a constant, or pass images of float64."
+            )
+        return of_targets.to(self.x)
 
     def selection_outputs(self, metric: Metric, path: RidgePath, watch: Watch) -> list[Float[Tensor, "s k"]]:
         """For every ridge, the outputs for the selection images."""

@@ -100,21 +100,21 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
     at = max(range(len(problem.ridges)), key=lambda i: (judged[i].rank, problem.ridges[i]))
     ridge = problem.ridges[at]
     left_out = outputs[at] if judge is Judge.LEAVE_ONE_OUT else path.leave_one_out([ridge], problem.groups)[0]
-    dual_coef = path.dual_coef(ridge).to(problem.x)
+    dual_coef = problem.coefficients(path, ridge)
     feeding = problem.feeding_ridge(ridge)
     return Round(
         iteration=0 if previous is None else previous.iteration + 1,
         feature_matrix=torch.eye(problem.patch_entries).to(problem.x) if metric is None else metric,
         dual_coef=dual_coef,
-        intercept=None if path.intercept is None else path.intercept.to(problem.x),
-        agop_coef=dual_coef if feeding == ridge else path.dual_coef(feeding).to(problem.x),
+        intercept=problem.intercept(path),
+        agop_coef=dual_coef if feeding == ridge else problem.coefficients(path, feeding),
         ridge=ridge,
         train=quality(path.fitted(ridge), problem.y, problem.weights, classify=problem.classify),
         loo=quality(left_out, problem.y, problem.weights, classify=problem.classify),
         judge=judge,
         path=dict(zip(problem.ridges, judged, strict=True)),
         temperature=temperature(outputs[at], targets, weights) if problem.classify else None,
-        amplitude=path.amplitude(ridge, problem.groups).to(problem.x),
+        amplitude=path.amplitude(ridge, problem.groups),
         seconds=time.perf_counter() - start,
     )
 

@@ -14,6 +14,7 @@ from ..datasets import check_unmasked
 from ..errors import InputError
 from .problem import LearnableKernel
 
+LEAST_WEIGHT = 1e-300  # that some image must have: less is a number of few digits
 DEFAULT_RIDGES = tuple(float(r) for r in np.logspace(-8, 0, 17))
 
 
@@ -87,7 +88,7 @@ def check_weights(sample_weight: Any, n: int) -> Float[np.ndarray, " n"] | None:
     """The weight of every image as float64, or None for 1.
 
     Raises:
-        InputError: unless there is one finite weight for each image, none negative and not all zero.
+        InputError: unless there is one weight for each image, none negative, with a sum that is finite and not all but zero.
     """
     if sample_weight is None:
         return None
@@ -100,10 +101,12 @@ def check_weights(sample_weight: Any, n: int) -> Float[np.ndarray, " n"] | None:
         raise InputError(f"sample_weight must be numbers, ({n},); {error}.") from error
     if weights.ndim == 0:
         weights = np.full(n, weights)
-    if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+    with np.errstate(over="ignore"):
+        countable = np.isfinite(weights.sum()) and (weights >= 0).all() and weights.max(initial=0) >= LEAST_WEIGHT
+    if weights.shape != (n,) or not countable:
         raise InputError(
-            f"sample_weight must be ({n},), finite, not negative and not all zero; got shape {weights.shape}, from "
-            f"{weights.min() if weights.size else 'nothing'} on."
+            f"sample_weight must be ({n},), not negative, with a finite sum and not all below {LEAST_WEIGHT:g}; got shape "
+            f"{weights.shape}, from {weights.min() if weights.size else 'nothing'} on."
         )
     return weights
 
@@ -186,12 +189,15 @@ def several(name: str, value: Any) -> list[Any]:
     return list(value)
 
 
-def ridge_candidates(ridge: Any) -> tuple[float, ...]:
-    """The ridges to choose from: one, several, or the default grid for "loo"."""
+def ridge_candidates(ridge: Any, weights: Float[Tensor, " n"] | None = None) -> tuple[float, ...]:
+    """The ridges to choose from: one, several, or for "loo" the default grid times the images' mean weight."""
     if isinstance(ridge, str):
         if ridge != "loo":
             raise InputError(f'ridge must be a number, several, or "loo"; got {ridge!r}.')
-        return DEFAULT_RIDGES
+        mean = (
+            1.0 if weights is None else float(f"{float(weights.mean()):.12g}")
+        )  # 1 also where it is 1 but for rounding
+        return tuple(mean * each for each in DEFAULT_RIDGES)
     try:
         if any(isinstance(value, bool | np.bool_) for value in np.atleast_1d(np.asarray(ridge, dtype=object))):
             raise TypeError("truth values are no numbers")

@@ -12,6 +12,8 @@ from torch import Tensor
 from ..datasets import check_unmasked
 from ..errors import InputError
 
+LARGEST_TARGET = 1e140
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -62,7 +64,7 @@ def check_targets(y: Any, n: int) -> np.ndarray:
     """Targets of a regression as float64, `(n,)` or `(n, k)`.
 
     Raises:
-        InputError: on other shapes, on things that are no finite numbers, and where they are not as many as the images.
+        InputError: on other shapes, on what are no finite numbers with squares, and where they are not as many as the images.
     """
     check_unmasked(y, "y")
     try:
@@ -76,4 +78,11 @@ def check_targets(y: Any, n: int) -> np.ndarray:
         raise InputError(f"y must have one target for each image; got {len(targets)} targets for {n} images.")
     if not np.isfinite(targets).all():
         raise InputError("targets must be finite; got NaN or infinity. Remove images without a target.")
-    return targets.astype(np.float64)
+    targets = targets.astype(np.float64)
+    largest = float(np.abs(targets).max())
+    if largest and not 1 / LARGEST_TARGET < largest < LARGEST_TARGET:
+        raise InputError(
+            f"targets must be 0 or of a size from {1 / LARGEST_TARGET:g} to {LARGEST_TARGET:g}, whose squares are numbers; the "
+            f"largest is {largest:.2g}. Multiply them by a constant."
+        )
+    return targets

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..datasets import check_images
 from ..errors import InputError
-from .arrays import Array, check_same_size, to_device
+from .arrays import Array, check_same_size, in_precision_of, to_device
 from .codings import Coding, Values
 from .settings import check_groups, check_weights, fold_indices
 
@@ -111,6 +111,6 @@ def selection_set(
         raise InputError(
             f"selection must have as many targets an image as y, {trained.y.shape[1]}; it has {targets.shape[1]}."
         )
-    moved = to_device(images, trained.x.device).to(trained.x)
+    moved = in_precision_of(trained.x, to_device(images, trained.x.device))
     check_same_size(moved, trained.x, estimator)
     return moved, targets.to(trained.x.device)

@@ -16,14 +16,14 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 def accepts_numpy(method: Method) -> Method:
     """Let a method on tensors take NumPy arrays too: its result is then an array if `x`, its first argument, is one.
 
-    The metric and the coefficients follow x's dtype and device.
+    The metric and the coefficients follow x's dtype and device; weights follow once their mean is 1.
     """
 
     @functools.wraps(method)
     def converted(self: Any, x: Any, *args: Any, **keywords: Any) -> Any:
         as_tensor = _tensor(x)
-        args = tuple(_follow(value, as_tensor, is_image=i == 0) for i, value in enumerate(args))
-        keywords = {name: _follow(value, as_tensor, is_image=name == "z") for name, value in keywords.items()}
+        args = tuple(_follow(value, as_tensor, keeps=i == 0) for i, value in enumerate(args))
+        keywords = {name: _follow(value, as_tensor, keeps=name in ("z", "weights")) for name, value in keywords.items()}
         with full_precision():
             result = method(self, as_tensor, *args, **keywords)
         return result.cpu().numpy() if isinstance(x, np.ndarray) else result
@@ -31,9 +31,9 @@ def accepts_numpy(method: Method) -> Method:
     return converted  # type: ignore[return-value]  # `wraps` keeps the signature
 
 
-def _follow(value: Any, x: Any, *, is_image: bool) -> Any:
+def _follow(value: Any, x: Any, *, keeps: bool) -> Any:
     value = _tensor(value)
-    if isinstance(value, torch.Tensor) and isinstance(x, torch.Tensor) and not is_image and x.is_floating_point():
+    if isinstance(value, torch.Tensor) and isinstance(x, torch.Tensor) and not keeps and x.is_floating_point():
         value = value.to(x)
     return value
 
@@ -49,7 +49,7 @@ def _tensor(value: Any) -> Any:
 
 
 def check_batch(name: str, images: Any, like: Any) -> None:
-    """Raise `InputError` unless images are finite floats `(n, c, h, w)` of the size, type and device of `like`."""
+    """Raise `InputError` unless images are floats `(n, c, h, w)` of the size, type and device of `like`."""
     if not isinstance(images, torch.Tensor):
         raise InputError(f"{name} must be a NumPy array or a torch tensor; got {type(images).__name__}.")
     if images.ndim != 4 or 0 in images.shape:
@@ -66,5 +66,3 @@ def check_batch(name: str, images: Any, like: Any) -> None:
     ):
         if got != expected:
             raise InputError(f"{name} must have the {what} of x, {expected}; got {got}.")
-    if not torch.isfinite(images).all():
-        raise InputError(f"{name} must be finite; it holds NaN or infinity. Remove or repair these images.")

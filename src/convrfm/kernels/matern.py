@@ -53,7 +53,7 @@ class Matern(RadialKernel):
             return torch.where(t > 0, self._rate**2 * (-t).exp_() / t, 0)
         if self.smoothness == 1.5:
             return self._rate**2 * (-t).exp_()
-        return self._rate**2 / 3 * (1 + t) * (-t).exp_()
+        return (1 + t) * (-t).exp_() * (self._rate**2 / 3)
 
     @property
     def _rate(self) -> float:

@@ -14,6 +14,7 @@ from ..maths.windows import Window
 from .arrays import accepts_numpy, check_batch
 from .devices import default_budget
 from .patch_gradients import PatchGradients
+from .ranges import check_squares, finite
 from .threads import one_torch_thread
 
 Progress = Callable[[int, int], None]
@@ -57,13 +58,13 @@ class PatchKernel(ABC):
             InputError: on images of other shapes, types or sizes than the kernel takes, a wrong metric, or a matrix that
                 this machine has no room for.
         """
-        return self.matrix(x, z, self._check(x, z, feature_matrix), progress)
+        return finite("the kernel matrix", self.matrix(x, z, self._check(x, z, feature_matrix), progress), x)
 
     @accepts_numpy
     @one_torch_thread()
     def diagonal(self, x: Tensor, *, feature_matrix: Tensor | None = None) -> Float[Tensor, " n"]:
         """K(x, x) of every image, `(n,)`, at the cost of n pairs at most."""
-        return self.own(x, self._check(x, None, feature_matrix))
+        return finite("the kernel's diagonal", self.own(x, self._check(x, None, feature_matrix)), x)
 
     @accepts_numpy
     @one_torch_thread()
@@ -87,7 +88,7 @@ class PatchKernel(ABC):
             `(n, k, positions, d)`, positions row by row.
         """
         factor = self._check(x, z, feature_matrix, dual_coef)
-        return self.gradients(x, z, dual_coef, factor, None).whole()
+        return finite("the gradient", self.gradients(x, z, dual_coef, factor, None).whole(), x)
 
     @accepts_numpy
     @one_torch_thread()
@@ -127,7 +128,8 @@ class PatchKernel(ABC):
                 )
             dual_coef = random_sign_outputs(dual_coef, probes, generator)
         roots = None if weights is None else _mean_one(weights, x).sqrt()
-        return self.gradients(x, z, dual_coef, factor, progress).sum_of_outer_products(roots) / len(x)
+        outer_products = self.gradients(x, z, dual_coef, factor, progress).sum_of_outer_products(roots)
+        return finite("the average gradient outer product", outer_products / len(x), x)
 
     @property
     @abstractmethod
@@ -177,8 +179,15 @@ class PatchKernel(ABC):
             raise InputError(
                 f"dual_coef must be ({len(z)}, k), one row for each image of z; got {tuple(dual_coef.shape)}."
             )
-        if feature_matrix is None:
-            return None
+        factor = None if feature_matrix is None else self._factor(x, feature_matrix)
+        trace = float(self.window.size**2 * x.shape[1] if factor is None else factor.detach().square().sum())
+        for name, images in {"x": x, "z": z}.items():
+            if images is not None:
+                check_squares(name, images, trace)
+        return factor
+
+    def _factor(self, x: Tensor, feature_matrix: Tensor) -> Float[Tensor, "r d"]:
+        """The factor of a metric on the patches of x; raises `InputError` for one that does not fit."""
         q = self.window.size
         d = x.shape[1] * q * q
         if feature_matrix.shape != (d, d):
@@ -193,6 +202,7 @@ def _mean_one(weights: Tensor, x: Tensor) -> Float[Tensor, " n"]:
     """The weights of images scaled to a mean of 1."""
     if weights.shape != (len(x),) or not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
         raise InputError(f"weights must be ({len(x)},), finite, not negative and not all zero; got {weights}.")
+    weights = weights / weights.max()
     return (weights / weights.mean()).to(x)
 
 

@@ -7,6 +7,7 @@ The Laplace kernel is that of "Laplace-ConvRFM" in the paper. Gradients are clos
 that a radial kernel needs.
 """
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
@@ -32,7 +33,12 @@ PatchesFirst = Float[Tensor, "positions n r"]
 Squares = Float[Tensor, "positions n m"]
 ARRAYS = 4  # temporaries of a tile's size that are alive at once
 UNFOLDED = 2  # copies of a patch, likewise
-MIRRORED_AT_ONCE = 256  # rows
+MIRRORED_AT_ONCE = 64  # rows
+WIDEST = 1e18  # bandwidth
+UNRELATED = (
+    "the kernel of every two images is 0: all of their patches lie hundreds of bandwidths apart, and the bandwidth is "
+    "{bandwidth:g}. A bandwidth of about the distance of two patches tells images apart."
+)
 IMAGES_TOGETHER = 16  # in one part of the work that threads share
 POSITIONS_TOGETHER = 16
 
@@ -43,7 +49,7 @@ class RadialKernel(PatchKernel):
 
     Args:
         patch_size: side q of the patches; no padding, stride 1.
-        bandwidth: scale of the distance, in units of |x[u]|_M.
+        bandwidth: scale of the distance, in units of |x[u]|_M, from 1e-18 to 1e18.
         memory_budget: bytes that temporaries may take beyond the result; None for 512 MiB, on a GPU a quarter of what is free.
         rank_tolerance: eigenvectors of M whose share of the trace is below it are dropped, which saves time in proportion;
             0 keeps all that rounding can tell from zero.
@@ -59,8 +65,11 @@ class RadialKernel(PatchKernel):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "patch_size", positive_integer("patch_size", self.patch_size))
-        if not isinstance(self.bandwidth, int | float) or not 0 < self.bandwidth < float("inf"):
-            raise InputError(f"bandwidth must be a positive, finite number; got {self.bandwidth!r}.")
+        if not isinstance(self.bandwidth, int | float) or not 1 / WIDEST <= self.bandwidth <= WIDEST:
+            raise InputError(
+                f"bandwidth must be a number from {1 / WIDEST:g} to {WIDEST:g}, whose square float32 can hold; got "
+                f"{self.bandwidth!r}. Rescale the images instead."
+            )
         check_numerics(self.memory_budget, self.rank_tolerance)
 
     @abstractmethod
@@ -101,6 +110,8 @@ class RadialKernel(PatchKernel):
         if z is None:
             whole.diagonal().fill_(1)
             mirror_upper_half(whole)
+        if len(whole) > 1 and whole.count_nonzero() == (len(whole) if z is None else 0):
+            warnings.warn(UNRELATED.format(bandwidth=self.bandwidth), stacklevel=5)
         return whole
 
     @override

@@ -6,16 +6,27 @@ qx; qz follows by symmetry.
 """
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ...errors import InputError
+
+LARGEST_LOSS = 1e-4  # relative, of what cancels
+
 Values = Float[Tensor, "..."]
 
 
 class Activation(ABC):
-    """One activation: phi itself, its dual, and the adjoint of the dual; subclasses are frozen dataclasses."""
+    """One activation: phi itself, its dual, and the adjoint of the dual; subclasses are frozen dataclasses.
+
+    Attributes:
+        cancels: whether the dual of large variances q is a difference of numbers q times as large as itself.
+    """
+
+    cancels: ClassVar[bool] = False
 
     @abstractmethod
     def phi(self, t: Values) -> Values:
@@ -39,3 +50,17 @@ class Activation(ABC):
         """The derivative of K(q, q, q) with respect to q."""
         s_bar, q_bar = self.pullback(q, q, q, torch.ones_like(q), None)
         return s_bar + 2 * q_bar
+
+    def check_digits(self, q: Values) -> None:
+        """Raise `InputError` where so little would be left of variances of this size that values were wrong."""
+        if self.cancels and float(q.max()) > (largest := LARGEST_LOSS / torch.finfo(q.dtype).eps):
+            raise InputError(
+                f"{self} loses its digits in {q.dtype} where patches have mean squares above {largest:.2g}; here they reach "
+                f"{float(q.max()):.2g}. Divide the images by a constant, to a mean square of about 1, or pass float64."
+            )
+
+
+def square_of_difference(s: Values, qx: Values, qz: Values) -> Values:
+    """E (a - b)^2 = qx + qz - 2 s; what is zero but for rounding is zero, however large the variances are."""
+    squares = qx + qz - 2 * s
+    return torch.where(squares > 8 * torch.finfo(s.dtype).eps * (qx + qz), squares, 0)

@@ -39,6 +39,7 @@ class Erf(LaneActivation):
     """The error function."""
 
     formulas = LaneFormulas(dual_of_lanes, pullback_of_lanes)
+    cancels = True
 
     @override
     def phi(self, t: Values) -> Values:

@@ -54,6 +54,7 @@ class GELU(LaneActivation):
     """t Phi(t) with the exact Gaussian distribution function."""
 
     formulas = LaneFormulas(dual_of_lanes, pullback_of_lanes)
+    cancels = True
 
     @override
     def phi(self, t: Values) -> Values:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from typing_extensions import override
 
-from .activation import Activation, Values
+from .activation import Activation, Values, square_of_difference
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,11 @@ class Sin(Activation):
     def pullback(
         self, s: Values, qx: Values, qz: Values, K_bar: Values, k0_bar: Values | None
     ) -> tuple[Values, Values]:
-        near, far = self._waves(s, qx, qz)
+        # Where both coincide, or are opposite, the adjoints of s and qx cancel each other: left out, as in `Rbf`.
+        near, far = (
+            torch.where(square_of_difference(sign * s, qx, qz) > 0, wave, 0)
+            for sign, wave in zip((1, -1), self._waves(s, qx, qz), strict=True)
+        )
         square = self.b**2
         by_near = K_bar if k0_bar is None else K_bar + square * k0_bar
         by_far = -K_bar if k0_bar is None else square * k0_bar - K_bar
@@ -50,5 +54,5 @@ class Sin(Activation):
     def _waves(self, s: Values, qx: Values, qz: Values) -> tuple[Values, Values]:
         """`near` and `far` with the factors that they have in K."""
         size, rate = self.a**2 / 2, self.b**2 / 2
-        near, far = torch.exp(-rate * (qx + qz - 2 * s)), torch.exp(-rate * (qx + qz + 2 * s))
+        near, far = (torch.exp(-rate * square_of_difference(sign * s, qx, qz)) for sign in (1, -1))
         return size * near, size * math.cos(2 * self.c) * far

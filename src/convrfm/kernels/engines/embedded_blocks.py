@@ -54,4 +54,9 @@ class EmbeddedBlocks(Generic[EmbeddingT]):
 
     def _embedded(self, rows: slice, patches: Patches) -> EmbeddingT:
         wanted: Patches = patches if self._with_patches else "unused"
-        return self._engine.embed(self._x[rows], self._factor, patches=wanted)
+        embedded = self._engine.embed(self._x[rows], self._factor, patches=wanted)
+        for activation, variances in zip(
+            self._engine.recursion.architecture.activations, embedded.variances, strict=True
+        ):
+            activation.check_digits(variances.detach())
+        return embedded
