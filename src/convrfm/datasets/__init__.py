@@ -1,5 +1,6 @@
 """Images to learn from: generated tasks, folders, arrays and other libraries' data sets."""
 
+from .collection import find_data_set
 from .image_arrays import check_images, check_labels, check_unmasked
 from .image_data import ImageData
 from .loading import load
@@ -14,6 +15,7 @@ __all__ = [
     "check_images",
     "check_labels",
     "check_unmasked",
+    "find_data_set",
     "load",
     "load_for_prediction",
     "noisy_digits",

@@ -14,6 +14,7 @@ from .adapters import (
     read_torchvision,
 )
 from .arrays import read_npz
+from .atlases import holds_atlases, read_atlases
 from .conversions import how_to_convert
 from .folders import read_class_folders
 from .label_tables import read_labeled_folder
@@ -36,7 +37,7 @@ def is_name(data: str | Path) -> bool:
 
 
 def read_source(data: str | Path, reading: Reading) -> Source:
-    """Read a named data set, a folder of class folders, of pictures that a table labels or of parquet files, or a file.
+    """Read a named data set, a folder of class folders, of atlases, of labeled pictures or of parquet files, or a file.
 
     Raises:
         InputError: If there is nothing of that name, or its reader finds a fault.
@@ -50,6 +51,8 @@ def read_source(data: str | Path, reading: Reading) -> Source:
         prefix, _, rest = name.partition(":")
         return BY_NAME[name](reading) if name in BY_NAME else BY_PREFIX[prefix](rest, reading)
     path = Path(data)
+    if path.is_dir() and holds_atlases(path):
+        return read_atlases(path)
     if path.is_dir():
         tables = sorted(path.rglob("*.parquet"))
         return read_parquet_folder(path, tables, reading) if tables else read_class_folders(path, reading)

@@ -1,0 +1,73 @@
+"""Atlases: pictures of many tiles, row by row, with the labels of the tiles in an array beside them."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from ..errors import InputError
+from .image_arrays import check_labels
+from .memory import check_memory
+from .pictures import PictureBatch, read_picture
+from .sources import Pictures, Source, positions
+
+ROWS, COLUMNS = 50, 40  # of tiles
+
+
+def holds_atlases(folder: Path) -> bool:
+    """Whether a folder has atlases of training images."""
+    return any(folder.glob("train_*.png")) and (folder / "train_labels.npy").is_file()
+
+
+def read_atlases(folder: Path) -> Source:
+    """Read `train_00.png`, ..., each of 50 rows of 40 square tiles, and `train_labels.npy`; `test_...` likewise.
+
+    The labels are the names in `classes.txt`, a line for each number, where there is such a file.
+
+    Raises:
+        InputError: If an atlas cannot be read or has another shape, or labels do not fit.
+    """
+    test = _read_part(folder, "test") if any(folder.glob("test_*.png")) else None
+    return Source(_read_part(folder, "train"), test)
+
+
+def _read_part(folder: Path, part: str) -> Pictures:
+    files = sorted(folder.glob(f"{part}_*.png"))
+    first = read_picture(files[0])
+    check_memory(f"the {len(files)} atlases of {folder}", len(files), first.shape, first.itemsize)
+    raw = [tile for file in files for tile in _tiles(file)]
+    file = folder / f"{part}_labels.npy"
+    try:
+        labels = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{file} must be an array of labels, one for each tile; got: {error}") from error
+    empty = len(raw) - len(labels)
+    if 0 < empty < ROWS * COLUMNS:
+        raw = raw[: len(labels)]
+    notes = (f"The last {empty} tiles of {files[-1].name} have no label.",) if empty > 0 else ()
+    try:
+        named = _named(check_labels(labels, len(raw)), folder / "classes.txt")
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+    return Pictures(raw, named, positions(len(raw)), white=255.0, notes=notes)
+
+
+def _tiles(file: Path) -> PictureBatch:
+    atlas = read_picture(file)
+    channels, height, width = atlas.shape
+    side = width // COLUMNS
+    if side == 0 or (height, width) != (ROWS * side, COLUMNS * side):
+        raise InputError(
+            f"{file} must have {ROWS} rows of {COLUMNS} square tiles; got {height} x {width} pixels. Write it again."
+        )
+    return atlas.reshape(channels, ROWS, side, COLUMNS, side).transpose(1, 3, 0, 2, 4).reshape(-1, channels, side, side)
+
+
+def _named(labels: Shaped[np.ndarray, " n"], classes: Path) -> Shaped[np.ndarray, " n"]:
+    numbers = labels.astype(np.int64)
+    if not classes.is_file():
+        return numbers
+    names = classes.read_text(encoding="utf-8").split()
+    if numbers.min() < 0 or numbers.max() >= len(names):
+        raise InputError(f"{classes} must name classes 0 to {numbers.max()}; it names {len(names)}. Add the others.")
+    return np.array(names)[numbers]

@@ -1,0 +1,100 @@
+"""Atlases of tiles, and data sets that are found by their names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convrfm.datasets import find_data_set, load
+from convrfm.errors import InputError
+
+RNG = np.random.default_rng(0)
+
+
+def write_atlas(folder: Path, part: str, n: int = 2000, side: int = 3) -> np.ndarray:
+    """Random tiles `(n, 3, side, side)`, placed one by one; labels count modulo 5."""
+    tiles = RNG.integers(256, size=(n, side, side, 3), dtype=np.uint8)
+    folder.mkdir(exist_ok=True)
+    for number, first in enumerate(range(0, n, 2000)):
+        atlas = np.zeros((50 * side, 40 * side, 3), np.uint8)
+        for place, tile in enumerate(tiles[first : first + 2000]):
+            row, column = divmod(place, 40)
+            atlas[row * side : (row + 1) * side, column * side : (column + 1) * side] = tile
+        Image.fromarray(atlas).save(folder / f"{part}_{number:02}.png")
+    np.save(folder / f"{part}_labels.npy", (np.arange(n) % 5).astype(np.uint8))
+    return tiles.transpose(0, 3, 1, 2)
+
+
+def test_tiles_are_read_row_by_row(tmp_path: Path) -> None:
+    train, test = write_atlas(tmp_path / "a", "train", 4000), write_atlas(tmp_path / "a", "test")
+    data = load(tmp_path / "a")
+    np.testing.assert_allclose(data.x_test * 255, test, atol=1e-4)
+    order = [int(name) for name in data.names_train]
+    np.testing.assert_allclose(data.x_train * 255, train[order], atol=1e-4)
+    np.testing.assert_array_equal(data.y_train, np.array(order) % 5)
+    assert sorted(order) == list(range(4000))
+
+
+def test_classes_have_their_names(tmp_path: Path) -> None:
+    write_atlas(tmp_path / "a", "train")
+    (tmp_path / "a" / "classes.txt").write_text("cat\ndog\nfox\nape\ncow\n", encoding="utf-8")
+    data = load(tmp_path / "a")
+    assert data.classes == ("ape", "cat", "cow", "dog", "fox")
+    assert data.notes[0].startswith("A stratified fifth of the 2000 images")
+
+
+def test_the_last_atlas_need_not_be_full(tmp_path: Path) -> None:
+    write_atlas(tmp_path / "a", "train", 2500)
+    data = load(tmp_path / "a")
+    assert len(data.x_train) + len(data.x_test) == 2500
+    assert "The last 1500 tiles of train_01.png have no label." in data.notes
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (lambda a: Image.new("RGB", (41, 50)).save(a / "train_00.png"), "train_00.png must have 50 rows of 40"),
+        (lambda a: np.save(a / "train_labels.npy", np.zeros(2001)), "2001 labels for 2000 images"),
+        (lambda a: np.save(a / "train_labels.npy", np.array([print])), "must be an array of labels"),
+        (lambda a: (a / "train_00.png").write_bytes(b"junk"), "train_00.png cannot be read as a picture"),
+        (lambda a: (a / "classes.txt").write_text("cat dog", encoding="utf-8"), "must name classes 0 to 4; it names 2"),
+    ],
+    ids=["shape", "count", "objects", "junk", "names"],
+)
+def test_faults_of_atlases_are_named(fault: Callable[[Path], object], message: str, tmp_path: Path) -> None:
+    write_atlas(tmp_path / "a", "train")
+    fault(tmp_path / "a")
+    with pytest.raises(InputError, match=message):
+        load(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("CIFAR-10", "cifar10"),
+        ("CIFAR100", "CIFAR_100"),
+        ("GTSRB", "gtsrb32"),
+        ("MNIST", "mnist.npz"),
+        ("PneumoniaMNIST", "medmnist/pneumoniamnist_small.npz"),
+        ("FashionMNIST", "fashion-mnist.parquet"),
+    ],
+)
+def test_data_sets_are_found_by_name(name: str, found: str, tmp_path: Path) -> None:
+    for folder in ("cifar10", "CIFAR_100", "gtsrb32", "medmnist"):
+        (tmp_path / folder).mkdir()
+    for file in ("mnist.npz", "mnist.txt", "medmnist/pneumoniamnist_small.npz", "fashion-mnist.parquet"):
+        (tmp_path / file).touch()
+    assert find_data_set(name, tmp_path) == tmp_path / found
+
+
+def test_what_is_not_found_or_found_twice_is_said(tmp_path: Path) -> None:
+    (tmp_path / "svhn-a.npz").touch()
+    (tmp_path / "svhn-b.npz").touch()
+    with pytest.raises(InputError, match=r"must hold SVHN, .*got svhn-a\.npz, svhn-b\.npz\. Rename one"):
+        find_data_set("SVHN", tmp_path)
+    with pytest.raises(InputError, match=r"must hold DTD, .*got none\. It holds svhn-a\.npz, svhn-b\.npz"):
+        find_data_set("DTD", tmp_path)
+    with pytest.raises(InputError, match="must be a folder of data sets"):
+        find_data_set("DTD", tmp_path / "nowhere")
