@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from convrfm import cnfa
-from convrfm.experiments import cnfa_table, published_networks
+from convrfm.experiments import cnfa_table, layer_lines, published_networks
 from convrfm.experiments.experiment import Run, Verdict
 from convrfm.experiments.scale import Scale
 from convrfm.networks import resnet20
@@ -22,11 +22,11 @@ def report() -> cnfa.Report:
 
 
 def test_every_layer_that_counts_has_a_line_that_survives_json(report: cnfa.Report) -> None:
-    lines = [cnfa_table.layer_line(layer) for layer in cnfa_table.counted(report)]
+    lines = [layer_lines.layer_line(layer) for layer in layer_lines.counted(report)]
     assert [line.layer for line in lines] == ["conv1", "layer1.0.conv1"]
     for line, layer in zip(lines, report.layers, strict=False):
         assert line.pearson == layer.correlations.trained.pearson.value
-        again = cnfa_table.LayerLine(**json.loads(json.dumps(asdict(line))))
+        again = layer_lines.LayerLine(**json.loads(json.dumps(asdict(line))))
         assert again.cells == line.cells
         assert len(line.cells) == len(cnfa_table.COLUMNS)
 
@@ -35,13 +35,13 @@ def test_excess_compares_the_same_noisy_gradients(report: cnfa.Report) -> None:
     layer = report["conv1"]
     trained, rotated = layer.correlations.trained.pearson, layer.correlations.rotated.pearson
     plain = trained.value + trained.bias
-    assert cnfa_table.excess(layer) == pytest.approx((plain - rotated.value) / rotated.standard_error)
+    assert layer_lines.excess(layer) == pytest.approx((plain - rotated.value) / rotated.standard_error)
 
 
 def test_the_claim_asks_for_more_than_a_fresh_network_and_more_than_the_control(report: cnfa.Report) -> None:
     settings = cnfa_table.TableSettings()
     run = Run(settings, Scale.FULL, seed=0, device="auto", data="data", files=Path())
-    plain = asdict(cnfa_table.layer_line(report["conv1"])) | {"pearson": 0.9, "rotated": 0.8, "fresh": 0.5}
+    plain = asdict(layer_lines.layer_line(report["conv1"])) | {"pearson": 0.9, "rotated": 0.8, "fresh": 0.5}
     told = {"n_images": 4, "probes": 3, "n_outputs": 10}
 
     def verdict(**changed: float) -> Verdict:

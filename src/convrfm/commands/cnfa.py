@@ -1,12 +1,13 @@
 """What `convrfm cnfa` does: a network and images by name, in; a folder with the report, out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..cnfa import Report, measure
 from ..cnfa.saving import write_text
@@ -14,13 +15,54 @@ from ..datasets import Preprocessing
 from ..datasets.catalogue import is_name, read_source
 from ..datasets.folders import holds_loose_pictures, read_unlabeled
 from ..datasets.sources import Reading
-from ..networks import fill_with_weights, has_random_weights, load_network, load_weights
+from ..errors import InputError
+from ..networks import (
+    Scaling,
+    fill_with_weights,
+    has_random_weights,
+    holds_training,
+    load_network,
+    load_trained,
+    load_weights,
+)
 from ..report.cnfa_page import cnfa_page
 from ..storage.held_folder import held
 from .choices import PixelScale
 from .fit_folder import check_folder
 
-IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET = Scaling((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+class Subject(NamedTuple):
+    """What is measured: a network, its initial weights if they are known, and the images that it takes."""
+
+    network: nn.Module
+    initial: Mapping[str, Tensor] | None
+    channels: int
+    image_size: tuple[int, int] | None
+    scaling: Scaling | None
+
+
+def subject_by_name(
+    network: str, weights: Path | None, initial: Path | None, image_size: int | None, scale: PixelScale
+) -> Subject:
+    """A network by name, with weights from files where they are given, or the run of a training with all that is its own."""
+    given = None if initial is None else load_weights(initial)
+    if holds_training(Path(network)):
+        if weights is not None:
+            raise InputError(
+                f"{network} is a run of convrfm train and has its weights; got {weights} too. Leave it out."
+            )
+        trained = load_trained(Path(network))
+        channels, height, width = trained.card.image_shape
+        return Subject(trained.network, given or trained.initial, channels, (height, width), trained.card.scaling)
+    built = load_network(network)
+    if weights is not None:
+        fill_with_weights(built, weights)
+    first = next((p for p in built.parameters() if p.ndim == 4), None)
+    channels = 3 if first is None else first.shape[1]
+    scaling = IMAGENET if scale is PixelScale.IMAGENET and channels == 3 else None
+    return Subject(built, given, channels, None if image_size is None else (image_size, image_size), scaling)
 
 
 def images_by_name(
@@ -80,7 +122,8 @@ def run_cnfa(
     """Measure a network and write `report.html`, `report.json`, `layers.safetensors` and `layers.csv` into a folder.
 
     Args:
-        network: As for `networks.load_network`.
+        network: As for `networks.load_network`, or the folder of a finished `convrfm train`, which brings its weights, the
+            true initial ones, and the size and scale of its images.
         data: As for `images_by_name`.
         out: Folder to write; made if it is missing.
         weights: File of trained weights; None for those that the network has.
@@ -104,22 +147,14 @@ def run_cnfa(
     warnings = random_weights_warning(network, weights)
     with held(out):
         torch.manual_seed(seed)  # networks without weights draw theirs from torch's own generator
-        built = load_network(network)
-        if weights is not None:
-            fill_with_weights(built, weights)
-        first = next((p for p in built.parameters() if p.ndim == 4), None)
-        channels = 3 if first is None else first.shape[1]
-        images = images_by_name(
-            data, n_images, None if image_size is None else (image_size, image_size), channels, seed
-        )
-        if scale is PixelScale.IMAGENET and channels == 3:
-            images = (images - torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1)) / torch.tensor(IMAGENET_DEVIATION).reshape(
-                3, 1, 1
-            )
+        subject = subject_by_name(network, weights, initial, image_size, scale)
+        images = images_by_name(data, n_images, subject.image_size, subject.channels, seed)
+        if subject.scaling is not None:
+            images = subject.scaling.apply(images)
         report = measure(
-            built,
+            subject.network,
             images.split(batch_size),
-            initial=None if initial is None else load_weights(initial),
+            initial=subject.initial,
             layers=layers,
             probes=probes,
             generator=torch.Generator().manual_seed(seed),
@@ -131,7 +166,7 @@ def run_cnfa(
         settings = {
             "network": network,
             "weights": weights or ("random" if warnings else "those of the network"),
-            "initial weights": initial or "not given",
+            "initial weights": initial or ("not given" if subject.initial is None else "those of the run"),
             "images": f"{len(images)} of {data}, {' x '.join(map(str, images.shape[1:]))}, scale {scale}",
             "probes": probes or "none: all outputs",
             "seed": seed,

@@ -1,18 +1,18 @@
 """The ansatz in networks with published weights, on real images: every layer beside its controls."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 from matplotlib.figure import Figure
 
-from ..cnfa import LayerReport, Report
 from ..plots import house_style
 from ..plots.style import BLUE, MUTED, VERMILION
 from ..report import Section
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
+from .layer_lines import CLEAR, LayerLine, layer_lines
 from .published_networks import SMALL, SUBJECTS, Subject, measured
 from .scale import Scale
 
@@ -31,7 +31,6 @@ COLUMNS = (
     "fresh CNFM vs trained",
     "rank of G / rows",
 )
-CLEAR = 2  # standard deviations of the control
 
 
 @dataclass(frozen=True)
@@ -39,39 +38,6 @@ class TableSettings:
     """Which networks, by their titles."""
 
     networks: tuple[str, ...] = tuple(subject.title for subject in SUBJECTS)
-
-
-@dataclass(frozen=True)
-class LayerLine:
-    """One layer of one network. Pearson correlations of CNFM and AGOP, but for the cosine."""
-
-    layer: str
-    d: int
-    rows: int
-    groups: int
-    cosine: float
-    interval: Sequence[float]
-    pearson: float
-    rotated: float
-    rotated_deviation: float
-    excess: float
-    pearson_half: float
-    rotated_half: float
-    rotated_half_deviation: float
-    fresh: float
-    fresh_cnfm: float
-    rank_share: float
-
-    @property
-    def cells(self) -> tuple[object, ...]:
-        """Its row of the table."""
-        low, high = self.interval
-        return (
-            *(self.layer, self.d, self.rows, self.groups, f"{self.cosine:.3f} [{low:.3f}, {high:.3f}]"),
-            *(f"{self.pearson:.3f}", f"{self.rotated:.3f} ± {self.rotated_deviation:.3f}", f"{self.excess:+.1f}"),
-            *(f"{self.pearson_half:.3f}", f"{self.rotated_half:.3f} ± {self.rotated_half_deviation:.3f}"),
-            *(f"{self.fresh:.3f}", f"{self.fresh_cnfm:.3f}", f"{self.rank_share:.2f}"),
-        )
 
 
 def plan(run: Run[TableSettings]) -> Iterator[Step]:
@@ -85,50 +51,12 @@ def measured_lines(run: Run[TableSettings], subject: Subject) -> Line:
     """Measure one network; its whole report is kept among the files."""
     report = measured(subject, Path(run.data or "."), run.seed, progress=run.verbose)
     report.save(run.files / subject.title)
-    layers = [asdict(layer_line(layer)) for layer in counted(report)]
-    return {"n_images": report.n_images, "probes": report.probes, "n_outputs": report.n_outputs, "layers": layers}
-
-
-def counted(report: Report) -> list[LayerReport]:
-    """The layers whose correlation is not 1 by construction."""
-    return [layer for layer in report.layers if not layer.final]
-
-
-def layer_line(layer: LayerReport) -> LayerLine:
-    """What the table says of a layer."""
-    trained, rotated = layer.correlations.trained, layer.correlations.rotated
-    initial, moved = layer.correlations.initial, layer.correlations.initial_cnfm
-    assert rotated is not None and initial is not None and moved is not None
-    assert trained.pearson_half is not None and rotated.pearson_half is not None
-    return LayerLine(
-        layer=layer.name,
-        d=layer.filters.shape[2],
-        rows=layer.filters.shape[1],
-        groups=layer.groups,
-        cosine=trained.cosine.value,
-        interval=trained.cosine.interval or (float("nan"), float("nan")),
-        pearson=trained.pearson.value,
-        rotated=rotated.pearson.value,
-        rotated_deviation=rotated.pearson.standard_error or float("nan"),
-        excess=excess(layer),
-        pearson_half=trained.pearson_half.value,
-        rotated_half=rotated.pearson_half.value,
-        rotated_half_deviation=rotated.pearson_half.standard_error or float("nan"),
-        fresh=initial.pearson.value,
-        fresh_cnfm=moved.pearson.value,
-        rank_share=layer.effective_ranks["delta"] / (layer.filters.shape[1] * layer.groups),
-    )
-
-
-def excess(layer: LayerReport) -> float:
-    """Pearson correlation less that of the rotation control, in standard deviations of the control.
-
-    Both are taken with the same G: where it is probed, before the correlation is corrected for that.
-    """
-    trained, rotated = layer.correlations.trained.pearson, layer.correlations.rotated
-    assert rotated is not None
-    plain = trained.value + (trained.bias or 0.0)
-    return (plain - rotated.pearson.value) / (rotated.pearson.standard_error or float("nan"))
+    return {
+        "n_images": report.n_images,
+        "probes": report.probes,
+        "n_outputs": report.n_outputs,
+        "layers": layer_lines(report),
+    }
 
 
 def conclude(run: Run[TableSettings], lines: Sequence[Line]) -> Finding:

@@ -5,7 +5,9 @@ from .designs import DESIGNS, Design
 from .naming import has_random_weights, load_network
 from .plain_cnns import average_pooled_cnn, cnn_vec, max_pooled_cnn, myrtle_cnn, vanilla_cnn
 from .protocols import PROTOCOLS, TrainingProtocol
+from .scaling import Scaling, paper_scaling
 from .simplenet import simplenet
+from .trained import NetworkCard, TrainedNetwork, holds_training, load_trained, write_card
 from .training import Epoch, Labeled, Trained, TrainingParts, outputs_of, train
 from .weights import fill_with_weights, load_weights
 
@@ -16,21 +18,28 @@ __all__ = [
     "Design",
     "Epoch",
     "Labeled",
+    "NetworkCard",
+    "Scaling",
     "Trained",
+    "TrainedNetwork",
     "TrainingParts",
     "TrainingProtocol",
     "average_pooled_cnn",
     "cnn_vec",
     "fill_with_weights",
     "has_random_weights",
+    "holds_training",
     "load_network",
+    "load_trained",
     "load_weights",
     "max_pooled_cnn",
     "myrtle_cnn",
     "outputs_of",
+    "paper_scaling",
     "resnet20",
     "resnet32",
     "simplenet",
     "train",
     "vanilla_cnn",
+    "write_card",
 ]

@@ -28,7 +28,9 @@ def load_network(name: str) -> nn.Module:
     """
     source, colon, rest = name.partition(":")
     if not colon or not rest or not source:
-        raise InputError(f"network must be torchvision:NAME, timm:NAME or package.module:factory; got {name!r}.")
+        raise InputError(
+            f"network must be torchvision:NAME, timm:NAME, package.module:factory or a folder of convrfm train; got {name!r}."
+        )
     if source == "torchvision":
         return _from_torchvision(rest)
     if source == "timm":

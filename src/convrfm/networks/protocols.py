@@ -13,6 +13,7 @@ from ..errors import InputError
 
 Loss = Literal["squared", "cross-entropy"]
 Change = Literal["flip", "shift"]
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class TrainingProtocol:
         decay: Of the learning rate at each milestone.
         augment: What is done to training images at random: "flip" (left to right), "shift" (up to four pixels).
         patience: Epochs without a better one on held-out images after which training stops; None: never.
+        precision: Of products while training; weights, and all that is measured, are float32.
 
     Raises:
         InputError: If a value is out of range.
@@ -45,6 +47,7 @@ class TrainingProtocol:
     decay: float = 0.1
     augment: tuple[Change, ...] = ()
     patience: int | None = None
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name, least in {"learning_rate": 0, "weight_decay": 0, "epochs": 1, "batch_size": 1, "patience": 1}.items():

@@ -18,6 +18,7 @@ from ..storage.tensors import write_tensors
 from .augmentation import augmented
 from .checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from .protocols import TrainingProtocol, loss_of, optimizer_of
+from .scaling import Scaling
 
 INITIAL, TRAINED = "initial.safetensors", "weights.safetensors"
 MEASURED_AT_ONCE = 500  # images
@@ -30,9 +31,12 @@ class Labeled(NamedTuple):
     y: Int64[Tensor, " n"]
 
     @classmethod
-    def of(cls, x: Float[np.ndarray, "n c h w"], y: Int64[np.ndarray, " n"]) -> "Labeled":
-        """Of arrays; the images in the order of memory that convolutions are quick with."""
-        return cls(torch.from_numpy(x).contiguous(memory_format=torch.channels_last), torch.from_numpy(y))
+    def of(
+        cls, x: Float[np.ndarray, "n c h w"], y: Int64[np.ndarray, " n"], scaling: Scaling | None = None
+    ) -> "Labeled":
+        """Of arrays, scaled; the images in the order of memory that convolutions are quick with."""
+        images = torch.from_numpy(x).contiguous(memory_format=torch.channels_last)
+        return cls(images if scaling is None else scaling.apply(images), torch.from_numpy(y))
 
 
 class TrainingParts(NamedTuple):
@@ -181,7 +185,9 @@ class _Training:
         for batch in torch.randperm(len(y), generator=generator).split(self.protocol.batch_size):
             images = augmented(x[batch], self.protocol.augment, generator).to(self.device)
             self.optimizer.zero_grad()
-            loss = loss_of(self.protocol.loss, self.network(images), y[batch].to(self.device))
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.protocol.precision == "bfloat16"):
+                outputs = self.network(images)
+            loss = loss_of(self.protocol.loss, outputs.float(), y[batch].to(self.device))
             loss.backward()
             self.optimizer.step()
             total += len(batch) * float(loss.detach())

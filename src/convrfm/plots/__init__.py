@@ -11,6 +11,7 @@ from .matrices import plot_matrices
 from .rounds import plot_rounds
 from .spectrum import effective_rank, plot_spectra, plot_spectrum
 from .style import house_style
+from .training import plot_training
 
 __all__ = [
     "LeadingEigenvectors",
@@ -30,5 +31,6 @@ __all__ = [
     "plot_rounds",
     "plot_spectra",
     "plot_spectrum",
+    "plot_training",
     "row_shares",
 ]

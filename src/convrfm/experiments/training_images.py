@@ -1,0 +1,79 @@
+"""Real images for networks: a data set by name, scaled as Appendix B has it, in parts to train, to stop and to test on."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..datasets import ImageData, find_data_set, load
+from ..errors import InputError
+from ..networks import Labeled, Scaling, TrainingParts, paper_scaling
+
+HELD_OUT = 10  # one of so many training images
+WANTED = (
+    "a folder of data sets: cifar10/, gtsrb32/ (atlases, or class folders), mnist.npz and the like; see docs/data.md."
+)
+
+
+class Draw(NamedTuple):
+    """How many images of a data set, to train (a tenth of them to stop on) and to test; None for all; and their size."""
+
+    n_train: int | None
+    n_test: int | None
+    size: int | None
+
+
+class RealImages(NamedTuple):
+    """Images of one data set, how many classes they have, and how they were scaled."""
+
+    parts: TrainingParts
+    n_classes: int
+    scaling: Scaling
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """`(channels, height, width)`."""
+        return tuple(self.parts.train.x.shape[1:])
+
+
+def real_images(name: str, folder: str | None, draw: Draw, *, seed: int, download: bool = False) -> RealImages:
+    """Draw images of a data set.
+
+    Args:
+        name: As in the folder, or with a colon as `datasets.load` takes it: "torchvision:SVHN", "sklearn:digits".
+        folder: A folder of data sets; None where the name tells all.
+        draw: How many, and of which size; larger ones are brought to it, smaller ones stay.
+        seed: Of the draw.
+        download: Whether torchvision may fetch data.
+
+    Raises:
+        InputError: If there is no such data set, or not as many images.
+    """
+    source = name if folder is None or ":" in name else find_data_set(name, folder)
+    size = None if draw.size is None else (draw.size, draw.size)
+    data = load(
+        source,
+        n_train=draw.n_train,
+        n_test=draw.n_test,
+        seed=seed,
+        image_size=size,
+        download=download,
+        validation="train",
+    )
+    return as_parts(data)
+
+
+def as_parts(data: ImageData) -> RealImages:
+    """Scale images, and keep the first tenth of the training images, which holds the classes in proportion, to stop on.
+
+    Raises:
+        InputError: If there are fewer than ten training images.
+    """
+    if len(data.y_train) < HELD_OUT:
+        raise InputError(
+            f"there must be {HELD_OUT} training images, of which one is held out; got {len(data.y_train)}."
+        )
+    scaling = paper_scaling(data.x_train.shape[1])
+    y, y_test = (np.searchsorted(data.classes, labels).astype(np.int64) for labels in (data.y_train, data.y_test))
+    n = len(y) // HELD_OUT
+    drawn = ((data.x_train[n:], y[n:]), (data.x_train[:n], y[:n]), (data.x_test, y_test))
+    return RealImages(TrainingParts(*(Labeled.of(*part, scaling) for part in drawn)), len(data.classes), scaling)

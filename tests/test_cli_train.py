@@ -1,0 +1,98 @@
+"""`convrfm train` from a shell, and what other commands take from it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner, Result
+
+from convrfm import cnfa, networks
+from convrfm.cli import app
+from convrfm.errors import ModelFileError
+
+SMALL = ["vanilla", "sklearn:digits", "--width", "4", "--depth", "2", "--n-train", "100", "--n-test", "60"]
+TRAINING = [*SMALL, "--epochs", "3", "--learning-rate", "0.003", "--every", "2", "--n-images", "5"]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], terminal_width=200)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "train"
+    result = run("train", *TRAINING, "--out", folder, "--seed", 3)
+    assert result.exit_code == 0, result.output
+    assert re.search(
+        r"test accuracy .*% \(.* to .*\) after epoch [123] of 3, the best by held-out images", result.output
+    )
+    return folder
+
+
+def test_a_run_holds_all_that_a_reader_needs(trained: Path) -> None:
+    told = json.loads((trained / "training.json").read_text())
+    assert [epoch["epoch"] for epoch in told["epochs"]] == [1, 2, 3]
+    assert told["settings"]["seed"] == 3
+    assert [json.loads(line)["step"] for line in (trained / "track.jsonl").read_text().splitlines()] == [0, 2]
+    page = (trained / "report.html").read_text()
+    assert "90 images to train, 10 to stop on, 60 to test" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_the_meter_takes_a_run_with_its_true_initial_weights_and_its_scale(trained: Path, tmp_path: Path) -> None:
+    result = run("cnfa", trained, "sklearn:digits", "--out", tmp_path / "cnfa", "--n-images", 6, "--quiet")
+    assert result.exit_code == 0, result.output
+    report = cnfa.Report.load(tmp_path / "cnfa")
+    first = networks.Design("vanilla", width=4, depth=2).build((1, 8, 8), 10, seed=3)
+    assert report["0"].initial_filters is not None
+    torch.testing.assert_close(report["0"].initial_filters[0], first[0].weight.detach().flatten(1))
+    torch.testing.assert_close(
+        report["0"].filters[0], load_file(trained / "weights.safetensors")["0.weight"].flatten(1)
+    )
+    assert "those of the run" in (tmp_path / "cnfa" / "report.html").read_text()
+
+
+def test_the_same_command_computes_nothing_again_and_another_is_refused(trained: Path) -> None:
+    before = (trained / "checkpoint.safetensors").stat().st_mtime_ns
+    assert run("train", *TRAINING, "--out", trained, "--seed", 3).exit_code == 0
+    assert (trained / "checkpoint.safetensors").stat().st_mtime_ns == before
+    other = run("train", *TRAINING, "--out", trained, "--seed", 4)
+    assert other.exit_code == 2
+    assert "differs in seed, initial weights, images" in " ".join(other.output.split())
+    other = run("train", *TRAINING, "--out", trained, "--seed", 3, "--patch-size", 2)
+    assert other.exit_code == 2
+    assert "a training of another network" in " ".join(other.output.split())
+
+
+def test_an_unfinished_or_damaged_run_is_no_network(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "network.json").write_text((trained / "network.json").read_text())
+    with pytest.raises(ModelFileError, match="is not finished"):
+        networks.load_trained(tmp_path)
+    weights = load_file(trained / "weights.safetensors")
+    save_file({name: value * torch.nan for name, value in weights.items()}, tmp_path / "weights.safetensors")
+    with pytest.raises(ModelFileError, match="NaN"):
+        networks.load_trained(tmp_path)
+    (tmp_path / "network.json").write_text("{}")
+    with pytest.raises(ModelFileError, match="does not hold a trained network"):
+        networks.load_trained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["resnet", "bars"], "NETWORK must be one of vanilla"),
+        (["vanilla", "bars", "--protocol", "lion"], "protocol must be one of adam, .*; got lion"),
+        (["simplenet", "bars", "--depth", "2"], "simplenet has no depth to choose"),
+        (["vanilla", "bars", "--n-train", "8", "--n-test", "8"], "there must be 10 training images"),
+        (["vanilla", "nowhere"], "nowhere must be a folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_trained_is_said(arguments: list[str], message: str, tmp_path: Path) -> None:
+    result = run("train", *arguments, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert re.search(message, " ".join(result.output.split()))
+    assert not (tmp_path / "run" / "network.json").exists()
