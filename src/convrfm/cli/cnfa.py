@@ -16,7 +16,9 @@ from .options import Device, ImageSize, Overwrite, Quiet, Seed
 def cnfa(
     network: Annotated[
         str,
-        typer.Argument(help="torchvision:NAME[@WEIGHTS], timm:NAME, module:factory, whose code runs, or a run of train."),
+        typer.Argument(
+            help="torchvision:NAME[@WEIGHTS], timm:NAME, module:factory, whose code runs, or a run of train."
+        ),
     ],
     data: Annotated[str, typer.Argument(help="A folder of pictures with or without classes, a .npz, or a data set.")],
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("runs/cnfa"),

@@ -18,6 +18,7 @@ from ..cnfa import Tracker, measure
 from ..maths.intervals import wilson_interval
 from ..networks import PROTOCOLS, Design, TrainingProtocol, train
 from ..networks.protocols import Precision
+from ..networks.simplenet import PUBLISHED_WIDTH
 from ..networks.trained import NetworkCard, write_card
 from ..plots import plot_correlations, plot_training
 from ..report import Section
@@ -173,13 +174,15 @@ def changes(settings: Fig8Settings) -> str:
     told = [
         f"{what} {' or '.join(map(str, sorted(ours)))} for {published}"
         for what, ours, published in (
-            ("first width", widths, 64),
+            ("first width", widths, PUBLISHED_WIDTH),
             ("epochs", epochs, PUBLISHED.epochs),
             ("dropout", {settings.dropout}, 0.1),
             ("precision", {settings.precision}, "float32"),
         )
         if ours != {published}
     ]
+    if widths != {PUBLISHED_WIDTH}:
+        told.append("filters of deviation 1e-4 sqrt(64 / width)")
     return f"Not as published: {', '.join(told)}." if told else "All as published."
 
 
@@ -227,11 +230,11 @@ EXPERIMENT = Experiment(
         Scale.SMOKE: Fig8Settings((Task("noisy-digits", 4, 3, (2,), 120, 60),), n_measured=8),
         Scale.LAPTOP: Fig8Settings(
             (
-                Task("CIFAR-10", 16, 11, (7, 9), None, 5000),
-                Task("GTSRB", 12, 10, (6, 8)),
-                Task("MNIST", 12, 10, (6, 8), 2000, 2000),
-                Task("USPS", 12, 10, (6, 8), 2000, 2000),
-                Task("PneumoniaMNIST", 12, 10, (6, 8)),
+                Task("CIFAR-10", 16, 7, (5, 6), None, 5000),
+                Task("GTSRB", 16, 8, (5, 7), 4000, 2000),
+                Task("MNIST", 16, 8, (5, 7), 2000, 2000),
+                Task("USPS", 16, 8, (5, 7), 2000, 2000),
+                Task("PneumoniaMNIST", 16, 8, (5, 7)),
             ),
             dropout=0.0,
             precision="bfloat16",

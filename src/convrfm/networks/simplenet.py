@@ -7,6 +7,7 @@ from torch import nn
 from ..errors import InputError
 
 STAGES = ((1, 2, 2, 2), (2, 2, 4), (4, 4), (8, -32, -4), (4,))  # channels over `width`; negative: 1 x 1 filters
+PUBLISHED_WIDTH = 64
 LEAST_SIDE = 16  # pixels: four poolings by 2
 
 
@@ -14,9 +15,9 @@ def simplenet(
     image_shape: Sequence[int],
     n_classes: int,
     *,
-    width: int = 64,
+    width: int = PUBLISHED_WIDTH,
     dropout: float = 0.1,
-    conv_deviation: float = 1e-4,
+    conv_deviation: float | None = None,
 ) -> nn.Sequential:
     """SimpleNet with the small Gaussian weights of the paper's Fig. 8, from torch's default generator.
 
@@ -25,7 +26,8 @@ def simplenet(
         n_classes: Number of outputs.
         width: Channels of the first convolution, 64 as published; all others have their published multiples of it.
         dropout: Share of channels left out after every pooling.
-        conv_deviation: Standard deviation of the filters.
+        conv_deviation: Standard deviation of the filters. By default the paper's 1e-4 times sqrt(64 / width): narrower
+            networks have signals of the same size then, which batch norm does not drown in its epsilon.
 
     Raises:
         InputError: If the images are too small.
@@ -37,6 +39,8 @@ def simplenet(
     if min(image_shape[1:]) < LEAST_SIDE:
         shape = " x ".join(map(str, image_shape))
         raise InputError(f"simplenet needs images of {LEAST_SIDE} x {LEAST_SIDE} or more; got {shape}.")
+    if conv_deviation is None:
+        conv_deviation = 1e-4 * (PUBLISHED_WIDTH / width) ** 0.5
     layers: list[nn.Module] = []
     channels = image_shape[0]
     for number, stage in enumerate(STAGES):
