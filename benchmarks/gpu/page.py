@@ -50,6 +50,8 @@ covariance and adjoints for the gradients, to ten bits, and costs the AGOP three
 outputs. Operations are what a pair of images needs, each activation once: {FORWARD} additions, multiplications and roots for
 an activation with its window, {BACKWARD} more for its adjoint, and products of patches; they stand beside the card's peak in
 a float32 product of large matrices. Bytes are those that the programs must write and read; they stand beside a copy's peak.
+All AGOPs were measured before a pair of training images was made to serve both: one of at most 8192 training images, whose
+gradients fit the memory budget, now walks half of the pairs forward and backward. Here all are counted.
 Networks with pooling, 100 x 100 pairs of which half mirror the others, stand beside 20 x 20 pairs of the reference engine.
 """,
     "published": """

@@ -168,7 +168,7 @@ class InfiniteWidthKernel(PatchKernel):
     ) -> Iterator[Float[Tensor, "positions n k s"]]:
         left = self._blocks(x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
         right = self._blocks(z, factor, engine, with_patches=True)
-        done = 0
+        done, together = 0, z is x and len(left.blocks) == 1
         total: Gradient | None = None
         for rows in left.blocks:
             a = left.embed(rows)
@@ -176,11 +176,11 @@ class InfiniteWidthKernel(PatchKernel):
                 total = Gradient.zeros(a, dual_coef.shape[1])
             else:
                 total.clear()
-            for cols in right.blocks:
-                engine.add_gradient(a, right[cols], dual_coef[cols], total)
+            for cols in left.blocks if together else right.blocks:
+                engine.add_gradient(a, a if together else right[cols], dual_coef[cols], total)
                 done += 1
                 if progress:
-                    progress(done, len(left.blocks) * len(right.blocks))
+                    progress(done, 1 if together else len(left.blocks) * len(right.blocks))
             engine.add_own_gradient(a, total)
             yield total.patches
 

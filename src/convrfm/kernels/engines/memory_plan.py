@@ -12,6 +12,7 @@ from .protocol import BoundEngine
 LARGEST_BLOCK = 128  # images; small enough that progress is seen, large enough that embedding them costs nothing
 LARGEST_GRADIENT = 64  # images; their gradients are the largest temporary
 TIMES_ON_A_GPU = 16  # which many pairs keep busy
+LARGEST_GRADIENT_ON_A_GPU = 1 << 13  # where x is z and one block, half of the pairs mirror the others
 
 OF_A_VARIANCE = 5  # itself, and a norm and an inverse root on either side of a pair
 OF_A_PIXEL = 2  # coefficients on the left of a pair, lanes on its right
@@ -75,7 +76,9 @@ class MemoryPlan:
 
 def largest_block(x: Tensor, *, gradients: bool = False) -> int:
     """How many images at once are enough, whatever the budget."""
-    return (LARGEST_GRADIENT if gradients else LARGEST_BLOCK) * (TIMES_ON_A_GPU if x.is_cuda else 1)
+    if gradients:
+        return LARGEST_GRADIENT_ON_A_GPU if x.is_cuda else LARGEST_GRADIENT
+    return LARGEST_BLOCK * (TIMES_ON_A_GPU if x.is_cuda else 1)
 
 
 def variances_of(engine: BoundEngine[Any], x: Tensor) -> int:

@@ -79,7 +79,10 @@ class BoundEngine(ABC, Generic[EmbeddingT]):
 
     @abstractmethod
     def add_gradient(self, x: EmbeddingT, z: EmbeddingT, dual_coef: Float[Tensor, "n_z k"], total: Gradient) -> None:
-        """Add this z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) to `total`, in place."""
+        """Add this z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) to `total`, in place.
+
+        Where `z is x`, an engine may let every pair of images serve both.
+        """
 
     @abstractmethod
     def add_own_gradient(self, x: EmbeddingT, total: Gradient) -> None:

@@ -1,16 +1,18 @@
 """The Triton engine agrees with the reference: on a GPU where there is one, otherwise under Triton's interpreter."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from convrfm import kernels
 from convrfm.kernels import ABReLU, Architecture, AvgPool, Conv, Erf, Flatten, GlobalAvgPool, LeakyReLU, ReLU
-from convrfm.kernels.engines.cuda import engine, layers
+from convrfm.kernels.engines.cuda import engine, layers, strips
 from convrfm.kernels.engines.cuda.blocks import Blocks, Cuts
 from convrfm.kernels.engines.cuda.engine import CudaEngine
 from convrfm.kernels.engines.cuda.layers import BoundLayers
-from convrfm.kernels.engines.cuda.strips import BoundStrips
+from convrfm.kernels.engines.cuda.strips import BoundStrips, Tile
 from convrfm.kernels.engines.protocol import AdjointEngine, Gradient
 from convrfm.kernels.infinite import InfiniteWidthKernel
 
@@ -116,6 +118,27 @@ def test_adjoints_one_by_one_add_up_to_the_gradient() -> None:
     torch.testing.assert_close(total.patches, expected, rtol=1e-4, atol=1e-6)
     for summed, of_level in zip(total.variances, variances, strict=True):
         torch.testing.assert_close(summed, of_level, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("pairs", "computed"), [(4, 12), (6, 16)])  # tiles of 2 x 2, and of 2 x 3
+def test_in_the_agop_of_the_training_images_a_pair_serves_both(
+    pairs: int, computed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[int] = []
+    begin = Tile.__init__
+
+    def counted(tile: Tile, engine: Any, x: Any, z: Any, rows: slice, cols: slice) -> None:
+        met.append((rows.stop - rows.start) * (cols.stop - cols.start))
+        begin(tile, engine, x, z, rows, cols)
+
+    monkeypatch.setattr(Tile, "__init__", counted)
+    monkeypatch.setattr(strips, "pairs_within", lambda *limits: pairs)
+    x, coef, kernel = draw(4, 1, 5, 5, seed=1), draw(4, 2, seed=3), WALKED["vanilla"]
+    x[0, :, :4] = 0
+    x[3] = x[1]
+    found = fast(kernel).agop(x, x, coef)
+    torch.testing.assert_close(found, reference(kernel).agop(x, x, coef), rtol=1e-4, atol=1e-6)
+    assert sum(met) == computed
 
 
 @pytest.mark.parametrize(("cases", "kind"), [(WALKED, BoundStrips), (LAYERED, BoundLayers)])

@@ -52,8 +52,9 @@ def backward_strips(
 ):  # fmt: skip
     """Adjoints in front of an activation from those behind the convolution of side SIZE after it (0: the readout).
 
-    `total` is the adjoint of the covariance S plus that of T, which is what the convolution before needs; `q_bar` that
-    of x's variance. Where patches coincide the singular term is zero, the midpoint.
+    `total` is the adjoint of the covariance S plus that of T, which is what the convolution before needs; `q_bar` that of
+    the variance of either image, less a factor of this image alone. Where patches coincide the singular term is zero, the
+    midpoint.
     """
     i = tl.program_id(0)
     j = tl.program_id(1) * LANES + tl.arange(0, LANES)
@@ -89,8 +90,7 @@ def backward_strips(
             for r in tl.static_range(ROWS):
                 u = (top + r) * cols + col
                 at = u * pairs + pair
-                mine_over = tl.load(over_x + i + u * of_x)
-                over = mine_over * tl.load(over_z + j + u * of_z)
+                over = tl.load(over_x + i + u * of_x) * tl.load(over_z + j + u * of_z)
                 cosine, rest, sine = polar(tl.load(S + at), over)
                 k0 = flat + jump * rest
                 if SIZE > 0:
@@ -108,4 +108,4 @@ def backward_strips(
                     if not FIRST:
                         tl.store(T_bar_out + at, T_bar * k0, mask=inside)
                 tl.store(total + at, s_bar, mask=inside)
-                tl.store(q_bar + at, 0.5 * jump * mine_over * mine_over * variance, mask=inside)
+                tl.store(q_bar + at, variance, mask=inside)

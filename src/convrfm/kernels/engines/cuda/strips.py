@@ -61,9 +61,10 @@ class BoundStrips(BoundSides, AdjointEngine[CudaEmbedding]):
     def add_gradient(
         self, x: CudaEmbedding, z: CudaEmbedding, dual_coef: Float[Tensor, "n_z k"], total: Gradient
     ) -> None:
-        for rows, cols, S_bar in self._adjoints(x, z, dual_coef, total.variances):
-            partners = torch.einsum("urj,jk->ujkr", z.side[:, :, cols], dual_coef[cols]).flatten(2)
-            total.patches[:, rows].flatten(2).baddbmm_(S_bar, partners)
+        for rows, cols, S_bar in self._adjoints(x, z, dual_coef, total.variances, symmetric=z is x):
+            for some, others, met in _either_way(S_bar, rows, cols, symmetric=z is x):
+                partners = torch.einsum("urj,jk->ujkr", z.side[:, :, others], dual_coef[others]).flatten(2)
+                total.patches[:, some].flatten(2).baddbmm_(met, partners)
 
     @override
     def adjoints(
@@ -83,8 +84,10 @@ class BoundStrips(BoundSides, AdjointEngine[CudaEmbedding]):
         dual_coef: Float[Tensor, "n_z k"],
         variances: list[Float[Tensor, "n_x k _ _"]],
         *,
+        symmetric: bool = False,
         whole_rows: bool = False,
     ) -> Iterator[tuple[slice, slice, Float[Tensor, "positions n_some n_any"]]]:
+        """Tile by tile; symmetric: those that reach the upper half, which stand for all."""
         steps = self._runs(x, longest=1)
         sizes = [_positions(step.grid) for step in steps]
         pairs = pairs_within(self.budget, sizes[0], 2 * sum(sizes) + 5 * sizes[0])
@@ -93,7 +96,7 @@ class BoundStrips(BoundSides, AdjointEngine[CudaEmbedding]):
         if whole_rows:
             pairs = max(pairs, n_z)
             height = pairs // n_z
-        for rows, cols in tiles(n_x, n_z, pairs, symmetric=False, height=height):
+        for rows, cols in tiles(n_x, n_z, pairs, symmetric=symmetric, height=height):
             tile = Tile(self, x, z, rows, cols)
             met = [2 * (first_covariance(self.recursion, x, z, rows, cols),)]
             for step in steps[:-1]:
@@ -102,9 +105,11 @@ class BoundStrips(BoundSides, AdjointEngine[CudaEmbedding]):
             for step in reversed(steps):
                 S, T = met.pop()
                 total, T_bar, q_bar = tile.pull_back(step, S, T, total, T_bar)
-                adjoints = (q_bar @ dual_coef[cols]).permute(1, 2, 0)
-                of_level = variances[len(met)][rows]
-                of_level += adjoints.unflatten(2, of_level.shape[2:])
+                own = 0.5 * step.activations[0].jump * x.over[step.start : step.start + len(q_bar)].square()
+                for some, others, q_met in _either_way(q_bar, rows, cols, symmetric=symmetric):
+                    adjoints = (own[:, some, None] * (q_met @ dual_coef[others])).permute(1, 2, 0)
+                    of_level = variances[len(met)][some]
+                    of_level += adjoints.unflatten(2, of_level.shape[2:])
             yield rows, cols, total
 
     def _runs(self, x: CudaEmbedding, **limits: int) -> list[Run]:
@@ -152,7 +157,10 @@ class Tile:
     def pull_back(
         self, step: Run, S: Tensor, T: Tensor, next_total: Tensor, next_T: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Adjoints in front of an activation of S with T, of T, and of x's variance, from those of the next one."""
+        """Adjoints in front of an activation of S with T, of T, and of either variance less a factor of its image alone.
+
+        They come from those in front of the next activation.
+        """
         readout, tangent = self._recursion.architecture.readout, self._recursion.tangent
         (rows, cols), conv = step.grid, None if step.ends else step.convs[0]
         blocks = self._cuts.backward.within(rows)
@@ -177,6 +185,17 @@ class Tile:
     @property
     def _strides(self) -> tuple[int, int]:
         return self._over[0].stride(0), self._over[1].stride(0)
+
+
+def _either_way(
+    adjoints: Float[Tensor, "positions n_x n_z"], rows: slice, cols: slice, *, symmetric: bool
+) -> Iterator[tuple[slice, slice, Float[Tensor, "positions n_some n_others"]]]:
+    """A tile's adjoints for the images of its rows; symmetric: each pair of the upper half, then mirrored for its columns."""
+    crosses_diagonal = symmetric and cols.start < rows.stop
+    below = rows.start - cols.start
+    yield rows, cols, adjoints.triu_(below) if crosses_diagonal else adjoints
+    if symmetric:
+        yield cols, rows, (adjoints.triu_(below + 1) if crosses_diagonal else adjoints).mT
 
 
 def _positions(grid: tuple[int, int]) -> int:
