@@ -1,4 +1,5 @@
-"""An estimate counts every layer, every round and every fold."""
+"""What is told of a fit counts every layer, every round and every fold, is put right by finished rounds, and refuses what
+memory cannot hold."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -8,71 +9,159 @@ import pytest
 import torch
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
-from convrfm.estimators.forecast import Forecast, forecast
-from convrfm.estimators.starts import NOTHING_DRAWN, FilterDraw
+from convrfm.errors import InputError
+from convrfm.estimators import outlook
+from convrfm.estimators.forecast import ExpectedRound, prospect
+from convrfm.estimators.outlook import Outlook
+from convrfm.estimators.plan import Plan
+from convrfm.estimators.problem import Problem
+from convrfm.estimators.starts import FilterDraw
+from convrfm.kernels.growth import ROUGHLY
 from convrfm.maths.windows import Window
 
 from .cases import KERNEL, pictures
 
-X = torch.tensor(pictures(40)[0])
+X, Y = pictures(40)
 DRAW = FilterDraw(5, "relu", ("mean", None), np.random.SeedSequence(0).spawn(3))
 
 
 class Clock:
     """A kernel that moves a clock: for each pair and channel a second, ten with a metric, a hundred for a gradient.
 
-    Each image on the left takes seven seconds more, and a thousand for each output of a gradient; on the right, fifty.
+    Pairs are computed for 32 images on the right at a time, whether or not there are as many. Each image on the left takes
+    seven seconds more, and a thousand for each output of a gradient; on the right seven and fifty.
     """
 
     window = Window(3)
     now = 0.0
 
     def __call__(self, x: Any, z: Any = None, *, feature_matrix: Any = None, progress: Any = None) -> torch.Tensor:
-        Clock.now += len(x) * len(z) * x.shape[1] * (1 if feature_matrix is None else 10) + 7 * len(x) + 50 * len(z)
+        a_pair = x.shape[1] * (1 if feature_matrix is None else 10)
+        Clock.now += a_pair * len(x) * filled_up(len(z)) + 7 * (len(x) + len(z))
         return x.new_ones(len(x), len(z))
 
     def diagonal(self, x: Any, *, feature_matrix: Any = None) -> torch.Tensor:
         raise NotImplementedError
 
-    def agop(self, x: Any, z: Any, dual_coef: Any, **keywords: Any) -> torch.Tensor:
-        Clock.now += 100 * len(x) * len(z) * x.shape[1] * dual_coef.shape[1]
-        Clock.now += 1000 * len(x) * dual_coef.shape[1] + 50 * len(z)
+    def agop(self, x: Any, z: Any, dual_coef: Any, *, feature_matrix: Any = None, **keywords: Any) -> torch.Tensor:
+        a_pair = x.shape[1] * dual_coef.shape[1] * (100 if feature_matrix is None else 200)
+        Clock.now += a_pair * len(x) * filled_up(len(z)) + 1000 * len(x) * dual_coef.shape[1] + 50 * len(z)
         return x.new_ones(9, 9)
 
     def check_image_size(self, height: int, width: int) -> None: ...
 
 
-@pytest.fixture(autouse=True)
+def filled_up(images: int) -> int:
+    return -(-images // 32) * 32
+
+
+def problem(**changes: Any) -> Problem:
+    settings: dict[str, Any] = {
+        "kernel": Clock(),
+        "x": torch.tensor(X),
+        "y": torch.eye(3)[torch.tensor(Y)],
+        "weights": None,
+        "groups": None,
+        "classify": True,
+        "ridges": (1e-3,),
+        "agop_indices": torch.arange(10),
+        "agop_ridge": "chosen",
+        "feature_power": 0.5,
+        "feature_trace": None,
+        "selection": None,
+    }
+    return Problem(**(settings | changes))
+
+
+@pytest.fixture
 def clocked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convrfm.estimators.forecast.time.perf_counter", lambda: Clock.now)
+    monkeypatch.setattr("convrfm.kernels.growth.time.perf_counter", lambda: Clock.now)
 
 
+def own_matrix(n: int, a_pair: int) -> float:
+    return 7 * n + a_pair * n * (n + 32) / 2
+
+
+def matrix(n: int, m: int, a_pair: int) -> float:
+    return 7 * (n + m) + a_pair * n * filled_up(m)
+
+
+def agop(n: int, m: int, a_pair: int) -> float:
+    return a_pair * n * filled_up(m) + 3000 * n + 50 * m
+
+
+@pytest.mark.usefixtures("clocked")
 @pytest.mark.parametrize("n_iterations", [0, 2])
-@pytest.mark.parametrize("n_folds", [0, 3])
+@pytest.mark.parametrize("n_folds", [0, 4])
 def test_seconds_are_those_of_all_layers_rounds_and_folds(n_iterations: int, n_folds: int) -> None:
-    settings: dict[str, Any] = {"outputs": 2, "n_iterations": n_iterations, "agop_images": 10, "n_folds": n_folds}
-    seconds = 0.0
-    for channels, fixed in ((1, 1), (5, 2), (5, 2)):  # two ways of centering
-        seconds += (fixed + n_iterations) * (7 + 50) * 40 + fixed * channels * 40 * 40 / 2
-        seconds += n_iterations * channels * (10 * 40 * 40 / 2 + 100 * 2 * 40 * 10)
-        seconds += n_iterations * (1000 * 2 * 10 + 50 * 40)
-    got = forecast([Clock(), Clock(), Clock()], DRAW, X, **settings)
-    assert got.seconds == pytest.approx((1 + n_folds) * seconds, rel=1e-6)
-    shallow = forecast([Clock()], NOTHING_DRAWN, X, **settings)
-    assert got.bytes - shallow.bytes == (1 + n_folds) * 3 * 40 * 5 * 4 * 5 * 8
+    plan = Plan([(Clock(), Clock(), Clock())], DRAW, n_iterations, "best")
+    ahead = prospect(plan, problem(), [1 / 4] * n_folds, ROUGHLY)
+    expected = []
+    for channels, tried in ((1, 1), (5, 2), (5, 2)):  # two ways of centering
+        fits = [(40, 0, 10)] + n_folds * [(30, 10, 8)]
+        for iteration in range(n_iterations + 1):
+            a_pair = channels * (10 if iteration else 1)
+            seconds = sum(own_matrix(n, a_pair) + (matrix(held, n, a_pair) if held else 0) for n, held, _ in fits)
+            if iteration:
+                seconds += sum(agop(at, n, 3 * channels * (100 if iteration == 1 else 200)) for n, _, at in fits)
+            expected.append(seconds if iteration else tried * seconds)
+    rounds = ahead.rounds(40, 10)
+    assert [each.seconds for each in rounds] == pytest.approx(expected, rel=1e-6)
+    assert [each.iteration for each in rounds] == 3 * list(range(n_iterations + 1))
 
 
-def test_durations_and_memory_are_readable() -> None:
-    assert str(Forecast(3725.0, 3 * 2**30)) == "about 1 h 2 min and 3.0 GiB"
-    assert str(Forecast(65.0, 2**20)) == "about 1 min 5 s and 1 MiB"
+@pytest.mark.usefixtures("clocked")
+def test_images_of_a_selection_set_count_in_every_round() -> None:
+    plan = Plan([(Clock(),)], DRAW, 0, "best")
+    judged = problem(selection=(torch.tensor(X[:9]), torch.eye(3)[torch.tensor(Y[:9])]))
+    assert prospect(plan, judged, [], ROUGHLY).seconds(40, 10) == pytest.approx(own_matrix(40, 1) + matrix(9, 40, 1))
+
+
+def test_what_is_left_is_put_right_by_the_rounds_that_are_finished(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(outlook.time, "perf_counter", lambda: now[0])
+    expected = [ExpectedRound(iteration, 100.0 if iteration else 10.0) for iteration in (0, 1, 2, 0, 1, 2)]
+    ahead = Outlook(expected, told=True)
+    told = []
+    for took in (20.0, 100.0, 100.0, 20.0, 300.0, 300.0):
+        now[0] += took
+        ahead.round_finished()
+        told.append((ahead.seconds_left, capfd.readouterr().err))
+    assert [left for left, _ in told] == [420.0, 320.0, 220.0, 200.0, 500 / 3, 0.0]
+    assert [words for _, words in told if words] == ["after 5 of 6 rounds: about 2 min 47 s left (estimated)\n"]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_fit_that_memory_cannot_hold_is_refused_with_what_it_can_hold(
+    weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = pictures(60)
+    n, a_pair, an_image = len(x), 60 if weighted else 40, x[0].nbytes
+    free = 30**2 * a_pair + 30 * an_image  # of 30 images
+    monkeypatch.setattr(outlook, "free_bytes", lambda device: free / outlook.USABLE + 1)
+    model = ConvRFMClassifier(KERNEL, n_iterations=1)
+    weights = np.ones(n) if weighted else None
+    with pytest.raises(InputError, match=r"a fit to 60 images needs .* n_train=30 it fits, and takes about \d+ s"):
+        model.fit(x, y, sample_weight=weights)
+    keep = slice(n // 2 - 15, n // 2 + 15)
+    model.fit(x[keep], y[keep], sample_weight=None if weights is None else weights[keep])
 
 
 def test_an_announcement_counts_candidates_layers_and_folds(capfd: pytest.CaptureFixture[str]) -> None:
     x, y = pictures(12)
     ConvRFMClassifier([KERNEL, kernels.NNGP(kernels.vanilla(1))], n_iterations=1, verbose=True, cv=2).fit(x, y)
-    assert "fitting 4 rounds, each in 2 folds as well, on 12 images: about" in capfd.readouterr().err
+    assert "fitting 4 rounds, each in 2 folds as well, on 12 images: less than a minute" in capfd.readouterr().err
     DeepConvRFMClassifier(depth=2, n_filters=3, n_iterations=2, verbose=True).fit(x, y)
-    assert "fitting 6 rounds on 12 images: about" in capfd.readouterr().err
+    assert "fitting 6 rounds on 12 images: less than a minute" in capfd.readouterr().err
+
+
+def test_a_warm_start_announces_the_rounds_that_are_missing(capfd: pytest.CaptureFixture[str]) -> None:
+    x, y = pictures(12)
+    model = ConvRFMClassifier(KERNEL, n_iterations=1, warm_start=True).fit(x, y)
+    model.set_params(n_iterations=4, verbose=True).fit(x, y)
+    assert "fitting 3 rounds on 12 images" in capfd.readouterr().err
 
 
 def test_progress_says_which_kernel_layer_round_fold_and_stage(monkeypatch: pytest.MonkeyPatch) -> None:

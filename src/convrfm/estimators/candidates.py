@@ -9,8 +9,8 @@ import torch
 
 from ..errors import InterruptedFitWarning
 from .folds import Fold
-from .forecast import announce
 from .layers import FittedLayer, fit_layers
+from .outlook import outlook
 from .plan import Plan
 from .problem import Problem
 from .progress import shown_progress, within
@@ -41,7 +41,7 @@ def fit_candidates(
         after_round: is told the fits so far after each round that was not finished before.
     """
     fits: list[Layers] = []
-    announce(plan, problem, n_folds=len(folds), verbose=verbose)
+    ahead = outlook(plan, problem, folds, earlier, verbose=verbose)
     with shown_progress(shown=verbose) as watch:
         try:
             for number, kernels in enumerate(plan.candidates, 1):
@@ -61,6 +61,7 @@ def fit_candidates(
                     fits[-1] = layers
                     if not earlier or _finished(layers) > _finished(tuple(earlier)):
                         after_round(fits)
+                        ahead.round_finished()
         except KeyboardInterrupt:
             fits = [layers for layers in fits if layers]
             if earlier:

@@ -1,150 +1,188 @@
-"""How long a fit will take and how much memory, before it starts."""
+"""What a fit will take in seconds and bytes, from small runs of its parts."""
 
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from scipy.optimize import nnls
 from torch import Tensor
 
+from ..kernels.forecast import sample_size
+from ..kernels.growth import Pairs, Powers, measured_pairs, measured_powers
+from ..solvers.exact import RidgePath
 from .plan import Plan
 from .problem import Images, LearnableKernel, Metric, Problem
-from .starts import FilterDraw
 
-LONG_FIT_SECONDS = 30.0
-WORTH_A_FORECAST = 5e8  # pairs of images, times their pixels, in all rounds
-SMALLEST_LEFT, SMALLEST_RIGHT, LARGEST_SAMPLE = 8, 32, 512  # images; compiled code takes them side by side
-LONG_ENOUGH = 0.1  # seconds
-REPEATS = 2
-EIGENDECOMPOSITION = {"cpu": 3e-10, "cuda": 2e-12}  # seconds, times n^3: two cores, an H200
+FIRST_SOLVED, MOST_SOLVED = 64, 1024  # images in a regression that is timed
+MATRICES, MATRICES_WITH_WEIGHTS = 5.0, 7.5  # of n^2 doubles, alive while K is decomposed; with weights it is twice
+FEATURES_ALIVE = 3  # copies of a layer's images while it is drawn
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """Seconds and bytes of a whole fit."""
+class LayerCosts:
+    """What the parts of a layer's rounds take.
 
+    Attributes:
+        matrices: the kernel matrix under the identity, and under a metric.
+        agops: the average gradient outer product likewise.
+        regression: all that is made of a kernel matrix.
+    """
+
+    matrices: Sequence[Pairs]
+    agops: Sequence[Pairs]
+    regression: Powers
+
+
+@dataclass(frozen=True)
+class FitSize:
+    """The size of one of the fits that go on side by side: the whole, and every fold.
+
+    Attributes:
+        n: training images.
+        judging: images beside them that judge it.
+        agop: images at which gradients are taken.
+    """
+
+    n: int
+    judging: int
+    agop: int
+
+    def seconds(self, costs: LayerCosts, iteration: int) -> float:
+        """Of one round; the first update is by gradients under the identity."""
+        matrix = costs.matrices[iteration > 0]
+        seconds = matrix.symmetric_seconds(self.n) + costs.regression.seconds(self.n)
+        if self.judging:
+            seconds += matrix.seconds(self.judging, self.n)
+        if iteration:
+            seconds += costs.agops[iteration > 1].seconds(self.agop, self.n)
+        return seconds
+
+
+@dataclass(frozen=True)
+class ExpectedRound:
+    """One round: how many updates of M there were, and the seconds that it takes with what leads to it."""
+
+    iteration: int
     seconds: float
-    bytes: int
-
-    def __str__(self) -> str:
-        minutes, seconds = divmod(round(self.seconds), 60)
-        hours, minutes = divmod(minutes, 60)
-        duration = f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-        memory = f"{self.bytes / 2**30:.1f} GiB" if self.bytes >= 2**30 else f"{self.bytes / 2**20:.0f} MiB"
-        return f"about {duration} and {memory}"
 
 
-def announce(plan: Plan, problem: Problem, *, n_folds: int, verbose: bool) -> None:
-    """Say how long a long fit will take, before it starts; any fit where `verbose`.
+@dataclass(frozen=True)
+class Prospect:
+    """What a fit will take.
+
+    Attributes:
+        plan: what is fitted.
+        costs: of every layer of every candidate.
+        judging: images of a selection set.
+        fold_shares: the share of the images that each fold of a cross-validation holds out.
+    """
+
+    plan: Plan
+    costs: Sequence[Sequence[LayerCosts]]
+    judging: int
+    fold_shares: Sequence[float]
+
+    def rounds(self, n: int, agop: int) -> list[ExpectedRound]:
+        """Every round in the order of the fit, with n training images and gradients at `agop` of them."""
+        sizes = [FitSize(n, self.judging, agop)]
+        sizes += [FitSize(round(n * (1 - s)), round(n * s), round(agop * (1 - s))) for s in self.fold_shares]
+        rounds = []
+        for layers in self.costs:
+            for number, costs in enumerate(layers):
+                tried = len(self.plan.draw.centerings) if number else 1
+                for iteration in range(self.plan.n_iterations + 1):
+                    seconds = sum(size.seconds(costs, iteration) for size in sizes)
+                    rounds.append(ExpectedRound(iteration, seconds if iteration else tried * seconds))
+        return rounds
+
+    def seconds(self, n: int, agop: int) -> float:
+        """Of the whole fit."""
+        return sum(expected.seconds for expected in self.rounds(n, agop))
+
+
+def prospect(plan: Plan, problem: Problem, fold_shares: Sequence[float], patience: float) -> Prospect:
+    """Time the parts of every layer of every candidate.
+
+    Args:
+        plan: what is to be fitted.
+        problem: that of the first layer, with whichever kernel.
+        fold_shares: the share of the images that each fold of a cross-validation holds out; none without one.
+        patience: seconds that one of the runs may take; more of them tell more.
+    """
+    regression = _regression_law(problem, patience)
+    return Prospect(
+        plan,
+        [_layers_costs(plan, kernels, problem, regression, patience) for kernels in plan.candidates],
+        0 if problem.selection is None else len(problem.selection[0]),
+        fold_shares,
+    )
+
+
+def bytes_of(plan: Plan, problem: Problem, n: int, n_folds: int) -> int:
+    """What a fit to n images like these holds beside a kernel's temporaries: K in its decomposition, and images.
 
     Args:
         plan: what is to be fitted.
         problem: that of the first layer.
-        n_folds: of cross-validation; 0 for none.
-        verbose: whether short fits are announced too.
+        n: training images.
+        n_folds: of a cross-validation, each with copies of the images; 0 for none.
     """
-    n = len(problem.x)
-    if not verbose and plan.n_rounds * (1 + n_folds) * n**2 * problem.x[0, 0].numel() < WORTH_A_FORECAST:
-        return
-    forecasts = [
-        forecast(
-            kernels,
-            plan.draw,
-            problem.x,
-            outputs=problem.y.shape[1],
-            n_iterations=plan.n_iterations,
-            agop_images=n if problem.agop_indices is None else len(problem.agop_indices),
-            n_folds=n_folds,
-        )
-        for kernels in plan.candidates
-    ]
-    expected = Forecast(sum(each.seconds for each in forecasts), max(each.bytes for each in forecasts))
-    if verbose or expected.seconds > LONG_FIT_SECONDS:
-        folds = f", each in {n_folds} folds as well," if n_folds else ""
-        print(f"fitting {plan.n_rounds} rounds{folds} on {n} images: {expected} (estimated)", file=sys.stderr)
+    matrices = MATRICES if problem.weights is None else MATRICES_WITH_WEIGHTS
+    numbers = max(_image_numbers(plan, problem.x, kernels) for kernels in plan.candidates)
+    return round(8 * matrices * n**2) + (1 + n_folds) * n * numbers * problem.x.element_size()
 
 
-def forecast(
-    kernels: Sequence[LearnableKernel],
-    draw: FilterDraw,
-    x: Images,
-    *,
-    outputs: int,
-    n_iterations: int,
-    agop_images: int,
-    n_folds: int,
-) -> Forecast:
-    """Measure some pairs of images in every layer and extrapolate.
+def _image_numbers(plan: Plan, x: Images, kernels: Sequence[LearnableKernel]) -> int:
+    """How many numbers an image takes in the widest layer."""
+    most, (rows, cols) = x[0].numel(), x.shape[-2:]
+    for kernel in kernels[:-1]:
+        rows, cols = kernel.window.output_length(rows), kernel.window.output_length(cols)
+        most = max(most, FEATURES_ALIVE * plan.draw.n_filters * rows * cols)
+    return most
 
-    Kernels take n^2 / 2 pairs, AGOPs n times the images at which gradients are taken. What each image costs beside its pairs
-    is told apart: with many outputs or channels it is most of a small sample. The eigendecomposition grows as n^3; all of
-    them count once more for every fold. Memory is K and its decomposition, six matrices of n^2 numbers in double precision,
-    and three times a layer's images while one is drawn.
 
-    Args:
-        kernels: one for each layer.
-        draw: how filters between layers are drawn.
-        x: the training images.
-        outputs: how many.
-        n_iterations: updates of M in each layer.
-        agop_images: the number of images at which gradients are taken.
-        n_folds: of cross-validation; 0 for none.
-    """
-    n, seconds, layer_bytes = len(x), 0.0, 0
-    few = x[:LARGEST_SAMPLE]
+def _layers_costs(
+    plan: Plan, kernels: Sequence[LearnableKernel], problem: Problem, regression: Powers, patience: float
+) -> list[LayerCosts]:
+    """Of one candidate; deeper layers see random features of the identity."""
+    n, costs, x = len(problem.x), [], problem.x
     for number, kernel in enumerate(kernels):
-        metric = torch.eye(few.shape[1] * kernel.window.size**2).to(few)
-        fixed = 1 if number == 0 else len(draw.centerings)
-        seconds += fixed * _round_seconds(kernel, few, n, None)
-        if n_iterations:
-            coef = few.new_ones(len(few), outputs)
-            gradients = _measured_cost(
-                lambda x, z: kernel.agop(x, z, coef[: len(z)], feature_matrix=metric),  # noqa: B023 (called at once)
-                few,
-            )
-            seconds += n_iterations * (gradients.seconds(agop_images, n) + _round_seconds(kernel, few, n, metric))
+        x = x[: sample_size(x[0], n)]
+        identity = torch.eye(x.shape[1] * kernel.window.size**2).to(x)
+        metrics = (None, identity)
+        matrices = [_matrix_law(kernel, x, metric, n, patience) for metric in metrics[: plan.n_iterations + 1]]
+        agops = [_agop_law(kernel, x, metric, problem, patience) for metric in metrics[: plan.n_iterations]]
+        costs.append(LayerCosts(matrices, agops, regression))
         if number + 1 < len(kernels):
-            few = draw.features(number, metric, kernel.window)(few)
-            layer_bytes = max(layer_bytes, 3 * n * few[0].numel() * few.element_size())
-    return Forecast((1 + n_folds) * seconds, 6 * n * n * 8 + (1 + n_folds) * layer_bytes)
+            x = plan.draw.features(number, identity, kernel.window)(x)
+    return costs
 
 
-def _round_seconds(kernel: LearnableKernel, few: Images, n: int, metric: Metric) -> float:
-    """A kernel matrix, of which one half mirrors the other, and its eigendecomposition."""
-    cost = _measured_cost(lambda x, z: kernel(x, z, feature_matrix=metric), few)
-    decomposition = EIGENDECOMPOSITION.get(few.device.type, EIGENDECOMPOSITION["cpu"])
-    return (cost.left + cost.right) * n + cost.pair * n**2 / 2 + decomposition * n**3
+def _matrix_law(kernel: LearnableKernel, x: Images, metric: Metric, n: int, patience: float) -> Pairs:
+    def matrix(left: int, right: int) -> Tensor:
+        return kernel(x[:left], x[:right], feature_matrix=metric)
+
+    return measured_pairs(matrix, n, n, alike=True, timed=len(x), patience=patience)
 
 
-class _Cost(NamedTuple):
-    """Seconds for each image on the left, for each on the right, and for each pair of them."""
+def _agop_law(kernel: LearnableKernel, x: Images, metric: Metric, problem: Problem, patience: float) -> Pairs:
+    coef, n = x.new_ones(len(x), problem.y.shape[1]), len(problem.x)
+    agop_images = n if problem.agop_indices is None else len(problem.agop_indices)
 
-    left: float
-    right: float
-    pair: float
+    def agop(left: int, right: int) -> Tensor:
+        return kernel.agop(x[:left], x[:right], coef[:right], feature_matrix=metric)
 
-    def seconds(self, n_left: int, n_right: int) -> float:
-        return self.left * n_left + self.right * n_right + self.pair * n_left * n_right
+    return measured_pairs(agop, agop_images, n, alike=False, timed=len(x), patience=patience)
 
 
-def _measured_cost(compute: Callable[[Tensor, Tensor], Tensor], x: Images) -> _Cost:
-    """From the first numbers of images that take long enough; a first call may compile."""
+def _regression_law(problem: Problem, patience: float) -> Powers:
+    """Of the ridge path and of leave-one-out, on random kernel matrices."""
+    largest = min(len(problem.x), MOST_SOLVED)
+    points = torch.randn(largest, largest, generator=torch.Generator().manual_seed(0)).to(problem.x)
+    kernel_matrix = points @ points.T / largest
 
-    def seconds(n_left: int, n_right: int) -> float:
-        start = time.perf_counter()
-        compute(x[:n_left], x[:n_right]).cpu()
-        return time.perf_counter() - start
+    def regression(n: int) -> Tensor:
+        weights, groups = (None if each is None else each[:n] for each in (problem.weights, problem.groups))
+        path = RidgePath(kernel_matrix[:n, :n], problem.y[:n], weights, centered=not problem.classify)
+        return path.leave_one_out(problem.ridges, groups)[0]
 
-    n = len(x)
-    left, right = min(SMALLEST_LEFT, n), min(SMALLEST_RIGHT, n)
-    seconds(left, right)
-    while right < n and seconds(left, right) < LONG_ENOUGH:
-        left, right = 2 * left, min(2 * right, n)
-    shapes = [(left, right), (left // 2, right), (left, right // 2)]
-    measured = np.array([min(seconds(*shape) for _ in range(REPEATS)) for shape in shapes])
-    counts = np.array([(n_left, n_right, n_left * n_right) for n_left, n_right in shapes], dtype=float)
-    return _Cost(*nnls(counts, measured)[0])
+    return measured_powers(regression, (2, 3), first=FIRST_SOLVED, largest=largest, patience=patience)

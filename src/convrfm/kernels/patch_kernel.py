@@ -13,6 +13,9 @@ from ..maths.psd import psd_factor
 from ..maths.windows import Window
 from .arrays import accepts_numpy, check_batch
 from .devices import default_budget
+from .forecast import Forecast, images_to_time
+from .growth import THOROUGHLY, measured_pairs
+from .integers import positive_integer
 from .patch_gradients import PatchGradients
 from .ranges import check_squares, finite
 from .threads import one_torch_thread
@@ -130,6 +133,56 @@ class PatchKernel(ABC):
         roots = None if weights is None else _mean_one(weights, x).sqrt()
         outer_products = self.gradients(x, z, dual_coef, factor, progress).sum_of_outer_products(roots)
         return finite("the average gradient outer product", outer_products / len(x), x)
+
+    def forecast(
+        self,
+        n: int,
+        m: int | None,
+        image_shape: tuple[int, int, int],
+        *,
+        outputs: int | None = None,
+        feature_matrix: Float[Tensor, "d d"] | None = None,
+        device: str = "cpu",
+    ) -> Forecast:
+        """How long a call will take and how much memory, before it is made: small ones are timed on this machine.
+
+        Args:
+            n: images x.
+            m: images z; None for `kernel(x)`.
+            image_shape: `(c, h, w)`.
+            outputs: None for the kernel matrix; a number k for `agop(x, z, dual_coef)`.
+            feature_matrix: the metric of the call, `(d, d)`.
+            device: where the images will be.
+
+        Returns:
+            `.seconds`, and `.bytes` of the result and of temporaries at most; as a text, both.
+
+        Raises:
+            InputError: for images too small for the kernel, and sizes that are none.
+
+        Example:
+            >>> from convrfm.kernels import NTK, vanilla
+            >>> NTK(vanilla(1)).forecast(100, 20, (1, 8, 8)).bytes == 100 * 20 * 4 + 2**29
+            True
+        """
+        n, others = positive_integer("n", n), n if m is None else positive_integer("m", m)
+        x = images_to_time(image_shape, max(n, others), torch.device(device))
+        budget = self.budget_on(x.device)
+        if outputs is not None:
+            coef = x.new_ones(len(x), positive_integer("outputs", outputs))
+
+            def agop(left: int, right: int) -> Tensor:
+                return self.agop(x[:left], x[:right], coef[:right], feature_matrix=feature_matrix)
+
+            law = measured_pairs(agop, n, others, alike=False, timed=len(x), patience=THOROUGHLY)
+            return Forecast(law.seconds(n, others), budget)
+
+        def matrix(left: int, right: int) -> Tensor:
+            return self(x[:left], x[:right], feature_matrix=feature_matrix)
+
+        law = measured_pairs(matrix, n, others, alike=True, timed=len(x), patience=THOROUGHLY)
+        seconds = law.symmetric_seconds(n) if m is None else law.seconds(n, others)
+        return Forecast(seconds, n * others * x.element_size() + budget)
 
     @property
     @abstractmethod

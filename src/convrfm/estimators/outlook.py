@@ -1,0 +1,138 @@
+"""What is told of the time and the memory that a fit takes: before it starts, and as rounds are finished."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ..datasets.memory import free_memory
+from ..errors import InputError
+from ..kernels.forecast import duration, size
+from ..kernels.growth import ROUGHLY, THOROUGHLY
+from .forecast import ExpectedRound, Prospect, bytes_of, prospect
+from .layers import FittedLayer
+from .plan import Plan
+from .problem import Problem
+
+LONG_FIT_SECONDS = 30.0
+WORTH_SHORTENING = 600.0  # seconds
+WORTH_A_LOOK = 2e7  # pairs of images, times their pixels, in all rounds
+USABLE = 0.9  # of the memory that is free
+MOVED = 1.1  # how far an estimate has gone from the one that was told before it is told again
+SHORTER = 10  # times fewer gradients
+
+
+class Outlook:
+    """The rounds that are expected of a fit, and how long those took that are finished."""
+
+    def __init__(self, expected: Sequence[ExpectedRound], *, told: bool) -> None:
+        self._expected, self._told = list(expected), told
+        self._seconds: list[float] = []
+        self._said = sum(round_.seconds for round_ in expected)
+        self._last = time.perf_counter()
+
+    def round_finished(self) -> None:
+        """Tell how long the rest will take, where that is no longer what was said."""
+        now = time.perf_counter()
+        self._seconds.append(now - self._last)
+        self._last = now
+        done, left = len(self._seconds), self.seconds_left
+        total = sum(self._seconds) + left
+        if self._told and left > LONG_FIT_SECONDS and not 1 / MOVED < total / self._said < MOVED:
+            self._said = total
+            _say(f"after {done} of {len(self._expected)} rounds: about {duration(left)} left (estimated)")
+
+    @property
+    def seconds_left(self) -> float:
+        """Of the rounds that are missing, as those of their kind that are finished have it."""
+        done = list(zip(self._expected, self._seconds, strict=False))
+        left = 0.0
+        for updated in (False, True):
+            ahead = sum(each.seconds for each in self._expected[len(done) :] if (each.iteration > 0) == updated)
+            alike = [(each.seconds, took) for each, took in done if (each.iteration > 0) == updated]
+            expected, took = (sum(column) for column in zip(*alike, strict=True)) if alike else (1.0, 1.0)
+            left += ahead * took / expected
+        return left
+
+
+def outlook(
+    plan: Plan,
+    problem: Problem,
+    folds: Sequence[np.ndarray],
+    earlier: Sequence[FittedLayer],
+    *,
+    verbose: bool,
+) -> Outlook:
+    """Refuse what cannot fit into memory, and say how long a long fit will take, before it starts; any fit where `verbose`.
+
+    Args:
+        plan: what is to be fitted.
+        problem: that of the first layer.
+        folds: the images that each fold of a cross-validation holds out.
+        earlier: layers that are finished already.
+        verbose: whether short fits are announced too.
+
+    Raises:
+        InputError: if the memory that is free does not suffice.
+    """
+    n = len(problem.x)
+    agop = n if problem.agop_indices is None else len(problem.agop_indices)
+    shares = [len(held_out) / n for held_out in folds]
+    needed, free = bytes_of(plan, problem, n, len(folds)), int(USABLE * free_bytes(problem.x.device))
+    if needed > free:
+        raise InputError(_too_large(plan, problem, prospect(plan, problem, shares, THOROUGHLY), agop, needed, free))
+    if not verbose and plan.n_rounds * (1 + len(folds)) * n**2 * problem.x[0, 0].numel() < WORTH_A_LOOK:
+        return Outlook([], told=False)
+    ahead = prospect(plan, problem, shares, ROUGHLY)
+    long = ahead.seconds(n, agop) > LONG_FIT_SECONDS
+    if long:
+        ahead = prospect(plan, problem, shares, THOROUGHLY)
+    expected = ahead.rounds(n, agop)[sum(len(layer.rounds) for layer in earlier) :]
+    seconds = sum(round_.seconds for round_ in expected)
+    if verbose or long:
+        in_folds = f", each in {len(folds)} folds as well," if folds else ""
+        takes = f"about {duration(seconds)}" if long else "less than a minute"
+        _say(f"fitting {len(expected)} rounds{in_folds} on {n} images: {takes} and {size(needed)} (estimated)")
+    if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop)):
+        _say(fewer)
+    return Outlook(expected, told=long)
+
+
+def free_bytes(device: torch.device) -> int:
+    """The memory that a device has left."""
+    if device.type != "cuda":
+        return free_memory()
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
+
+
+def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, needed: int, free: int) -> str:
+    """What does not fit, and what would."""
+    fitting, too_many, n_folds = 0, len(problem.x), len(ahead.fold_shares)
+    while too_many - fitting > 1:
+        middle = (fitting + too_many) // 2
+        fits = bytes_of(plan, problem, middle, n_folds) <= free
+        fitting, too_many = (middle, too_many) if fits else (fitting, middle)
+    rounded = fitting // 100 * 100 if fitting > 1000 else fitting
+    agop = min(agop, rounded)
+    shorter = _with_fewer_gradients(ahead, rounded, agop)
+    return (
+        f"a fit to {len(problem.x)} images needs {size(needed)}, and {size(free)} can be used: the kernel "
+        f"matrix is decomposed, which takes {needed / len(problem.x) ** 2:.0f} bytes a pair of images. Take fewer: with "
+        f"n_train={rounded} it fits, and takes about {duration(ahead.seconds(rounded, agop))}. {shorter}".rstrip()
+    )
+
+
+def _with_fewer_gradients(ahead: Prospect, n: int, agop: int) -> str:
+    """What gradients at fewer images save; nothing where that is little."""
+    fewer = max(1, agop // SHORTER)
+    whole, shorter = ahead.seconds(n, agop), ahead.seconds(n, fewer)
+    if shorter > whole / 2:
+        return ""
+    return f"With agop_samples={fewer} (gradients at {fewer} of the images) it would be about {duration(shorter)}."
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)

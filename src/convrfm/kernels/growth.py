@@ -1,0 +1,126 @@
+"""How the time of a computation grows with its size, found out by small runs of it."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+from torch import Tensor
+
+ROUGHLY, THOROUGHLY = 0.03, 0.8  # seconds of patience: a run that is expected to take longer is not tried,
+WORTH_IT = 0.1  # unless it is as small a share of the whole,
+TOO_LONG = 6  # and no longer than so many times the patience
+SHORT = 0.1  # seconds; a run this short is timed twice
+SMALLEST = (4, 32)  # images on either side of the pairs that are timed first
+FEWEST = 3  # runs from which a law is learned
+SIDE_BY_SIDE = 32  # images of the right side that engines compute together, whether or not there are as many
+
+
+@dataclass(frozen=True)
+class Powers:
+    """Seconds as a sum of powers of a size, each with its coefficient."""
+
+    coefficients: Mapping[int, float]
+
+    def seconds(self, size: int) -> float:
+        """What this size takes."""
+        return sum(coefficient * size**power for power, coefficient in self.coefficients.items())
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Seconds for each image on the left, for each on the right, and for each pair of them."""
+
+    left: float
+    right: float
+    pair: float
+
+    def seconds(self, n: int, m: int) -> float:
+        """What n images take with m others."""
+        return self.left * n + self.right * m + self.pair * n * _filled_up(m)
+
+    def symmetric_seconds(self, n: int) -> float:
+        """What n images take with themselves, where each is read in once, and half of the pairs mirror the others."""
+        return (self.left + self.right) / 2 * n + self.pair * n * (n + SIDE_BY_SIDE) / 2
+
+
+def measured_powers(
+    compute: Callable[[int], Tensor], powers: Sequence[int], *, first: int, largest: int, patience: float
+) -> Powers:
+    """The coefficients, none of them negative, that explain the times of sizes from `first` on to `largest` at most.
+
+    A first run is not counted: it may compile.
+    """
+    sizes, seconds = [min(first, largest)], list[float]()
+    compute(sizes[0])
+    while True:
+        seconds.append(_seconds(lambda: compute(sizes[-1])))
+        if sizes[-1] == largest or seconds[-1] * 2 ** max(powers) > patience:
+            break
+        sizes.append(min(2 * sizes[-1], largest))
+    terms = np.array(sizes, dtype=float)[:, None] ** np.array(powers)
+    return Powers(dict(zip(powers, _coefficients(terms, seconds), strict=True)))
+
+
+def measured_pairs(
+    compute: Callable[[int, int], Tensor], n: int, m: int, *, alike: bool, timed: int, patience: float
+) -> Pairs:
+    """The law of a computation on n images and m others, from runs of more and more of them.
+
+    A first run is not counted: it may compile.
+
+    Args:
+        compute: what is timed, at so many images on either side.
+        n, m: the size that matters: runs go on while they take a small share of what that takes.
+        alike: whether an image on the left costs what one on the right does.
+        timed: how many images there are to be timed, on either side.
+        patience: seconds of a run.
+    """
+    most = min(n, timed), min(m, timed)
+    shape = (min(SMALLEST[0], most[0]), min(SMALLEST[1], most[1]))
+    compute(*shape)
+    shapes, seconds = list[tuple[int, int]](), list[float]()
+    while True:
+        shapes.append(shape)
+        seconds.append(_seconds(lambda: compute(*shapes[-1])))
+        law = _pairs_law(shapes, seconds, alike=alike)
+        longer, wider = (min(2 * shape[0], most[0]), shape[1]), (shape[0], min(2 * shape[1], most[1]))
+        following = longer if wider == shape or (len(shapes) % 2 and longer != shape) else wider
+        expected = law.seconds(*following)
+        worth_it = expected < patience or expected < min(TOO_LONG * patience, WORTH_IT * law.seconds(n, m))
+        if following == shape or (len(shapes) >= FEWEST and not worth_it):
+            return law
+        shape = following
+
+
+def _pairs_law(shapes: Sequence[tuple[int, int]], seconds: Sequence[float], *, alike: bool) -> Pairs:
+    n, m = np.array(shapes, dtype=float).T
+    pairs = n * [_filled_up(right) for _, right in shapes]
+    if alike:
+        image, pair = _coefficients(np.stack([n + m, pairs], axis=1), seconds)
+        return Pairs(image, image, pair)
+    return Pairs(*_coefficients(np.stack([n, m, pairs], axis=1), seconds))
+
+
+def _coefficients(terms: np.ndarray, seconds: Sequence[float]) -> list[float]:
+    """Of terms that add up to seconds, none of them negative; the variance of a time is taken to grow with it."""
+    roots = np.sqrt(seconds)
+    found: list[float] = nnls(terms / roots[:, None], roots)[0].tolist()
+    return found
+
+
+def _filled_up(images: int) -> int:
+    return -(-images // SIDE_BY_SIDE) * SIDE_BY_SIDE
+
+
+def _seconds(compute: Callable[[], Tensor]) -> float:
+    """What it takes; of two runs the quicker one, where they are short."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        compute().cpu()  # a GPU has finished what is read back
+        return max(time.perf_counter() - start, 1e-9)
+
+    first = once()
+    return min(first, once()) if first < SHORT else first

@@ -1,0 +1,102 @@
+"""A kernel's forecast is its own time at small sizes, carried on."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from convrfm import kernels
+from convrfm.errors import InputError
+from convrfm.kernels import growth
+from convrfm.kernels.forecast import Forecast
+from convrfm.kernels.growth import Powers, measured_pairs, measured_powers
+
+
+class Clock:
+    now = 0.0
+
+
+@pytest.fixture
+def clocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth.time, "perf_counter", lambda: Clock.now)
+
+
+@dataclass(frozen=True)
+class Timed(kernels.Laplace):
+    """A kernel that takes a minute for each pair, sixty for a gradient."""
+
+    def matrix(self, x: Tensor, z: Tensor | None, *_: Any) -> Tensor:
+        assert z is not None
+        Clock.now += 60 * len(x) * (-(-len(z) // 32) * 32)
+        return x.new_ones(len(x), len(z))
+
+    def agop(self, x: Tensor, z: Tensor, dual_coef: Tensor, **_: Any) -> Tensor:
+        Clock.now += 3600 * dual_coef.shape[1] * len(x) * (-(-len(z) // 32) * 32)
+        return x.new_ones(9, 9)
+
+
+@pytest.mark.usefixtures("clocked")
+def test_a_forecast_is_of_all_pairs_and_of_half_of_them_where_the_others_mirror_them() -> None:
+    kernel = Timed(3)
+    assert kernel.forecast(640, 320, (1, 8, 8)).seconds == pytest.approx(60 * 640 * 320)
+    assert kernel.forecast(640, None, (1, 8, 8)).seconds == pytest.approx(60 * 640 * (640 + 32) / 2)
+    assert kernel.forecast(640, 320, (1, 8, 8), outputs=2).seconds == pytest.approx(3600 * 2 * 640 * 320)
+
+
+@pytest.mark.usefixtures("clocked")
+def test_bytes_are_those_of_the_result_and_of_the_budget() -> None:
+    kernel = Timed(3, memory_budget=1 << 20)
+    assert kernel.forecast(50_000, 10_000, (1, 8, 8)).bytes == 50_000 * 10_000 * 4 + (1 << 20)
+    assert kernel.forecast(100, 100, (1, 8, 8), outputs=3).bytes == 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "shape", "words"),
+    [
+        (0, 5, (1, 8, 8), "n must be a positive integer"),
+        (5, -1, (1, 8, 8), "m must be a positive integer"),
+        (5, 5, (8, 8), "image_shape must be (channels, height, width)"),
+        (5, 5, (1, 2, 2), "too small"),
+    ],
+)
+@pytest.mark.usefixtures("as_a_user")
+def test_sizes_that_are_none_are_refused(n: int, m: int, shape: Any, words: str) -> None:
+    with pytest.raises(InputError, match=re.escape(words)):
+        kernels.NTK(kernels.vanilla(1)).forecast(n, m, shape)
+
+
+@pytest.mark.usefixtures("clocked")
+def test_the_law_of_pairs_is_found_and_runs_stay_short() -> None:
+    runs, start = list[tuple[int, int]](), Clock.now
+
+    def compute(n: int, m: int) -> Tensor:
+        runs.append((n, m))
+        Clock.now += 1e-3 * n + 2e-4 * m + 1e-6 * n * (-(-m // 32) * 32)
+        return torch.ones(1)
+
+    law = measured_pairs(compute, 5000, 300, alike=False, timed=1000, patience=0.1)
+    assert (law.left, law.right, law.pair) == pytest.approx((1e-3, 2e-4, 1e-6), rel=1e-4)
+    assert law.seconds(5000, 300) == pytest.approx(5 + 0.06 + 1e-6 * 5000 * 320)
+    assert max(n for n, _ in runs) <= 1000
+    assert max(m for _, m in runs) <= 300
+    assert Clock.now - start < 10
+
+
+@pytest.mark.usefixtures("clocked")
+def test_the_law_of_powers_is_found() -> None:
+    def compute(n: int) -> Tensor:
+        Clock.now += 1e-6 * n**2 + 3e-9 * n**3
+        return torch.ones(1)
+
+    law = measured_powers(compute, (2, 3), first=16, largest=4000, patience=0.5)
+    assert law.coefficients == pytest.approx({2: 1e-6, 3: 3e-9}, rel=1e-4)
+    assert Powers({1: 2.0, 2: 3.0}).seconds(10) == 320
+
+
+def test_a_forecast_is_readable() -> None:
+    assert str(Forecast(3725.0, 3 * 2**30)) == "about 1 h 2 min and 3.0 GiB"
+    assert str(Forecast(65.0, 2**20)) == "about 1 min 5 s and 1 MiB"
+    assert str(Forecast(0.1, 2**20)) == "about 1 s and 1 MiB"
