@@ -22,7 +22,7 @@ script runs at tiny sizes under Triton's interpreter in the test suite. Seconds 
 one, which compiles, does not count. `python -m benchmarks.gpu.page` makes the page from several runs.
 
 Measured natively: all figures below, on the cards that they name. Not measured: other cards, Neural Tangents on the same card
-(no JAX with it was at hand there), the training of the paper's networks.
+(no JAX with it was at hand there), the training of the paper's networks, and what else says so below.
 
 At a card's first use the engine measures for at most 20 seconds with how many warps each of its strip programs is fastest, and
 keeps that by the card's name in `cuda_blocks.json`, in the user's cache folder. `CONVRFM_CACHE` names another folder,
@@ -83,6 +83,13 @@ Under Triton's interpreter it has the bits of the matrix that stays. Beside it: 
 On the same card in a process of its own, where a JAX with it can be imported: the plain kernel, the kernel with a metric as
 the paper has it (unfolded patches), and in the best formulation found inside it, in full single precision. Times of a share of
 rows and columns (kernels), or of images at which gradients are taken (AGOPs), are scaled to the whole. Beside: this library's.
+""",
+    "networks": """
+## Training SimpleNet
+
+At the paper's size (Fig. 8) by its Adadelta, in float32 (torch lets convolutions round to TF32), its 700 epochs shrunk to as
+many as fit; a tenth of the images chooses the epoch that is kept. Then the meter: medians over its convolutions of the Pearson
+correlations of CNFM and AGOP, of the rotation control, of both in the initial network, and of initial and trained CNFM.
 """,
 }
 WHERE = """

@@ -1,6 +1,7 @@
 """One run on one card: where it is, how large things are, and what is written down."""
 
 import json
+import math
 import time
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,12 +24,14 @@ class Session:
         tiny: sizes that an interpreter bears.
         data: the folder of real images; None where there is none.
         lines: a file of JSON lines, to which each finished one is added at once.
+        deadline: when the part that runs has to end, by `time.monotonic`.
     """
 
     device: torch.device
     tiny: bool
     data: Path | None
     lines: Path
+    deadline: float = math.inf
 
     @property
     def engine(self) -> EngineName:
@@ -53,12 +56,12 @@ class Session:
     def run(self, name: str, seconds: float) -> None:
         """All lines of the part of this name, as far as its seconds reach; what fails is a line too."""
         start = time.monotonic()
-        deadline = start + seconds
+        self.deadline = start + seconds
         try:
             part = getattr(import_module(f".{name}", __package__), name)
             for line in part(self):
                 self.note({"part": name, **line})
-                if time.monotonic() > deadline:
+                if time.monotonic() > self.deadline:
                     self.note({"part": name, "name": "time is up"})
                     break
         except Exception as error:  # the other parts are still worth running
