@@ -27,7 +27,7 @@ from .layer_lines import CLEAR, LayerLine, layer_lines
 from .scale import Scale
 from .training_images import WANTED, Draw, RealImages, real_images
 
-SIZE = 32  # pixels: larger images are brought to it
+SIZE = (32, 32)  # pixels: what images are brought to
 SETTLING = 20  # batches that batch norms see before the first measurement
 PUBLISHED = PROTOCOLS["adadelta"]
 MIDDLE = ("pearson", "rotated", "fresh", "fresh_cnfm")

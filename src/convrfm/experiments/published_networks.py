@@ -97,13 +97,26 @@ SUBJECTS = (
     ),
 )
 SMALL = (Subject("ResNet-20 as it is drawn, noise", "convrfm.networks:resnet20", None, random_images, 8, 2),)
+NAMES = {
+    "alexnet": "AlexNet",
+    **{
+        f"vgg{depth}{norm}": f"VGG-{depth}{norm.replace('_', ', ')}"
+        for depth in (11, 13, 16, 19)
+        for norm in ("", "_bn")
+    },
+    **{f"resnet{depth}": f"ResNet-{depth}" for depth in (18, 34, 50, 101, 152)},
+}
+IMAGENET = tuple(
+    Subject(f"{title}, ImageNet", f"torchvision:{name}", name, photos_as_imagenet, 50, 16)
+    for name, title in NAMES.items()
+)
 
 
-def measured(subject: Subject, data: Path, seed: int, progress: bool = False) -> Report:
+def measured(subject: Subject, data: Path, seed: int, progress: bool = False, *, download: bool = False) -> Report:
     """Measure one network beside a fresh one."""
     torch.manual_seed(seed)  # torchvision's and torch's initialization take no generator
     fresh = _part(load_network(subject.network), subject.part)
-    trained = published_network(subject, data)
+    trained = published_network(subject, data, download=download)
     return measure(
         trained,
         subject.images(data, subject.n_images).split(10),
@@ -115,11 +128,20 @@ def measured(subject: Subject, data: Path, seed: int, progress: bool = False) ->
     )
 
 
-def published_network(subject: Subject, data: Path) -> nn.Module:
-    """The network with its published weights; as torch draws it where it has none."""
+def published_network(subject: Subject, data: Path, *, download: bool = False) -> nn.Module:
+    """The network with its published weights; as torch draws it where it has none.
+
+    Args:
+        subject: The network.
+        data: A folder with `weights/NAME.safetensors`.
+        download: Whether torchvision may fetch what is missing there.
+    """
+    file = data / "weights" / f"{subject.weights}.safetensors"
+    if download and not file.exists() and subject.network.startswith("torchvision:"):
+        return _part(load_network(f"{subject.network}@DEFAULT"), subject.part)
     network = _part(load_network(subject.network), subject.part)
     if subject.weights is not None:
-        weights = load_weights(data / "weights" / f"{subject.weights}.safetensors")
+        weights = load_weights(file)
         prefix = "" if subject.part is None else f"{subject.part}."
         network.load_state_dict({key.removeprefix(prefix): value for key, value in weights.items()})
     return network

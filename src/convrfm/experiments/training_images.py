@@ -15,11 +15,11 @@ WANTED = (
 
 
 class Draw(NamedTuple):
-    """How many images of a data set, to train (a tenth of them to stop on) and to test; None for all; and their size."""
+    """How many images of a data set, to train (a tenth of them to stop on) and to test; None for all; height and width."""
 
     n_train: int | None
     n_test: int | None
-    size: int | None
+    size: tuple[int, int] | None
 
 
 class RealImages(NamedTuple):
@@ -36,12 +36,17 @@ class RealImages(NamedTuple):
 
 
 def real_images(name: str, folder: str | None, draw: Draw, *, seed: int, download: bool = False) -> RealImages:
-    """Draw images of a data set.
+    """Images of a data set as `drawn_images` draws them, scaled and in parts."""
+    return as_parts(drawn_images(name, folder, draw, seed=seed, download=download))
+
+
+def drawn_images(name: str, folder: str | None, draw: Draw, *, seed: int, download: bool = False) -> ImageData:
+    """Draw images of a data set; those of a validation part are among the training images.
 
     Args:
         name: As in the folder, or with a colon as `datasets.load` takes it: "torchvision:SVHN", "sklearn:digits".
         folder: A folder of data sets; None where the name tells all.
-        draw: How many, and of which size; larger ones are brought to it, smaller ones stay.
+        draw: How many, and of which size, to which all are brought.
         seed: Of the draw.
         download: Whether torchvision may fetch data.
 
@@ -49,17 +54,15 @@ def real_images(name: str, folder: str | None, draw: Draw, *, seed: int, downloa
         InputError: If there is no such data set, or not as many images.
     """
     source = name if folder is None or ":" in name else find_data_set(name, folder)
-    size = None if draw.size is None else (draw.size, draw.size)
-    data = load(
+    return load(
         source,
         n_train=draw.n_train,
         n_test=draw.n_test,
         seed=seed,
-        image_size=size,
+        image_size=draw.size,
         download=download,
         validation="train",
     )
-    return as_parts(data)
 
 
 def as_parts(data: ImageData) -> RealImages:

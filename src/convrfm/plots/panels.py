@@ -1,0 +1,50 @@
+"""The same lines in several panels: layer by layer, with intervals over data sets."""
+
+from collections.abc import Mapping
+from itertools import cycle
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from ..maths.intervals import mean_interval
+from .levels import LOOKS
+from .style import house_style
+
+Lines = Mapping[str, Float[np.ndarray, "layers samples"]]
+
+
+@house_style()
+def plot_layer_panels(rows: Mapping[str, Mapping[str, Lines]], ylabel: str) -> Figure:
+    """Draw means over samples by layer, with Student's 95% intervals: a row and a column of panels for every name.
+
+    Args:
+        rows: Panels by the name of their row and of their column; the lines of each panel by name, samples last.
+        ylabel: What is drawn.
+    """
+    columns = list(next(iter(rows.values())))
+    figure = Figure(figsize=(2.6 * len(columns), 2.3 * len(rows) + 0.4), layout="constrained")
+    grid = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
+    for axes, (row, panels) in zip(grid, rows.items(), strict=True):
+        for ax, column in zip(axes, columns, strict=True):
+            for (name, values), (color, marker) in zip(panels[column].items(), cycle(LOOKS[1:])):
+                layers = np.arange(1, len(values) + 1)
+                reach = [_reach(of_layer) for of_layer in values]
+                ax.errorbar(layers, values.mean(1), reach, color=color, marker=marker, capsize=2.5, label=name)
+            ax.set_title(f"{column}, {row}")
+            ax.set_xticks(layers)
+            ax.grid(axis="y")
+    for ax in grid[:, 0]:
+        ax.set_ylabel(ylabel)
+    for ax in grid[-1]:
+        ax.set_xlabel("layer")
+    grid[0, 0].set_ylim(top=1.02)
+    grid[0, 0].legend(loc="lower left")
+    return figure
+
+
+def _reach(values: Float[np.ndarray, " samples"]) -> float:
+    if len(values) < 2:
+        return 0.0
+    low, high = mean_interval(values)
+    return (high - low) / 2
