@@ -17,6 +17,10 @@ class ModelFileError(ConvRFMError, ValueError):
     """A saved model is damaged, foreign, or of a format that this version does not read."""
 
 
+class DamagedTileError(ConvRFMError, ValueError):
+    """A tile of a kernel matrix on disk is missing, or is not what was written."""
+
+
 class MissingDependencyError(ConvRFMError, ImportError):
     """An optional library is needed for what was asked; the message says how to install it."""
 

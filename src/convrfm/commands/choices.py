@@ -31,3 +31,10 @@ class PixelScale(StrEnum):
 
     IMAGENET = "imagenet"
     NONE = "none"
+
+
+class TilePrecision(StrEnum):
+    """Of the entries of a kernel matrix on disk."""
+
+    FLOAT32 = "float32"
+    INT16 = "int16"

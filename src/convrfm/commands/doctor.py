@@ -23,6 +23,7 @@ OPTIONAL = {
     "mapie": "conformal",
     "triton": "cuda",
     "pyarrow": "parquet",
+    "zarr": "large",
 }
 KERNEL = NTK(vanilla(depth=3))
 TOLERANCE = 1e-3  # of the largest entry; float32 is good to about 1e-5

@@ -4,17 +4,17 @@ import functools
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .. import datasets, kernels
+from .. import datasets
 from ..errors import ModelFileError
 from ..estimators import ConvRFMClassifier, DeepConvRFMClassifier, load
 from ..estimators.classification import Classifier
 from ..estimators.settings import check_parameters, ridge_candidates
 from ..kernels.devices import chosen_device
-from ..kernels.patch_kernel import PatchKernel
 from ..report import FitRecord
 from ..storage.models import FILE_NAME
 from .choices import KernelName, Unreadable, Validation
 from .fit_folder import claimed
+from .kernel_by_name import kernel_of
 from .run_files import write_run
 from .terminal import say_notes
 
@@ -126,11 +126,3 @@ def unfitted(settings: FitSettings) -> Model:
     if settings.deep:
         return DeepConvRFMClassifier(family, depth=settings.depth, n_filters=settings.filters)
     return ConvRFMClassifier(family(settings.depth))
-
-
-def kernel_of(name: KernelName, depth: int, patch_size: int, bandwidth: float) -> PatchKernel:
-    """The kernel with these settings, as far as they concern it."""
-    if name in (KernelName.NTK, KernelName.NNGP):
-        kind = kernels.NTK if name is KernelName.NTK else kernels.NNGP
-        return kind(kernels.vanilla(depth, patch_size))
-    return (kernels.Laplace if name is KernelName.LAPLACE else kernels.Gaussian)(patch_size, bandwidth)

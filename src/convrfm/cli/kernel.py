@@ -1,0 +1,49 @@
+"""`convrfm kernel`: a kernel matrix on disk."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..commands.choices import KernelName, TilePrecision, Unreadable
+from ..commands.terminal import say, worded
+from .app import app
+from .options import Broken, Data, Device, Download, ImageSize, Quiet, Seed
+
+
+@app.command()
+@worded
+def kernel(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of the tiles (Zarr).")] = Path("K.zarr"),
+    against: Annotated[
+        str | None, typer.Option(help="Images of the columns: as DATA, its test part where it has one; default DATA.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Take the kernel and the learned metric of this run; default the options below.")
+    ] = None,
+    kernel: Annotated[KernelName, typer.Option(help="ntk and nngp of a network, or a radial one.")] = KernelName.NTK,
+    depth: Annotated[int, typer.Option(help="Convolutions of the network (ntk, nngp).", min=1)] = 3,
+    patch_size: Annotated[int, typer.Option(help="Side of the patches.", min=1)] = 3,
+    bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (laplace, gaussian).")] = 10.0,
+    n_train: Annotated[int | None, typer.Option(help="Training images, drawn by class; default all.", min=1)] = None,
+    image_size: ImageSize = None,
+    precision: Annotated[
+        TilePrecision, typer.Option(help="int16: half the disk, right to 1/65534 of a tile's largest entry.")
+    ] = TilePrecision.FLOAT32,
+    tile: Annotated[
+        int | None, typer.Option(help="Side of the tiles; default 1024, above 65,536 images 4096.", min=1)
+    ] = None,
+    unreadable: Broken = Unreadable.ERROR,
+    download: Download = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Compute the kernel matrix of the training images, tile by tile; interrupted, the same command goes on."""
+    parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
+    from ..commands.kernel import KernelSettings
+    from ..commands.kernel import kernel as run_kernel
+
+    settings = KernelSettings(**{name: value for name, value in parameters.items() if name not in ("out", "quiet")})
+    say(run_kernel(settings, out, quiet=quiet))

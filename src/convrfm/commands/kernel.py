@@ -1,0 +1,120 @@
+"""What `convrfm kernel` does: from images by name to their kernel matrix as tiles on disk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from .. import datasets
+from ..datasets import Preprocessing
+from ..errors import InputError
+from ..estimators import load
+from ..estimators.problem import LearnableKernel
+from ..estimators.progress import shown_progress
+from ..kernels.devices import chosen_device
+from ..kernels.kernel_tiles import KernelTiles, default_side
+from ..storage.stored_kernel import kept_kernel
+from ..storage.tables import write_table
+from .choices import KernelName, TilePrecision, Unreadable
+from .kernel_by_name import kernel_of
+from .terminal import remark, say_notes
+
+
+@dataclass(frozen=True)
+class KernelSettings:
+    """All that decides a kernel matrix of `convrfm kernel`, named as its options are."""
+
+    data: str
+    against: str | None
+    run: Path | None
+    kernel: KernelName
+    depth: int
+    patch_size: int
+    bandwidth: float
+    n_train: int | None
+    image_size: int | None
+    precision: TilePrecision
+    tile: int | None
+    unreadable: Unreadable
+    download: bool
+    seed: int
+    device: str
+
+
+def kernel(settings: KernelSettings, out: Path, *, quiet: bool) -> str:
+    """Compute a kernel matrix, or what is missing of it, and verify every tile of it.
+
+    Args:
+        settings: what decides it.
+        out: folder of the tiles; the names and labels of its rows and columns come beside it.
+        quiet: whether to leave out the progress bar.
+
+    Returns:
+        A sentence: what is on disk now.
+
+    Raises:
+        InputError: if anything does not fit; the message says what.
+        MissingDependencyError: without Zarr.
+    """
+    device = chosen_device(settings.device)
+    images = datasets.load(
+        settings.data,
+        n_train=settings.n_train,
+        seed=settings.seed,
+        image_size=None if settings.image_size is None else (settings.image_size, settings.image_size),
+        unreadable=settings.unreadable.value,
+        download=settings.download,
+    )
+    say_notes(images.notes)
+    x, z = torch.from_numpy(images.x_train).to(device), None
+    tables = {"rows": name_table(images.names_train, images.y_train)}
+    if settings.against is not None:
+        others, names, labels, notes = datasets.load_for_prediction(
+            settings.against, images.preprocessing, unreadable=settings.unreadable.value, seed=settings.seed
+        )
+        say_notes(notes)
+        z, tables["columns"] = torch.from_numpy(others).to(device), name_table(names, labels)
+    matrix_kernel, metric = kernel_and_metric(settings, images.preprocessing)
+    columns = len(x) if z is None else len(z)
+    side = settings.tile or default_side(max(len(x), columns))
+    recipe = KernelTiles(matrix_kernel, x, z, None if metric is None else metric.to(x), side)
+    origin = {"data": settings.data, "against": settings.against}
+    with kept_kernel(out, recipe, settings.precision.value, origin) as kept:
+        for of, table in tables.items():
+            write_table(out.with_suffix(f".{of}.csv"), list(table), zip(*table.values(), strict=True))
+        tiles, gigabytes = len(kept.layout.places), kept.store.bytes_missing / 1e9
+        remark(f"{tiles} tiles; those that are missing take {gigabytes:.2f} GB of disk")
+        with shown_progress(shown=not quiet) as watch:
+            kept.complete(watch("kernel")("on disk"))
+        kept.verify()
+    return f"{len(x)} x {columns} kernel matrix: {out}"
+
+
+def kernel_and_metric(settings: KernelSettings, preprocessing: Preprocessing) -> tuple[LearnableKernel, Tensor | None]:
+    """What the options name, with the identity for a metric, or what a fitted run learned.
+
+    Raises:
+        InputError: for a run of several layers, and one whose images were made otherwise.
+    """
+    if settings.run is None:
+        return kernel_of(settings.kernel, settings.depth, settings.patch_size, settings.bandwidth), None
+    model = load(settings.run, "cpu")
+    if len(model.layers_) > 1:
+        raise InputError(f"{settings.run} has {len(model.layers_)} layers, and must have one. Pass another --run.")
+    if model.preprocessing_ != preprocessing:
+        raise InputError(
+            f"{settings.run} was fitted to images made by {model.preprocessing_}; those of {settings.data} are made by "
+            f"{preprocessing}. Pass the data of the run, and its --image-size."
+        )
+    (layer,) = model.layers_
+    return layer.kernel, layer.kept.metric
+
+
+def name_table(names: Sequence[str], labels: Shaped[np.ndarray, " n"] | None) -> dict[str, Any]:
+    """The name of every image, and its label where there is one, by the heads of their columns."""
+    return {"name": names} if labels is None else {"name": names, "label": labels}

@@ -1,0 +1,95 @@
+"""A kernel matrix as square tiles, each of which can be computed alone, and computed again to the same bits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ..errors import InputError
+
+Place = tuple[int, int]
+"""Of a tile: its row and its column among tiles, from 0."""
+UP_TO, SMALL, LARGE = 1 << 16, 1 << 10, 1 << 12
+
+
+@dataclass(frozen=True)
+class TileLayout:
+    """How a matrix is cut into square tiles; those of the last row and column may be smaller.
+
+    Attributes:
+        rows: of the matrix.
+        columns: of the matrix.
+        side: of a tile.
+        symmetric: whether only tiles on and above the diagonal are kept.
+    """
+
+    rows: int
+    columns: int
+    side: int
+    symmetric: bool
+
+    def __post_init__(self) -> None:
+        if isinstance(self.side, bool) or not isinstance(self.side, int) or self.side < 1:
+            raise InputError(f"the side of tiles must be an integer of at least 1; got {self.side!r}.")
+
+    @property
+    def tiles(self) -> tuple[int, int]:
+        """How many there are down and across."""
+        return -(-self.rows // self.side), -(-self.columns // self.side)
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """Of all tiles that are kept, row by row."""
+        down, across = self.tiles
+        return [(i, j) for i in range(down) for j in range(across) if not self.symmetric or j >= i]
+
+    def of(self, place: Place) -> tuple[slice, slice]:
+        """The rows and columns of the matrix that a tile covers."""
+        (i, j), side = place, self.side
+        return slice(i * side, min((i + 1) * side, self.rows)), slice(j * side, min((j + 1) * side, self.columns))
+
+
+def default_side(images: int) -> int:
+    """The side of tiles for so many images: 1024, which is 4 MB in float32; of more than 65,536 images 4096.
+
+    Half the matrix of a million images is then 30 thousand files of 64 MB.
+    """
+    return SMALL if images <= UP_TO else LARGE
+
+
+@dataclass(frozen=True, eq=False)
+class KernelTiles:
+    """What every tile of a kernel matrix is computed from.
+
+    Attributes:
+        kernel: the kernel: images, images or None, and `feature_matrix` to a matrix.
+        x: images `(n, c, h, w)`, the rows.
+        z: images `(m, c, h, w)`, the columns; None for x itself.
+        feature_matrix: the metric M on patches, `(d, d)`; None for the identity.
+        side: of a tile.
+    """
+
+    kernel: Callable[..., Tensor]
+    x: Float[Tensor, "n c h w"]
+    z: Float[Tensor, "m c h w"] | None
+    feature_matrix: Float[Tensor, "d d"] | None
+    side: int
+
+    @cached_property
+    def layout(self) -> TileLayout:
+        """Where the tiles lie."""
+        columns = self.x if self.z is None else self.z
+        return TileLayout(len(self.x), len(columns), self.side, symmetric=self.z is None)
+
+    def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
+        """Compute one tile, in the precision and on the device of the images.
+
+        Raises:
+            InputError: where the kernel refuses the images.
+        """
+        down, across = self.layout.of(place)
+        alike = self.z is None and down == across
+        right = None if alike else (self.x if self.z is None else self.z)[across]
+        return self.kernel(self.x[down], right, feature_matrix=self.feature_matrix)

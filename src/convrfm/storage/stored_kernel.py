@@ -1,0 +1,113 @@
+"""A kernel matrix whose tiles are kept on disk: what is missing or damaged there is computed, and what is stale refused."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ..errors import DamagedTileError, InputError
+from ..kernels.description import describe
+from ..kernels.kernel_tiles import KernelTiles, Place, TileLayout
+from .digests import digest
+from .held_folder import held, is_used
+from .tile_store import Precision, TileStore
+
+HALF_WRITTEN = "*.partial"  # as Zarr calls its files until they are whole
+
+
+class StoredKernel:
+    """Tiles that are read where they are kept, and else computed and kept.
+
+    Args:
+        recipe: what they are computed from.
+        store: where they are kept.
+    """
+
+    def __init__(self, recipe: KernelTiles, store: TileStore) -> None:
+        self.recipe, self.store = recipe, store
+
+    @property
+    def layout(self) -> TileLayout:
+        """Where the tiles lie."""
+        return self.store.layout
+
+    def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
+        """One tile as it is kept, in float32; a damaged one is computed again, with a warning.
+
+        Raises:
+            InputError: if a tile that was computed cannot be written.
+        """
+        if place in self.store:
+            try:
+                return self.store.tile(place)
+            except DamagedTileError:
+                warnings.warn(f"tile {place} of {self.store.folder} was damaged and is computed again.", stacklevel=2)
+        self.store.write(place, self.recipe.tile(place))
+        return self.store.tile(place)
+
+    def complete(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Compute the tiles that are missing; `progress` is called with the number of tiles done and of all tiles."""
+        places = self.layout.places
+        for done, place in enumerate(places, 1):
+            if place not in self.store:
+                self.store.write(place, self.recipe.tile(place))
+            if progress:
+                progress(done, len(places))
+
+    def verify(self) -> None:
+        """Read every tile, so that damaged ones are computed again."""
+        for place in self.layout.places:
+            self.tile(place)
+
+
+@contextmanager
+def kept_kernel(
+    folder: Path, recipe: KernelTiles, precision: Precision = "float32", origin: dict[str, Any] | None = None
+) -> Iterator[StoredKernel]:
+    """Hold a folder with the tiles of a kernel matrix: a new one, or one that was begun with the same images and settings.
+
+    Args:
+        folder: where they are kept.
+        recipe: what they are computed from.
+        precision: of what is kept.
+        origin: what the store says of its data, for people.
+
+    Raises:
+        InputError: if the folder holds another matrix or something else, another process writes to it, or its disk has no
+            room for what is missing.
+        MissingDependencyError: without Zarr.
+    """
+    with held(folder):
+        store = _opened(folder, recipe, precision, origin)
+        for half_written in folder.rglob(HALF_WRITTEN):
+            half_written.unlink()
+        store.check_room()
+        yield StoredKernel(recipe, store)
+
+
+def fingerprint(recipe: KernelTiles, precision: Precision) -> str:
+    """A digest of all that decides the matrix: images, kernel, metric, tiles and convrfm's version."""
+    kernel = {name: value for name, value in describe(recipe.kernel).items() if name != "memory_budget"}
+    values = {"kernel": kernel, "side": recipe.side, "precision": precision, "version": version("convrfm")}
+    tensors = {"x": recipe.x, "z": recipe.z, "feature_matrix": recipe.feature_matrix}
+    return digest(values, {name: tensor.cpu() for name, tensor in tensors.items() if tensor is not None})
+
+
+def _opened(folder: Path, recipe: KernelTiles, precision: Precision, origin: dict[str, Any] | None) -> TileStore:
+    """The store of this matrix in a folder that is held."""
+    is_of = fingerprint(recipe, precision)
+    if not is_used(folder):
+        attributes = {"fingerprint": is_of, "kernel": describe(recipe.kernel), "library_version": version("convrfm")}
+        return TileStore.begin(folder, recipe.layout, precision, attributes | {"origin": origin or {}})
+    store = TileStore.at(folder)
+    if store.attributes.get("fingerprint") != is_of:
+        raise InputError(
+            f"{folder} holds the kernel matrix of other images, another kernel or metric, tiles of another size or precision, "
+            f"or of another convrfm ({store.attributes.get('library_version')}). Remove it, or choose another name."
+        )
+    return store

@@ -1,0 +1,209 @@
+"""A matrix on disk as Zarr arrays of tiles with checksums: tiles appear whole or not at all, and say when they are damaged."""
+
+import math
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..errors import DamagedTileError, InputError
+from ..kernels.kernel_tiles import Place, TileLayout
+from ..optional import imported
+
+FORMAT, FORMAT_VERSION = "convrfm-kernel", 1
+LARGEST = 32767  # of 16 bits with a sign; the one below its negative stands for what is missing
+Precision = Literal["float32", "int16"]
+MISSING: dict[Precision, Any] = {"float32": math.nan, "int16": -LARGEST - 1}
+
+
+class TileStore:
+    """The tiles of a matrix in a folder, which is a Zarr group (format 3).
+
+    Its array `kernel` has a chunk for each tile, without compression and with a CRC32C checksum; entries of tiles that are not
+    there, below the diagonal of a symmetric matrix for instance, read as NaN. With 16 bits `kernel` holds integers from -32767
+    to 32767, and the array `scales` for each tile what they are multiplied by: an entry is right to 1/65534 of the largest of
+    its tile. What the matrix is of stands in the group's attributes.
+
+    Args:
+        folder: of the group.
+        group: an open Zarr group.
+        layout: how the matrix is cut.
+        precision: of its entries.
+    """
+
+    def __init__(self, folder: Path, group: Any, layout: TileLayout, precision: Precision) -> None:
+        self.folder, self.layout, self.precision = folder, layout, precision
+        self.attributes = dict(group.attrs)
+        sides = (layout.side, layout.side)
+        self._kernel = self._array(group, "kernel", (layout.rows, layout.columns), sides, precision, MISSING[precision])
+        self._scales = None
+        if precision == "int16":
+            self._scales = self._array(group, "scales", layout.tiles, (1, 1), "float32", math.nan)
+
+    def _array(
+        self, group: Any, name: str, shape: tuple[int, int], chunks: tuple[int, int], dtype: str, missing: Any
+    ) -> Any:
+        """The array of this name as it must be; made where it is missing."""
+        if name not in group:
+            checksums = [imported("zarr", "large").codecs.Crc32cCodec()]
+            group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, fill_value=missing, compressors=checksums)
+        array = group[name]
+        codecs = [codec["name"] for codec in array.metadata.to_dict()["codecs"]]
+        if (array.shape, array.chunks, str(array.dtype), codecs) != (shape, chunks, dtype, ["bytes", "crc32c"]):
+            raise InputError(
+                f"{self.folder} is damaged: {name} is not as it was made. Remove it, and compute it again."
+            )
+        return array
+
+    @classmethod
+    def begin(cls, folder: Path, layout: TileLayout, precision: Precision, attributes: dict[str, Any]) -> "TileStore":
+        """A new store in a folder that holds nothing.
+
+        Raises:
+            InputError: if it cannot be written.
+            MissingDependencyError: without Zarr.
+        """
+        if precision not in get_args(Precision):
+            raise InputError(f"the precision of tiles must be one of {get_args(Precision)}; got {precision!r}.")
+        says = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            **asdict(layout),
+            "precision": precision,
+            **attributes,
+        }
+        try:
+            imported("zarr", "large").open_group(folder, mode="a", attributes=says)
+        except OSError as error:
+            raise _unwritten(folder, error) from error
+        return cls.at(folder)
+
+    @classmethod
+    def at(cls, folder: Path) -> "TileStore":
+        """The store in a folder; arrays that a process was killed before it made are made.
+
+        Raises:
+            InputError: if there is none, or it is damaged or of another format.
+            MissingDependencyError: without Zarr.
+        """
+        zarr = imported("zarr", "large")
+        if not folder.is_dir():
+            raise InputError(f"there is no kernel matrix {folder}. Compute it: convrfm kernel DATA --out {folder}.")
+        try:
+            group = zarr.open_group(folder, mode="r+")
+            says = dict(group.attrs)
+            if (says["format"], says["format_version"]) != (FORMAT, FORMAT_VERSION):
+                raise InputError(
+                    f"{folder} has format {says['format']!r} version {says['format_version']}; this convrfm reads {FORMAT!r} "
+                    f"version {FORMAT_VERSION}. Remove it, and compute it again."
+                )
+            layout = TileLayout(says["rows"], says["columns"], says["side"], says["symmetric"])
+            return cls(folder, group, layout, says["precision"])
+        except InputError:
+            raise
+        except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{folder} is no kernel matrix of convrfm, or is damaged ({error!r}). Remove it, or choose another name."
+            ) from error
+
+    def __contains__(self, place: Place) -> bool:
+        """Whether a tile was written."""
+        return (self.folder / "kernel" / self._kernel.metadata.encode_chunk_key(place)).is_file()
+
+    def write(self, place: Place, tile: Float[Tensor, "rows columns"]) -> None:
+        """Keep a tile, whole or not at all.
+
+        Raises:
+            InputError: if it cannot be written: the disk is full, the folder refuses.
+        """
+        values = tile.detach().cpu().float().numpy()
+        if not np.isfinite(values).all():
+            raise InputError(
+                "a kernel matrix on disk must be finite in float32; this one is not. Rescale very large or small images."
+            )
+        try:
+            if self._scales is not None:
+                scale = np.float32(np.abs(values).max() / LARGEST) or np.float32(1)
+                self._scales[place] = scale  # before the tile, which is there once its own chunk is
+                values = np.clip(np.rint(values / scale), -LARGEST, LARGEST).astype(np.int16)
+            self._kernel[self.layout.of(place)] = values
+        except OSError as error:
+            raise _unwritten(self.folder, error) from error
+
+    def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
+        """Read a tile, in float32.
+
+        Raises:
+            DamagedTileError: if it is missing or is not what was written.
+        """
+        if place not in self:
+            raise DamagedTileError(f"tile {place} of {self.folder} is missing. Run the command that wrote the others.")
+        try:
+            stored = self._kernel[self.layout.of(place)]
+            scale = None if self._scales is None else float(self._scales[place])
+        except (OSError, ValueError, RuntimeError) as error:
+            raise _damaged(self.folder, place, error) from error
+        values = torch.from_numpy(stored if scale is None else stored.astype(np.float32) * np.float32(scale))
+        if not torch.isfinite(values).all() or (scale is not None and (stored == MISSING["int16"]).any()):
+            raise _damaged(self.folder, place, "entries are missing")
+        return values
+
+    def rows(self, wanted: slice) -> Float[Tensor, "rows columns"]:
+        """Some rows of the matrix, in float32; of a symmetric one both halves.
+
+        Raises:
+            DamagedTileError: if a tile that they need is missing or damaged.
+        """
+        start, stop, step = wanted.indices(self.layout.rows)
+        if step != 1 or stop <= start:
+            raise InputError(f"rows must be some rows in their order, such as slice(0, 100); got {wanted}.")
+        out = torch.empty(stop - start, self.layout.columns)
+        for place in self.layout.places:
+            down, across = self.layout.of(place)
+            mirrored = self.layout.symmetric and down != across
+            if _meet(down, start, stop) or (mirrored and _meet(across, start, stop)):
+                tile = self.tile(place)
+                _put(out, start, down, across, tile)
+                if mirrored:
+                    _put(out, start, across, down, tile.T)
+        return out
+
+    @property
+    def bytes_missing(self) -> int:
+        """How much disk the tiles that are still to be written take."""
+        missing = sum(place not in self for place in self.layout.places)
+        of_a_number = np.dtype(self.precision).itemsize
+        return missing * self.layout.side**2 * of_a_number
+
+    def check_room(self) -> None:
+        """Raise `InputError` unless the disk has room for the missing tiles."""
+        free = shutil.disk_usage(self.folder).free
+        if self.bytes_missing > free:
+            raise InputError(
+                f"{self.folder} needs {self.bytes_missing / 1e9:.1f} GB more, and its disk has {free / 1e9:.1f} GB. Make room, "
+                'choose another folder, or pass precision="int16", which takes half of float32.'
+            )
+
+
+def _meet(covered: slice, start: int, stop: int) -> bool:
+    return covered.start < stop and start < covered.stop
+
+
+def _put(out: Tensor, start: int, down: slice, across: slice, tile: Tensor) -> None:
+    """The rows of a tile that belong to out, of which the first is row `start` of the matrix."""
+    first, last = max(down.start, start), min(down.stop, start + len(out))
+    if first < last:
+        out[first - start : last - start, across] = tile[first - down.start : last - down.start]
+
+
+def _damaged(folder: Path, place: Place, what: object) -> DamagedTileError:
+    return DamagedTileError(f"tile {place} of {folder} is damaged: {what}. Run the command that wrote it.")
+
+
+def _unwritten(folder: Path, error: OSError) -> InputError:
+    return InputError(f"cannot write {folder}: {error}. Make room, or choose another folder; finished tiles stay.")

@@ -1,0 +1,79 @@
+"""`convrfm kernel` writes the matrix that a fit would compute, in the order of the tables beside it."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+import convrfm
+from convrfm import datasets, kernels
+from convrfm.cli import app
+from convrfm.kernels.kernel_tiles import KernelTiles
+from convrfm.storage.tile_store import TileStore
+
+pytest.importorskip("zarr")
+SMALL = ["bars", "--depth", "1", "--n-train", "10", "--tile", "4", "--quiet"]
+IMAGES = datasets.load("bars", n_train=10, seed=0)
+NTK = kernels.NTK(kernels.vanilla(1))
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["kernel", *map(str, arguments)], terminal_width=200)
+
+
+def matrix(folder: Path) -> torch.Tensor:
+    return TileStore.at(folder).rows(slice(None))
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_matrix_is_that_of_the_training_images_and_its_table_names_them(tmp_path: Path) -> None:
+    result = run(*SMALL, "--out", tmp_path / "K.zarr")
+    assert result.exit_code == 0, result.output
+    assert "10 x 10 kernel matrix" in result.output
+    torch.testing.assert_close(matrix(tmp_path / "K.zarr"), torch.from_numpy(NTK(IMAGES.x_train)), rtol=1e-5, atol=1e-6)
+    rows = table(tmp_path / "K.rows.csv")
+    assert [row["name"] for row in rows] == list(IMAGES.names_train)
+    assert [row["label"] for row in rows] == [str(label) for label in IMAGES.y_train]
+
+
+def test_against_other_images_and_with_what_a_run_learned(tmp_path: Path) -> None:
+    model = convrfm.ConvRFMClassifier(NTK, n_iterations=1, keep="last").fit(IMAGES.x_train, IMAGES.y_train)
+    model.save(tmp_path / "model", preprocessing=IMAGES.preprocessing)
+    result = run(*SMALL, "--against", "bars", "--run", tmp_path / "model", "--out", tmp_path / "K.zarr")
+    assert result.exit_code == 0, result.output
+    others = datasets.load_for_prediction("bars", IMAGES.preprocessing)[0]
+    expected = NTK(IMAGES.x_train, others, feature_matrix=model.feature_matrix_)
+    torch.testing.assert_close(matrix(tmp_path / "K.zarr"), torch.from_numpy(expected), rtol=1e-5, atol=1e-6)
+    assert len(table(tmp_path / "K.columns.csv")) == len(others)
+
+
+def test_run_again_it_computes_nothing_and_with_other_settings_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(*SMALL, "--out", tmp_path / "K.zarr").exit_code == 0
+    before, names = matrix(tmp_path / "K.zarr"), (tmp_path / "K.rows.csv").read_bytes()
+    monkeypatch.delattr(KernelTiles, "tile")
+    assert run(*SMALL, "--out", tmp_path / "K.zarr").exit_code == 0
+    result = run(*SMALL, "--seed", "1", "--out", tmp_path / "K.zarr")
+    assert result.exit_code == 2
+    assert "of other images" in result.output
+    assert torch.equal(matrix(tmp_path / "K.zarr"), before)
+    assert (tmp_path / "K.rows.csv").read_bytes() == names
+
+
+def test_a_run_with_other_images_or_several_layers_is_refused(tmp_path: Path) -> None:
+    deep = convrfm.DeepConvRFMClassifier(kernels.vanilla_ntk, depth=2, n_filters=3, n_iterations=0)
+    deep.fit(IMAGES.x_train, IMAGES.y_train).save(tmp_path / "deep", preprocessing=IMAGES.preprocessing)
+    result = run(*SMALL, "--run", tmp_path / "deep", "--out", tmp_path / "K.zarr")
+    assert (result.exit_code, "has 2 layers" in result.output) == (2, True)
+    model = convrfm.ConvRFMClassifier(NTK, n_iterations=0).fit(IMAGES.x_train, IMAGES.y_train)
+    model.save(tmp_path / "model", preprocessing=datasets.Preprocessing(None, 1, 255.0))
+    result = run(*SMALL, "--run", tmp_path / "model", "--out", tmp_path / "K.zarr")
+    assert (result.exit_code, "was fitted to images made by" in result.output) == (2, True)
+    assert not (tmp_path / "K.zarr").exists()
