@@ -26,7 +26,7 @@ Measured natively: all figures below, on the cards that they name. Not measured:
 
 At a card's first use the engine measures for at most 20 seconds with how many warps each of its strip programs is fastest, and
 keeps that by the card's name in `cuda_blocks.json`, in the user's cache folder. `CONVRFM_CACHE` names another folder,
-`CONVRFM_TUNING=off` leaves the 4 warps that serve an H100 and an H200 (there no other number that was tried was more than 2%
+`CONVRFM_TUNING=off` leaves the 4 warps that serve an H100 and an H200 (there no other number that was tried was more than 4%
 faster), and `python -m benchmarks.gpu.tuning` measures anew. One thread computes one pair of images whatever the number of
 warps: under Triton's interpreter results keep their bits, and a run on a card says under "Agreement" whether they do there. The
 rows of strips, which decide in which order sums are taken, are the same for all cards. The measuring waits for its first card.
@@ -42,6 +42,9 @@ estimate from probes. The images hold zero patches, equal images and (kernels) n
 named "golden" are against values of Neural Tangents. Sums are accumulated in float32. TF32 is off unless
 `torch.backends.cuda.matmul.allow_tf32` is set: it rounds what goes through products of matrices, patches for the first
 covariance and adjoints for the gradients, to ten bits, and costs the AGOP three digits.
+
+After these runs the program of adjoints was changed: a factor of one image alone is multiplied in behind the sum over its
+partners. That has run under the interpreter alone, so that "gradients", "agop" and "probes" wait for a card again.
 """,
     "speed": f"""
 ## Speed and memory
@@ -97,7 +100,8 @@ WHERE = """
 
 By `python -m benchmarks.gpu.profile` on the H200, n = 4000, 1x42x42, depth 3. K(x) takes 119 ms: `forward_strips` 83 ms, the
 products for the first covariance 31 ms, which write 64 GB at 2 TB/s. The AGOP takes 1.13 s: `backward_strips` 0.53 s,
-`forward_strips` 0.24 s, products 0.32 s; its fields do not fit the chip, and the card's memory is what it waits for.
+`forward_strips` 0.24 s, products 0.32 s; its fields do not fit the chip, and the card's memory is what it waits for. (That was
+before a pair of training images served both, which halves the work of the two programs.)
 
 A third of the peak is reached at 3x32x32, depths 1 and 3, with 8000 images; at 1x42x42 it is 28%, and at depth 5, which is
 walked in two runs with S and T in memory between them, 25%. What holds `forward_strips` back (36% of the peak at 1x42x42) is
