@@ -1,15 +1,18 @@
 """`load`: fair, repeatable parts of any data."""
 
+import inspect
 import os
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from convrfm.datasets import load
+from convrfm.datasets.torchvision_sets import EDITIONS
 from convrfm.errors import InputError, MissingDependencyError
 
 NAMES = ["bars", "noisy-digits", "star", "sklearn:digits"]
@@ -110,9 +113,12 @@ def test_a_missing_torchvision_is_named_with_its_remedy(monkeypatch: pytest.Monk
 class TwentyPictures:
     """Follows torchvision's convention: files are there, or are fetched when `download` is true."""
 
-    def __init__(self, root: str, train: bool, download: bool) -> None:
+    asked: ClassVar[list[dict[str, object]]] = []
+
+    def __init__(self, root: str, *, download: bool, **part: object) -> None:
         if not download:
             raise RuntimeError("Dataset not found.")
+        self.asked.append(part)
 
     def __len__(self) -> int:
         return 20
@@ -121,15 +127,43 @@ class TwentyPictures:
         return Image.new("RGB", (4, 4), (10 * i, 0, 0)), i % 2
 
 
-def test_torchvision_downloads_only_when_it_may(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def torchvision_of_twenty(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """Every data set is one of twenty pictures; what each part was asked for with."""
     datasets = ModuleType("torchvision.datasets")
-    datasets.CIFAR10 = TwentyPictures  # type: ignore[attr-defined]
+    for name in EDITIONS:
+        setattr(datasets, name, TwentyPictures)
     monkeypatch.setitem(sys.modules, "torchvision.datasets", datasets)
+    monkeypatch.setattr(TwentyPictures, "asked", [])
+    return TwentyPictures.asked
+
+
+def test_torchvision_downloads_only_when_it_may(torchvision_of_twenty: list[dict[str, object]], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"Dataset not found\. Pass download=True"):
         load("torchvision:CIFAR10", root=tmp_path)
     data = load("torchvision:CIFAR10", root=tmp_path, download=True)
     np.testing.assert_allclose(data.x_test[:, 0, 0, 0], np.arange(20) * 10 / 255, atol=1e-6)
     np.testing.assert_array_equal(data.y_test, np.arange(20) % 2)
+
+
+@pytest.mark.parametrize("name", sorted(EDITIONS))
+def test_every_part_of_torchvision_s_data_sets_has_its_purpose(
+    name: str, torchvision_of_twenty: list[dict[str, object]], tmp_path: Path
+) -> None:
+    data = load(f"torchvision:{name}", root=tmp_path, download=True, image_size=(2, 2))
+    assert data.x_train.shape[1:] == (3, 2, 2)
+    told = " ".join(str(part) for part in torchvision_of_twenty)
+    assert (len(data.x_train), len(data.x_test)) == ((16, 4) if name == "Caltech101" else (20, 20))
+    assert (data.selection is not None) == ("'val'" in told)
+    assert len({str(part) for part in torchvision_of_twenty}) == len(torchvision_of_twenty)
+
+
+@pytest.mark.parametrize("name", sorted(EDITIONS))
+def test_torchvision_takes_what_it_is_asked_for(name: str, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("torchvision.datasets")
+    for part in EDITIONS[name].parts.values():
+        signature = inspect.signature(getattr(datasets, name).__init__)
+        signature.bind(None, str(tmp_path), download=False, **EDITIONS[name].options, **part)
 
 
 @pytest.mark.real_data

@@ -1,32 +1,19 @@
-"""Data sets of other libraries and generated ones, in the form of every other source."""
+"""Generated data sets and scikit-learn's digits, in the form of every other source."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_digits
 
 from ..errors import InputError
-from ..optional import imported
 from .local_signal import bars, bundled_digits, paste_into_noise, star
-from .pictures import picture_array
 from .sampling import stratified_order
 from .sources import Pictures, Reading, Source, positions
 
 GENERATED_TRAIN = GENERATED_TEST = 500
 DEFAULT_SIGMA = 1.0
-DEFAULT_ROOT = Path("~/.cache/convrfm/torchvision")
-
-Parts = tuple[dict[str, Any], dict[str, Any]]
-BY_TRAIN_FLAG: Parts = ({"train": True}, {"train": False})
-BY_SPLIT: Parts = ({"split": "train"}, {"split": "test"})
-TORCHVISION: Mapping[str, Parts] = {
-    **dict.fromkeys(("CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "USPS"), BY_TRAIN_FLAG),
-    **dict.fromkeys(("GTSRB", "STL10", "SVHN"), BY_SPLIT),
-}
 
 
 def read_bars(reading: Reading) -> Source:
@@ -74,25 +61,6 @@ def read_sklearn_digits(reading: Reading) -> Source:
     return Source(Pictures(x, digits.target.astype(np.int64), positions(len(x)), white=16.0))
 
 
-def read_torchvision(name: str, reading: Reading) -> Source:
-    """The training and test pictures of one of torchvision's data sets.
-
-    Raises:
-        MissingDependencyError: If torchvision is not installed.
-        InputError: If the name is unknown, or the files are absent and `download` is False, or cannot be had.
-    """
-    if name not in TORCHVISION:
-        raise InputError(f"torchvision:NAME must be one of {', '.join(TORCHVISION)}; got {name}. Choose one.")
-    dataset = getattr(imported("torchvision.datasets", "vision"), name)
-    root = Path(reading.root or DEFAULT_ROOT).expanduser()
-    try:
-        parts = [dataset(str(root), download=reading.download, **part) for part in TORCHVISION[name]]
-    except (RuntimeError, OSError) as error:
-        remedy = "Look at the connection." if reading.download else "Pass download=True."
-        raise InputError(f"torchvision:{name} must lie in {root}; got: {error} {remedy}") from error
-    return Source(*map(_torchvision_pictures, parts))
-
-
 def _drawn_from(task: Callable[..., tuple[np.ndarray, np.ndarray]], reading: Reading) -> Source:
     parts = (task(n, generator=generator) for n, generator in _sizes_and_streams(reading))
     train, test = (Pictures(x, y, positions(len(x))) for x, y in parts)
@@ -102,12 +70,6 @@ def _drawn_from(task: Callable[..., tuple[np.ndarray, np.ndarray]], reading: Rea
 def _generated(train: Pictures, test: Pictures, seed: int) -> Source:
     note = f"{len(train)} train and {len(test)} test images were generated with seed {seed}."
     return Source(replace(train, notes=(note,)), test)
-
-
-def _torchvision_pictures(dataset: Any) -> Pictures:
-    images, labels = zip(*(dataset[i] for i in range(len(dataset))), strict=True)
-    raw = [picture_array(image) for image in images]
-    return Pictures(raw, np.array(labels), positions(len(raw)), white=255.0)
 
 
 def _sizes_and_streams(reading: Reading) -> tuple[tuple[int, np.random.Generator], ...]:

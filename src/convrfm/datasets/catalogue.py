@@ -6,12 +6,10 @@ from pathlib import Path
 
 from ..errors import InputError
 from .adapters import (
-    TORCHVISION,
     read_bars,
     read_noisy_digits,
     read_sklearn_digits,
     read_star,
-    read_torchvision,
 )
 from .arrays import read_npz
 from .atlases import holds_atlases, read_atlases
@@ -20,6 +18,7 @@ from .folders import read_class_folders
 from .label_tables import read_labeled_folder
 from .parquet import read_parquet, read_parquet_folder
 from .sources import Reading, Source
+from .torchvision_sets import EDITIONS, read_torchvision
 
 BY_NAME: Mapping[str, Callable[[Reading], Source]] = {
     "bars": read_bars,
@@ -58,7 +57,7 @@ def read_source(data: str | Path, reading: Reading) -> Source:
         return read_parquet_folder(path, tables, reading) if tables else read_class_folders(path, reading)
     if path.is_file() and path.suffix.lower() in BY_SUFFIX:
         return BY_SUFFIX[path.suffix.lower()](path, reading)
-    known = [*BY_NAME, *(f"torchvision:{name}" for name in TORCHVISION)]
+    known = [*BY_NAME, *(f"torchvision:{name}" for name in EDITIONS)]
     close = difflib.get_close_matches(str(data), known, n=1)
     remedy = f"Did you mean {close[0]}?" if close else "Look at the path."
     came = "nothing of that name"

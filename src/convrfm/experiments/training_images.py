@@ -1,10 +1,12 @@
 """Real images for networks: a data set by name, scaled as Appendix B has it, in parts to train, to stop and to test on."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ..datasets import ImageData, find_data_set, load
+from ..datasets.sampling import stratified_order
 from ..errors import InputError
 from ..networks import Labeled, Scaling, TrainingParts, paper_scaling
 
@@ -15,7 +17,7 @@ WANTED = (
 
 
 class Draw(NamedTuple):
-    """How many images of a data set, to train (a tenth of them to stop on) and to test; None for all; height and width."""
+    """How many images of a data set, to train (a tenth of them to stop on) and at most to test; None for all; their size."""
 
     n_train: int | None
     n_test: int | None
@@ -53,16 +55,25 @@ def drawn_images(name: str, folder: str | None, draw: Draw, *, seed: int, downlo
     Raises:
         InputError: If there is no such data set, or not as many images.
     """
-    source = name if folder is None or ":" in name else find_data_set(name, folder)
-    return load(
-        source,
+    named = folder is None or ":" in name
+    data = load(
+        name if folder is None or named else find_data_set(name, folder),
         n_train=draw.n_train,
-        n_test=draw.n_test,
+        n_test=draw.n_test if named else None,
         seed=seed,
         image_size=draw.size,
         download=download,
         validation="train",
     )
+    return data if named or draw.n_test is None else fewer_to_test(data, draw.n_test, seed)
+
+
+def fewer_to_test(data: ImageData, n: int, seed: int) -> ImageData:
+    """n of the test images, or all if there are fewer: those that `datasets.load` draws with this seed."""
+    stream = np.random.default_rng(seed).spawn(3)[2]
+    chosen = np.sort(stratified_order(data.y_test, stream)[:n])
+    names = tuple(data.names_test[i] for i in chosen)
+    return replace(data, x_test=data.x_test[chosen], y_test=data.y_test[chosen], names_test=names)
 
 
 def as_parts(data: ImageData) -> RealImages:
