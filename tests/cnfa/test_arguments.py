@@ -170,6 +170,19 @@ def test_dependent_images_are_told(images: Tensor) -> None:
         cnfa.measure(dependent.double(), images, **QUICK)
 
 
+def test_intervals_of_dependent_images_resample_batches(images: Tensor) -> None:
+    """Copies of one batch leave nothing to resample, though the images in it differ; one batch has no interval."""
+    dependent = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten(), nn.Tanh())
+    with pytest.warns(UserWarning, match="intervals resample batches"):
+        alone, copies = (
+            cnfa.measure(dependent.double(), [images] * count, rotations=0)["0"].correlations.trained
+            for count in (1, 9)
+        )
+    assert alone.cosine.interval is alone.pearson.interval is None
+    for estimate in (copies.cosine, copies.pearson):
+        assert estimate.interval == pytest.approx((estimate.value, estimate.value), abs=1e-12)
+
+
 class Merging(nn.Linear):
     """A low-rank change that is merged into the weight in evaluation mode, as adapters do."""
 

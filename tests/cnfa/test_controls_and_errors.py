@@ -8,6 +8,7 @@ from convrfm import cnfa
 from convrfm.cnfa import controls
 from convrfm.cnfa.estimates import Bootstrap, compare
 from convrfm.cnfa.moments import Moments
+from convrfm.cnfa.rotations import Rotations
 
 
 def random_moments(groups: int = 1, rows: int = 6, d: int = 9, white: bool = False) -> Moments:
@@ -33,7 +34,10 @@ def images() -> Tensor:
 @pytest.mark.parametrize("groups", [1, 3])
 def test_white_gradients_correlate_perfectly_whatever_the_filters(groups: int) -> None:
     moments = random_moments(groups=groups, white=True)
-    for comparison in (compare(moments, None), controls.rotated(moments, 3, torch.Generator().manual_seed(0))):
+    for comparison in (
+        compare(moments, None),
+        controls.rotated(moments, Rotations(3, torch.Generator().manual_seed(0))),
+    ):
         assert comparison.cosine.value == pytest.approx(1, abs=1e-12)
         assert comparison.pearson.value == pytest.approx(1, abs=1e-12)
 
@@ -47,7 +51,7 @@ def test_rotation_of_a_depthwise_layer_permutes_the_gains() -> None:
         if len(order.unique()) == 3:
             agop = gains[order].reshape(3, 1, 1) * cnfm
             expected.append((agop * cnfm).sum() / (agop.norm() * cnfm.norm()))
-    found = controls.rotated(moments, 400, torch.Generator().manual_seed(0)).cosine
+    found = controls.rotated(moments, Rotations(400, torch.Generator().manual_seed(0))).cosine
     assert found.value == pytest.approx(float(torch.stack(expected).mean()), abs=0.05)
 
 

@@ -15,7 +15,7 @@ def test_an_image_is_weighed_by_what_autograd_keeps_and_what_is_differentiated()
     with as_found(network):
         found, _ = plan(network, Batch((torch.zeros(1, 2, 8, 8),)), Target(), budget=2**20)
     assert found.deltas == 4 * (4 * 36 + 3)
-    assert found.products == 4 * (4**2 + 3**2)
+    assert found.core == 4 * 4**2
     assert found.cores == 4 * (4**2 + 3**2)
     assert found.graph >= 4 * (2 * 64 + 4 * 36)
 
@@ -26,7 +26,7 @@ def test_larger_budgets_take_more_and_the_smallest_takes_one() -> None:
     assert taken[0] == 1
     assert taken == sorted(taken)
     for each, images in zip(plans[1:], taken[1:], strict=True):
-        assert images * (each.graph + 2 * each.deltas + 3 * each.products) <= each.budget
+        assert images * (each.graph + 2 * each.deltas + 3 * each.core) <= each.budget
     assert plans[2].images_at_a_time(20) < plans[2].images_at_a_time(10)
     assert plans[0].parts(64) == 0
     assert plans[2].parts(64) == 64

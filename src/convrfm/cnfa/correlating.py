@@ -6,15 +6,16 @@ from . import controls
 from .estimates import Bootstrap, compare
 from .layer_report import Correlations
 from .moments import Moments
+from .rotations import Rotations
 
 
 def correlate(
-    moments: Moments, at_start: Moments | None, rotations: int, bootstrap: Bootstrap, half_power: bool
+    moments: Moments, at_start: Moments | None, rotations: Rotations, bootstrap: Bootstrap, half_power: bool
 ) -> Correlations:
     """Of one layer; those with the initial network where its moments are given."""
     found = Correlations(trained=compare(moments, bootstrap, half_power))
-    if rotations and not moments.final:
-        turned = controls.rotated(moments, rotations, bootstrap.generator, half_power)
+    if rotations.draws and not moments.final:
+        turned = controls.rotated(moments, rotations, half_power)
         found = replace(found, rotated=turned)
     if at_start is None:
         return found

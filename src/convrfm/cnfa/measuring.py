@@ -20,6 +20,7 @@ from .layers import unwrapped
 from .moments import Moments, effective_ranks
 from .products import Product
 from .report import Report
+from .rotations import Rotations
 from .state import as_found
 from .sweep import Sweep
 from .target import Head, Loss, Target
@@ -78,7 +79,7 @@ def measure(
         whole: One block for all groups of a layer, W block-diagonal, in the place of one a group.
         blocks: Into how many blocks of equal size the rows of W are divided, by name or pattern of names: `{"*.qkv": 3}`
             for queries, keys and values, or 3 times as many as there are heads. Each has its own AGOP.
-        rotations: Draws of the rotation control; 0 for none.
+        rotations: Draws of the rotation control, shared by layers of one shape; 0 for none.
         resamples: Bootstrap resamples of the images; 0 for no intervals.
         parts: The images are resampled in at most this many parts (one image each if there are fewer).
         level: Coverage of the intervals.
@@ -134,9 +135,9 @@ def measure(
                     at_first.add(each)
     trained = sweep.finish()
     at_start = {} if at_first is None else at_first.finish()
-    bootstrap = Bootstrap(resamples, level, generator)
+    bootstrap, turns = Bootstrap(resamples, level, generator), Rotations(rotations, generator)
     reports = tuple(
-        _layer_report(name, *trained.pop(name), at_start.pop(name, (None, None))[1], rotations, bootstrap, half_power)
+        _layer_report(name, *trained.pop(name), at_start.pop(name, (None, None))[1], turns, bootstrap, half_power)
         for name in list(trained)
     )
     return Report(reports, type(network).__name__, sweep.n_images, sweep.n_outputs or 0, probes, tuple(sweep.skipped))
@@ -214,7 +215,7 @@ def _layer_report(
     product: Product,
     moments: Moments,
     at_start: Moments | None,
-    rotations: int,
+    rotations: Rotations,
     bootstrap: Bootstrap,
     half_power: bool,
 ) -> LayerReport:

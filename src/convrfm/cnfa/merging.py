@@ -13,6 +13,7 @@ from .estimates import Bootstrap
 from .layer_report import LayerReport
 from .moments import Moments, effective_ranks
 from .report import Report
+from .rotations import Rotations
 
 
 def merge(
@@ -47,9 +48,9 @@ def merge(
     _check(reports)
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     counts = [report.n_images for report in reports]
-    bootstrap = Bootstrap(0, 0.95, generator)
+    bootstrap, turns = Bootstrap(0, 0.95, generator), Rotations(rotations, generator)
     layers = tuple(
-        _merged(parts, counts, bootstrap, rotations, half_power)
+        _merged(parts, counts, bootstrap, turns, half_power)
         for parts in zip(*(report.layers for report in reports), strict=True)
     )
     skipped = dict.fromkeys(each for report in reports for each in report.skipped)
@@ -57,7 +58,7 @@ def merge(
 
 
 def _merged(
-    parts: Sequence[LayerReport], counts: Sequence[int], bootstrap: Bootstrap, rotations: int, half_power: bool
+    parts: Sequence[LayerReport], counts: Sequence[int], bootstrap: Bootstrap, rotations: Rotations, half_power: bool
 ) -> LayerReport:
     first = parts[0]
     moments = Moments(first.filters, _mean([part.covariance for part in parts], counts), final=first.final)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .moments import Gradients, Moments
-from .outer_products import Block, ProductSums
+from .outer_products import Block, ProductSums, symmetric_product
 
 
 class MomentSums:
@@ -43,29 +43,29 @@ class MomentSums:
         Args:
             deltas: At least float32.
             first_direction: The number of the first direction.
-            first_image: The number of the first image.
+            first_image: The number of the first image; images that are resampled together have one number.
         """
         self._waiting.append(Block(deltas, first_direction, first_image))
         if self._n_waiting >= self.filters.shape[1]:
             self._multiply()
 
-    def finish(self, n_images: int) -> Moments:
-        """The means over all images that were added."""
+    def finish(self, n_images: int, n_resampled: int) -> Moments:
+        """The means over all images that were added, under as many numbers."""
         scale = 1 / (n_images * max(1, self._n_probes))
         if self._products is None and self._n_waiting < min(self.filters.shape[1:]):
-            return self._of_gradients(scale)
+            return self._of_gradients(scale, min(self._n_parts, n_resampled))
         self._multiply()
         assert self._products is not None
         probes, parts = self._products.probes, self._products.parts
         return Moments(
             filters=self.filters.cpu(),
             covariance=(self._products.covariance * scale).cpu(),
-            parts=None if parts is None else parts[:n_images].cpu(),
+            parts=None if parts is None else parts[:n_resampled].cpu(),
             probes=None if probes is None else probes.cpu(),
             uses=self.uses,
         )
 
-    def _of_gradients(self, scale: float) -> Moments:
+    def _of_gradients(self, scale: float, n_parts: int) -> Moments:
         blocks = self._waiting
         if not blocks:
             groups, rows, _ = self.filters.shape
@@ -76,8 +76,8 @@ class MomentSums:
         probe_of = torch.cat([block.direction_of for block in blocks])
         return Moments(
             filters=self.filters.cpu(),
-            covariance=columns @ columns.mT,
-            gradients=Gradients(columns, part_of, probe_of if self._n_probes else None),
+            covariance=symmetric_product(columns),
+            gradients=Gradients(columns, part_of, n_parts, probe_of if self._n_probes else None),
             uses=self.uses,
         )
 

@@ -38,11 +38,13 @@ class Gradients:
     Attributes:
         columns: D of each group, with `G = D D^T`.
         part_of: To which part of the images each column belongs.
+        n_parts: How many parts there are; some may have no columns.
         probe_of: From which probe it comes; None if the outputs were summed exactly.
     """
 
     columns: Float[Tensor, "groups rows m"]
     part_of: Int[Tensor, " m"]
+    n_parts: int
     probe_of: Int[Tensor, " m"] | None
 
 
@@ -81,7 +83,8 @@ class Moments:
     def agop_with(self, space: RowSpace) -> Agops:
         """The same with other filters in the place of W, given by their row space."""
         if self.gradients is None:
-            return Cores(space.core(self.covariance))
+            precision = torch.promote_types(self.filters.dtype, torch.float32)
+            return Cores(space.core(self.covariance.to(precision)))
         return Grams.of(space.left.mT @ self.gradients.columns.double(), space)
 
     def left_out(self) -> Agops | None:
@@ -90,15 +93,15 @@ class Moments:
             return _without_each_probe(self.agop, self.gradients.probe_of)
         if self.probes is None or len(self.probes) < 2:
             return None
-        return Cores(leave_one_out_means(self._cores(self.probes).double()))
+        return Cores(leave_one_out_means(self._cores(self.probes)))
 
     def part_sums(self) -> PartSums | None:
         """Of the parts of the images; None if there are fewer than two."""
         if self.gradients is not None and isinstance(self.agop, Grams):
-            return _sums_of_columns(self.agop, self.gradients.part_of)
+            return _sums_of_columns(self.agop, self.gradients)
         if self.parts is None or len(self.parts) < 2:
             return None
-        return _sums_of_parts(self._cores(self.parts), self.row_space)
+        return _sums_of_parts(self.parts, self.row_space)
 
     def _cores(self, sums: Float[Tensor, "*batch groups r r"]) -> Float[Tensor, "*batch groups r r"]:
         rows, d = self.filters.shape[1:]
@@ -126,20 +129,25 @@ def _without_each_probe(agop: Grams, probe_of: Int[Tensor, " m"] | None) -> Gram
     return agop.subsets(torch.stack([(probe_of != probe).nonzero().flatten() for probe in range(count)]))
 
 
-def _sums_of_columns(agop: Grams, part_of: Int[Tensor, " m"]) -> PartSums | None:
-    if (count := int(part_of.max()) + 1) < 2:
+def _sums_of_columns(agop: Grams, gradients: Gradients) -> PartSums | None:
+    if gradients.n_parts < 2:
         return None
-    members = one_hot(part_of, count).T.double()
+    members = one_hot(gradients.part_of, gradients.n_parts).T.double()
     inner = agop.by_cnfm.diagonal(dim1=-2, dim2=-1).sum(0)
     gram = members @ agop.gram.square().sum(0) @ members.T
     return PartSums(gram, members @ inner, members @ agop.totals.square().sum(0))
 
 
-def _sums_of_parts(cores: Float[Tensor, "n_parts groups r r"], space: RowSpace) -> PartSums:
-    gram = torch.zeros(len(cores), len(cores), dtype=torch.float64)
-    for some in cores.flatten(1).split(max(1, PRODUCT_ENTRIES // len(cores)), 1):
-        some = some.double()
-        gram += some @ some.mT
-    ones = space.ones.to(cores).unsqueeze(-1)
-    inner = (cores * space.cnfm_core.to(cores)).sum((1, 2, 3))
-    return PartSums(gram, inner.double(), (ones.mT @ cores @ ones).sum((1, 2, 3)).double())
+def _sums_of_parts(parts: Float[Tensor, "n_parts groups r r"], space: RowSpace) -> PartSums:
+    """Of cores; or of parts P of G, for with `K = W W^T` the inner product of `W^T P W` and `W^T Q W` is `tr(P K Q K)`."""
+    tall = space.left.shape[1] > space.left.shape[2]
+    metric = (space.cnfm_core if tall else space.left @ space.left.mT).to(parts)
+    ones = (space.ones if tall else (space.left @ space.ones.unsqueeze(-1)).squeeze(-1)).to(parts)
+    turned = parts if tall else parts @ metric
+    ours, theirs = turned.flatten(1), turned.mT.flatten(1)
+    gram = torch.zeros(len(parts), len(parts), dtype=torch.float64)
+    step = max(1, PRODUCT_ENTRIES // len(parts))
+    for some, others in zip(ours.split(step, 1), theirs.split(step, 1), strict=True):
+        gram += some.double() @ others.double().mT
+    inner = (turned * metric).sum((1, 2, 3), dtype=torch.float64)
+    return PartSums(gram, inner, torch.einsum("gr,ngrs,gs->n", ones, parts, ones).double())

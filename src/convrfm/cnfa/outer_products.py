@@ -1,11 +1,14 @@
 """Sums of `delta delta^T` over images, outputs and positions: of all, of each probe, of each part of the images."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+BAND = 192
+"""Rows of a symmetric product that are computed at a time, from the diagonal on."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,13 @@ class Block:
     def by_image(self) -> Float[Tensor, "n groups rows m"]:
         """Those of each image side by side."""
         return self.deltas.permute(1, 2, 3, 0, 4).flatten(3)
+
+    def mapped(self, maps: Float[Tensor, "groups r rows"]) -> "Block":
+        """Every gradient multiplied by its group's matrix."""
+        columns = maps.to(self.deltas) @ self.columns
+        directions, n, _, _, positions = self.deltas.shape
+        deltas = columns.unflatten(-1, (directions, n, positions)).permute(2, 3, 0, 1, 4)
+        return replace(self, deltas=deltas)
 
     @property
     def direction_of(self) -> Int[Tensor, " m"]:
@@ -80,8 +90,9 @@ class ProductSums:
             return
         self.covariance += _product(_side_by_side(blocks))
         if self.probes is not None or self.parts is not None:
-            for probe, gradients in self._told_apart(blocks):
-                self._add(self._tall_filters.mT.to(gradients) @ gradients, probe, part_of)
+            mapped = [block.mapped(self._tall_filters.mT) for block in blocks]
+            for probe, gradients in self._told_apart(mapped):
+                self._add(gradients, probe, part_of)
 
     def _told_apart(self, blocks: Sequence[Block]) -> Iterator[tuple[int, Float[Tensor, "n groups rows m"]]]:
         """The gradients of each probe; all of them where probes are not told apart."""
@@ -112,7 +123,19 @@ def _side_by_side(blocks: Sequence[Block]) -> Float[Tensor, "n groups rows m"]:
 def _product(gradients: Float[Tensor, "n groups rows m"]) -> Float[Tensor, "groups rows rows"]:
     """Summed over images: image by image where that moves less memory, otherwise side by side."""
     n, _, rows, m = gradients.shape
-    if n == 1 or m > rows:
+    if n > 1 and m > rows:
         return (gradients @ gradients.mT).sum(0)
-    columns = gradients.permute(1, 2, 0, 3).flatten(2)
-    return columns @ columns.mT
+    return symmetric_product(gradients.permute(1, 2, 0, 3).flatten(2))
+
+
+def symmetric_product(columns: Float[Tensor, "groups rows m"]) -> Float[Tensor, "groups rows rows"]:
+    """`D D^T`; of many rows one half, and its mirror image."""
+    groups, rows, _ = columns.shape
+    if rows < 2 * BAND:
+        return columns @ columns.mT
+    product = columns.new_empty(groups, rows, rows)
+    for start in range(0, rows, BAND):
+        band = slice(start, start + BAND)
+        product[:, band, start:] = columns[:, band] @ columns[:, start:].mT
+        product[:, start:, band] = product[:, band, start:].mT
+    return product

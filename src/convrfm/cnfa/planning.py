@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from .batches import Batch
 from .capture import Pass, forward
+from .provenance import has_storage
 from .target import Target
+from .watching import Use
 
 CPU_CHUNK_BYTES = 2**22
 """Gradients taken in one vectorised backward pass on a CPU. Beyond the size of its caches, one direction at a time is
@@ -21,7 +23,7 @@ class Plan:
     Attributes:
         graph: what autograd keeps for the backward pass.
         deltas: gradients at all measured outputs, for one direction.
-        products: `delta delta^T` of all layers, for one direction.
+        core: The largest core of a layer; each image has one, while its part of the images is added to.
         cores: The cores of all layers, once.
         numel: size of the image that was looked at; others are taken in proportion.
         budget: the whole budget.
@@ -29,14 +31,14 @@ class Plan:
 
     graph: int
     deltas: int
-    products: int
+    core: int
     cores: int
     numel: int
     budget: int
 
     def images_at_a_time(self, numel: int) -> int:
         """How many images of this size one forward pass takes: at least one, whatever the budget."""
-        size = (self.graph + 2 * self.deltas) * numel / self.numel + 3 * self.products
+        size = (self.graph + 2 * self.deltas) * numel / self.numel + 3 * self.core
         return max(1, int(self.budget / 2 / size))
 
     def parts(self, wanted: int) -> int:
@@ -46,26 +48,28 @@ class Plan:
 
     def directions_at_a_time(self, numel: int, n_images: int, device: torch.device) -> int:
         """How many directions one backward pass takes."""
-        size = n_images * (self.deltas * numel / self.numel + self.products)
+        size = n_images * (self.deltas * numel / self.numel + self.core)
         limit = CPU_CHUNK_BYTES if device.type == "cpu" else self.budget / 4
         return max(1, int(limit / size))
 
 
 def plan(network: nn.Module, image: Batch, target: Target, budget: int) -> tuple[Plan, Pass]:
     """Look at one image: what its forward pass takes, and the pass itself."""
+    weights = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
     saved: dict[int, int] = {}
 
     def count(tensor: Tensor) -> Tensor:
-        if not isinstance(tensor, nn.Parameter):
-            saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        if has_storage(tensor) and (storage := tensor.untyped_storage())._cdata not in weights:
+            saved[storage._cdata] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         run = forward(network, image, target)
     deltas = sum(use.output_bytes for use in run.uses)
-    products = cores = 0
-    for use in {use.name: use for use in run.uses}.values():
-        groups, rows, d = use.product.filters(use.weight).shape
-        products += groups * rows**2 * max(4, use.weight.element_size())
-        cores += groups * min(rows, d) ** 2 * max(4, use.weight.element_size())
-    return Plan(sum(saved.values()), deltas, products, max(1, cores), image.numel, budget), run
+    cores = [_core_bytes(use) for use in {use.name: use for use in run.uses}.values()]
+    return Plan(sum(saved.values()), deltas, max(cores), max(1, sum(cores)), image.numel, budget), run
+
+
+def _core_bytes(use: Use) -> int:
+    groups, rows, d = use.product.filters(use.weight).shape
+    return groups * min(rows, d) ** 2 * max(4, use.weight.element_size())

@@ -30,7 +30,7 @@ from .watching import Use
 
 NOT_INDEPENDENT = (
     "the images are not independent of each other: an image's outputs change with the images beside it, as with batch norm "
-    "without running statistics. Batches are measured whole, as they come."
+    "without running statistics. Batches are measured whole, as they come, and intervals resample batches: none of one batch."
 )
 
 
@@ -68,6 +68,7 @@ class Sweep:
         self.whole = whole
         self.blocks = blocks or {}
         self.n_images = 0
+        self._n_resampled = 0
         self.n_outputs: int | None = None
         self._products: dict[str, tuple[str, Product]] = {}
         self.skipped: dict[Skipped, None] = {}
@@ -107,7 +108,7 @@ class Sweep:
     def _finished(self, name: str) -> Moments:
         if name in self._final:
             return self._final[name]
-        moments = self._sums.pop(name).finish(self.n_images)
+        moments = self._sums.pop(name).finish(self.n_images, self._n_resampled)
         if not moments.covariance.isfinite().all():
             raise InputError(f"layer {name!r}: its gradient holds NaN or infinity.")
         return moments
@@ -134,6 +135,7 @@ class Sweep:
         chunk = seen.plan.directions_at_a_time(batch.numel, n, run.outputs.device)
         self._differentiate(places, self._directions(run), n, chunk)
         self._count(run, n)
+        self._n_resampled += n
 
     def _add_together(self, batch: Batch) -> None:
         """Images that depend on each other: the outputs of one image at a time, with respect to all positions."""
@@ -142,6 +144,7 @@ class Sweep:
         for image in range(len(batch)):
             self._differentiate([(use, None) for use in wanted], directions.of_image(image), 1, 1)
             self._count(run, 1)
+        self._n_resampled += 1
 
     def _run(self, batch: Batch) -> tuple[Pass, list[Use]]:
         """A forward pass, and the uses in it that are to be differentiated."""
@@ -220,7 +223,7 @@ class Sweep:
         blocks = blocks.to(torch.promote_types(blocks.dtype, torch.float32)).unflatten(0, deltas.shape[:2])
         self._reached.add(use.name)
         with torch.autocast(blocks.device.type, enabled=False):
-            self._sums[use.name].add(blocks, first, self.n_images)
+            self._sums[use.name].add(blocks, first, self._n_resampled)
 
     def _count(self, run: Pass, n: int) -> None:
         self.n_images += n

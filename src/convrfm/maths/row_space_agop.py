@@ -39,21 +39,23 @@ class Cores:
     """AGOPs as matrices.
 
     Attributes:
-        matrices: A, float64.
+        matrices: A, at least float32: eigenvectors are taken in its precision, and sums in float64.
     """
 
     matrices: Float[Tensor, "*batch groups r r"]
 
     def sums(self, space: RowSpace) -> Sums:
         """Of A."""
-        inner = (space.cnfm_core * self.matrices).sum(BLOCK)
-        total = torch.einsum("gr,...grs,gs->...", space.ones, self.matrices, space.ones)
-        return Sums(inner, self.matrices.square().sum(BLOCK), total)
+        inner = (space.cnfm_core.to(self.matrices) * self.matrices).sum(BLOCK, dtype=torch.float64)
+        ones = space.ones.to(self.matrices)
+        total = torch.einsum("gr,...grs,gs->...", ones, self.matrices, ones)
+        return Sums(inner, self.matrices.square().sum(BLOCK, dtype=torch.float64), total.double())
 
     def root_sums(self, space: RowSpace) -> Sums:
         """Of `A^(1/2)`."""
         values, vectors = eigenpairs(self.matrices)
-        return _weighted(values.sqrt(), vectors, space.cnfm_core, space.ones, square=values.sum((-2, -1)))
+        cnfm, ones = space.cnfm_core.to(vectors), space.ones.to(vectors)
+        return _weighted(values.sqrt(), vectors, cnfm, ones, square=values.sum((-2, -1)))
 
     @property
     def effective_rank(self) -> float:
@@ -66,7 +68,7 @@ class Grams:
     """AGOPs `A = H H^T` as inner products of the columns of H.
 
     Attributes:
-        gram: `H^T H`, float64.
+        gram: `H^T H`, at least float32, like the attributes below.
         by_cnfm: `H^T C H`.
         totals: The sum of each column's entries, as a patch.
     """
@@ -78,9 +80,8 @@ class Grams:
     @classmethod
     def of(cls, columns: Float[Tensor, "*batch groups r m"], space: RowSpace) -> "Grams":
         """Of H, in the coordinates of this row space."""
-        columns = columns.double()
-        by_cnfm = columns.mT @ (space.cnfm_core @ columns)
-        return cls(columns.mT @ columns, by_cnfm, (space.ones.unsqueeze(-2) @ columns).squeeze(-2))
+        by_cnfm = columns.mT @ (space.cnfm_core.to(columns) @ columns)
+        return cls(columns.mT @ columns, by_cnfm, (space.ones.to(columns).unsqueeze(-2) @ columns).squeeze(-2))
 
     def subsets(self, chosen: Int[Tensor, "subsets k"]) -> "Grams":
         """With some of the columns only, scaled to keep the trace in expectation; one AGOP for each subset."""
@@ -93,8 +94,9 @@ class Grams:
 
     def sums(self, space: RowSpace) -> Sums:
         """Of A."""
-        inner = self.by_cnfm.diagonal(dim1=-2, dim2=-1).sum((-2, -1))
-        return Sums(inner, self.gram.square().sum(BLOCK), self.totals.square().sum((-2, -1)))
+        inner = self.by_cnfm.diagonal(dim1=-2, dim2=-1).sum((-2, -1), dtype=torch.float64)
+        square = self.gram.square().sum(BLOCK, dtype=torch.float64)
+        return Sums(inner, square, self.totals.square().sum((-2, -1), dtype=torch.float64))
 
     def root_sums(self, space: RowSpace) -> Sums:
         """Of `A^(1/2)`."""
@@ -134,4 +136,4 @@ def _weighted(
     """Sums of a weighted sum of outer products of eigenvectors."""
     inner = (vectors * (by_cnfm @ vectors)).sum(-2)
     total = (totals.unsqueeze(-2) @ vectors).squeeze(-2).square()
-    return Sums((weights * inner).sum((-2, -1)), square, (weights * total).sum((-2, -1)))
+    return Sums((weights * inner).sum((-2, -1)).double(), square.double(), (weights * total).sum((-2, -1)).double())

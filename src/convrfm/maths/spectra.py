@@ -30,7 +30,7 @@ def eigenpairs(
     if matrices.shape[-1] == 1:
         return matrices[..., 0].clamp(min=0), torch.ones_like(matrices)
     values, vectors = torch.linalg.eigh(matrices)
-    smallest = values[..., -1:] * values.shape[-1] * torch.finfo(values.dtype).eps
+    smallest = values[..., -1:] * values.shape[-1] ** 0.5 * torch.finfo(values.dtype).eps  # roundings add up at random
     return values.where(values > smallest, 0), vectors
 
 
