@@ -105,13 +105,13 @@ class Problem:
                 its diagonal.
         """
         kernel_matrix = self.kernel(self.x, feature_matrix=metric, progress=watch("kernel"))
+        if kernel_matrix.device != self.x.device:
+            raise _no_room(self.x)
         if len(self.x) == kernel_matrix.count_nonzero() == kernel_matrix.diagonal().count_nonzero():
             raise InputError(
                 f"under {self.kernel!r} no training image resembles another: the kernel is 0 for every two of them, and a fit "
                 "would know nothing of other images. Choose a larger bandwidth, or check the images' scale."
             )
-        if kernel_matrix.device != self.x.device:
-            raise _no_room(self.x)
         try:
             return RidgePath(kernel_matrix, self.y, self.weights, centered=not self.classify)
         except torch.OutOfMemoryError as error:
