@@ -230,11 +230,11 @@ EXPERIMENT = Experiment(
         Scale.SMOKE: Fig8Settings((Task("noisy-digits", 4, 3, (2,), 120, 60),), n_measured=8),
         Scale.LAPTOP: Fig8Settings(
             (
-                Task("CIFAR-10", 16, 7, (5, 6), None, 5000),
-                Task("GTSRB", 16, 8, (5, 7), 4000, 2000),
-                Task("MNIST", 16, 8, (5, 7), 2000, 2000),
-                Task("USPS", 16, 8, (5, 7), 2000, 2000),
-                Task("PneumoniaMNIST", 16, 8, (5, 7)),
+                Task("CIFAR-10", 16, 5, (3, 4), None, 5000),
+                Task("GTSRB", 8, 8, (5, 7), 4000, 2000),
+                Task("MNIST", 8, 8, (5, 7), 2000, 2000),
+                Task("USPS", 8, 8, (5, 7), 2000, 2000),
+                Task("PneumoniaMNIST", 8, 8, (5, 7)),
             ),
             dropout=0.0,
             precision="bfloat16",

@@ -11,6 +11,8 @@ from ..maths.intervals import mean_interval
 from .levels import LOOKS
 from .style import house_style
 
+APART = 0.12  # of two lines at one layer
+
 Lines = Mapping[str, Float[np.ndarray, "layers samples"]]
 
 
@@ -27,19 +29,21 @@ def plot_layer_panels(rows: Mapping[str, Mapping[str, Lines]], ylabel: str) -> F
     grid = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
     for axes, (row, panels) in zip(grid, rows.items(), strict=True):
         for ax, column in zip(axes, columns, strict=True):
-            for (name, values), (color, marker) in zip(panels[column].items(), cycle(LOOKS[1:])):
-                layers = np.arange(1, len(values) + 1)
+            lines = panels[column]
+            for number, ((name, values), (color, marker)) in enumerate(zip(lines.items(), cycle(LOOKS[1:]))):
+                layers = np.arange(1, len(values) + 1) + APART * (number - (len(lines) - 1) / 2)
                 reach = [_reach(of_layer) for of_layer in values]
-                ax.errorbar(layers, values.mean(1), reach, color=color, marker=marker, capsize=2.5, label=name)
+                look = {"color": color, "marker": marker, "elinewidth": 1, "linewidth": 1.3}
+                ax.errorbar(layers, values.mean(1), reach, capsize=2, label=name, **look)
             ax.set_title(f"{column}, {row}")
-            ax.set_xticks(layers)
+            ax.set_xticks(np.arange(1, len(values) + 1))
             ax.grid(axis="y")
     for ax in grid[:, 0]:
         ax.set_ylabel(ylabel)
     for ax in grid[-1]:
         ax.set_xlabel("layer")
     grid[0, 0].set_ylim(top=1.02)
-    grid[0, 0].legend(loc="lower left")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=len(lines))
     return figure
 
 
