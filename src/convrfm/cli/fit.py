@@ -46,6 +46,9 @@ def fit(
         Validation, typer.Option(help="What a validation part does: choose ridge and round, or train.")
     ] = Validation.SELECT,
     unreadable: Broken = Unreadable.ERROR,
+    baselines: Annotated[
+        bool, typer.Option(help="Logistic regression and a random forest on the same split, in seconds.")
+    ] = True,
     download: Download = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -56,10 +59,12 @@ def fit(
     parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
     from ..commands.fit import FitSettings
     from ..commands.fit import fit as run_fit
-    from ..commands.tables import rounds_table
+    from ..commands.tables import beside_table, rounds_table
 
     deciding = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
     settings = FitSettings(**deciding)
     record = run_fit(settings, out, overwrite=overwrite, quiet=quiet, command=command_line())
     console.print(rounds_table(record.layers, record.judge.label))
+    if record.baselines:
+        console.print(beside_table(record))
     say(f"report: {out / 'report.html'}")

@@ -15,8 +15,13 @@ from .options import Broken, Device, Overwrite, Quiet
 @worded
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or a saved model.")],
-    data: Annotated[str, typer.Argument(help="A picture, a folder of pictures with or without classes, or a .npz.")],
+    data: Annotated[
+        list[str], typer.Argument(help="Pictures, folders of pictures with or without classes, or .npz files.")
+    ],
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("predictions.csv"),
+    page: Annotated[
+        Path | None, typer.Option(help="HTML page to write: every picture, its probabilities, where the model looks.")
+    ] = None,
     unreadable: Broken = Unreadable.ERROR,
     seed: Annotated[int, typer.Option(help="Decides the draw of generated data.", min=0)] = 0,
     device: Device = "auto",
@@ -26,7 +31,10 @@ def predict(
     """Label images with a fitted model."""
     from ..commands.predict import predict as run_predict
 
-    found = run_predict(run, data, out, unreadable=unreadable, seed=seed, device=device, overwrite=overwrite)
-    if found is not None:
-        say(found)
+    for sentence in run_predict(
+        run, data, out, page=page, unreadable=unreadable, seed=seed, device=device, overwrite=overwrite
+    ):
+        say(sentence)
     say(f"predictions: {out}")
+    if page is not None:
+        say(f"page: {page}")

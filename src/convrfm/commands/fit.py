@@ -12,6 +12,7 @@ from ..estimators.settings import check_parameters, ridge_candidates
 from ..kernels.devices import chosen_device
 from ..report import FitRecord
 from ..storage.models import FILE_NAME
+from .baselines import baselines
 from .choices import KernelName, Unreadable, Validation
 from .fit_folder import claimed
 from .kernel_by_name import kernel_of
@@ -44,6 +45,7 @@ class FitSettings:
     labels: Path | None
     validation: Validation
     unreadable: Unreadable
+    baselines: bool
     download: bool
     seed: int
     device: str
@@ -103,7 +105,8 @@ def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, comma
         model.fit(images.x_train, images.y_train, selection=selection, after_round=save)
         n_rounds = (settings.depth if settings.deep else 1) * (settings.iterations + 1)
         finished = sum(len(layer.rounds) for layer in model.layers_) == n_rounds
-        return write_run(out, model, images, asdict(settings), command, finished=finished)
+        beside = baselines(images, settings.seed) if settings.baselines and finished else []
+        return write_run(out, model, images, asdict(settings), command, finished=finished, beside=beside)
 
 
 def with_finished_rounds(model: Model, folder: Path) -> Model:

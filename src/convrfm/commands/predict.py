@@ -1,67 +1,129 @@
-"""What `convrfm predict` does: a saved model and images, in; a table of labels, out."""
+"""What `convrfm predict` does: a saved model and images, in; a table of labels, and on request a page, out."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 
 from .. import datasets
 from ..datasets import Preprocessing
 from ..errors import InputError
 from ..estimators import load
 from ..estimators.classification import Classifier
+from ..estimators.machine import RecursiveFeatureMachine
+from ..report import Prediction, likeliest, prediction_page
+from ..report.prediction_page import MOST_PICTURES
 from ..storage.atomic import check_writable
 from ..storage.tables import write_table
 from .choices import Unreadable
 from .terminal import say_notes
 
 Labels = Shaped[np.ndarray, " n"]
+MOST_SAID = 10  # pictures; of more, the table tells
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What a model says of images.
+
+    Attributes:
+        images: as the model takes them.
+        names: their names.
+        labels: their true labels; None where they have none.
+        values: what was predicted.
+        probabilities: `(n, k)`; None for a regression.
+    """
+
+    images: Float[np.ndarray, "n c h w"]
+    names: tuple[str, ...]
+    labels: Labels | None
+    values: Shaped[np.ndarray, "n *k"]
+    probabilities: Float[np.ndarray, "n k"] | None
 
 
 def predict(
-    run: Path, data: str, out: Path, *, unreadable: Unreadable, seed: int, device: str, overwrite: bool
-) -> str | None:
+    run: Path,
+    data: Sequence[str],
+    out: Path,
+    *,
+    page: Path | None,
+    unreadable: Unreadable,
+    seed: int,
+    device: str,
+    overwrite: bool,
+) -> list[str]:
     """Label images and write the table.
 
     Args:
         run: folder of a run, or a saved model.
-        data: a picture, a folder of pictures with or without classes, a `.npz`, or a name of a data set.
+        data: pictures, a folder of pictures with or without classes, a `.npz`, or a name of a data set; or several of them.
         out: the table: name, true label where there is one, predicted label, probability of every class.
+        page: HTML file with every picture, its probabilities and where the model looks; None for none.
         unreadable: what to do with a broken picture.
         seed: of the draw of generated data.
         device: where to compute.
-        overwrite: whether to replace the table.
+        overwrite: whether to replace table and page.
 
     Returns:
-        A sentence: the accuracy where labels are known, the label of a single picture, or None.
+        Sentences: the accuracy where labels are known, otherwise what a few pictures are, with probabilities.
 
     Raises:
         InputError: if anything does not fit; the message says what.
     """
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} exists already. Choose another --out, or pass --overwrite.")
-    check_writable(out)
-    model = load(run, device)
+    for path in filter(None, (out, page)):
+        if path.exists() and not overwrite:
+            raise InputError(f"{path} exists already. Choose another, or pass --overwrite.")
+        check_writable(path)
+    model: RecursiveFeatureMachine = load(run, device)
     channels, height, width = model.x_fit_.shape[1:]
     preprocessing = model.preprocessing_ or Preprocessing((height, width), channels)
     x, names, labels, notes = datasets.load_for_prediction(data, preprocessing, unreadable=unreadable.value, seed=seed)
-    columns: dict[str, Any] = {"name": names}
-    if labels is not None:
-        columns["true"] = labels
-    if isinstance(model, Classifier):
-        probabilities = model.predict_proba(x)
-        predicted = model.classes_[probabilities.argmax(1)]
-        columns["predicted"] = predicted
-        for label, of_class in zip(model.classes_, probabilities.T, strict=True):
-            columns[f"p {label}"] = [f"{p:.4f}" for p in of_class]
-    else:
-        predicted = columns["predicted"] = model.predict(x)
-    write_table(out, list(columns), zip(*columns.values(), strict=True))
+    probabilities = model.predict_proba(x) if isinstance(model, Classifier) else None
+    values = model.predict(x) if probabilities is None else model.classes_[probabilities.argmax(1)]
+    predicted = Predicted(x, names, labels, values, probabilities)
+    _write_predictions(out, model, predicted)
     say_notes(notes)
-    if labels is not None and isinstance(model, Classifier):
-        return accuracy_sentence(predicted, labels, model.classes_)
-    return f"{names[0]}: {predicted[0]}" if len(names) == 1 else None
+    if page is not None:
+        _write_page(page, model, predicted, f"{Path(run).name} on {', '.join(data)}", notes)
+    return _sentences(model, predicted)
+
+
+def _write_predictions(out: Path, model: RecursiveFeatureMachine, found: Predicted) -> None:
+    columns: dict[str, Any] = {"name": found.names}
+    if found.labels is not None:
+        columns["true"] = found.labels
+    columns["predicted"] = found.values
+    if isinstance(model, Classifier) and found.probabilities is not None:
+        for label, of_class in zip(model.classes_, found.probabilities.T, strict=True):
+            columns[f"p {label}"] = [f"{p:.4f}" for p in of_class]
+    write_table(out, list(columns), zip(*columns.values(), strict=True))
+
+
+def _write_page(path: Path, model: RecursiveFeatureMachine, found: Predicted, title: str, notes: Sequence[str]) -> None:
+    maps = model.feature_maps(found.images[:MOST_PICTURES])
+    rows = found.probabilities if found.probabilities is not None else [None] * len(found.names)
+    everything = [
+        Prediction(name, image, maps[min(i, len(maps) - 1)], value, row)
+        for i, (name, image, value, row) in enumerate(zip(found.names, found.images, found.values, rows, strict=True))
+    ]
+    classes = model.classes_ if isinstance(model, Classifier) else ()
+    prediction_page(title, everything, classes, notes).write(path)
+
+
+def _sentences(model: RecursiveFeatureMachine, found: Predicted) -> list[str]:
+    if found.labels is not None and isinstance(model, Classifier):
+        return [accuracy_sentence(found.values, found.labels, model.classes_)]
+    if len(found.names) > MOST_SAID:
+        return []
+    if found.probabilities is None or not isinstance(model, Classifier):
+        return [f"{name}: {value}" for name, value in zip(found.names, found.values, strict=True)]
+    return [
+        f"{name}: {', '.join(f'{label} {p:.1%}' for label, p in likeliest(row, model.classes_))}"
+        for name, row in zip(found.names, found.probabilities, strict=True)
+    ]
 
 
 def accuracy_sentence(predicted: Labels, labels: Labels, classes: Shaped[np.ndarray, " k"]) -> str:

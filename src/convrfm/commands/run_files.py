@@ -1,19 +1,20 @@
 """The folder of a run of `convrfm fit`: the model, its metrics, predictions, plots and a report."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from sklearn.metrics import roc_auc_score
 
 from ..datasets import ImageData
 from ..estimators import DeepConvRFMClassifier
 from ..estimators.classification import Classifier
 from ..kernels.description import describe
 from ..maths.patches import unfold_patches
-from ..report import FitRecord, LayerRecord, fit_page
+from ..report import Baseline, FitRecord, LayerRecord, Mistake, fit_page
 from ..report.versions import versions
 from ..storage.atomic import write_json
 from ..storage.models import FILE_NAME
@@ -30,6 +31,7 @@ FILES = {
 }
 INTERRUPTED = "This fit was interrupted: the rounds that were finished are shown. The same command goes on with it."
 SAMPLES = 4
+MISTAKES = 12
 
 
 def write_run(
@@ -40,6 +42,7 @@ def write_run(
     command: str,
     *,
     finished: bool = True,
+    beside: Sequence[Baseline] = (),
 ) -> FitRecord:
     """Evaluate a fitted model on the test images, write everything into its folder, and give back what the report shows.
 
@@ -50,6 +53,7 @@ def write_run(
         settings: all that decides the run.
         command: shown on the page.
         finished: whether the fit has all its rounds; otherwise the page says that it was interrupted.
+        beside: simple methods on the same split.
     """
     if not finished:
         data = replace(data, notes=(INTERRUPTED, *data.notes))
@@ -57,12 +61,15 @@ def write_run(
     model.save(folder / FILE_NAME, preprocessing=data.preprocessing)
     evaluation = evaluate(model, data.x_test, data.y_test)
     write_predictions(folder / "predictions.csv", model, data, evaluation)
-    record = fit_record(model, data, evaluation, settings, command)
+    record = replace(fit_record(model, data, evaluation, settings, command), baselines=beside)
     metrics = {
         "finished": finished,
         "rounds": as_metrics(model, evaluation),
         **kept(model),
         "selected_on": record.selected_on,
+        "baselines": [asdict(baseline) for baseline in beside],
+        "roc_area": record.roc_area,
+        "recall": recalls(data, evaluation),
         "n_train": len(data.x_train),
         "n_test": len(data.x_test),
         "classes": [str(c) for c in model.classes_],
@@ -102,6 +109,34 @@ def write_predictions(path: Path, model: Classifier, data: ImageData, evaluation
     )
 
 
+def recalls(data: ImageData, evaluation: Evaluation) -> dict[str, float]:
+    """The share of every class's test images that was recognized."""
+    hits = evaluation.predicted == data.y_test
+    return {str(c): float(hits[data.y_test == c].mean()) for c in np.unique(data.y_test)}
+
+
+def roc_area(model: Classifier, data: ImageData, evaluation: Evaluation) -> float | None:
+    """The area under the ROC curve, where model and test images have the same two classes."""
+    if len(model.classes_) != 2 or not np.array_equal(np.unique(data.y_test), model.classes_):
+        return None
+    return float(roc_auc_score(data.y_test == model.classes_[1], evaluation.probabilities[:, 1]))
+
+
+def surest_mistakes(data: ImageData, evaluation: Evaluation) -> list[Mistake]:
+    """Those with the highest probability of the wrong class first."""
+    wrong, sure = np.flatnonzero(evaluation.predicted != data.y_test), evaluation.probabilities.max(1)
+    return [
+        Mistake(
+            image=data.x_test[i],
+            name=data.names_test[i],
+            true=data.y_test[i],
+            predicted=evaluation.predicted[i],
+            probability=float(sure[i]),
+        )
+        for i in wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
+    ]
+
+
 def fit_record(
     model: Classifier,
     data: ImageData,
@@ -130,6 +165,8 @@ def fit_record(
         versions=versions(),
         notes=data.notes,
         files=FILES,
+        roc_area=roc_area(model, data, evaluation),
+        mistakes=surest_mistakes(data, evaluation),
     )
 
 

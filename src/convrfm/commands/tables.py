@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..cnfa import Report
-from ..report import LayerRecord
+from ..report import FitRecord, LayerRecord
 from ..report.headline import interval_text
 
 
@@ -23,6 +23,19 @@ def layers_table(report: Report) -> Table:
             continue
         values = (trained.cosine.value, trained.pearson.value, *([rotated.pearson.value] if rotated else []))
         table.add_row(escape(layer.name), layer.kind, *(f"{value:.3f}" for value in values))
+    return table
+
+
+def beside_table(record: FitRecord) -> Table:
+    """Test accuracy of the model and of simple methods on the same split; for two classes the area under the ROC curve."""
+    area = None if record.roc_area is None else f"area under the ROC curve: {record.roc_area:.3f}"
+    table = Table("on the same split", "test (95% interval)", box=box.SIMPLE_HEAD, pad_edge=False, caption=area)
+    kept = record.stages[-1]
+    for name, score, interval in (
+        ("this model", kept.test_score, kept.test_interval),
+        *((b.name, b.score, b.interval) for b in record.baselines),
+    ):
+        table.add_row(name, "" if score is None else f"{score:.1%} ({interval_text(interval, 'classification')})")
     return table
 
 

@@ -1,5 +1,6 @@
 """`load_for_prediction`: images for a model that exists already."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ Labels = Shaped[np.ndarray, " n"]
 
 
 def load_for_prediction(
-    data: str | Path,
+    data: str | Path | Sequence[str | Path],
     preprocessing: Preprocessing,
     *,
     unreadable: Literal["error", "skip"] = "error",
@@ -28,7 +29,8 @@ def load_for_prediction(
 
     Args:
         data: A picture; a folder with pictures in it (no labels) or with one sub-folder per class; a `.npz`;
-            or a name that `load` knows. Where there is a test part, it is taken.
+            or a name that `load` knows. Where there is a test part, it is taken. Or several of these, all with labels or
+            all without; names then tell from which.
         preprocessing: How the training images were made.
         unreadable: What to do with a picture that cannot be read: stop, or skip it and say so in the notes.
         seed: Decides the draw of generated data.
@@ -43,7 +45,8 @@ def load_for_prediction(
     >>> x.shape, names[:2], labels.shape
     ((500, 3, 32, 32), ('0', '1'), (500,))
     """
-    pictures = _read(data, Reading(image_size=preprocessing.image_size, unreadable=unreadable, seed=seed))
+    reading = Reading(image_size=preprocessing.image_size, unreadable=unreadable, seed=seed)
+    pictures = _read(data, reading) if isinstance(data, str | Path) else _read_all(data, reading)
     if pictures.white != preprocessing.divide_by:
         raise InputError(
             f"The value of white in {data} must be {preprocessing.divide_by:g}, as in training; "
@@ -58,6 +61,26 @@ def load_for_prediction(
         )
     notes = list(pictures.notes)
     return preprocessing.apply(pictures.raw), pictures.names, pictures.labels, tuple(notes)
+
+
+def _read_all(several: Sequence[str | Path], reading: Reading) -> Pictures:
+    """All of them as one; every name says where its picture lies."""
+    parts = [_read(data, reading) for data in several]
+    if len(parts) == 1:
+        return parts[0]
+    if len({part.labels is None for part in parts}) > 1 or len({part.white for part in parts}) > 1:
+        raise InputError(
+            f"{', '.join(map(str, several))} must have labels all or none, and values of one scale. Predict them one by one."
+        )
+    names = [
+        str(data) if Path(data).name == name else f"{data}/{name}"
+        for data, part in zip(several, parts, strict=True)
+        for name in part.names
+    ]
+    raw = [picture for part in parts for picture in part.raw]
+    labels = [part.labels for part in parts if part.labels is not None]
+    notes = tuple(note for part in parts for note in part.notes)
+    return Pictures(raw, np.concatenate(labels) if labels else None, tuple(names), parts[0].white, notes)
 
 
 def _read(data: str | Path, reading: Reading) -> Pictures:

@@ -11,6 +11,7 @@ from .matrices import plot_matrices
 from .rounds import plot_rounds
 from .spectrum import effective_rank, plot_spectra, plot_spectrum
 from .style import house_style
+from .thumbnails import plot_thumbnails
 from .training import plot_training
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "plot_rounds",
     "plot_spectra",
     "plot_spectrum",
+    "plot_thumbnails",
     "plot_training",
     "row_shares",
 ]

@@ -2,7 +2,21 @@
 
 from .cnfa_page import cnfa_page
 from .fit_page import fit_page
-from .fit_record import FitRecord, LayerRecord, RoundRecord
+from .fit_record import Baseline, FitRecord, LayerRecord, Mistake, RoundRecord
 from .page import Page, Section
+from .prediction_page import Prediction, likeliest, prediction_page
 
-__all__ = ["FitRecord", "LayerRecord", "Page", "RoundRecord", "Section", "cnfa_page", "fit_page"]
+__all__ = [
+    "Baseline",
+    "FitRecord",
+    "LayerRecord",
+    "Mistake",
+    "Page",
+    "Prediction",
+    "RoundRecord",
+    "Section",
+    "cnfa_page",
+    "fit_page",
+    "likeliest",
+    "prediction_page",
+]

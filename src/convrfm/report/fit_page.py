@@ -1,5 +1,6 @@
 """The report of one run of `convrfm fit`."""
 
+from ..plots import confusion_counts
 from .fit_record import FitRecord
 from .fit_sections import (
     confusion_section,
@@ -11,6 +12,7 @@ from .fit_sections import (
 from .headline import choice, choice_of_layers, headline, headline_of_layers, measure_name, score_text
 from .layer_sections import maps_of_layers_section, metrics_section, rounds_of_layers_section, stages_section
 from .page import Page, Section
+from .quality_sections import baselines_section, show_mistakes, show_recalls
 
 
 def fit_page(record: FitRecord) -> Page:
@@ -20,7 +22,13 @@ def fit_page(record: FitRecord) -> Page:
         *(_sections(record) if len(record.layers) == 1 else _sections_of_layers(record)),
     ]
     if record.task == "classification" and record.y_true is not None and record.y_pred is not None:
-        sections.append(confusion_section(record.y_true, record.y_pred, record.classes))
+        if record.baselines:
+            fixed, kept = record.stages[0], record.stages[-1]
+            beside = baselines_section(fixed, kept, record.baselines, record.n_train, record.roc_area)
+            sections.insert(1, beside)
+        mistakes = confusion_section(record.y_true, record.y_pred, record.classes)
+        show_recalls(mistakes, confusion_counts(record.y_true, record.y_pred, record.classes), record.classes)
+        sections.append(show_mistakes(mistakes, record.mistakes))
     sections.append(reproduction_section(record.command, record.settings, record.versions, record.files))
     return Page(record.title, _subtitle(record), sections)
 

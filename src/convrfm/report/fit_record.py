@@ -67,6 +67,44 @@ class LayerRecord:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """A simple method on the same split.
+
+    Attributes:
+        name: What it is.
+        score: Its accuracy on the test images.
+        interval: Lower and upper end of its 95% interval.
+        n_train: Number of images that it was trained on.
+        seconds: Wall time of training and test.
+    """
+
+    name: str
+    score: float
+    interval: tuple[float, float]
+    n_train: int
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Mistake:
+    """A test image that was misclassified.
+
+    Attributes:
+        image: The image, (c, h, w).
+        name: Its file name, or its position.
+        true: Its label.
+        predicted: What the model says.
+        probability: With what probability it says so.
+    """
+
+    image: Float[np.ndarray, "c h w"]
+    name: str
+    true: object
+    predicted: object
+    probability: float
+
+
+@dataclass(frozen=True)
 class FitRecord:
     """A finished run.
 
@@ -89,6 +127,9 @@ class FitRecord:
         versions: Versions of the software.
         notes: Remarks on the data, in plain words.
         files: What is in the folder of the run: file name and what it holds.
+        baselines: Simple methods on the same split; none where they were not asked for.
+        roc_area: Area under the ROC curve on the test images; None unless these are of two classes.
+        mistakes: Misclassified test images to look at.
     """
 
     title: str
@@ -108,6 +149,9 @@ class FitRecord:
     versions: Mapping[str, str]
     notes: Sequence[str] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    baselines: Sequence[Baseline] = ()
+    roc_area: float | None = None
+    mistakes: Sequence[Mistake] = ()
 
     @property
     def selected_on(self) -> Judge | None:

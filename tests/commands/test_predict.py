@@ -1,0 +1,103 @@
+"""Predictions of pictures: what is said, what the table holds and what the page shows are the model's own."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import convrfm
+from convrfm import ConvRFMClassifier, ConvRFMRegressor, datasets, kernels
+from convrfm.cli import app
+
+GENERATOR = np.random.default_rng(0)
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], terminal_width=200)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for name, brightness in (("bright", 200), ("dark", 60), ("middle", 130)):
+        (folder / name).mkdir()
+        for i in range(6):
+            pixels = GENERATOR.integers(brightness - 40, brightness + 40, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = datasets.load(photos)
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    fitted = ConvRFMClassifier(kernels.Laplace(3), n_iterations=1).fit(data.x_train, data.y_train)
+    fitted.save(path, preprocessing=data.preprocessing)
+    return path
+
+
+def test_several_pictures_get_their_probabilities_and_one_table(photos: Path, model: Path, tmp_path: Path) -> None:
+    pictures = [photos / "bright" / "0.png", photos / "dark" / "0.png"]
+    result = run("predict", model, *pictures, "--out", tmp_path / "table.csv")
+    assert result.exit_code == 0, result.output
+    loaded = convrfm.load(model)
+    raw = np.stack([np.asarray(Image.open(p))[None] for p in pictures])
+    probabilities = loaded.predict_proba(loaded.preprocessing_.apply(raw))
+    with (tmp_path / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == [str(p) for p in pictures]
+    for row, expected, picture in zip(rows, probabilities, pictures, strict=True):
+        assert [float(row[f"p {c}"]) for c in loaded.classes_] == pytest.approx(expected, abs=1e-4)
+        order = np.argsort(-expected)
+        said = ", ".join(f"{loaded.classes_[i]} {expected[i]:.1%}" for i in order)
+        assert f"{picture}: {said}" in result.output
+
+
+def test_folders_and_pictures_may_be_mixed_and_labels_are_all_or_none(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    result = run("predict", model, photos / "dark", photos / "bright" / "0.png", "--out", tmp_path / "table.csv")
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "table.csv").open() as file:
+        names = [row["name"] for row in csv.DictReader(file)]
+    assert names == [*(f"{photos / 'dark'}/{i}.png" for i in range(6)), f"{photos / 'bright' / '0.png'}"]
+    twice = run("predict", model, photos, photos, "--out", tmp_path / "twice.csv")
+    assert "of 36 images" in twice.output
+    mixed = run("predict", model, photos, photos / "dark" / "0.png", "--out", tmp_path / "mixed.csv")
+    assert mixed.exit_code == 2
+    assert "must have labels all or none" in mixed.output
+
+
+def test_the_page_shows_every_picture_with_probabilities_and_where_the_model_looks(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    arguments = ["predict", model, photos / "dark", "--out", tmp_path / "table.csv", "--page", tmp_path / "page.html"]
+    assert run(*arguments).exit_code == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("<h2") == 1 + 6
+    assert page.count("where the model looks in it") == 6
+    loaded = convrfm.load(model)
+    raw = np.asarray(Image.open(photos / "dark" / "3.png"))[None, None]
+    likeliest = loaded.predict_proba(loaded.preprocessing_.apply(raw)).max()
+    assert f"{likeliest:.1%}" in re.split("<h2", page)[5]
+    again = run(*arguments, "--overwrite")
+    assert again.exit_code == 0, again.output
+    (tmp_path / "table.csv").unlink()
+    refused = run(*arguments)
+    assert refused.exit_code == 2
+    assert "page.html exists already" in refused.output
+
+
+def test_a_regressor_has_a_page_without_probabilities(photos: Path, tmp_path: Path) -> None:
+    data = datasets.load(photos)
+    brightness = data.x_train.mean((1, 2, 3))
+    model = ConvRFMRegressor(kernels.Laplace(3), n_iterations=0).fit(data.x_train, brightness)
+    model.save(tmp_path / "model", preprocessing=data.preprocessing)
+    picture = photos / "dark" / "0.png"
+    result = run("predict", tmp_path / "model", picture, "--out", tmp_path / "t.csv", "--page", tmp_path / "p.html")
+    assert result.exit_code == 0, result.output
+    assert "Probability" not in (tmp_path / "p.html").read_text(encoding="utf-8")
