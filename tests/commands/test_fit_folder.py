@@ -5,16 +5,25 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from filelock import FileLock
 from typer.testing import CliRunner, Result
 
 import convrfm
+from convrfm import datasets
 from convrfm.cli import app
 from convrfm.kernels import NTK
 
-SMALL = ["--iterations", "3", "--n-train", "30", "--n-test", "20", "--sigma", "0.5", "--quiet"]
+SMALL = ["--iterations", "3", "--n-train", "30", "--n-test", "20", "--sigma", "0.5", "--quiet", "--no-baselines"]
 KINDS = {"shallow": ["--depth", "1"], "deep": ["--deep", "--depth", "2", "--filters", "3"]}
+KINDS |= {
+    "shallow on a validation part": KINDS["shallow"],
+    "deep on a validation part": KINDS["deep"],
+    "shallow in folds": [*KINDS["shallow"], "--cv", "2"],
+    "deep in folds": [*KINDS["deep"], "--cv", "2"],
+}
+AGOPS_IN_A_ROUND = {kind: 3 if "folds" in kind else 1 for kind in KINDS}
 
 
 def run(*arguments: str | Path) -> Result:
@@ -44,20 +53,39 @@ def rounds(folder: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An array file with a validation part."""
+    path = tmp_path_factory.mktemp("data") / "parts.npz"
+    x, y = datasets.bars(70, sigma=0.5, generator=np.random.default_rng(0))
+    arrays: dict[str, np.ndarray] = {}
+    for name, at in {"train": slice(30), "val": slice(30, 50), "test": slice(50, 70)}.items():
+        arrays |= {f"{name}_images": x[at], f"{name}_labels": y[at]}
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("whole")
-    for kind, options in KINDS.items():
-        assert run("fit", "bars", *SMALL, *options, "--out", folder / kind).exit_code == 0
+    for kind in KINDS:
+        result = run(*command_of(kind, parts), "--out", folder / kind)
+        assert result.exit_code == 0, result.output
     return {kind: folder / kind for kind in KINDS}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("finished", [1, 2])
+def command_of(kind: str, parts: Path) -> list[str | Path]:
+    if "validation" in kind:
+        return ["fit", parts, "--iterations", "3", "--quiet", "--no-baselines", *KINDS[kind]]
+    return ["fit", "bars", *SMALL, *KINDS[kind]]
+
+
+@pytest.mark.parametrize(("kind", "finished"), [(kind, 4 if "deep" in kind else 1) for kind in KINDS])
 def test_a_killed_fit_goes_on_after_its_finished_rounds(
-    kind: str, finished: int, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, finished: int, parts: Path, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ["fit", "bars", *SMALL, *KINDS[kind], "--out", tmp_path / "run"]
-    total = 3 * (2 if kind == "deep" else 1)
+    command = [*command_of(kind, parts), "--out", tmp_path / "run"]
+    total = 3 * (2 if "deep" in kind else 1) * AGOPS_IN_A_ROUND[kind]
+    finished *= AGOPS_IN_A_ROUND[kind]
     end_after(finished, monkeypatch, EndedError())
     assert isinstance(run(*command).exception, EndedError)
     (tmp_path / "run" / ".writing-half").write_bytes(b"half")

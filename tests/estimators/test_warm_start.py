@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, datasets, kernels
@@ -14,6 +15,10 @@ from .cases import CHEAP, KERNEL, RIDGES, interrupt_after, pictures
 
 X, Y = pictures(16)
 X_NEW, _ = pictures(7, 1)
+
+
+class EndedError(Exception):
+    """As by kill -9."""
 
 
 def same(a: Any, b: Any) -> None:
@@ -124,7 +129,7 @@ def test_without_it_a_second_fit_is_a_first_one() -> None:
         ({}, X, Y, np.arange(1.0, 17), "same images, labels and weights"),
         ({"kernel": kernels.NTK(kernels.vanilla(2))}, X, Y, None, "same kernel"),
         ({"kernel": [KERNEL, kernels.NTK(kernels.vanilla(2))]}, X, Y, None, "one kernel"),
-        ({"cv": 3}, X, Y, None, "cv=None"),
+        ({"cv": 3}, X, Y, None, "choosing as before"),
         ({"n_iterations": 1}, X, Y, None, "at least 2"),
     ],
     ids=["images", "precision", "fewer", "labels", "weights", "kernel", "kernels", "folds", "rounds"],
@@ -155,5 +160,45 @@ def test_numbers_are_targets_as_labels_are() -> None:
 def test_a_warm_start_does_not_mix_ways_of_judging() -> None:
     x, y = datasets.bars(16, sigma=1.0, generator=np.random.default_rng(0))
     model = ConvRFMClassifier(kernels.NTK(kernels.vanilla(1)), n_iterations=0, warm_start=True).fit(x, y)
-    with pytest.raises(InputError, match="neither groups nor a selection"):
+    with pytest.raises(InputError, match="pass no groups"):
         model.set_params(n_iterations=1).fit(x, y, groups=np.arange(16) // 2)
+
+
+@pytest.mark.parametrize("depth", [None, 2], ids=["shallow", "deep"])
+@pytest.mark.parametrize("settings", [{"cv": 2}, {"choose_on": "selection"}], ids=["folds", "selection"])
+def test_rounds_judged_by_folds_or_a_selection_set_go_on_from_a_file(
+    depth: int | None, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    selection = pictures(9, 4) if "choose_on" in settings else None
+    kind: Any = ConvRFMClassifier(KERNEL) if depth is None else DeepConvRFMClassifier(depth=depth, n_filters=3)
+    model = kind.set_params(n_iterations=2, **settings)
+    expected = clone(model).fit(X, Y, selection=selection)
+    for stopping_after in (2,) if depth is None else (2, 4):
+        rounds: list[int] = []
+
+        def stop(so_far: Any, rounds: list[int] = rounds, last: int = stopping_after) -> None:
+            so_far.save(tmp_path / "model")
+            rounds.append(1)
+            if len(rounds) == last:
+                raise EndedError
+
+        with pytest.raises(EndedError):
+            clone(model).fit(X, Y, selection=selection, after_round=stop)
+        later = convrfm.load(tmp_path / "model").set_params(**(model.get_params(deep=False) | {"warm_start": True}))
+        later.fit(X, Y, selection=selection)
+        np.testing.assert_array_equal(later.decision_function(X_NEW), expected.decision_function(X_NEW))
+        judged = [[{k: v for k, v in r.items() if k != "seconds"} for r in m.history_] for m in (later, expected)]
+        assert judged[0] == judged[1]
+        assert later.fitted_.to_file()[1].keys() == expected.fitted_.to_file()[1].keys()
+
+
+def test_other_folds_or_another_selection_set_are_not_gone_on_with() -> None:
+    one, other = pictures(9, 4), pictures(9, 5)
+    model = ConvRFMClassifier(KERNEL, n_iterations=1, warm_start=True, choose_on="selection").fit(X, Y, selection=one)
+    with pytest.raises(InputError, match="the selection set is of other images now"):
+        model.fit(X, Y, selection=other)
+    model = ConvRFMClassifier(KERNEL, n_iterations=1, warm_start=True, cv=3).fit(X, Y)
+    with pytest.raises(InputError, match="cross-validation is of other images now"):
+        model.set_params(cv=4).fit(X, Y)
+    with pytest.raises(InputError, match="keeps no metrics of its folds"):
+        model.set_params(cv=3, n_iterations=2).fit(X, Y)

@@ -26,6 +26,17 @@ class Process(gpytorch.models.ExactGP):
         return gpytorch.distributions.MultivariateNormal(self.mean_module(x), self.covar_module(x))
 
 
+def test_active_dims_are_the_columns_of_the_image_and_must_be_as_many() -> None:
+    kernel, x = kernels.NNGP(kernels.vanilla(2)), flat(5, 0)
+    beside = torch.cat([flat(5, 3)[:, :7], x], 1)
+    chosen = PatchKernelGP(kernel, SHAPE, active_dims=tuple(range(7, 67)))
+    plain = PatchKernelGP(kernel, SHAPE)
+    torch.testing.assert_close(chosen(beside).to_dense(), plain(x).to_dense())
+    torch.testing.assert_close(chosen(beside, beside[:2]).to_dense(), plain(x, x[:2]).to_dense())
+    with pytest.raises(InputError, match=r"active_dims must be the 60 columns .* got 7"):
+        PatchKernelGP(kernel, SHAPE, active_dims=tuple(range(7)))
+
+
 def test_the_posterior_is_that_of_the_kernel_matrix() -> None:
     x, z = flat(8, 0), flat(3, 1)
     y = torch.sin(x.sum(1))

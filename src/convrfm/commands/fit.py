@@ -111,9 +111,6 @@ def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, comma
 
 def with_finished_rounds(model: Model, folder: Path) -> Model:
     """The model with the rounds that an interrupted run of it left in its folder, from which `fit` goes on."""
-    if model.cv is not None or model.choose_on == "selection":
-        say_notes(["An interrupted run is here; one that chooses by folds or on a validation part begins anew."])
-        return model
     try:
         earlier = load(folder, model.device)
     except ModelFileError as error:

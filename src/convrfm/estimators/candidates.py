@@ -62,6 +62,7 @@ def fit_candidates(
                     if not earlier or _finished(layers) > _finished(tuple(earlier)):
                         after_round(fits)
                         ahead.round_finished()
+            fits = [tuple(map(without_folds, layers)) for layers in fits]
         except KeyboardInterrupt:
             fits = [layers for layers in fits if layers]
             if earlier:
@@ -73,6 +74,12 @@ def fit_candidates(
                 f"interrupted: {finished} of {plan.n_rounds} rounds are kept.", InterruptedFitWarning, stacklevel=4
             )
     return fits
+
+
+def without_folds(layer: FittedLayer) -> FittedLayer:
+    """A layer of a finished fit: what its folds would go on from has served."""
+    rounds = (replace(round_, folds=()) if round_.folds else round_ for round_ in layer.rounds)
+    return replace(layer, rounds=tuple(rounds))
 
 
 def best_fit(fits: Sequence[Layers]) -> Layers:

@@ -50,9 +50,7 @@ class Classifier(ClassifierMixin, RecursiveFeatureMachine):
     @property
     def temperature_(self) -> float:
         """What outputs are divided by before the softmax of `predict_proba`."""
-        temperature = self.fitted_.kept.round.temperature
-        assert temperature is not None
-        return temperature
+        return self.fitted_.kept.round.temperature
 
     @property
     def classes_(self) -> Shaped[np.ndarray, " k"]:

@@ -45,6 +45,7 @@ class FittedLayers:
         weights: of the training images, `(n,)`; None for 1.
         grouped: whether groups of images were left out together.
         history: a record for each round of every candidate.
+        judged_on: tells whether another fit would be judged on the same images (`warm_start.judged_on`).
     """
 
     layers: tuple[FittedLayer, ...]
@@ -53,11 +54,14 @@ class FittedLayers:
     weights: Float[Tensor, " n"] | None
     grouped: bool
     history: list[dict[str, Any]]
+    judged_on: str
 
     @classmethod
-    def of(cls, problem: Problem, layers: tuple[FittedLayer, ...], history: list[dict[str, Any]]) -> "FittedLayers":
+    def of(
+        cls, problem: Problem, layers: tuple[FittedLayer, ...], history: list[dict[str, Any]], judged_on: str
+    ) -> "FittedLayers":
         """What a fit to this problem left."""
-        return cls(layers, problem.x, problem.y, problem.weights, problem.groups is not None, history)
+        return cls(layers, problem.x, problem.y, problem.weights, problem.groups is not None, history, judged_on)
 
     @property
     def kept(self) -> Stage:
@@ -122,7 +126,8 @@ class FittedLayers:
         tensors |= {"x_fit": self.x, "targets": self.targets}
         if self.weights is not None:
             tensors["weights"] = self.weights
-        return {"layers": learned, "history": self.history, "grouped": self.grouped}, tensors
+        others = {"history": self.history, "grouped": self.grouped, "judged_on": self.judged_on}
+        return {"layers": learned} | others, tensors
 
     @classmethod
     def from_file(cls, learned: dict[str, Any], tensors: Tensors, n_outputs: int | None) -> "FittedLayers":
@@ -138,7 +143,9 @@ class FittedLayers:
         x, targets, weights = tensors["x_fit"], tensors["targets"], tensors.get("weights")
         if targets.shape != layers[-1].kept.dual_coef.shape or not (weights is None or weights.shape == x.shape[:1]):
             raise ValueError(f"targets or weights do not fit {len(x)} images")
-        fitted = cls(tuple(layers), x, targets, weights, bool(learned["grouped"]), learned["history"])
+        fitted = cls(
+            tuple(layers), x, targets, weights, bool(learned["grouped"]), learned["history"], str(learned["judged_on"])
+        )
         fitted._through(x[:1], len(layers) - 1)  # fails on images that are too small for the filters
         return fitted
 

@@ -1,6 +1,7 @@
 """The folds of a cross-validation, each with a metric of its own."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -11,58 +12,83 @@ from .problem import LearnableKernel, Metric, Problem, Watch
 from .progress import within
 
 
-class Fold:
-    """The rounds of a problem without some of its images, metric and all, in step with the rounds of the whole.
+@dataclass(frozen=True, eq=False)
+class FoldRound:
+    """What a fold needs of a round to go on from it.
 
-    Args:
+    Attributes:
+        metric: the fold's own; None at round 0, for the identity.
+        agop_coef: the coefficients that feed its next AGOP.
+    """
+
+    metric: Metric
+    agop_coef: Float[Tensor, "n k"]
+
+
+@dataclass(frozen=True, eq=False)
+class AdvancedFold:
+    """A fold after one more round, before its ridge is chosen.
+
+    Attributes:
+        metric: its own; None for the identity.
+        coef_by_ridge: the coefficients with every ridge.
+        outputs: for every ridge, those for the images that it holds out.
+    """
+
+    metric: Metric
+    coef_by_ridge: Sequence[Float[Tensor, "n k"]]
+    outputs: Sequence[Float[Tensor, "s k"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """A problem without some of its images, which goes through the same rounds, metric and all.
+
+    Attributes:
         problem: without these images, which are its selection.
         held_out: their numbers in the whole.
     """
 
-    def __init__(self, problem: Problem, held_out: Int[Tensor, " s"]) -> None:
-        self.problem = problem
-        self.held_out = held_out
-        self.metrics: list[Metric] = []
-        self._coef_by_ridge: list[Tensor] = []
+    problem: Problem
+    held_out: Int[Tensor, " s"]
 
     @classmethod
     def of(cls, whole: Problem, held_out: Int[Tensor, " s"]) -> "Fold":
         """The fold that holds these images out."""
         return cls(whole.without(held_out), held_out)
 
-    def advance(self, agop_ridge: float | None, watch: Watch) -> list[Float[Tensor, "s k"]]:
-        """One more round; for every ridge the outputs for the held-out images.
+    def advance(self, previous: FoldRound | None, watch: Watch) -> AdvancedFold:
+        """One more round.
 
         Args:
-            agop_ridge: whose coefficients of the round before feed the AGOP; None for the fixed kernel.
+            previous: the round before; None for the fixed kernel.
             watch: is told of progress.
         """
         problem = self.problem
-        metric = None
-        if agop_ridge is not None:
-            coef = self._coef_by_ridge[list(problem.ridges).index(agop_ridge)]
-            metric = problem.learned_metric(self.metrics[-1], coef, watch)
+        metric = None if previous is None else problem.learned_metric(previous.metric, previous.agop_coef, watch)
         path = problem.path(metric, watch)
-        self.metrics.append(metric)
-        self._coef_by_ridge = [problem.coefficients(path, ridge) for ridge in problem.ridges]
-        return problem.selection_outputs(metric, path, watch)
-
-    def metric_of(self, iteration: int) -> Metric:
-        """The fold's own metric in this round."""
-        return self.metrics[iteration]
+        coef_by_ridge = [problem.coefficients(path, ridge) for ridge in problem.ridges]
+        return AdvancedFold(metric, coef_by_ridge, problem.selection_outputs(metric, path, watch))
 
     def through(self, features: RandomFeatures, kernel: LearnableKernel) -> "Fold":
-        """The fold of the next layer's problem, from its fixed kernel on."""
+        """The fold of the next layer's problem."""
         return Fold(self.problem.through(features, kernel), self.held_out)
 
 
-def cross_validated(
-    problem: Problem, folds: Sequence[Fold], agop_ridge: float | None, watch: Watch
+def advanced_folds(folds: Sequence[Fold], previous: Sequence[FoldRound], watch: Watch) -> list[AdvancedFold]:
+    """One more round of every fold; `previous` are those before, none of them for the fixed kernel."""
+    return [
+        fold.advance(previous[number] if previous else None, within(f"fold {number + 1}/{len(folds)}", watch))
+        for number, fold in enumerate(folds)
+    ]
+
+
+def held_out_outputs(
+    problem: Problem, folds: Sequence[Fold], advanced: Sequence[AdvancedFold]
 ) -> list[Float[Tensor, "n k"]]:
-    """One more round of every fold; for every ridge, the outputs for all images, each from the fold that holds it out."""
+    """For every ridge, the outputs for all images, each from the fold that holds it out."""
     outputs = [torch.zeros_like(problem.y) for _ in problem.ridges]
-    for number, fold in enumerate(folds, 1):
-        held_out = fold.advance(agop_ridge, within(f"fold {number}/{len(folds)}", watch))
-        for whole, part in zip(outputs, held_out, strict=True):
+    for fold, after in zip(folds, advanced, strict=True):
+        for whole, part in zip(outputs, after.outputs, strict=True):
             whole[fold.held_out] = part
     return outputs

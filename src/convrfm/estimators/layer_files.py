@@ -10,6 +10,7 @@ from torch import Tensor
 from ..kernels.description import describe, from_description
 from ..maths.random_filters import CENTERINGS, GAIN, RandomFeatures
 from ..maths.windows import Window
+from .folds import FoldRound
 from .layers import FittedLayer, Keep
 from .records import centering_records, record_of, round_from_record
 from .rounds import Round
@@ -31,6 +32,10 @@ def layers_to_file(layers: Sequence[FittedLayer]) -> tuple[list[dict[str, Any]],
                 tensors[f"{name}.{number}.{round_.iteration}"] = getattr(round_, name)
             if round_.intercept is not None:
                 tensors[f"intercept.{number}.{round_.iteration}"] = round_.intercept
+            if (
+                layer.features is None or round_ is layer.kept
+            ):  # of a layer that leads on, the folds go on from the kept round
+                tensors |= _folds_to_file(round_, f"{number}.{round_.iteration}")
             if round_.agop_coef is not round_.dual_coef:
                 tensors[f"agop_coef.{number}.{round_.iteration}"] = round_.agop_coef
         if layer.features is not None:
@@ -44,6 +49,28 @@ def layers_to_file(layers: Sequence[FittedLayer]) -> tuple[list[dict[str, Any]],
                 tensors[f"feature_mean.{number}"] = layer.features.mean
         entries.append(entry)
     return entries, tensors
+
+
+def _folds_to_file(round_: Round, place: str) -> Tensors:
+    tensors = {f"fold_coef.{place}.{i}": fold.agop_coef for i, fold in enumerate(round_.folds)}
+    return tensors | {
+        f"fold_metric.{place}.{i}": fold.metric for i, fold in enumerate(round_.folds) if fold.metric is not None
+    }
+
+
+def _folds_from_file(tensors: Tensors, place: str, like: Round) -> tuple[FoldRound, ...]:
+    """The folds of a round, none where the file has none; raises `ValueError` unless they fit it."""
+    folds = list[FoldRound]()
+    while (coef := tensors.get(f"fold_coef.{place}.{len(folds)}")) is not None:
+        metric = tensors.get(f"fold_metric.{place}.{len(folds)}")
+        if coef.ndim != 2 or coef.shape[1] != like.dual_coef.shape[1] or not 0 < len(coef) < len(like.dual_coef):
+            raise ValueError(f"fold {len(folds)} of round {place} does not fit its outputs")
+        if (metric is None) != (like.metric is None) or not (
+            metric is None or metric.shape == like.feature_matrix.shape
+        ):
+            raise ValueError(f"fold {len(folds)} of round {place} has another metric than its round")
+        folds.append(FoldRound(metric, coef))
+    return tuple(folds)
 
 
 def layers_from_file(entries: Sequence[dict[str, Any]], tensors: Tensors, n_outputs: int | None) -> list[FittedLayer]:
@@ -94,7 +121,8 @@ def _round(
     of_outputs = [amplitude] if intercept is None else [amplitude, intercept]
     if agop_coef.shape != coef.shape or any(each.shape != coef.shape[1:] for each in of_outputs):
         raise ValueError(f"round {record['iteration']} has tensors of different numbers of outputs")
-    return round_from_record(record, metric, coef, intercept, agop_coef, amplitude)
+    found = round_from_record(record, metric, coef, intercept, agop_coef, amplitude)
+    return replace(found, folds=_folds_from_file(tensors, f"{number}.{record['iteration']}", found))
 
 
 def _features(entry: dict[str, Any], tensors: Tensors, number: int, window: Window, d: int) -> RandomFeatures:

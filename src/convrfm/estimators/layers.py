@@ -11,7 +11,7 @@ from .folds import Fold
 from .problem import LearnableKernel, Problem, Watch
 from .progress import within
 from .rounds import Round, best_round, fit_rounds
-from .starts import FilterDraw, Start, best_start
+from .starts import FilterDraw, Start, best_start, known_folds
 from .targets import Quality
 
 Keep = Literal["best", "last"]
@@ -87,7 +87,7 @@ def fit_layers(
         if number + 1 == len(kernels):
             return
         ahead = kernels[number + 1]
-        start = _known_start(layer, draw, number, problem, ahead, earlier)
+        start = _known_start(layer, draw, number, problem, folds, ahead, earlier)
         if start is None:
             earlier = ()  # further layers rest on other images
             at = within(f"layer {number + 2}/{len(kernels)}, round 0/{n_iterations}", watch)
@@ -101,6 +101,7 @@ def _known_start(
     draw: FilterDraw,
     number: int,
     problem: Problem,
+    folds: Sequence[Fold],
     kernel: LearnableKernel,
     earlier: Sequence[FittedLayer],
 ) -> Start | None:
@@ -113,4 +114,6 @@ def _known_start(
     if features is None:
         return None
     rounds = earlier[number + 1].rounds if number + 1 < len(earlier) else ()
-    return Start(features, before.qualities, problem.through(features, kernel), (), rounds)
+    window = layer.kernel.window
+    folds_ahead = known_folds(draw, number, layer.kept, folds, features.centering, kernel, window)
+    return Start(features, before.qualities, problem.through(features, kernel), folds_ahead, rounds)

@@ -33,7 +33,7 @@ from .saving import from_json, save_model
 from .settings import agop_indices, check_parameters, ridge_candidates
 from .to_torch import convolutions
 from .training_set import Weights, selection_set, training_set
-from .warm_start import layers_to_go_on_from
+from .warm_start import judged_on, layers_to_go_on_from
 
 Machine = TypeVar("Machine", bound="RecursiveFeatureMachine")
 
@@ -138,17 +138,17 @@ class RecursiveFeatureMachine(BaseEstimator):
         )
         earlier: Sequence[FittedLayer] = ()
         if self.warm_start and self.__sklearn_is_fitted__():
-            earlier = layers_to_go_on_from(
-                self._fitted, problem, plan, choose_on=self.choose_on, in_folds=self.cv is not None
-            )
+            earlier = layers_to_go_on_from(self._fitted, problem, plan, given.folds)
         if contradiction := problem.contradiction:
             warnings.warn(contradiction, stacklevel=3)
+
+        judges = judged_on(problem, given.folds)
 
         def remember(fits: Sequence[Layers]) -> None:
             self.preprocessing_ = None
             check_columns(self, x, learn=True)
             self._coded, self._as_arrays = given.coding, not isinstance(x, Tensor)
-            self._fitted = FittedLayers.of(problem, best_fit(fits), history_of(fits, deep=self._deep))
+            self._fitted = FittedLayers.of(problem, best_fit(fits), history_of(fits, deep=self._deep), judges)
 
         def tell(fits: Sequence[Layers]) -> None:
             if after_round is not None:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..maths.calibration import temperature
-from .folds import Fold, cross_validated
+from .folds import Fold, FoldRound, advanced_folds, held_out_outputs
 from .judge import Judge
 from .problem import Metric, Problem, Watch
 from .targets import Quality, quality
@@ -30,9 +30,10 @@ class Round:
         loo: how good it is by leave-one-out.
         judge: what ridge and round are chosen by.
         path: how good the round is by that, with every ridge it could have had.
-        temperature: of the class probabilities, by the judge's outputs; None for regression.
+        temperature: of the class probabilities, by the judge's outputs; 1 for regression, which has none.
         amplitude: variance of every output as a Gaussian process.
         seconds: what the round took.
+        folds: what every fold needs to go on from it, of a fit that is not finished; none without folds.
     """
 
     iteration: int
@@ -45,9 +46,10 @@ class Round:
     loo: Quality
     judge: Judge
     path: Mapping[float, Quality]
-    temperature: float | None
+    temperature: float
     amplitude: Float[Tensor, " k"]
     seconds: float
+    folds: tuple[FoldRound, ...] = ()
 
     @property
     def judged(self) -> Quality:
@@ -85,11 +87,10 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
     metric = None if previous is None else problem.learned_metric(previous.metric, previous.agop_coef, watch)
     path = problem.path(metric, watch)
     targets, weights = problem.y, problem.weights
+    advanced = advanced_folds(folds, () if previous is None else previous.folds, watch)
     if folds:
         judge = Judge.CROSS_VALIDATION
-        outputs = cross_validated(
-            problem, folds, None if previous is None else problem.feeding_ridge(previous.ridge), watch
-        )
+        outputs = held_out_outputs(problem, folds, advanced)
     elif problem.selection is not None:
         judge = Judge.SELECTION
         outputs, targets, weights = problem.selection_outputs(metric, path, watch), problem.selection[1], None
@@ -113,9 +114,12 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
         loo=quality(left_out, problem.y, problem.weights, classify=problem.classify),
         judge=judge,
         path=dict(zip(problem.ridges, judged, strict=True)),
-        temperature=temperature(outputs[at], targets, weights) if problem.classify else None,
+        temperature=temperature(outputs[at], targets, weights) if problem.classify else 1.0,
         amplitude=path.amplitude(ridge, problem.groups),
         seconds=time.perf_counter() - start,
+        folds=tuple(
+            FoldRound(fold.metric, fold.coef_by_ridge[list(problem.ridges).index(feeding)]) for fold in advanced
+        ),
     )
 
 

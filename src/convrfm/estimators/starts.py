@@ -41,9 +41,32 @@ class FilterDraw:
         filters = random_filters(feature_matrix, normals.to(feature_matrix.device), self.activation)
         return RandomFeatures(filters, window, self.activation)
 
+    def features_of_folds(self, layer: int, kept: Round, window: Window) -> list[RandomFeatures]:
+        """The same for every fold, from its own metric in the round that is kept; the same identity for all at round 0."""
+        own = [kept.feature_matrix if fold.metric is None else fold.metric for fold in kept.folds]
+        return [self.features(layer, metric, window) for metric in own]
+
 
 NOTHING_DRAWN = FilterDraw(n_filters=0, activation=None, centerings=(), seeds=())
 """For one layer, which leads nowhere."""
+
+
+def known_folds(
+    draw: FilterDraw,
+    number: int,
+    kept: Round,
+    folds: Sequence[Fold],
+    centering: Centering,
+    kernel: LearnableKernel,
+    window: Window,
+) -> list[Fold]:
+    """The folds of the next layer, where the way of centering is known already."""
+    ahead = []
+    for fold, drawn in zip(folds, draw.features_of_folds(number, kept, window), strict=True):
+        features = drawn.centered(centering, fold.problem.x, fold.problem.weights)
+        assert features is not None, "a way of centering that was kept leaves something of every fold's features"
+        ahead.append(fold.through(features, kernel))
+    return ahead
 
 
 class Start(NamedTuple):
@@ -83,9 +106,8 @@ def best_start(
         InputError: if every way of centering leaves nothing of the features.
     """
     window = problem.kernel.window
-    metrics = [fold.metrics[kept.iteration] for fold in folds]
-    own = [kept.feature_matrix if metric is None else metric for metric in metrics]
-    drawn = [draw.features(number, metric, window) for metric in (kept.feature_matrix, *own)]
+    whole_drawn = draw.features(number, kept.feature_matrix, window)
+    drawn = [whole_drawn, *draw.features_of_folds(number, kept, window)]
     best: Start | None = None
     qualities: dict[Centering, Quality | None] = {}
     for centering in draw.centerings:

@@ -1,19 +1,22 @@
 """When a fit may go on from the one before it."""
 
+import hashlib
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import InputError
 from .fitted_layers import FittedLayers
+from .judge import Judge
 from .layers import FittedLayer
 from .plan import Plan
 from .problem import Problem
 
 
 def layers_to_go_on_from(
-    fitted: FittedLayers, problem: Problem, plan: Plan, *, choose_on: str, in_folds: bool
+    fitted: FittedLayers, problem: Problem, plan: Plan, folds: Sequence[np.ndarray]
 ) -> Sequence[FittedLayer]:
     """The layers of the fit before.
 
@@ -21,15 +24,14 @@ def layers_to_go_on_from(
         fitted: that fit.
         problem: that of the first layer, now.
         plan: what is to be fitted now.
-        choose_on: what rounds are chosen on without folds, "loo" or "selection".
-        in_folds: whether they are chosen by cross-validation.
+        folds: the images that each fold holds out, now.
 
     Raises:
-        InputError: unless it was to the same images, labels and weights with the same one kernel, chosen by leave-one-out of
-            single images, and has no more rounds than are wanted now.
+        InputError: unless it was to the same images, labels and weights with the same one kernel, judged by the same images,
+            and has no more rounds than are wanted now.
     """
-    if in_folds or len(plan.candidates) > 1:
-        raise InputError("warm_start goes on with one kernel chosen without folds: pass cv=None and one kernel.")
+    if len(plan.candidates) > 1:
+        raise InputError("warm_start goes on with one kernel: pass one.")
     if tuple(layer.kernel for layer in fitted.layers) != plan.candidates[0][: len(fitted.layers)]:
         raise InputError("warm_start adds rounds to a fit with the same kernel; pass it, or warm_start=False.")
     then, now = (fitted.x, fitted.targets, fitted.weights), (problem.x, problem.y, problem.weights)
@@ -38,14 +40,38 @@ def layers_to_go_on_from(
             "warm_start adds rounds to a fit of the same images, labels and weights; these differ. Pass them again, or "
             "warm_start=False."
         )
-    if fitted.grouped or problem.groups is not None or problem.selection is not None:
-        raise InputError("warm_start goes on with leave-one-out of single images: pass neither groups nor a selection.")
-    if any(round_.judge != choose_on for layer in fitted.layers for round_ in layer.rounds):
+    if fitted.grouped or problem.groups is not None:
+        raise InputError("warm_start does not go on where groups are left out together: pass no groups.")
+    judge = judge_of(problem, folds)
+    if any(round_.judge is not judge for layer in fitted.layers for round_ in layer.rounds):
         raise InputError("warm_start goes on choosing as before: pass the same choose_on and cv, or warm_start=False.")
+    if fitted.judged_on != judged_on(problem, folds):
+        raise InputError(f"warm_start goes on choosing as before: {judge.label} is of other images now.")
+    if folds and not all(layer.rounds[-1].folds for layer in fitted.layers[-1:]):
+        raise InputError(
+            "a finished fit keeps no metrics of its folds to go on from: pass cv=None or warm_start=False."
+        )
     finished = max(len(layer.rounds) for layer in fitted.layers) - 1
     if plan.n_iterations < finished:
         raise InputError(f"warm_start can only add rounds: n_iterations must be at least {finished}.")
     return fitted.layers
+
+
+def judge_of(problem: Problem, folds: Sequence[np.ndarray]) -> Judge:
+    """What judges the rounds of a problem."""
+    if folds:
+        return Judge.CROSS_VALIDATION
+    return Judge.LEAVE_ONE_OUT if problem.selection is None else Judge.SELECTION
+
+
+def judged_on(problem: Problem, folds: Sequence[np.ndarray]) -> str:
+    """A digest of the images that rounds are judged on beside those that are fitted: the folds', or the selection set."""
+    digest = hashlib.sha256()
+    for held_out in folds:
+        digest.update(np.asarray(held_out, dtype=np.int64).tobytes() + b";")
+    for tensor in problem.selection or ():
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _same(a: Tensor | None, b: Tensor | None) -> bool:

@@ -4,12 +4,12 @@ import dataclasses
 from typing import Any
 
 from ..errors import InputError, ModelFileError
-from .activations import ACTIVATIONS
+from .activations.activation import Activation
 from .architecture import Architecture
 from .layers import AvgPool, Conv, Flatten, GlobalAvgPool, Layer
 from .patch_kernel import PatchKernel
 
-LAYERS = {t.__name__: t for t in (Conv, AvgPool, *ACTIVATIONS, Flatten, GlobalAvgPool)}
+LAYERS: dict[str, type[Layer]] = {t.__name__: t for t in (Conv, AvgPool, Flatten, GlobalAvgPool)}
 
 
 def describe(kernel: object) -> dict[str, Any]:
@@ -23,9 +23,7 @@ def describe(kernel: object) -> dict[str, Any]:
             f"only dataclasses derived from kernels.PatchKernel can be saved; got {type(kernel).__name__}. A file that "
             "could rebuild any class would have to run code when it is read."
         )
-    name = type(kernel).__name__
-    if _home(kernel_classes()[name]) != _home(type(kernel)):
-        raise InputError(f"two kernels are called {name}: a file could not tell them apart. Rename one.")
+    name = _name(kernel, PatchKernel)
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(kernel):
         value = getattr(kernel, field.name)
@@ -37,45 +35,56 @@ def describe(kernel: object) -> dict[str, Any]:
 
 
 def _described(layer: Layer) -> dict[str, Any]:
-    if LAYERS.get(type(layer).__name__) is not type(layer) or not dataclasses.is_dataclass(layer):
+    name = _name(layer, Activation) if isinstance(layer, Activation) else type(layer).__name__
+    if not dataclasses.is_dataclass(layer) or not (isinstance(layer, Activation) or LAYERS.get(name) is type(layer)):
         raise InputError(
-            f"only layers of convrfm.kernels can be saved; got {layer}. A file cannot rebuild a class that it does not know: "
-            f"add it to ACTIVATIONS (docs/extending.md)."
+            f"only layers of convrfm.kernels and activations that are dataclasses can be saved; got {layer}. A file could not "
+            "rebuild it."
         )
-    return {"layer": type(layer).__name__, **dataclasses.asdict(layer)}
+    return {"layer": name, **dataclasses.asdict(layer)}
+
+
+def _name(instance: object, base: type[Any]) -> str:
+    """The name of its class; raises `InputError` if another class below `base` has it too."""
+    name = type(instance).__name__
+    if _home(classes_below(base)[name]) != _home(type(instance)):
+        kind = "kernels" if base is PatchKernel else "activations"
+        raise InputError(f"two {kind} are called {name}: a file could not tell them apart. Rename one.")
+    return name
 
 
 def from_description(description: dict[str, Any]) -> PatchKernel:
-    """The kernel that `describe` described; its class is among those that are imported, and nothing is imported for it.
+    """The kernel that `describe` described; it and its activations are of classes that are imported, and nothing is imported.
 
     Raises:
         ModelFileError: if it names kernels, layers or settings that do not exist.
     """
     try:
-        classes, fields = kernel_classes(), _without(description, "kernel")
+        classes, fields = classes_below(PatchKernel), _without(description, "kernel")
         if description["kernel"] not in classes:
             raise ModelFileError(
                 f"no kernel {description['kernel']!r} is known here. Import the module that defines it, then read again."
             )
         if "layers" in fields:
-            layers = [LAYERS[entry["layer"]](**_without(entry, "layer")) for entry in fields["layers"]]
+            known = classes_below(Activation) | LAYERS
+            layers = [known[entry["layer"]](**_without(entry, "layer")) for entry in fields["layers"]]
             fields = _without(fields, "layers") | {"architecture": Architecture(*layers)}
         return classes[description["kernel"]](**fields)
     except (KeyError, TypeError, InputError) as error:
         raise ModelFileError(f"the description of a kernel cannot be read: {error}") from error
 
 
-def kernel_classes(base: type[PatchKernel] = PatchKernel) -> dict[str, type[PatchKernel]]:
-    """Every kernel that is defined, by name; of several with one name the first, in its latest definition."""
-    found: dict[str, type[PatchKernel]] = {}
+def classes_below(base: type[Any]) -> dict[str, type[Any]]:
+    """Every class that is derived from one, by name; of several with one name the first, in its latest definition."""
+    found: dict[str, type[Any]] = {}
     for derived in base.__subclasses__():
-        for name, kind in [(derived.__name__, derived), *kernel_classes(derived).items()]:
+        for name, kind in [(derived.__name__, derived), *classes_below(derived).items()]:
             if name not in found or _home(found[name]) == _home(kind):
                 found[name] = kind
     return found
 
 
-def _home(kind: type[PatchKernel]) -> tuple[str, str]:
+def _home(kind: type[Any]) -> tuple[str, str]:
     return kind.__module__, kind.__qualname__
 
 

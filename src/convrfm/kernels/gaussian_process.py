@@ -1,5 +1,7 @@
 """A convolutional kernel in GPyTorch: `PatchKernelGP`, for Gaussian processes on flattened images."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,18 +25,28 @@ class PatchKernelGP(Kernel):
         kernel: NNGP, NTK, Laplace or Gaussian.
         image_shape: `(c, h, w)`; inputs are `(..., n, c h w)`.
         feature_matrix: the metric M on patches, `(d, d)`, such as a fitted estimator's; None for the identity.
+        active_dims: the columns of the inputs that are the flattened images, in their order; None for all.
 
     Raises:
         MissingDependencyError: on import, where GPyTorch is not installed.
-        InputError: on inputs that are not flattened images of that shape.
+        InputError: on inputs or columns that are not flattened images of that shape.
     """
 
     has_lengthscale = False
 
     def __init__(
-        self, kernel: PatchKernel, image_shape: tuple[int, int, int], feature_matrix: Tensor | np.ndarray | None = None
+        self,
+        kernel: PatchKernel,
+        image_shape: tuple[int, int, int],
+        feature_matrix: Tensor | np.ndarray | None = None,
+        active_dims: tuple[int, ...] | None = None,
     ) -> None:
-        super().__init__()
+        entries = math.prod(image_shape)
+        if active_dims is not None and len(active_dims) != entries:
+            raise InputError(
+                f"active_dims must be the {entries} columns that are images {image_shape}, flattened; got {len(active_dims)}."
+            )
+        super().__init__(active_dims=active_dims)
         self.kernel, self.image_shape = kernel, image_shape
         self.register_buffer("feature_matrix", None if feature_matrix is None else torch.as_tensor(feature_matrix))
 
@@ -64,7 +76,7 @@ class PatchKernelGP(Kernel):
         return self.kernel(a, b, feature_matrix=metric)
 
     def _images(self, x: Tensor) -> Tensor:
-        entries = self.image_shape[0] * self.image_shape[1] * self.image_shape[2]
+        entries = math.prod(self.image_shape)
         if x.ndim != 2 or x.shape[1] != entries:
             raise InputError(
                 f"inputs must be (n, {entries}), images {self.image_shape} flattened; got {tuple(x.shape)}."

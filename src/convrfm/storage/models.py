@@ -15,7 +15,7 @@ from .digests import digest
 from .tensors import write_tensors
 
 FORMAT = "convrfm-model"
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
 FILE_NAME = "model.safetensors"  # in the folder of a run
 _KEY = "convrfm"
 

@@ -1,12 +1,16 @@
 """The one list of activations: files, engines and layers are told from it; what it lacks is said."""
 
 import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from convrfm import kernels
+import convrfm
+from convrfm import ConvRFMClassifier, kernels
 from convrfm.errors import InputError
 from convrfm.kernels.activations import ACTIVATIONS, Activation
 from convrfm.kernels.activations.lane_activation import LaneActivation
@@ -66,6 +70,43 @@ def test_auto_takes_the_cpu_engine_where_it_has_formulas_and_the_reference_where
     torch.testing.assert_close(
         network(activation)(x, z), dataclasses.replace(network(activation), engine="reference")(x, z)
     )
+
+
+@dataclass(frozen=True)
+class ScaledSquare(Activation):
+    """One of a user's own."""
+
+    scale: float = 1.0
+
+    def phi(self, t: Tensor) -> Tensor:
+        return self.scale * t**2
+
+    def dual(self, s: Tensor, qx: Tensor, qz: Tensor) -> tuple[Tensor, Tensor]:
+        return self.scale**2 * (qx * qz + 2 * s**2), self.scale**2 * 4 * s
+
+    def pullback(
+        self, s: Tensor, qx: Tensor, qz: Tensor, K_bar: Tensor, k0_bar: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        by_s = 4 * self.scale**2 * (s * K_bar if k0_bar is None else s * K_bar + k0_bar)
+        return by_s, self.scale**2 * qz * K_bar
+
+
+def test_an_activation_of_ones_own_is_saved_by_its_name_as_kernels_are(tmp_path: Path) -> None:
+    kernel = network(ScaledSquare(0.5))
+    assert from_description(describe(kernel)) == kernel
+    x, y = images(6, 1), np.arange(6) % 2
+    model = ConvRFMClassifier(kernel, n_iterations=1).fit(x, y)
+    model.save(tmp_path / "model")
+    assert torch.equal(convrfm.load(tmp_path / "model").decision_function(x), model.decision_function(x))
+
+
+def test_activations_that_files_could_not_tell_apart_or_rebuild_are_refused() -> None:
+    class ReLU(kernels.ReLU):
+        pass
+
+    with pytest.raises(InputError, match="two activations are called ReLU"):
+        describe(network(ReLU()))
+    assert from_description(describe(network(kernels.ReLU()))) == network(kernels.ReLU())
 
 
 def test_every_compiled_activation_has_its_formulas_in_the_list_of_the_cpu_engine() -> None:
