@@ -36,10 +36,10 @@ class DirectionSettings:
     """Training images of each data set, updates of the metric, and photographs."""
 
     data_sets: tuple[str, ...] = ("GTSRB", "CIFAR-10")
-    n: int = 200
+    n: int = 100
     updates: int = 2
     agop_samples: int = 30
-    photographs: int = 50
+    photographs: int = 30
 
 
 def directions(run: Run[DirectionSettings], name: str, kernel: str) -> Line:

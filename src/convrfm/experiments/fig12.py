@@ -40,10 +40,10 @@ class OperatorsSettings:
 
     networks: tuple[str, ...] = ("SqueezeNet 1.1", "MobileNetV2")
     data_sets: tuple[str, ...] = ("GTSRB", "CIFAR-10")
-    n: int = 200
+    n: int = 100
     updates: int = 2
     agop_samples: int = 30
-    photographs: int = 50
+    photographs: int = 20
 
 
 def operator(run: Run[OperatorsSettings], name: str, kernel: str) -> Line:

@@ -58,8 +58,8 @@ class FeatureSettings:
     """Networks, photographs to measure and compare on, and random-sign probes of the outputs."""
 
     networks: tuple[str, ...] = ("SqueezeNet 1.1", "MobileNetV2")
-    photographs: int = 20
-    probes: int = 8
+    photographs: int = 10
+    probes: int = 4
 
 
 def maps(run: Run[FeatureSettings], name: str) -> Line:

@@ -129,7 +129,7 @@ EXPERIMENT = Experiment(
     published="Fig. 5 of the paper: ConvRFM and Deep ConvRFM above the NTK, close to the CNN; its numbers are not at hand.",
     settings={
         Scale.SMOKE: Fig5Settings(
-            (Task(BARS, 24, (0.5, 2.0), 2, depth=2), Task(DIGITS, 30, (1.0,), 2, depth=2)), 4, 1, epochs=3
+            (Task(BARS, 24, (0.5, 2.0), 2, depth=2), Task(DIGITS, 20, (1.0,), 1, depth=2)), 4, 1, epochs=2
         ),
         Scale.LAPTOP: Fig5Settings(
             (Task(BARS, 200, LEVELS[1:6], 3, depth=2), Task(DIGITS, 300, (0.5, 2.0), 2, depth=3)), 32, epochs=30
