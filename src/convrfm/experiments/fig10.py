@@ -133,8 +133,8 @@ def conclude(run: Run[OperatorSettings], lines: Sequence[Line]) -> Finding:
         f"{patches_below}.",
         header=("data set", *PAIRS, "less turned", "less patches"),
         rows=rows,
-        caption=f"Pearson correlation, times 100, of M (the last but two: of the covariance of patches) with matrices of the "
-        f"CNN's first layer: D = W - W0; turned: of the same spectrum in random directions ({TURNS} turns). Means over "
+        caption="Pearson correlation, times 100, of M with matrices of the CNN's first layer (D = W - W0), and of D^T D with "
+        f"the covariance of patches. Turned: of the same spectrum in random directions ({TURNS} turns). Means over "
         f"{run.settings.seeds} draws of {run.settings.n} training images with 95% intervals.",
         sections=sections,
     )

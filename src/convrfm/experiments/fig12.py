@@ -163,7 +163,7 @@ def _maps(lines: Sequence[Line]) -> Section:
 
 EXPERIMENT = Experiment(
     name="fig12",
-    title="ConvRFM's operators beside the first layers of trained networks",
+    title="Operators of ConvRFM beside the first layers of trained networks",
     claim="Operators that ConvRFM learns on small images pick out the same parts of large photographs as the first layers of "
     "networks trained on ImageNet.",
     published="Fig. 12 of the paper shows maps of VGG-11, AlexNet and ConvRFM trained on SVHN, GTSRB and CIFAR-10, without "

@@ -39,7 +39,7 @@ class LayerSettings:
     """Training images of each data set, layers with their filters and updates, epochs of the CNN, and draws."""
 
     data_sets: tuple[str, ...] = ("noisy-digits", "GTSRB")
-    n: int = 200
+    n: int = 100
     depth: int = 3
     n_filters: int = 32
     n_iterations: int = 1

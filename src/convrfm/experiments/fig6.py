@@ -25,7 +25,7 @@ class Fig6Settings:
     """Draws of n training images of each data set, the layers of Deep ConvRFM, and the most epochs of the CNN."""
 
     data_sets: tuple[str, ...] = ("noisy-digits", "GTSRB", "CIFAR-10", "USPS", "MNIST", "PneumoniaMNIST")
-    n: int = 200
+    n: int = 100
     n_test: int = 500
     seeds: int = 3
     depth: int = 3
