@@ -181,12 +181,19 @@ def test_what_cannot_be_written_is_told_before_data_are_read(
     assert re.search(message, result.output), result.output
 
 
-def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [["fit", "nowhere"], ["cnfa", "convrfm.networks:resnet20", "nowhere"], ["demo"]])
+def test_two_runs_do_not_write_to_one_folder(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with FileLock(tmp_path / "run" / ".lock"):
-        result = run("fit", "nowhere", "--out", tmp_path / "run")
+        result = run(*command, "--out", tmp_path / "run")
     assert result.exit_code == 2
     assert "another convrfm writes" in result.output
+
+
+def test_findings_that_cannot_be_written_are_told_before_anything_is_computed(tmp_path: Path) -> None:
+    result = run("doctor", "--out", tmp_path / "nowhere" / "findings.json")
+    assert result.exit_code == 2
+    assert "does not exist" in result.output
 
 
 def test_a_run_that_never_began_leaves_nothing_in_the_way(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import binomtest, ttest_1samp
 
 from convrfm.errors import InputError
-from convrfm.maths.intervals import mean_interval, wilson_interval
+from convrfm.maths.intervals import interval_words, mean_interval, mean_with_interval, wilson_interval
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (1, 3), (874, 1000)])
@@ -31,3 +31,13 @@ def test_the_interval_of_a_mean_is_that_of_the_t_test() -> None:
 
 def test_equal_values_leave_no_doubt() -> None:
     assert mean_interval(np.array([2.0, 2.0])) == (2.0, 2.0)
+
+
+def test_fewer_than_three_seeds_have_no_interval_in_words() -> None:
+    """Student's interval of two is far beyond what percentages can be."""
+    few, more = np.array([20.0, 40.0]), np.array([20.0, 40.0, 30.0])
+    low, high = mean_interval(more)
+    assert interval_words(few) == "too few seeds for an interval: 2"
+    assert interval_words(more) == f"95% interval {low:.1f} to {high:.1f}"
+    assert mean_with_interval(few) == "30.0"
+    assert mean_with_interval(more) == f"30.0 ({low:.1f} to {high:.1f})"

@@ -21,8 +21,10 @@ def doctor(
 ) -> None:
     """Engines, threads, GPU and versions of this machine; leaves with 1 where an engine computes wrong numbers."""
     from ..commands.doctor import findings
-    from ..storage.atomic import write_json
+    from ..storage.atomic import check_writable, write_json
 
+    if out is not None:
+        check_writable(out)
     found = findings(device, seed)
     table = Table(show_header=False)
     for finding in found:

@@ -15,6 +15,7 @@ from ..plots import plot_feature_maps
 from ..report import Page, RoundRecord, Section
 from ..report.fit_sections import feature_maps_section, metric_section, rounds_section
 from ..report.headline import score_text
+from ..storage.held_folder import held
 from .evaluation import evaluate
 from .run_files import patch_norms, sample_indices
 
@@ -62,7 +63,11 @@ TASKS = (
 
 def run_demo(out: Path, *, seed: int, device: str, verbose: bool) -> tuple[list[Result], Path]:
     """Run both tasks, write the report, and return the table's lines and the report's path."""
-    out.mkdir(parents=True, exist_ok=True)
+    with held(out):
+        return _run(out, seed=seed, device=device, verbose=verbose)
+
+
+def _run(out: Path, *, seed: int, device: str, verbose: bool) -> tuple[list[Result], Path]:
     page = Page("Feature learning without back-propagation", "A tour of convrfm on generated and bundled images")
     results, models = [], []
     for task in TASKS:

@@ -18,6 +18,7 @@ from .problem import Problem
 
 LONG_FIT_SECONDS = 30.0
 WORTH_SHORTENING = 600.0  # seconds
+FIRST_ROUND = "Round 0 of a layer is its fixed kernel, every other one an update of M."
 WORTH_A_LOOK = 2e7  # pairs of images, times their pixels, in all rounds
 USABLE = 0.9  # of the memory that is free
 MOVED = 1.1  # how far an estimate has gone from the one that was told before it is told again
@@ -94,7 +95,9 @@ def outlook(
     if verbose or long:
         in_folds = f", each in {len(folds)} folds as well," if folds else ""
         takes = f"about {duration(seconds)}" if long else "less than a minute"
-        _say(f"fitting {len(expected)} rounds{in_folds} on {n} images: {takes} and {size(needed)} (estimated)")
+        _say(
+            f"fitting {len(expected)} rounds{in_folds} on {n} images: {takes} and {size(needed)} (estimated). {FIRST_ROUND}"
+        )
     if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop)):
         _say(fewer)
     return Outlook(expected, told=long)

@@ -15,7 +15,7 @@ import torch
 from ..datasets.local_signal import STAR_OFFSETS, STAR_PIXELS
 from ..estimators import ConvRFMClassifier
 from ..kernels import NTK, vanilla
-from ..maths.intervals import mean_interval
+from ..maths.intervals import interval_words, mean_interval
 from ..plots import plot_levels
 from ..plots.style import INK
 from ..report import Section
@@ -92,7 +92,7 @@ def conclude(run: Run[StarSettings], lines: Sequence[Line]) -> Finding:
     return Finding(
         verdict=Verdict.of([bool(same), low > 0]),
         ours=f"the published draw gives {published[0]:.2f}% and {published[1]:.2f}%; over {len(gains)} other draws one update "
-        f"adds {gains.mean():.1f} points (95% interval {low:.1f} to {high:.1f}).",
+        f"adds {gains.mean():.1f} points ({interval_words(gains)}).",
         header=("seed", "fixed kernel", "one update"),
         rows=[[line["seed"], f"{line['fixed']:.2f}", f"{line['learned']:.2f}"] for line in lines],
         caption=f"Test accuracy in per cent, {run.settings.n_train} training and "

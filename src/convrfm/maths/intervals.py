@@ -49,6 +49,9 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     return low, high
 
 
+FEWEST_SEEDS = 3  # of two, Student's interval is nine times as wide as they lie apart
+
+
 def mean_interval(values: Float[np.ndarray, " n"], confidence: float = 0.95) -> tuple[float, float]:
     """Student's interval of a mean, such as that of accuracies over seeds."""
     reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
@@ -56,12 +59,20 @@ def mean_interval(values: Float[np.ndarray, " n"], confidence: float = 0.95) -> 
 
 
 def mean_with_interval(values: Float[np.ndarray, " n"], *, signed: bool = False) -> str:
-    """The mean over seeds and its interval as text, to a tenth; equal values have none, nor has a single one."""
+    """The mean over seeds and its interval as text, to a tenth; equal values have none, nor have fewer than three."""
     form = "+z.1f" if signed else ".1f"  # z: no negative zero
     mean = f"{values.mean():{form}}"
-    if len(values) == 1:
+    if len(values) < FEWEST_SEEDS:
         return mean
     if np.ptp(values) == 0:
         return f"{mean} (in every seed)"
     low, high = mean_interval(values)
     return f"{mean} ({low:{form}} to {high:{form}})"
+
+
+def interval_words(values: Float[np.ndarray, " n"]) -> str:
+    """The interval of a mean over seeds as words, or that there are too few of them."""
+    if len(values) < FEWEST_SEEDS:
+        return f"too few seeds for an interval: {len(values)}"
+    low, high = mean_interval(values)
+    return f"95% interval {low:.1f} to {high:.1f}"

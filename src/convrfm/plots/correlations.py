@@ -1,5 +1,6 @@
 """Correlations layer by layer, as the paper's Figure 1A."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,8 @@ from .labels import drawn_label
 from .style import INK, MUTED, SERIES, axes_or_new, house_style
 
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "++")
+_MOST_NAMES = 60
+_MOST_HATCHED = 120  # bars; narrower ones are colored alone
 
 
 @house_style()
@@ -21,6 +24,8 @@ def plot_correlations(
 ) -> Axes:
     """Draw a group of bars for each layer, one bar for each series; NaN is a correlation that was not taken.
 
+    Of more than sixty layers every second, third, ... is named, so that names stay apart.
+
     Args:
         layers: Names of the layers in forward order.
         series: Up to six named correlations, each one value for each layer.
@@ -30,9 +35,10 @@ def plot_correlations(
     ax = axes_or_new(ax, float(np.clip(2.5 + 0.32 * len(layers) * max(len(series), 2) ** 0.5, 6.4, 14)), 3.9)
     centers = np.arange(len(layers))
     width = 0.8 / len(series)
+    hatched = len(layers) * len(series) <= _MOST_HATCHED
     for number, (name, values) in enumerate(series.items()):
         x = centers + (number - (len(series) - 1) / 2) * width
-        color, hatch = SERIES[number % len(SERIES)], _HATCHES[number % len(_HATCHES)]
+        color, hatch = SERIES[number % len(SERIES)], _HATCHES[number % len(_HATCHES)] * hatched
         ax.bar(x, values, 0.92 * width, color=color, hatch=hatch, edgecolor="white", linewidth=0, label=name)
         if intervals is not None and name in intervals:
             reach = np.abs(intervals[name].T - values)
@@ -42,7 +48,8 @@ def plot_correlations(
     ax.set_ylim(-1.02 if lowest < -0.3 else min(0.0, 1.3 * lowest), 1.02)
     names = [drawn_label(layer, number, width=24) for number, layer in enumerate(layers)]
     upright = max(map(len, names)) * len(names) <= 60
-    ax.set_xticks(centers, names, parse_math=False, rotation=0 if upright else 90)
+    named = slice(None, None, math.ceil(len(names) / _MOST_NAMES))
+    ax.set_xticks(centers[named], names[named], parse_math=False, rotation=0 if upright else 90)
     ax.tick_params(axis="x", length=0)
     ax.set_xlim(-0.6, len(layers) - 0.4)
     ax.set_ylabel("correlation")
