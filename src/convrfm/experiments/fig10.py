@@ -177,7 +177,7 @@ EXPERIMENT = Experiment(
             ("bars", "noisy-digits", "GTSRB", "CIFAR-10"), n=2000, updates=5, agop_samples=200, epochs=250
         ),
     },
-    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 8, Scale.FULL: 900},
+    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 4, Scale.FULL: 900},
     plan=plan,
     conclude=conclude,
     data=WANTED,

@@ -136,7 +136,7 @@ EXPERIMENT = Experiment(
         Scale.LAPTOP: DirectionSettings(),
         Scale.FULL: DirectionSettings(n=1000, updates=3, agop_samples=200, photographs=250),
     },
-    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 4, Scale.FULL: 200},
+    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 1, Scale.FULL: 200},
     plan=plan,
     conclude=conclude,
     data=WANTED,

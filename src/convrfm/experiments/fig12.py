@@ -175,7 +175,7 @@ EXPERIMENT = Experiment(
         Scale.LAPTOP: OperatorsSettings(),
         Scale.FULL: OperatorsSettings(n=1000, updates=3, agop_samples=200, photographs=250),
     },
-    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 5, Scale.FULL: 200},
+    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 2, Scale.FULL: 200},
     plan=plan,
     conclude=conclude,
     data=f"{WANTED.removesuffix('.')}, and weights/.",

@@ -183,7 +183,7 @@ EXPERIMENT = Experiment(
         Scale.LAPTOP: EdgeSettings(),
         Scale.FULL: EdgeSettings(n=1000, updates=3, agop_samples=200),
     },
-    minutes={Scale.SMOKE: 0.3, Scale.LAPTOP: 10, Scale.FULL: 600},
+    minutes={Scale.SMOKE: 0.3, Scale.LAPTOP: 4, Scale.FULL: 600},
     plan=plan,
     conclude=conclude,
     data=WANTED,

@@ -158,7 +158,7 @@ EXPERIMENT = Experiment(
         Scale.LAPTOP: LayerSettings(),
         Scale.FULL: LayerSettings(n=2000, n_filters=64, n_iterations=5, epochs=250),
     },
-    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 10, Scale.FULL: 3000},
+    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 5, Scale.FULL: 3000},
     plan=plan,
     conclude=conclude,
     data=WANTED,
