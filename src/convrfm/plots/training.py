@@ -31,22 +31,21 @@ def plot_training(
         kept: The epoch whose weights were kept.
         quantity: What was measured of layers.
     """
-    figure = Figure(figsize=(7.6, 3.0), layout="constrained")
+    figure = Figure(figsize=(7.6, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     for (name, values), (color, marker) in zip(accuracies.items(), LOOKS, strict=False):
         left.plot(np.arange(1, len(values) + 1), values, color=color, marker=marker, markersize=3.5, label=name)
     left.set_ylabel("accuracy")
     left.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    left.legend(loc="lower right")
     shades = colormaps["viridis_r"](np.linspace(0.1, 1, layers.shape[1]))
     for number, (values, shade) in enumerate(zip(layers.T, shades, strict=True), 1):
         label = f"layer {number}" if number in (1, layers.shape[1]) else None
         right.plot(measured, values, color=shade, linewidth=1.3, label=label)
     right.set_ylabel(quantity)
-    right.legend(loc="lower right")
     for ax in (left, right):
         ax.axvline(kept, color=MUTED, linewidth=0.8, linestyle=":")
         ax.set_xlabel("epochs")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(axis="y")
+        ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.01), ncols=2)
     return figure
