@@ -94,6 +94,18 @@ def test_fit_writes_a_run_that_agrees_with_itself(bars_run: Path) -> None:
     assert "://" not in page
 
 
+def test_several_models_are_compared_in_one_fit(tmp_path: Path) -> None:
+    result = run("fit", "bars", *SMALL, "--kernel", "ntk", "--kernel", "laplace", "--quiet", "--out", tmp_path / "both")
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((tmp_path / "both" / "metrics.json").read_text())
+    scores = {candidate["name"]: candidate["held_out_score"] for candidate in metrics["candidates"]}
+    assert list(scores) == ["ntk of vanilla, patches of 3, depth 1", "laplace, patches of 3"]
+    assert metrics["rounds"][metrics["best_iteration"]]["loo_accuracy"] == max(scores.values())
+    for name in scores:
+        assert name in result.output
+        assert name in (tmp_path / "both" / "report.html").read_text()
+
+
 def test_a_deep_run_is_kept_stage_by_stage(deep_run: Path) -> None:
     metrics = json.loads((deep_run / "metrics.json").read_text())
     rounds, kept = metrics["rounds"], metrics["best_iterations"]

@@ -26,10 +26,10 @@ DRAW = FilterDraw(5, "relu", ("mean", None), np.random.SeedSequence(0).spawn(3))
 
 
 class Clock:
-    """A kernel that moves a clock: for each pair and channel a second, ten with a metric, a hundred for a gradient.
+    """A kernel that moves a clock: for each pair and channel a unit, ten with a metric, a hundred for a gradient.
 
     Pairs are computed for 32 images on the right at a time, whether or not there are as many. Each image on the left takes
-    seven seconds more, and a thousand for each output of a gradient; on the right seven and fifty.
+    seven more, and a thousand for each output of a gradient; on the right seven and fifty.
     """
 
     window = Window(3)
@@ -37,7 +37,7 @@ class Clock:
 
     def __call__(self, x: Any, z: Any = None, *, feature_matrix: Any = None, progress: Any = None) -> torch.Tensor:
         a_pair = x.shape[1] * (1 if feature_matrix is None else 10)
-        Clock.now += a_pair * len(x) * filled_up(len(z)) + 7 * (len(x) + len(z))
+        Clock.now += 1e-7 * (a_pair * len(x) * filled_up(len(z)) + 7 * (len(x) + len(z)))
         return x.new_ones(len(x), len(z))
 
     def diagonal(self, x: Any, *, feature_matrix: Any = None) -> torch.Tensor:
@@ -45,7 +45,7 @@ class Clock:
 
     def agop(self, x: Any, z: Any, dual_coef: Any, *, feature_matrix: Any = None, **keywords: Any) -> torch.Tensor:
         a_pair = x.shape[1] * dual_coef.shape[1] * (100 if feature_matrix is None else 200)
-        Clock.now += a_pair * len(x) * filled_up(len(z)) + 1000 * len(x) * dual_coef.shape[1] + 50 * len(z)
+        Clock.now += 1e-7 * (a_pair * len(x) * filled_up(len(z)) + 1000 * len(x) * dual_coef.shape[1] + 50 * len(z))
         return x.new_ones(9, 9)
 
     def check_image_size(self, height: int, width: int) -> None: ...
@@ -79,15 +79,15 @@ def clocked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def own_matrix(n: int, a_pair: int) -> float:
-    return 7 * n + a_pair * n * (n + 32) / 2
+    return 1e-7 * (7 * n + a_pair * n * (n + 32) / 2)
 
 
 def matrix(n: int, m: int, a_pair: int) -> float:
-    return 7 * (n + m) + a_pair * n * filled_up(m)
+    return 1e-7 * (7 * (n + m) + a_pair * n * filled_up(m))
 
 
 def agop(n: int, m: int, a_pair: int) -> float:
-    return a_pair * n * filled_up(m) + 3000 * n + 50 * m
+    return 1e-7 * (a_pair * n * filled_up(m) + 3000 * n + 50 * m)
 
 
 @pytest.mark.usefixtures("clocked")
@@ -106,7 +106,7 @@ def test_seconds_are_those_of_all_layers_rounds_and_folds(n_iterations: int, n_f
                 seconds += sum(agop(at, n, 3 * channels * (100 if iteration == 1 else 200)) for n, _, at in fits)
             expected.append(seconds if iteration else tried * seconds)
     rounds = ahead.rounds(40, 10)
-    assert [each.seconds for each in rounds] == pytest.approx(expected, rel=1e-6)
+    assert [each.seconds for each in rounds] == pytest.approx(expected, rel=1e-4)
     assert [each.iteration for each in rounds] == 3 * list(range(n_iterations + 1))
 
 
@@ -114,7 +114,9 @@ def test_seconds_are_those_of_all_layers_rounds_and_folds(n_iterations: int, n_f
 def test_images_of_a_selection_set_count_in_every_round() -> None:
     plan = Plan([(Clock(),)], DRAW, 0, "best")
     judged = problem(selection=(torch.tensor(X[:9]), torch.eye(3)[torch.tensor(Y[:9])]))
-    assert prospect(plan, judged, [], ROUGHLY).seconds(40, 10) == pytest.approx(own_matrix(40, 1) + matrix(9, 40, 1))
+    assert prospect(plan, judged, [], ROUGHLY).seconds(40, 10) == pytest.approx(
+        own_matrix(40, 1) + matrix(9, 40, 1), rel=1e-4
+    )
 
 
 def test_what_is_left_is_put_right_by_the_rounds_that_are_finished(

@@ -7,7 +7,7 @@ import pytest
 
 from convrfm.estimators.judge import Judge
 from convrfm.plots import effective_rank
-from convrfm.report import FitRecord, LayerRecord, RoundRecord, fit_page
+from convrfm.report import CandidateRecord, FitRecord, LayerRecord, NextStep, RoundRecord, fit_page
 
 CLASSES = ["<b>cat</b>", "dog & $x^", "emu"]
 
@@ -76,6 +76,63 @@ def test_page_tells_the_result_the_choice_and_how_to_repeat_it(html: str) -> Non
         "0.1",
         "One file was skipped: &lt;i&gt;.png",
     ):
+        assert words in html
+
+
+def kept_fixed(record: FitRecord, shown: int) -> FitRecord:
+    """The same where the first layer keeps the fixed kernel; `shown` is the round of its metric and maps."""
+    first, *deeper = record.layers
+    rounds = first.rounds if shown else first.rounds[:1]
+    return replace(record, layers=[replace(first, rounds=rounds, best_iteration=0, shown_iteration=shown), *deeper])
+
+
+def test_where_nothing_was_gained_the_best_learned_round_is_shown_as_such() -> None:
+    html = fit_page(kept_fixed(a_record(), shown=1)).render()
+    for words in (
+        "Nothing was gained by learning the patch metric",
+        "70.0% with the fixed kernel and 85.0% after 1 of 2 updates",
+        "test accuracy of round 1, the best learned one",
+        "What round 1 had learned",
+        "Where round 1 looked",
+        "It is not kept",
+    ):
+        assert words in html
+    assert "What the patch metric has learned" not in html
+    assert html.count("<img ") == 5
+
+
+def test_a_metric_that_was_never_updated_is_not_drawn() -> None:
+    html = fit_page(kept_fixed(a_record(), shown=0)).render()
+    assert "there is no learned metric to show" in html
+    assert "igenvector" not in html
+    assert html.count("<img ") == 2  # rounds, and which classes are taken for which
+
+
+def test_a_layer_that_keeps_the_identity_is_said_and_not_drawn() -> None:
+    record = kept_fixed(a_deep_record(), shown=0)
+    html = fit_page(record).render()
+    assert "No update was kept in layer 1: there M is the identity" in html
+    assert "Leading eigenvectors of" not in html
+    whole = fit_page(a_deep_record())
+    assert "No update was kept" not in whole.render()
+    none = replace(record, layers=[replace(layer, best_iteration=0) for layer in record.layers])
+    assert "Eigenvalues of every layer" not in fit_page(none).render()
+
+
+def test_models_that_were_compared_and_models_to_try_are_told_with_their_times() -> None:
+    record = replace(
+        a_record(),
+        candidates=[
+            CandidateRecord("ntk of vanilla", 0.7, [1], 2.0),
+            CandidateRecord("ntk of global", 0.85, [2], 60.0),
+        ],
+        chosen_candidate=1,
+        next_steps=[NextStep("--deep", "Layer upon layer.", "about 2 min 5 s")],
+    )
+    html = fit_page(record).render()
+    marked = html[html.index('<tr class="marked">') :]
+    assert "ntk of global" in marked[: marked.index("</tr>")]
+    for words in ("Models that were compared", "What to try next", "--deep", "about 2 min 5 s"):
         assert words in html
 
 

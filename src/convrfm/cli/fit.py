@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
-from ..commands.choices import KernelName, Unreadable, Validation
+from ..commands.choices import KernelName, Network, Unreadable, Validation
 from ..commands.terminal import command_line, console, say, worded
 from .app import app
 from .options import Broken, Data, Device, Download, ImageSize, Overwrite, Quiet, Seed
+
+AGAIN = "Given again: one more model to compare."
 
 
 @app.command()
@@ -16,11 +18,21 @@ from .options import Broken, Data, Device, Download, ImageSize, Overwrite, Quiet
 def fit(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/fit"),
-    kernel: Annotated[KernelName, typer.Option(help="ntk and nngp of a network, or a radial one.")] = KernelName.NTK,
+    kernel: Annotated[list[KernelName], typer.Option(help=f"ntk and nngp of a network, or a radial one. {AGAIN}")] = [  # noqa: B006 (typer copies it)
+        KernelName.NTK
+    ],
+    network: Annotated[
+        list[Network],
+        typer.Option(
+            help="Of ntk and nngp: convolutions alone, averaged over squares of positions (--pool-size), or over all of them; "
+            f"or Myrtle. {AGAIN}"
+        ),
+    ] = [Network.VANILLA],  # noqa: B006
     depth: Annotated[
-        int, typer.Option(help="Convolutions of the network (ntk, nngp); with --deep: layers.", min=1)
-    ] = 3,
-    patch_size: Annotated[int, typer.Option(help="Side of the patches.", min=1)] = 3,
+        list[int], typer.Option(help=f"Convolutions of the network; with --deep: layers. {AGAIN}", min=1)
+    ] = [3],  # noqa: B006
+    patch_size: Annotated[list[int], typer.Option(help=f"Side of the patches. {AGAIN}", min=1)] = [3],  # noqa: B006
+    pool_size: Annotated[int, typer.Option(help="Side of the squares of --network average.", min=1)] = 2,
     bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (laplace, gaussian).")] = 10.0,
     iterations: Annotated[int, typer.Option(help="Updates of the patch metric M.", min=0)] = 3,
     ridge: Annotated[
@@ -59,12 +71,17 @@ def fit(
     parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
     from ..commands.fit import FitSettings
     from ..commands.fit import fit as run_fit
-    from ..commands.tables import beside_table, rounds_table
+    from ..commands.tables import beside_table, candidates_table, little_gained, next_steps_table, rounds_table
 
     deciding = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
     settings = FitSettings(**deciding)
     record = run_fit(settings, out, overwrite=overwrite, quiet=quiet, command=command_line())
+    if record.candidates:
+        console.print(candidates_table(record))
     console.print(rounds_table(record.layers, record.judge.label))
     if record.baselines:
         console.print(beside_table(record))
+    if record.next_steps:
+        say(little_gained(record))
+        console.print(next_steps_table(record))
     say(f"report: {out / 'report.html'}")

@@ -12,6 +12,17 @@ class KernelName(StrEnum):
     GAUSSIAN = "gaussian"
 
 
+class Network(StrEnum):
+    """The network whose kernel ntk and nngp are: what is averaged in front of its readout, or one of Myrtle."""
+
+    VANILLA = "vanilla"
+    AVERAGE = "average"
+    GLOBAL = "global"
+    MYRTLE_5 = "myrtle5"
+    MYRTLE_7 = "myrtle7"
+    MYRTLE_10 = "myrtle10"
+
+
 class Unreadable(StrEnum):
     """What to do with a broken picture."""
 

@@ -1,54 +1,23 @@
 """What `convrfm fit` does: from data by name to a fitted model and the folder of its run."""
 
-import functools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from .. import datasets
 from ..errors import ModelFileError
-from ..estimators import ConvRFMClassifier, DeepConvRFMClassifier, load
+from ..estimators import load
 from ..estimators.classification import Classifier
 from ..estimators.settings import check_parameters, ridge_candidates
 from ..kernels.devices import chosen_device
 from ..report import FitRecord
 from ..storage.models import FILE_NAME
 from .baselines import baselines
-from .choices import KernelName, Unreadable, Validation
+from .candidates import Model
 from .fit_folder import claimed
-from .kernel_by_name import kernel_of
+from .fit_settings import FitSettings
+from .next_steps import next_steps
 from .run_files import write_run
 from .terminal import say_notes
-
-Model = ConvRFMClassifier | DeepConvRFMClassifier
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """All that decides a run of `convrfm fit`, named as its options are."""
-
-    data: str
-    kernel: KernelName
-    depth: int
-    patch_size: int
-    bandwidth: float
-    iterations: int
-    ridge: float | None
-    deep: bool
-    filters: int
-    cv: int | None
-    agop_samples: int | None
-    n_train: int | None
-    n_test: int | None
-    image_size: int | None
-    center: bool
-    sigma: float | None
-    labels: Path | None
-    validation: Validation
-    unreadable: Unreadable
-    baselines: bool
-    download: bool
-    seed: int
-    device: str
 
 
 def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, command: str) -> FitRecord:
@@ -67,15 +36,7 @@ def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, comma
     Raises:
         InputError: if anything does not fit; the message says what.
     """
-    model = unfitted(settings).set_params(
-        n_iterations=settings.iterations,
-        ridge="loo" if settings.ridge is None else settings.ridge,
-        agop_samples=settings.agop_samples,
-        cv=settings.cv,
-        device=settings.device,
-        random_state=settings.seed,
-        verbose=not quiet,
-    )
+    model = settings.unfitted(verbose=not quiet)
     check_parameters(model.get_params(deep=False), None)
     ridge_candidates(model.ridge)
     chosen_device(model.device)
@@ -97,20 +58,31 @@ def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, comma
         selection = images.selection if settings.cv is None else None
         model.set_params(choose_on="loo" if selection is None else "selection")
         if goes_on:
-            model = with_finished_rounds(model, out)
+            model = with_finished_rounds(model, out, several=len(settings.candidates.names) > 1)
 
         def save(rounds_so_far: Classifier) -> None:
             rounds_so_far.save(out / FILE_NAME, preprocessing=images.preprocessing)
 
         model.fit(images.x_train, images.y_train, selection=selection, after_round=save)
-        n_rounds = (settings.depth if settings.deep else 1) * (settings.iterations + 1)
-        finished = sum(len(layer.rounds) for layer in model.layers_) == n_rounds
-        beside = baselines(images, settings.seed) if settings.baselines and finished else []
-        return write_run(out, model, images, asdict(settings), command, finished=finished, beside=beside)
+        finished = len(model.history_) == settings.n_rounds
+        return write_run(
+            out,
+            model,
+            images,
+            asdict(settings),
+            command,
+            finished=finished,
+            beside=baselines(images, settings.seed) if settings.baselines and finished else [],
+            candidates=settings.candidates.names,
+            next_steps=next_steps(settings, model, images) if finished else [],
+        )
 
 
-def with_finished_rounds(model: Model, folder: Path) -> Model:
+def with_finished_rounds(model: Model, folder: Path, *, several: bool) -> Model:
     """The model with the rounds that an interrupted run of it left in its folder, from which `fit` goes on."""
+    if several:
+        say_notes(["An interrupted run is here; one that compares models begins anew."])
+        return model
     try:
         earlier = load(folder, model.device)
     except ModelFileError as error:
@@ -118,11 +90,3 @@ def with_finished_rounds(model: Model, folder: Path) -> Model:
         return model
     say_notes([f"Going on after {sum(len(layer.rounds) for layer in earlier.layers_)} finished rounds."])
     return earlier.set_params(**(model.get_params(deep=False) | {"warm_start": True}))
-
-
-def unfitted(settings: FitSettings) -> Model:
-    """One layer, or layer upon layer with the kernel of each layer's depth."""
-    family = functools.partial(kernel_of, settings.kernel, patch_size=settings.patch_size, bandwidth=settings.bandwidth)
-    if settings.deep:
-        return DeepConvRFMClassifier(family, depth=settings.depth, n_filters=settings.filters)
-    return ConvRFMClassifier(family(settings.depth))

@@ -21,7 +21,7 @@ from ..kernels.kernel_tiles import KernelTiles, default_side
 from ..storage.stored_kernel import kept_kernel
 from ..storage.tables import write_table
 from .choices import KernelName, TilePrecision, Unreadable
-from .kernel_by_name import kernel_of
+from .kernel_by_name import Family
 from .terminal import remark, say_notes
 
 
@@ -102,7 +102,7 @@ def kernel_and_metric(settings: KernelSettings, preprocessing: Preprocessing) ->
         InputError: for a run of several layers, and one whose images were made otherwise.
     """
     if settings.run is None:
-        return kernel_of(settings.kernel, settings.depth, settings.patch_size, settings.bandwidth), None
+        return Family(settings.kernel, settings.patch_size, settings.bandwidth)(settings.depth), None
     model = load(settings.run, "cpu")
     if len(model.layers_) > 1:
         raise InputError(f"{settings.run} has {len(model.layers_)} layers, and must have one. Pass another --run.")

@@ -1,13 +1,48 @@
 """The kernel that options name."""
 
+from dataclasses import dataclass
+
 from .. import kernels
 from ..kernels.patch_kernel import PatchKernel
-from .choices import KernelName
+from .choices import KernelName, Network
+
+RADIAL = {KernelName.LAPLACE: kernels.Laplace, KernelName.GAUSSIAN: kernels.Gaussian}
+INFINITE = {KernelName.NTK: kernels.NTK, KernelName.NNGP: kernels.NNGP}
+MYRTLE = {Network.MYRTLE_5: 5, Network.MYRTLE_7: 7, Network.MYRTLE_10: 10}
 
 
-def kernel_of(name: KernelName, depth: int, patch_size: int, bandwidth: float) -> PatchKernel:
-    """The kernel with these settings, as far as they concern it."""
-    if name in (KernelName.NTK, KernelName.NNGP):
-        kind = kernels.NTK if name is KernelName.NTK else kernels.NNGP
-        return kind(kernels.vanilla(depth, patch_size))
-    return (kernels.Laplace if name is KernelName.LAPLACE else kernels.Gaussian)(patch_size, bandwidth)
+@dataclass(frozen=True)
+class Family:
+    """One kernel for each depth, of these settings as far as they concern it."""
+
+    kernel: KernelName
+    patch_size: int
+    bandwidth: float
+    network: Network = Network.VANILLA
+    pool_size: int = 2
+
+    def __call__(self, depth: int) -> PatchKernel:
+        """The kernel of this depth."""
+        if self.kernel in RADIAL:
+            return RADIAL[self.kernel](self.patch_size, self.bandwidth)
+        if self.network in MYRTLE:
+            return INFINITE[self.kernel](kernels.myrtle(MYRTLE[self.network]))
+        if self.network is Network.GLOBAL:
+            return INFINITE[self.kernel](kernels.vanilla(depth, self.patch_size, pooling="global"))
+        squares = self.pool_size if self.network is Network.AVERAGE else None
+        return INFINITE[self.kernel](kernels.vanilla(depth, self.patch_size, pooling=squares))
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether its kernels differ by depth."""
+        return self.kernel in INFINITE and self.network not in MYRTLE
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        if self.kernel in RADIAL:
+            return f"{self.kernel}, patches of {self.patch_size}"
+        if self.network in MYRTLE:
+            return f"{self.kernel} of {self.network}"
+        squares = f" {self.pool_size}" if self.network is Network.AVERAGE else ""
+        return f"{self.kernel} of {self.network}{squares}, patches of {self.patch_size}"

@@ -12,13 +12,18 @@ from sklearn.metrics import roc_auc_score
 from ..datasets import ImageData
 from ..estimators import DeepConvRFMClassifier
 from ..estimators.classification import Classifier
+from ..estimators.layers import FittedLayer
+from ..estimators.rounds import Round, best_round
 from ..kernels.description import describe
-from ..maths.patches import unfold_patches
-from ..report import Baseline, FitRecord, LayerRecord, Mistake, fit_page
+from ..maths.patches import filter_patches, unfold_patches
+from ..maths.psd import psd_factor
+from ..maths.windows import Window
+from ..report import Baseline, FitRecord, LayerRecord, Mistake, NextStep, fit_page
 from ..report.versions import versions
 from ..storage.atomic import write_json
 from ..storage.models import FILE_NAME
 from ..storage.tables import write_table
+from .compared import compared_models
 from .evaluation import Evaluation, as_metrics, evaluate
 
 METRICS = "metrics.json"
@@ -43,6 +48,8 @@ def write_run(
     *,
     finished: bool = True,
     beside: Sequence[Baseline] = (),
+    candidates: Sequence[str] = (),
+    next_steps: Sequence[NextStep] = (),
 ) -> FitRecord:
     """Evaluate a fitted model on the test images, write everything into its folder, and give back what the report shows.
 
@@ -54,6 +61,8 @@ def write_run(
         command: shown on the page.
         finished: whether the fit has all its rounds; otherwise the page says that it was interrupted.
         beside: simple methods on the same split.
+        candidates: names of the models that the fit compared.
+        next_steps: what to try after it.
     """
     if not finished:
         data = replace(data, notes=(INTERRUPTED, *data.notes))
@@ -61,7 +70,11 @@ def write_run(
     model.save(folder / FILE_NAME, preprocessing=data.preprocessing)
     evaluation = evaluate(model, data.x_test, data.y_test)
     write_predictions(folder / "predictions.csv", model, data, evaluation)
-    record = replace(fit_record(model, data, evaluation, settings, command), baselines=beside)
+    record = fit_record(model, data, evaluation, settings, command)
+    compared = compared_models(model, candidates)
+    record = replace(
+        record, candidates=compared.records, chosen_candidate=compared.chosen, next_steps=next_steps, baselines=beside
+    )
     metrics = {
         "finished": finished,
         "rounds": as_metrics(model, evaluation),
@@ -70,6 +83,8 @@ def write_run(
         "baselines": [asdict(baseline) for baseline in beside],
         "roc_area": record.roc_area,
         "recall": recalls(data, evaluation),
+        "candidates": [asdict(candidate) for candidate in compared.records],
+        "next_steps": [asdict(step) for step in next_steps],
         "n_train": len(data.x_train),
         "n_test": len(data.x_test),
         "classes": [str(c) for c in model.classes_],
@@ -176,15 +191,20 @@ def layer_records(
     """What the report shows of every layer."""
     records = []
     for number, (layer, rounds) in enumerate(zip(model.layers_, evaluation.layers, strict=True), 1):
-        metric, q = layer.kept.feature_matrix, layer.kernel.window.size
+        q = layer.kernel.window.size
+        shown = shown_round(layer) if len(model.layers_) == 1 else layer.kept
+        metric = shown.feature_matrix
         records.append(
             LayerRecord(
                 rounds=rounds,
                 best_iteration=layer.kept.iteration,
                 feature_matrix=metric.cpu().double().numpy(),
                 patch_shape=(len(metric) // q**2, q, q),
-                feature_maps=model.feature_maps(samples, number),
+                feature_maps=model.feature_maps(samples, number)
+                if shown is layer.kept
+                else lengths_under(metric, samples, layer.kernel.window),
                 centering=None if layer.features is None else layer.features.centering,
+                shown_iteration=shown.iteration,
             )
         )
     return records
@@ -194,6 +214,19 @@ def patch_norms(images: Float[np.ndarray, "n c h w"], model: Classifier) -> Floa
     """|x[u]| at every position: the feature map of the identity."""
     patches = unfold_patches(torch.tensor(images), model.layers_[0].kernel.window)
     return patches.norm(dim=1).numpy()
+
+
+def shown_round(layer: FittedLayer) -> Round:
+    """The kept round, or where that is the fixed kernel, which has learned nothing, the best learned one."""
+    return layer.kept if layer.kept.iteration or len(layer.rounds) == 1 else best_round(layer.rounds[1:])
+
+
+def lengths_under(
+    metric: Float[torch.Tensor, "d d"], images: Float[np.ndarray, "n c h w"], window: Window
+) -> Float[np.ndarray, "n rows cols"]:
+    """|M^(1/2) x[u]| at every position."""
+    root = psd_factor(metric.cpu())
+    return filter_patches(torch.tensor(images).to(root), root, window).norm(dim=1).numpy()
 
 
 def sample_indices(labels: np.ndarray) -> list[int]:

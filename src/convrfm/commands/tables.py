@@ -8,6 +8,7 @@ from rich.table import Table
 
 from ..cnfa import Report
 from ..report import FitRecord, LayerRecord
+from ..report.fit_record import best_learned
 from ..report.headline import interval_text
 
 
@@ -36,6 +37,41 @@ def beside_table(record: FitRecord) -> Table:
         *((b.name, b.score, b.interval) for b in record.baselines),
     ):
         table.add_row(name, "" if score is None else f"{score:.1%} ({interval_text(interval, 'classification')})")
+    return table
+
+
+def candidates_table(record: FitRecord) -> Table:
+    """What every model reached that the fit compared; the kept one is marked."""
+    table = Table("model", record.judge.label, "updates", "seconds", box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, candidate in enumerate(record.candidates):
+        table.add_row(
+            f"{escape(candidate.name)}{' *' if number == record.chosen_candidate else ''}",
+            f"{candidate.held_out_score:.1%}",
+            ", ".join(map(str, candidate.iterations)),
+            f"{candidate.seconds:.1f}",
+        )
+    return table
+
+
+def little_gained(record: FitRecord) -> str:
+    """The judge's score of the fixed kernel, and of what was learned."""
+    fixed, kept = record.stages[0], record.stages[-1]
+    layer = record.layers[-1]
+    learned = best_learned(layer.rounds) if layer.gained_nothing else kept
+    gained = (
+        "Nothing was gained by learning: the fixed kernel is kept" if layer.gained_nothing else "Learning gained little"
+    )
+    return (
+        f"{gained} ({record.judge.label}: {fixed.held_out_score:.1%} with the fixed kernel, {learned.held_out_score:.1%} after "
+        f"{learned.iteration} update{'s' * (learned.iteration > 1)})."
+    )
+
+
+def next_steps_table(record: FitRecord) -> Table:
+    """What to try next, and what it takes."""
+    table = Table("to try next", "time", box=box.SIMPLE_HEAD, pad_edge=False)
+    for step in record.next_steps:
+        table.add_row(step.options, step.cost)
     return table
 
 

@@ -17,6 +17,7 @@ from ..datasets import Preprocessing, check_images
 from ..errors import InputError
 from ..kernels.description import from_description
 from ..kernels.devices import chosen_device
+from ..kernels.forecast import Forecast
 from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
 from .arrays import Array, check_columns, check_same_size, in_precision_of, like, to_device
@@ -25,6 +26,7 @@ from .codings import Coding, Values
 from .fitted_layers import FittedLayers, Stage
 from .layer_files import Tensors
 from .layers import FittedLayer, Keep
+from .outlook import expected_of
 from .plan import Plan
 from .presets import preset
 from .problem import LearnableKernel, Problem
@@ -32,7 +34,7 @@ from .records import history_of
 from .saving import from_json, save_model
 from .settings import agop_indices, check_parameters, ridge_candidates
 from .to_torch import convolutions
-from .training_set import Weights, selection_set, training_set
+from .training_set import TrainingSet, Weights, selection_set, training_set
 from .warm_start import judged_on, layers_to_go_on_from
 
 Machine = TypeVar("Machine", bound="RecursiveFeatureMachine")
@@ -102,6 +104,48 @@ class RecursiveFeatureMachine(BaseEstimator):
         Raises:
             InputError: on any input that cannot be learned from; the message says what to change.
         """
+        given, plan, problem = self._to_be_fitted(x, y, sample_weight, groups, selection)
+        earlier: Sequence[FittedLayer] = ()
+        if self.warm_start and self.__sklearn_is_fitted__():
+            earlier = layers_to_go_on_from(self._fitted, problem, plan, given.folds)
+        if contradiction := problem.contradiction:
+            warnings.warn(contradiction, stacklevel=3)
+
+        judges = judged_on(problem, given.folds)
+
+        def remember(fits: Sequence[Layers]) -> None:
+            self.preprocessing_ = None
+            check_columns(self, x, learn=True)
+            self._coded, self._as_arrays = given.coding, not isinstance(x, Tensor)
+            self._fitted = FittedLayers.of(problem, best_fit(fits), history_of(fits, deep=self._deep), judges)
+
+        def tell(fits: Sequence[Layers]) -> None:
+            if after_round is not None:
+                remember(fits)
+                after_round(self)
+
+        remember(fit_candidates(plan, problem, given.folds, earlier, verbose=self.verbose, after_round=tell))
+        return self
+
+    @full_precision()
+    def forecast(self, x: Array, y: Array, *, selection: tuple[Array, Array] | None = None) -> Forecast:
+        """What `fit` would take on this machine, from small runs of its parts: `.seconds` and `.bytes`.
+
+        Args:
+            x, y, selection: as for `fit`.
+        """
+        given, plan, problem = self._to_be_fitted(x, y, None, None, selection)
+        return expected_of(plan, problem, given.folds)
+
+    def _to_be_fitted(
+        self,
+        x: Array,
+        y: Array,
+        sample_weight: Array | None,
+        groups: Array | None,
+        selection: tuple[Array, Array] | None,
+    ) -> tuple[TrainingSet, Plan, Problem]:
+        """The arguments of `fit`, checked."""
         check_parameters(self.get_params(deep=False), selection)
         if y is None:
             raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
@@ -136,27 +180,7 @@ class RecursiveFeatureMachine(BaseEstimator):
             feature_trace=self.feature_trace,
             selection=selection_set(selection, given, image_shape=self.image_shape, estimator=type(self).__name__),
         )
-        earlier: Sequence[FittedLayer] = ()
-        if self.warm_start and self.__sklearn_is_fitted__():
-            earlier = layers_to_go_on_from(self._fitted, problem, plan, given.folds)
-        if contradiction := problem.contradiction:
-            warnings.warn(contradiction, stacklevel=3)
-
-        judges = judged_on(problem, given.folds)
-
-        def remember(fits: Sequence[Layers]) -> None:
-            self.preprocessing_ = None
-            check_columns(self, x, learn=True)
-            self._coded, self._as_arrays = given.coding, not isinstance(x, Tensor)
-            self._fitted = FittedLayers.of(problem, best_fit(fits), history_of(fits, deep=self._deep), judges)
-
-        def tell(fits: Sequence[Layers]) -> None:
-            if after_round is not None:
-                remember(fits)
-                after_round(self)
-
-        remember(fit_candidates(plan, problem, given.folds, earlier, verbose=self.verbose, after_round=tell))
-        return self
+        return given, plan, problem
 
     def predict(self, x: Array) -> Array:
         """Labels, or for the regressor targets, as they were given to `fit`.

@@ -9,7 +9,7 @@ import torch
 
 from ..datasets.memory import free_memory
 from ..errors import InputError
-from ..kernels.forecast import duration, size
+from ..kernels.forecast import Forecast, duration, size
 from ..kernels.growth import ROUGHLY, THOROUGHLY
 from .forecast import ExpectedRound, Prospect, bytes_of, prospect
 from .layers import FittedLayer
@@ -101,6 +101,20 @@ def outlook(
     if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop)):
         _say(fewer)
     return Outlook(expected, told=long)
+
+
+def expected_of(plan: Plan, problem: Problem, folds: Sequence[np.ndarray]) -> Forecast:
+    """What a fit takes, from runs long enough to tell.
+
+    Args:
+        plan: what is to be fitted.
+        problem: that of the first layer.
+        folds: the images that each fold of a cross-validation holds out.
+    """
+    n = len(problem.x)
+    ahead = prospect(plan, problem, [len(held_out) / n for held_out in folds], THOROUGHLY)
+    agop = n if problem.agop_indices is None else len(problem.agop_indices)
+    return Forecast(ahead.seconds(n, agop), bytes_of(plan, problem, n, len(folds)))
 
 
 def free_bytes(device: torch.device) -> int:

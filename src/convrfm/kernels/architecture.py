@@ -1,7 +1,7 @@
 """Architectures: a tuple of layers from images to one output, and the usual families of them."""
 
 from dataclasses import dataclass
-from typing import cast, get_args
+from typing import Literal, cast, get_args
 
 from ..errors import InputError
 from .activations import Activation, ReLU
@@ -92,15 +92,27 @@ class Architecture:
         return [layer for layer in self.hidden if isinstance(layer, Activation)]
 
 
-def vanilla(depth: int, patch_size: int = 3) -> Architecture:
+def vanilla(depth: int, patch_size: int = 3, pooling: int | Literal["global"] | None = None) -> Architecture:
     """The paper's network: [Conv, ReLU] repeated `depth` times without padding, then Flatten.
+
+    Args:
+        depth: convolutions.
+        patch_size: their side.
+        pooling: what is averaged in front of the readout, so that what a patch holds counts more than where it lies: squares
+            of positions of this side, or with "global" all positions. The kernel meets all pairs of positions that are
+            averaged together.
 
     Example:
         >>> vanilla(depth=3).grids(32, 32)[-1]
         (26, 26)
+        >>> vanilla(depth=3, pooling=2).grids(32, 32)[-1]
+        (13, 13)
     """
     depth = positive_integer("depth", depth)
-    return Architecture(*(layer for _ in range(depth) for layer in (Conv(patch_size), ReLU())), Flatten())
+    convolutions = [layer for _ in range(depth) for layer in (Conv(patch_size), ReLU())]
+    if pooling == "global":
+        return Architecture(*convolutions, GlobalAvgPool())
+    return Architecture(*convolutions, *([] if pooling is None else [AvgPool(pooling)]), Flatten())
 
 
 def myrtle(depth: int) -> Architecture:

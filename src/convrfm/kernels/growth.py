@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import nnls
 from torch import Tensor
 
-ROUGHLY, THOROUGHLY = 0.03, 0.8  # seconds of patience: a run that is expected to take longer is not tried,
+ROUGHLY, THOROUGHLY = 0.1, 0.8  # seconds of patience: a run that is expected to take longer is not tried,
 WORTH_IT = 0.1  # unless it is as small a share of the whole,
 TOO_LONG = 6  # and no longer than so many times the patience
 SHORT = 0.1  # seconds; a run this short is timed twice
@@ -89,7 +89,8 @@ def measured_pairs(
         following = longer if wider == shape or (len(shapes) % 2 and longer != shape) else wider
         expected = law.seconds(*following)
         worth_it = expected < patience or expected < min(TOO_LONG * patience, WORTH_IT * law.seconds(n, m))
-        if following == shape or (len(shapes) >= FEWEST and not worth_it):
+        enough = len(shapes) >= FEWEST or seconds[-1] > TOO_LONG * patience
+        if following == shape or (enough and not worth_it):
             return law
         shape = following
 

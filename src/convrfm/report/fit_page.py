@@ -1,7 +1,8 @@
 """The report of one run of `convrfm fit`."""
 
 from ..plots import confusion_counts
-from .fit_record import FitRecord
+from .comparison_sections import candidates_section, next_section
+from .fit_record import FitRecord, best_learned
 from .fit_sections import (
     confusion_section,
     feature_maps_section,
@@ -21,6 +22,10 @@ def fit_page(record: FitRecord) -> Page:
         summary_section(record),
         *(_sections(record) if len(record.layers) == 1 else _sections_of_layers(record)),
     ]
+    if record.candidates:
+        sections.insert(1, candidates_section(record.candidates, record.chosen_candidate, record.task, record.judge))
+    if record.next_steps:
+        sections.insert(1, next_section(record.next_steps))
     if record.task == "classification" and record.y_true is not None and record.y_pred is not None:
         if record.baselines:
             fixed, kept = record.stages[0], record.stages[-1]
@@ -51,10 +56,16 @@ def summary_section(record: FitRecord) -> Section:
     else:
         measure, first, last = f"test {measure_name(record.task)}", fixed.test_score, kept.test_score
     updates = max(len(layer.rounds) for layer in record.layers) - 1
+    if len(record.layers) == 1 and record.layers[0].gained_nothing:
+        best = best_learned(record.layers[0].rounds)
+        learned = best.held_out_score if best.test_score is None else best.test_score
+        compared = (score_text(learned, record.task), f"{measure} of round {best.iteration}, the best learned one")
+    else:
+        compared = (score_text(first, record.task), f"{measure} of the fixed kernel")
     section.highlights(
         [
             (score_text(last, record.task), measure),
-            (score_text(first, record.task), f"{measure} of the fixed kernel"),
+            compared,
             (
                 f"{', '.join(map(str, iterations))} of {updates}",
                 "updates of M kept" + " by layer" * (len(iterations) > 1),
@@ -67,11 +78,21 @@ def summary_section(record: FitRecord) -> Section:
 
 def _sections(record: FitRecord) -> list[Section]:
     (layer,) = record.layers
-    return [
-        rounds_section(layer.rounds, layer.best_iteration, record.task, record.judge),
+    rounds = rounds_section(layer.rounds, layer.best_iteration, record.task, record.judge)
+    if layer.shown == 0:
+        return [rounds.note("M was not updated, so that there is no learned metric to show.")]
+    learned = [
         metric_section(layer.feature_matrix, layer.patch_shape),
         feature_maps_section(record.sample_images, record.patch_lengths, layer.feature_maps),
     ]
+    if layer.gained_nothing:
+        learned[0].heading = f"What round {layer.shown} had learned"
+        learned[1].heading = f"Where round {layer.shown} looked"
+        for section in learned:
+            section.note(
+                "This is the best learned round. It is not kept: the model compares patches as they are (round 0)."
+            )
+    return [rounds, *learned]
 
 
 def _sections_of_layers(record: FitRecord) -> list[Section]:

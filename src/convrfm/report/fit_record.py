@@ -51,6 +51,7 @@ class LayerRecord:
         patch_shape: (c, q, q) with d = c q q.
         feature_maps: |M^(1/2) x[u]| of the sample images, as they arrive at this layer, (m, rows, cols).
         centering: How the features that lead on from it are centered; None also for the last one.
+        shown_iteration: The round whose metric and maps these are, where that is not the kept one.
     """
 
     rounds: Sequence[RoundRecord]
@@ -59,11 +60,53 @@ class LayerRecord:
     patch_shape: tuple[int, int, int]
     feature_maps: Float[np.ndarray, "m rows cols"]
     centering: Centering = None
+    shown_iteration: int | None = None
 
     @property
     def kept(self) -> RoundRecord:
         """The round whose metric the layer keeps."""
         return self.rounds[self.best_iteration]
+
+    @property
+    def shown(self) -> int:
+        """The round whose metric and maps are shown; 0 where none was learned."""
+        return self.best_iteration if self.shown_iteration is None else self.shown_iteration
+
+    @property
+    def gained_nothing(self) -> bool:
+        """Whether the fixed kernel is kept although there were updates."""
+        return self.best_iteration == 0 and len(self.rounds) > 1
+
+
+@dataclass(frozen=True)
+class CandidateRecord:
+    """One of several models that a fit compared.
+
+    Attributes:
+        name: What it is called.
+        held_out_score: Of its kept round (the last layer's), by the judge.
+        iterations: The updates of M that it keeps, layer by layer.
+        seconds: Wall time of all its rounds.
+    """
+
+    name: str
+    held_out_score: float
+    iterations: Sequence[int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What may do better: options to add to the command, why, and what they cost."""
+
+    options: str
+    reason: str
+    cost: str
+
+
+def best_learned(rounds: Sequence[RoundRecord]) -> RoundRecord:
+    """The best round after the fixed kernel, by its judge; of equals the earlier."""
+    return max(rounds[1:], key=lambda r: (r.held_out_score, -r.held_out_error, -r.iteration))
 
 
 @dataclass(frozen=True)
@@ -130,6 +173,9 @@ class FitRecord:
         baselines: Simple methods on the same split; none where they were not asked for.
         roc_area: Area under the ROC curve on the test images; None unless these are of two classes.
         mistakes: Misclassified test images to look at.
+        candidates: The models that were compared, where there were several; `chosen_candidate` is kept.
+        chosen_candidate: Its number, from 0.
+        next_steps: What to try where nothing was gained.
     """
 
     title: str
@@ -152,6 +198,9 @@ class FitRecord:
     baselines: Sequence[Baseline] = ()
     roc_area: float | None = None
     mistakes: Sequence[Mistake] = ()
+    candidates: Sequence[CandidateRecord] = ()
+    chosen_candidate: int = 0
+    next_steps: Sequence[NextStep] = ()
 
     @property
     def selected_on(self) -> Judge | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from scipy.stats import binomtest
 
 from ..estimators.judge import Judge
-from .fit_record import RoundRecord, Task
+from .fit_record import RoundRecord, Task, best_learned
 
 ABSENT = "—"
 UNLIKELY = 0.05  # a larger p-value is said to be chance, perhaps
@@ -37,8 +37,11 @@ def headline(
 ) -> str:
     """The result in one to two sentences: the chosen round beside the fixed kernel, and how sure that is.
 
-    Without test scores it speaks of the judge's scores and says where they are optimistic.
+    Without test scores it speaks of the judge's scores and says where they are optimistic. Where no update was better than the
+    fixed kernel, it says so with the judge's scores.
     """
+    if best_iteration == 0 and len(rounds) > 1:
+        return f"{_nothing_gained(rounds, task, judge)} {_of_fixed(rounds[0], task, n_test, judge)}"
     updates = "1 update" if best_iteration == 1 else f"{best_iteration} updates"
     cause = f"After {updates} of the patch metric" if best_iteration else None
     return _result(rounds[0], rounds[best_iteration], cause, task, n_test, judge)
@@ -65,6 +68,22 @@ def choice_of_layers(best_iterations: Sequence[int], selected_on: Judge | None) 
     *first, last = map(str, best_iterations)
     kept = f"Rounds {', '.join(first)} and {last} of the layers"
     return f"{kept} were chosen, layer by layer, by their {selected_on.scored('score')}; test scores never choose."
+
+
+def _nothing_gained(rounds: Sequence[RoundRecord], task: Task, judge: Judge) -> str:
+    best = best_learned(rounds)
+    return (
+        f"Nothing was gained by learning the patch metric: the {judge.scored(measure_name(task))} is "
+        f"{score_text(rounds[0].held_out_score, task)} with the fixed kernel and {score_text(best.held_out_score, task)} after "
+        f"{best.iteration} of {len(rounds) - 1} updates, the best of them. The fixed kernel is kept."
+    )
+
+
+def _of_fixed(fixed: RoundRecord, task: Task, n_test: int, judge: Judge) -> str:
+    if fixed.test_score is None:
+        return "There are no test scores: keep some images aside."
+    interval = f"95% interval {interval_text(fixed.test_interval, task)}; " if fixed.test_interval else ""
+    return f"Its test {measure_name(task)} is {score_text(fixed.test_score, task)} ({interval}n = {n_test})."
 
 
 def _result(fixed: RoundRecord, kept: RoundRecord, cause: str | None, task: Task, n_test: int, judge: Judge) -> str:

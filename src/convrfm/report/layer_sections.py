@@ -99,7 +99,16 @@ def metrics_section(layers: Sequence[LayerRecord]) -> Section:
     """What the patch metrics respond to: eigenvectors of the first, which sees pixels, and the spectra of all."""
     first = layers[0]
     section = Section("What the layers have learned")
-    show_eigenvectors(section, first.feature_matrix, first.patch_shape, "the first layer's M")
+    kept_fixed = [number for number, layer in enumerate(layers, 1) if layer.best_iteration == 0]
+    if kept_fixed:
+        section.note(
+            f"No update was kept in layer {', '.join(map(str, kept_fixed))}: there M is the identity, and patches are "
+            "compared as they are."
+        )
+    if len(kept_fixed) == len(layers):
+        return section
+    if first.best_iteration:
+        show_eigenvectors(section, first.feature_matrix, first.patch_shape, "the first layer's M")
     ranks = [effective_rank(layer.feature_matrix) for layer in layers]
     return (
         section.prose(
@@ -140,7 +149,11 @@ def maps_of_layers_section(
     """Where every layer looks in a few images; at most four are shown."""
     shown = slice(MOST_SAMPLES)
     maps = {"before learning": patch_lengths[shown]}
-    maps |= {f"layer {number}": layer.feature_maps[shown] for number, layer in enumerate(layers, 1)}
+    maps |= {  # of a first layer that keeps the identity it would be the same map again
+        f"layer {number}": layer.feature_maps[shown]
+        for number, layer in enumerate(layers, 1)
+        if number > 1 or layer.best_iteration
+    }
     return (
         Section("Where the layers look")
         .prose(

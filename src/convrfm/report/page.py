@@ -73,8 +73,8 @@ class Section:
         return self._with(Table(tuple(header), cells, caption, marked_rows))
 
     def settings(self, items: Mapping[str, object]) -> "Section":
-        """Names and their values, shown by `str`."""
-        return self._with(Settings(tuple((name, str(value)) for name, value in items.items())))
+        """Names and their values, shown by `str`; of several values one after the other."""
+        return self._with(Settings(tuple((name, _in_words(value)) for name, value in items.items())))
 
     def code(self, text: str) -> "Section":
         """A command or a file, to be copied as it is."""
@@ -131,3 +131,7 @@ class Page:
                 if isinstance(block, Drawing) and block.name is not None:
                     with written_whole(folder / f"{block.name}.png") as partial:
                         partial.write_bytes(base64.b64decode(block.base64))
+
+
+def _in_words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,65 @@
+"""What may do better than a fit that gained little by learning, each with what it would take."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..datasets import ImageData
+from ..errors import InputError
+from ..estimators.classification import Classifier
+from ..estimators.rounds import Round
+from ..kernels.forecast import duration
+from ..report import NextStep
+from .choices import Network
+from .fit_settings import FitSettings
+
+LARGER_PATCHES = 5
+STEPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "--network average": (
+        "Neighboring positions are averaged: it matters less where exactly a pattern lies.",
+        {"network": [Network.AVERAGE]},
+    ),
+    "--network global": (
+        "All positions are averaged: it does not matter where a pattern lies.",
+        {"network": [Network.GLOBAL]},
+    ),
+    f"--patch-size {LARGER_PATCHES}": ("M can learn larger patterns.", {"patch_size": [LARGER_PATCHES]}),
+    "--deep": ("Layer upon layer, each with a metric of its own.", {"deep": True}),
+}
+COMPARED = ("--network average", "--network global")
+
+
+def next_steps(settings: FitSettings, model: Classifier, images: ImageData) -> list[NextStep]:
+    """What to try where learning gained less than the judge's standard error; nothing where it gained more."""
+    fixed, kept = (_accuracy(round_) for round_ in (model.layers_[0].rounds[0], model.layers_[-1].kept))
+    if not settings.iterations or kept - fixed > (fixed * (1 - fixed) / len(images.x_train)) ** 0.5:
+        return []
+    steps, seconds = list[NextStep](), dict[str, float]()
+    for options, (reason, changes) in STEPS.items():
+        changed = replace(settings, **changes)
+        cost = None if changed == settings else expected_seconds(changed, images)
+        if cost is not None:
+            seconds[options] = cost
+            steps.append(NextStep(options, reason, f"about {duration(cost)}"))
+    pooled = [options for options in COMPARED if options in seconds]
+    if list(settings.network) == [Network.VANILLA] and pooled:
+        again = sum(line["seconds"] for line in model.history_)
+        cost = again + sum(seconds[options] for options in pooled)
+        together = " ".join(["--network vanilla", *pooled])
+        steps.append(NextStep(together, "One fit compares them and keeps the best.", f"about {duration(cost)}"))
+    return steps
+
+
+def _accuracy(round_: Round) -> float:
+    assert round_.judged.accuracy is not None
+    return round_.judged.accuracy
+
+
+def expected_seconds(settings: FitSettings, images: ImageData) -> float | None:
+    """Of a fit with these settings; None where the images do not allow it."""
+    selection = images.selection if settings.cv is None else None
+    model = settings.unfitted(verbose=False).set_params(choose_on="loo" if selection is None else "selection")
+    try:
+        return model.forecast(images.x_train, images.y_train, selection=selection).seconds
+    except InputError:
+        return None

@@ -1,0 +1,46 @@
+"""The sections on models beside the one that is shown: those that were compared, and those to try next."""
+
+from collections.abc import Sequence
+
+from ..estimators.judge import Judge
+from .fit_record import CandidateRecord, NextStep, Task
+from .headline import measure_name, score_text
+from .page import Section
+
+
+def candidates_section(
+    candidates: Sequence[CandidateRecord], chosen: int, task: Task, judge: Judge = Judge.LEAVE_ONE_OUT
+) -> Section:
+    """What every model reached by the judge that chose between them."""
+    return (
+        Section("Models that were compared")
+        .prose(
+            f"One fit of each, each with its own ridge and round. The {judge.scored('score')} of the kept round chose; test "
+            "images had no part in it."
+        )
+        .table(
+            ("Model", f"{judge.label} {measure_name(task)}", "Updates kept", "Seconds"),
+            [
+                [c.name, score_text(c.held_out_score, task), ", ".join(map(str, c.iterations)), f"{c.seconds:.1f}"]
+                for c in candidates
+            ],
+            caption="The chosen model is marked; the rest of this page is about it.",
+            marked_rows=[chosen],
+        )
+    )
+
+
+def next_section(steps: Sequence[NextStep]) -> Section:
+    """What may do better, with its cost on this machine."""
+    return (
+        Section("What to try next")
+        .prose(
+            "Run the command again with another --out and one of these options; the last line compares models in one fit."
+        )
+        .table(
+            ("Options", "Why", "Time"),
+            [[step.options, step.reason, step.cost] for step in steps],
+            caption="Times are estimated from small runs on this machine with these images. docs/accuracy.md has measured "
+            "examples.",
+        )
+    )

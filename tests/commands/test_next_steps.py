@@ -1,0 +1,64 @@
+"""Who gains little by learning is told what to try next, and what it takes."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convrfm.commands import next_steps
+from convrfm.commands.choices import KernelName, Network, Unreadable, Validation
+from convrfm.commands.fit_settings import FitSettings
+from convrfm.datasets import ImageData, load
+
+SETTINGS = FitSettings(
+    data="bars", kernel=[KernelName.NTK], network=[Network.VANILLA], depth=[1], patch_size=[3], pool_size=2, bandwidth=10.0,
+    iterations=1, ridge=None, deep=False, filters=4, cv=None, agop_samples=None, n_train=30, n_test=10, image_size=None,
+    center=False, sigma=None, labels=None, validation=Validation.SELECT, unreadable=Unreadable.ERROR, baselines=False,
+    download=False, seed=0, device="cpu",
+)  # fmt: skip
+SECONDS = {"average": 60.0, "global": 3600.0, "larger": 120.0}
+
+
+@pytest.fixture(scope="module")
+def chance() -> ImageData:
+    """Labels that nothing can learn."""
+    data = load("bars", n_train=30, n_test=10, seed=0)
+    return replace(data, y_train=np.random.default_rng(5).permutation(data.y_train))
+
+
+@pytest.fixture(autouse=True)
+def timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seconds(settings: FitSettings, images: ImageData) -> float | None:
+        if settings.deep:
+            return None
+        return SECONDS["larger" if settings.network == [Network.VANILLA] else str(settings.network[0])]
+
+    monkeypatch.setattr(next_steps, "expected_seconds", seconds)
+
+
+def steps(settings: FitSettings, data: ImageData, **changes: Any) -> list[tuple[str, str]]:
+    model = settings.unfitted(verbose=False).fit(data.x_train, data.y_train)
+    return [(step.options, step.cost) for step in next_steps.next_steps(settings, model, data)]
+
+
+def test_every_step_is_told_with_its_cost_and_what_the_images_do_not_allow_is_not(chance: ImageData) -> None:
+    told = dict(steps(SETTINGS, chance))
+    assert told.pop("--network vanilla --network average --network global").startswith("about 1 h 1 min")
+    assert told == {
+        "--network average": "about 1 min 0 s",
+        "--network global": "about 1 h 0 min",
+        "--patch-size 5": "about 2 min 0 s",
+    }
+
+
+def test_what_was_tried_is_not_proposed(chance: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(next_steps, "_accuracy", lambda round_: 0.5)
+    told = [options for options, _ in steps(replace(SETTINGS, patch_size=[5]), chance)]
+    assert "--patch-size 5" not in told
+    assert "--network global" in told
+
+
+def test_who_asked_for_no_learning_or_gained_by_it_is_told_nothing(chance: ImageData) -> None:
+    assert not steps(replace(SETTINGS, iterations=0), chance)
+    assert not steps(replace(SETTINGS, iterations=2), load("bars", n_train=60, n_test=10, seed=0, sigma=1.0))
