@@ -21,8 +21,8 @@ from ..plots import LeadingEigenvectors, draw_eigenvectors, leading_eigenvectors
 from ..report import Section
 from .edge_detectors import KERNELS, WANTED, blind_to_means, correlations, learned_metric
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
-from .fig2 import LOOKED
 from .kept_pictures import kept, seen_all
+from .looking_networks import LOOKED
 from .photographs import bundled_photographs, photographs, scaled_for
 from .published_networks import published_network
 from .scale import Scale

@@ -4,7 +4,7 @@ The map of a matrix M is |M^(1/2) h[u]| at every position u of the layer's input
 what the algebra gives for free (the AGOP W^T G W with G turned at random) and beside |h[u]|.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,36 +21,12 @@ from ..report import Section
 from .edge_detectors import correlations, turned
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .kept_pictures import kept, seen_all
+from .looking_networks import LOOKED
 from .photographs import bundled_photographs, photographs
-from .published_networks import SMALL, SUBJECTS, Subject, as_caffe, as_imagenet, published_network
+from .published_networks import published_network
 from .scale import Scale
 
 MAP_SIDE = 56  # pixels
-
-
-@dataclass(frozen=True)
-class Looked:
-    """A network, how it takes pixels from 0 to 255, and the layers to look at."""
-
-    subject: Subject
-    scale: Callable[[Tensor], Tensor]
-    layers: tuple[str, ...]
-
-
-BY_TITLE = {subject.title: subject for subject in (*SUBJECTS, *SMALL)}
-LOOKED = {
-    "SqueezeNet 1.1": Looked(
-        BY_TITLE["SqueezeNet 1.1, ImageNet"],
-        as_caffe,
-        ("features.0", "features.3.expand3x3", "features.6.expand3x3", "features.9.expand3x3", "features.12.expand3x3"),
-    ),
-    "MobileNetV2": Looked(
-        BY_TITLE["MobileNetV2 features, ImageNet"],
-        as_imagenet,
-        ("0.0", "2.conv.0.0", "5.conv.0.0", "9.conv.0.0", "14.conv.0.0"),
-    ),
-    "ResNet-20 as it is drawn": Looked(SMALL[0], as_imagenet, ("conv1", "layer2.0.conv1")),
-}
 
 
 @dataclass(frozen=True)
