@@ -6,8 +6,21 @@ import numpy as np
 import pytest
 
 from convrfm.errors import InputError
-from convrfm.kernels import NTK, Architecture, AvgPool, Conv, Flatten, Gaussian, ReLU, vanilla
-from convrfm.kernels.description import describe
+from convrfm.kernels import (
+    NTK,
+    Architecture,
+    AvgPool,
+    Conv,
+    Flatten,
+    Gaussian,
+    Laplace,
+    LeakyReLU,
+    Matern,
+    Rbf,
+    ReLU,
+    vanilla,
+)
+from convrfm.kernels.description import describe, from_description
 
 X = np.random.default_rng(0).standard_normal((3, 1, 5, 5))
 
@@ -25,6 +38,20 @@ def test_the_order_of_bytes_changes_nothing(kind: str) -> None:
 def test_a_mask_is_never_lost() -> None:
     with pytest.raises(InputError, match="must not be masked"):
         Gaussian(3, 2.0)(np.ma.masked_greater(X, 1))
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), np.int64(2), 2])
+def test_scales_may_be_numbers_of_numpy_and_are_kept_in_files(number: np.generic | int) -> None:
+    for kernel in (
+        Gaussian(3, number),
+        Laplace(3, number),
+        Matern(3, number, np.float32(1.5)),
+        NTK(Architecture(Conv(3, number, number), LeakyReLU(number), Conv(1), Rbf(number), Flatten(number))),
+    ):
+        assert from_description(json.loads(json.dumps(describe(kernel)))) == kernel
+    plain = float(number)
+    np.testing.assert_array_equal(Gaussian(3, number)(X), Gaussian(3, plain)(X))
 
 
 @pytest.mark.usefixtures("as_a_user")

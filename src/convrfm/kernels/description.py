@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError, ModelFileError
 from .activations.activation import Activation
 from .architecture import Architecture
@@ -30,7 +32,7 @@ def describe(kernel: object) -> dict[str, Any]:
         if isinstance(value, Architecture):
             fields["layers"] = [_described(layer) for layer in value.layers]
         else:
-            fields[field.name] = value
+            fields[field.name] = _plain(value)
     return {"kernel": name, **fields}
 
 
@@ -41,7 +43,7 @@ def _described(layer: Layer) -> dict[str, Any]:
             f"only layers of convrfm.kernels and activations that are dataclasses can be saved; got {layer}. A file could not "
             "rebuild it."
         )
-    return {"layer": name, **dataclasses.asdict(layer)}
+    return {"layer": name} | {field: _plain(value) for field, value in dataclasses.asdict(layer).items()}
 
 
 def _name(instance: object, base: type[Any]) -> str:
@@ -82,6 +84,11 @@ def classes_below(base: type[Any]) -> dict[str, type[Any]]:
             if name not in found or _home(found[name]) == _home(kind):
                 found[name] = kind
     return found
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy as one of Python."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _home(kind: type[Any]) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
+from numbers import Real
 
 import torch
 from jaxtyping import Float
@@ -65,11 +66,12 @@ class RadialKernel(PatchKernel):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "patch_size", positive_integer("patch_size", self.patch_size))
-        if not isinstance(self.bandwidth, int | float) or not 1 / WIDEST <= self.bandwidth <= WIDEST:
+        if not isinstance(self.bandwidth, Real) or not 1 / WIDEST <= float(self.bandwidth) <= WIDEST:
             raise InputError(
                 f"bandwidth must be a number from {1 / WIDEST:g} to {WIDEST:g}, whose square float32 can hold; got "
                 f"{self.bandwidth!r}. Rescale the images instead."
             )
+        object.__setattr__(self, "bandwidth", float(self.bandwidth))
         check_numerics(self.memory_budget, self.rank_tolerance)
 
     @abstractmethod
