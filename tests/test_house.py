@@ -31,7 +31,7 @@ FLOORS = [
     {"errors"},
 ]
 INSIDE = {  # the rooms of rooms, the highest first; files stand between them wherever nothing turns in a circle
-    "kernels": ["engines", "recursion", "activations", "lanes"],
+    "kernels": ["features", "engines", "recursion", "activations", "lanes"],
     "kernels/engines": ["cpu"],
     "kernels/engines/cpu": ["pooled", "flat"],
 }

@@ -64,10 +64,10 @@ def test_a_group_left_out_is_predicted_by_the_fit_to_all_other_groups(ridge: flo
         inside, others = (torch.nonzero(mask)[:, 0] for mask in (groups == group, groups != group))
         inner = (scaled + noise)[others][:, others]
         expected[inside] = scaled[inside][:, others] @ torch.linalg.solve(inner, y[others])
-    path = RidgePath(K, y, weights)
-    torch.testing.assert_close(path.leave_one_out([ridge], groups)[0], expected, rtol=1e-7, atol=1e-9)
-    each = path.leave_one_out([ridge], torch.arange(12))[0]
-    torch.testing.assert_close(each, path.leave_one_out([ridge])[0], rtol=1e-8, atol=1e-10)
+    path = RidgePath(K, y, weights, groups)
+    torch.testing.assert_close(path.leave_one_out([ridge])[0], expected, rtol=1e-7, atol=1e-9)
+    each, one = RidgePath(K, y, weights, torch.arange(12)), RidgePath(K, y, weights)
+    torch.testing.assert_close(each.leave_one_out([ridge])[0], one.leave_one_out([ridge])[0], rtol=1e-8, atol=1e-10)
 
 
 def test_in_single_precision_too_a_heavy_image_is_one_that_is_repeated() -> None:
@@ -166,7 +166,7 @@ def test_with_weights_or_groups_the_left_out_residuals_have_weighted_mean_square
             standardized[out] = (y[out] - meeting @ inner @ y[others]) ** 2 / variance[:, None]
         expected = heavy @ standardized / heavy.sum()
         of_one = len(groups.unique()) == 12
-        amplitude = RidgePath(K, y, heavy).amplitude(ridge, None if of_one else groups)
+        amplitude = RidgePath(K, y, heavy, None if of_one else groups).amplitude(ridge)
         torch.testing.assert_close(amplitude, expected, rtol=1e-7, atol=1e-10)
 
 
@@ -187,7 +187,7 @@ def test_centered_fits_know_nothing_of_what_is_left_out_not_its_share_of_the_mea
         mean = weights[others] @ y[others] / weights[others].sum()
         inner = scaled[others][:, others] + torch.diag(ridge / weights[others])
         expected[out] = mean + scaled[out][:, others] @ torch.linalg.solve(inner, y[others] - mean)
-    path = RidgePath(K, y, weights if weighted else None, centered=True)
-    left_out = path.leave_one_out([ridge], groups if grouped else None)[0]
+    path = RidgePath(K, y, weights if weighted else None, groups if grouped else None, centered=True)
+    left_out = path.leave_one_out([ridge])[0]
     torch.testing.assert_close(left_out, expected, rtol=1e-7, atol=1e-8)
-    torch.testing.assert_close(path.outputs(K, ridge), path.fitted(ridge))
+    torch.testing.assert_close(K @ path.dual_coef(ridge) + path.intercept, path.fitted(ridge))

@@ -130,7 +130,7 @@ class PatchKernel(ABC):
                     "probes must be at least 1 and needs a generator: generator=torch.Generator().manual_seed(0)."
                 )
             dual_coef = random_sign_outputs(dual_coef, probes, generator)
-        roots = None if weights is None else _mean_one(weights, x).sqrt()
+        roots = None if weights is None else mean_one(weights, x).sqrt()
         outer_products = self.gradients(x, z, dual_coef, factor, progress).sum_of_outer_products(roots)
         return finite("the average gradient outer product", outer_products / len(x), x)
 
@@ -251,7 +251,7 @@ class PatchKernel(ABC):
         return psd_factor(feature_matrix, "feature_matrix", self.rank_tolerance)
 
 
-def _mean_one(weights: Tensor, x: Tensor) -> Float[Tensor, " n"]:
+def mean_one(weights: Tensor, x: Tensor) -> Float[Tensor, " n"]:
     """The weights of images scaled to a mean of 1."""
     if weights.shape != (len(x),) or not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
         raise InputError(f"weights must be ({len(x)},), finite, not negative and not all zero; got {weights}.")

@@ -91,7 +91,7 @@ def window_mean_transpose(
         spread = field.new_zeros(shape)
         for index in window.offsets(group, field.ndim, length):
             spread[index] += field
-        field = _unpad(spread, window, group, length).div_(window.size)
+        field = unpad(spread, window, group, length).div_(window.size)
     return field
 
 
@@ -112,7 +112,8 @@ def pad(field: Shaped[Tensor, "..."], window: Window, axes: Sequence[int]) -> Sh
     return field
 
 
-def _unpad(field: Tensor, window: Window, axes: Sequence[int], length: int) -> Tensor:
+def unpad(field: Float[Tensor, "..."], window: Window, axes: Sequence[int], length: int) -> Float[Tensor, "..."]:
+    """The transpose of `pad`, along axes of this length."""
     before, after = window.margins(length)
     if before + after == 0:
         return field

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..errors import InputError
+from .centering import about, mean_moves
 
 ROWS_AT_ONCE = 256  # of the eigenvectors, squared
 
@@ -59,6 +60,7 @@ class RidgePath:
         kernel_matrix: `(n, n)`, symmetric.
         targets: `(n, k)`.
         weights: `(n,)`, positive: an image of weight w counts as w images; None for 1.
+        groups: the number of every image's group (0, 1, ...), which is left out together; None for one image a group.
         centered: whether the regression is of the targets less their mean.
 
     Attributes:
@@ -73,17 +75,18 @@ class RidgePath:
         kernel_matrix: Float[Tensor, "n n"],
         targets: Float[Tensor, "n k"],
         weights: Float[Tensor, " n"] | None = None,
+        groups: Int[Tensor, " n"] | None = None,
         *,
         centered: bool = False,
     ) -> None:
         self._kernel_matrix = kernel_matrix
-        self._targets = targets.double()
+        self._targets, self._groups = targets.double(), groups
         self._spectrum = Spectrum(kernel_matrix, weights)
         self.scale = self._spectrum.scale
         self._rows = self._spectrum.weights.sqrt()[:, None]  # W^(1/2), on rows
         heavy = self._spectrum.weights
         self.intercept = heavy @ self._targets / heavy.sum() if centered else None
-        self._remainder = self._targets if self.intercept is None else _about(self._targets, self.intercept)
+        self._remainder = self._targets if self.intercept is None else about(self._targets, self.intercept)
         self._projected = self._spectrum.vectors.T @ (self._rows * self._remainder)
         self._projected_one = self._spectrum.vectors.T @ self._rows
 
@@ -91,32 +94,25 @@ class RidgePath:
         """Coefficients for K itself: `K(x, x_train) @ dual_coef` is the prediction, less the intercept."""
         return self._alpha(ridge, self._projected) / self.scale
 
+    def coefs(self, ridges: Sequence[float]) -> list[Float[Tensor, "n k"]]:
+        """`dual_coef` of every ridge."""
+        return [self.dual_coef(ridge) for ridge in ridges]
+
     def fitted(self, ridge: float) -> Float[Tensor, "n k"]:
         """Predictions on the training images, in K's own precision."""
         return self._raised((self._kernel_matrix @ self.dual_coef(ridge).to(self._kernel_matrix)).double())
 
-    def outputs(self, kernel_rows: Float[Tensor, "m n"], ridge: float) -> Float[Tensor, "m k"]:
-        """Predictions from the rows of K between other images and the training images."""
-        return self._raised(kernel_rows @ self.dual_coef(ridge))
+    def leave_one_out(self, ridges: Sequence[float]) -> list[Float[Tensor, "n k"]]:
+        """For every ridge and every training image, the prediction of the fit to all others, or to all other groups."""
+        return [self._targets - residuals for residuals, _ in self._left_out(ridges)]
 
-    def leave_one_out(
-        self, ridges: Sequence[float], groups: Int[Tensor, " n"] | None = None
-    ) -> list[Float[Tensor, "n k"]]:
-        """For every ridge and every training image, the prediction of the fit to all others.
-
-        Args:
-            ridges: the ridges.
-            groups: the number of every image's group (0, 1, ...): a whole group is left out together.
-        """
-        return [self._targets - residuals for residuals, _ in self._left_out(ridges, groups)]
-
-    def amplitude(self, ridge: float, groups: Int[Tensor, " n"] | None = None) -> Float[Tensor, " k"]:
+    def amplitude(self, ridge: float) -> Float[Tensor, " k"]:
         """The variance s^2 of every output as a Gaussian process with covariance s^2 K / scale and noise s^2 ridge / w.
 
         Such a process predicts y_i from all others, or from all other groups, with a variance of which s^2 is a factor; s^2
         is what makes the squares of the left-out residuals, each over its variance, 1 on weighted average.
         """
-        ((residuals, variances),) = self._left_out([ridge], groups)
+        ((residuals, variances),) = self._left_out([ridge])
         weights = self._spectrum.weights
         return weights @ (residuals.square() / variances[:, None]) / weights.sum()
 
@@ -126,31 +122,25 @@ class RidgePath:
     def _alpha(self, ridge: float, projected: Float[Tensor, "n m"]) -> Float[Tensor, "n m"]:
         return self._rows * (self._spectrum.vectors @ (projected / (self._spectrum.values + ridge)[:, None]))
 
-    def _left_out_alpha(self, ridge: float, groups: Int[Tensor, " n"] | None) -> Float[Tensor, "n k"]:
+    def _left_out_alpha(self, ridge: float) -> Float[Tensor, "n k"]:
         """The coefficients of which left-out residuals are made, with the mean of all others as the intercept."""
         alpha = self._alpha(ridge, self._projected)
         if self.intercept is None:
             return alpha
-        weights = self._spectrum.weights
-        weighted = weights[:, None] * self._remainder
-        if groups is not None:
-            weights, weighted = (_sums_by_group(values, groups) for values in (weights, weighted))
-        mean_moves = weighted / (self._spectrum.weights.sum() - weights)[:, None]
-        return alpha + mean_moves * self._alpha(ridge, self._projected_one)
+        moves = mean_moves(self._remainder, self._spectrum.weights, self._groups)
+        return alpha + moves * self._alpha(ridge, self._projected_one)
 
-    def _left_out(
-        self, ridges: Sequence[float], groups: Int[Tensor, " n"] | None
-    ) -> Iterator[tuple[Float[Tensor, "n k"], Float[Tensor, " n"]]]:
+    def _left_out(self, ridges: Sequence[float]) -> Iterator[tuple[Float[Tensor, "n k"], Float[Tensor, " n"]]]:
         """For every ridge, each image's residual when it, or its group, is left out, and its variance over s^2."""
-        if groups is None:
+        if self._groups is None:
             for ridge, precision in zip(ridges, self._precision_diagonals(ridges), strict=True):
-                yield self._left_out_alpha(ridge, None) / precision[:, None], 1 / precision
+                yield self._left_out_alpha(ridge) / precision[:, None], 1 / precision
             return
         for ridge in ridges:
-            alpha = self._left_out_alpha(ridge, groups)
+            alpha = self._left_out_alpha(ridge)
             residuals, variances = torch.empty_like(alpha), torch.empty_like(alpha[:, 0])
-            for group in groups.unique():
-                members = groups == group
+            for group in self._groups.unique():
+                members = self._groups == group
                 rows = self._rows[members] * self._spectrum.vectors[members]
                 covariance = torch.linalg.inv((rows / (self._spectrum.values + ridge)) @ rows.T)
                 residuals[members], variances[members] = covariance @ alpha[members], covariance.diagonal()
@@ -161,19 +151,6 @@ class RidgePath:
         rows = self._spectrum.vectors.split(ROWS_AT_ONCE)
         diagonals = torch.cat([part.square() @ inverses for part in rows])
         return list((self._rows.square() * diagonals).T)
-
-
-def _about(targets: Float[Tensor, "n k"], mean: Float[Tensor, " k"]) -> Float[Tensor, "n k"]:
-    """The targets less their mean; nothing of those that are equal but for rounding."""
-    remainder = targets - mean
-    rounding = 8 * torch.finfo(targets.dtype).eps * targets.abs().amax(0)
-    return torch.where(remainder.abs().amax(0) > rounding, remainder, 0)
-
-
-def _sums_by_group(values: Float[Tensor, "n *k"], groups: Int[Tensor, " n"]) -> Float[Tensor, "n *k"]:
-    """For every image the sum over its group."""
-    sums = values.new_zeros(int(groups.max()) + 1, *values.shape[1:]).index_add_(0, groups, values)
-    return sums[groups]
 
 
 class GaussianPosterior:

@@ -42,6 +42,18 @@ class Activation(ABC):
     ) -> tuple[Values, Values]:
         """Adjoints of s and qx from those of K and k0 (None: zero)."""
 
+    def slope(self, t: Values) -> Values:
+        """phi', entry by entry."""
+        _, pulled_back = torch.func.vjp(self.phi, t)
+        (slopes,) = pulled_back(torch.ones_like(t))
+        return slopes
+
+    def curvature(self, t: Values, resolution: Values) -> Values:
+        """phi'', entry by entry; a jump of phi' counts as a density as wide as the resolution (broadcast against t)."""
+        _, pulled_back = torch.func.vjp(self.slope, t)
+        (curvatures,) = pulled_back(torch.ones_like(t))
+        return curvatures
+
     def on_diagonal(self, q: Values) -> tuple[Values, Values]:
         """K and k0 at s = qx = qz = q, exactly."""
         return self.dual(q, q, q)

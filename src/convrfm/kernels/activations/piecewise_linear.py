@@ -63,6 +63,17 @@ class PiecewiseLinear(LaneActivation):
         return a * t.clamp_max(0) + b * t.clamp_min(0)
 
     @override
+    def slope(self, t: Values) -> Values:
+        a, b = self.slopes
+        return torch.where(t > 0, b, a).where(t != 0, (a + b) / 2).to(t)
+
+    @override
+    def curvature(self, t: Values, resolution: Values) -> Values:
+        a, b = self.slopes
+        inverse = reciprocal(resolution)
+        return torch.exp(-0.5 * (t * inverse).square()) * inverse * ((b - a) / math.sqrt(2 * math.pi))
+
+    @override
     def dual(self, s: Values, qx: Values, qz: Values) -> tuple[Values, Values]:
         norm, _, angle, sine = _polar(s, qx, qz)
         k0 = self.mean_square - self.jump * angle

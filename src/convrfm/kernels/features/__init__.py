@@ -1,0 +1,6 @@
+"""Random features: a network of finite width whose features' inner products are a kernel's values, but for a random error."""
+
+from .feature_map import FeatureMap
+from .random_layers import FeatureDraw
+
+__all__ = ["FeatureDraw", "FeatureMap"]

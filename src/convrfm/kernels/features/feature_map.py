@@ -1,0 +1,147 @@
+"""From images to random features of a kernel, and from a function of the features to its gradient with respect to patches."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ...errors import InputError
+from ...maths.precision import full_precision
+from ...maths.psd import psd_power
+from ..infinite import InfiniteWidthKernel
+from ..layers import GlobalAvgPool
+from ..patch_gradients import PatchGradients
+from ..patch_kernel import mean_one
+from ..ranges import finite
+from ..tiling import blocks
+from .random_layers import FeatureDraw, Signal
+
+ALIVE = 4  # fields of the largest layer that are alive at once, beside what every layer took
+BYTES = 8  # of a number, at most
+
+
+class FeatureMap:
+    """Features phi(x) with phi(x) . phi(z) = K(x, z), but for a random error that falls as 1 / sqrt(n_features).
+
+    They are the activations of a network of the kernel's own architecture with `n_features` random filters in every
+    convolution, for the NTK beside their derivative in a random direction of its weights (`random_layers`). Where the readout
+    is `Flatten` each position of the last layer has features of its own.
+
+    Cost: a forward pass of that network an image; for the AGOP a backward pass an image and output.
+
+    Args:
+        kernel: NNGP or NTK; its `memory_budget` bounds what is alive beside the features.
+        draw: which network.
+        like: images of the shape, precision and device of those that come.
+        feature_matrix: the metric M on patches, `(d, d)`; None for the identity.
+
+    Attributes:
+        n_columns: how many numbers an image has.
+
+    Raises:
+        InputError: for kernels of no network, whose features are not known here.
+    """
+
+    def __init__(
+        self,
+        kernel: InfiniteWidthKernel,
+        draw: FeatureDraw,
+        like: Float[Tensor, "n c h w"],
+        feature_matrix: Float[Tensor, "d d"] | None = None,
+    ) -> None:
+        architecture = check_drawable(kernel).architecture
+        root = None if feature_matrix is None else psd_power(feature_matrix.double(), 0.5)
+        self._first, self._hidden = draw.network(architecture, like, root, tangent=kernel.tangent)
+        self._readout, self._budget = architecture.readout, kernel.budget_on(like.device)
+        self._grids = architecture.grids(*like.shape[-2:])
+        self._pools = isinstance(self._readout, GlobalAvgPool)
+        positions = 1 if self._pools else math.prod(self._grids[-1])
+        self._scale = self._readout.weight_std / math.sqrt(draw.n_features * positions)
+        self._channels = draw.n_features * (1 + kernel.tangent)
+        self._reads = self._channels * positions
+        self.n_columns = self._reads + (self._readout.bias_std > 0)
+
+    @full_precision()
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n columns"]:
+        """The features of images."""
+        out = images.new_full((len(images), self.n_columns), self._readout.bias_std)
+        for rows in self.blocks(len(images)):
+            last = self._signals(images[rows])[-1].together(1)
+            out[rows, : self._reads] = (last.mean((-2, -1)) if self._pools else last.flatten(1)) * self._scale
+        return out
+
+    def gradients(self, images: Float[Tensor, "n c h w"], coef: Float[Tensor, "columns k"]) -> PatchGradients:
+        """The gradient of `phi(x) @ coef` with respect to every patch of x, each of which counts as a variable of its own.
+
+        Where phi' jumps (ReLU and its kin) the derivative of the tangent features has a density in place of the jump's peak,
+        as wide as the filters resolve.
+        """
+        filters = self._first.filters
+        wide = len(filters) > filters.shape[1]
+        return PatchGradients(
+            lambda: self._gradient_blocks(images, coef, filters if wide else None), None if wide else filters, 1.0
+        )
+
+    @full_precision()
+    def agop(
+        self,
+        images: Float[Tensor, "n c h w"],
+        coef: Float[Tensor, "columns k"],
+        weights: Float[Tensor, " n"] | None = None,
+    ) -> Float[Tensor, "d d"]:
+        """The average gradient outer product of `phi(x) @ coef` over patches (Eq. 2), as that of a kernel."""
+        roots = None if weights is None else mean_one(weights, images).sqrt()
+        outer_products = self.gradients(images, coef).sum_of_outer_products(roots)
+        return finite("the average gradient outer product", outer_products / len(images), images)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Of how many images the features themselves may be alive."""
+        return max(1, self._budget // (BYTES * self.n_columns))
+
+    def blocks(self, n: int, outputs: int = 0) -> list[slice]:
+        """So many images at a time as the memory budget has room for, with the gradients of so many outputs."""
+        field = max(map(math.prod, self._grids)) * self._channels
+        numbers = field * (len(self._hidden) + 1 + ALIVE * (1 + outputs)) + self.n_columns
+        return blocks(n, self._budget // (BYTES * numbers))
+
+    def _signals(self, images: Float[Tensor, "n c h w"]) -> list[Signal]:
+        """What comes out of every layer."""
+        signals = [self._first.forward(Signal(images))]
+        for layer in self._hidden:
+            signals.append(layer.forward(signals[-1]))
+        return signals
+
+    def _read_back(self, coef: Float[Tensor, "columns k"]) -> Signal:
+        """The adjoints of what comes out of the last layer, the same for all images."""
+        grid, outputs = self._grids[-1], coef.shape[1]
+        read = (coef[: self._reads].T * self._scale).reshape(1, outputs, self._channels, -1)
+        if self._pools:
+            read = read.expand(-1, -1, -1, math.prod(grid)) / math.prod(grid)
+        parts = read.unflatten(-1, grid).chunk(1 if self._first.direction is None else 2, 2)
+        return Signal(*parts)
+
+    def _gradient_blocks(
+        self, images: Float[Tensor, "n c h w"], coef: Float[Tensor, "columns k"], filters: Float[Tensor, "s d"] | None
+    ) -> Iterator[Float[Tensor, "positions n k r"]]:
+        """Gradients with respect to what the first filters put out, or where filters are given to the patches."""
+        seed = self._read_back(coef)
+        for rows in self.blocks(len(images), coef.shape[1]):
+            signals = self._signals(images[rows])[:-1]
+            bar = seed.mapped(lambda field: field.expand(len(signals[0].value), -1, -1, -1, -1))
+            for layer, signal in zip(reversed(self._hidden), reversed(signals), strict=True):
+                bar = layer.backward(signal, bar)
+            met = bar.together(2).flatten(-2)
+            yield (met if filters is None else filters.T @ met).permute(3, 0, 1, 2)
+
+
+def check_drawable(kernel: object) -> InfiniteWidthKernel:
+    """The kernel, if it is one of a network; raises `InputError` otherwise."""
+    if not isinstance(kernel, InfiniteWidthKernel):
+        raise InputError(
+            f"random features are drawn from a network's architecture; {type(kernel).__name__} has none. Pass a "
+            'kernels.NNGP or kernels.NTK (one with Rbf() is a Gaussian kernel of patches), or solver="exact".'
+        )
+    return kernel

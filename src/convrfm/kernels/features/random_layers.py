@@ -1,0 +1,210 @@
+r"""The layers of a network of finite width at random weights, and of its derivative in a random direction of its weights.
+
+The NNGP is the mean over weights of the product of two images' activations. The NTK adds up the derivatives with respect to
+all weights, which is the mean, over random directions of the weights, of the product of two images' derivatives along one.
+So a *signal* is the activations, and for the NTK their derivative along with them. With a(u) and t(u) at position u,
+
+    convolution   s = W * a + b,     \dot s = V * a + c + W * t        (W, b: the weights; V, c: their direction, alike)
+    activation    a = phi(s),        t = phi'(s) \dot s
+
+and from adjoints of what a layer puts out follow those of what it takes.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.grad import conv2d_input
+
+from ...maths.patches import filter_patches
+from ...maths.windows import POSITIONS, Window, pad, unpad, window_mean, window_mean_transpose
+from ..activations.activation import Activation
+from ..architecture import Architecture
+from ..layers import AvgPool, Conv, HiddenLayer
+
+Channels = Float[Tensor, "n r rows cols"]
+Before = Float[Tensor, "n c h w"]
+Adjoint = Float[Tensor, "n k r rows cols"]
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """Activations, and their derivative in a random direction of the weights; None where the tangent kernel is not meant."""
+
+    value: Float[Tensor, "..."]
+    tangent: Float[Tensor, "..."] | None = None
+
+    def mapped(self, layer: Callable[[Float[Tensor, "..."]], Float[Tensor, "..."]]) -> "Signal":
+        """What a linear layer makes of both."""
+        return Signal(layer(self.value), None if self.tangent is None else layer(self.tangent))
+
+    def together(self, axis: int) -> Float[Tensor, "..."]:
+        """Both, one after the other along the channels' axis."""
+        return self.value if self.tangent is None else torch.cat([self.value, self.tangent], axis)
+
+
+@runtime_checkable
+class RandomLayer(Protocol):
+    """One layer of the network."""
+
+    def forward(self, x: Signal) -> Signal:
+        """What the layer makes of a signal `(n, r, rows, cols)`."""
+
+    def backward(self, x: Signal, bar: Signal) -> Signal:
+        """The adjoints of x, `(n, k, r, rows, cols)` for k outputs, from those of what the layer made of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Filters and a bias, or a direction of them."""
+
+    filters: Float[Tensor, "r d"]
+    bias: Float[Tensor, " r"]
+
+    def meet(self, images: Before, window: Window) -> Channels:
+        """The filters at every position, plus the bias."""
+        return filter_patches(images, self.filters, window).add_(self.bias[:, None, None])
+
+    def transposed(self, bar: Adjoint, window: Window, like: Before) -> Float[Tensor, "n k c h w"]:
+        """The adjoint of the images that met the filters."""
+        shape = pad(like[:1], window, (-2, -1)).shape[1:]
+        kernels = self.filters.reshape(len(self.filters), len(like[0]), window.size, window.size)
+        images = bar.flatten(0, 1)
+        padded = conv2d_input((len(images), *shape), kernels, images, stride=window.stride)
+        for axis, length in zip((-2, -1), like.shape[-2:], strict=True):
+            padded = unpad(padded, window, (axis,), length)
+        return padded.unflatten(0, bar.shape[:2])
+
+
+@dataclass(frozen=True, eq=False)
+class RandomConv:
+    """A convolution: random weights, and for the tangent kernel a random direction of them."""
+
+    weights: Weights
+    direction: Weights | None
+    window: Window
+
+    @property
+    def filters(self) -> Float[Tensor, "r d"]:
+        """Those of the weights, then those of their direction."""
+        return torch.cat([part.filters for part in (self.weights, self.direction) if part is not None])
+
+    def forward(self, x: Signal) -> Signal:
+        """s, and its derivative; what comes first has none yet."""
+        value = self.weights.meet(x.value, self.window)
+        if self.direction is None:
+            return Signal(value)
+        tangent = self.direction.meet(x.value, self.window)
+        if x.tangent is not None:
+            tangent += filter_patches(x.tangent, self.weights.filters, self.window)
+        return Signal(value, tangent)
+
+    def backward(self, x: Signal, bar: Signal) -> Signal:
+        """The transposes."""
+        value = self.weights.transposed(bar.value, self.window, x.value)
+        if self.direction is None or bar.tangent is None:
+            return Signal(value)
+        value += self.direction.transposed(bar.tangent, self.window, x.value)
+        return Signal(value, self.weights.transposed(bar.tangent, self.window, x.value))
+
+
+@dataclass(frozen=True)
+class Activated:
+    """An activation."""
+
+    activation: Activation
+
+    def forward(self, x: Signal) -> Signal:
+        """phi(s), and phi'(s) times the derivative of s."""
+        value = self.activation.phi(x.value)
+        return Signal(value) if x.tangent is None else Signal(value, self.activation.slope(x.value) * x.tangent)
+
+    def backward(self, x: Signal, bar: Signal) -> Signal:
+        """Adjoints of s and of its derivative."""
+        slope = self.activation.slope(x.value)[:, None]
+        value = bar.value * slope
+        if x.tangent is None or bar.tangent is None:
+            return Signal(value)
+        curvature = self.activation.curvature(x.value, resolution(x.value))
+        return Signal(value + bar.tangent * (x.tangent * curvature)[:, None], bar.tangent * slope)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Average pooling."""
+
+    window: Window
+
+    def forward(self, x: Signal) -> Signal:
+        """The means."""
+        return x.mapped(lambda field: window_mean(field, self.window, POSITIONS))
+
+    def backward(self, x: Signal, bar: Signal) -> Signal:
+        """The means, spread."""
+        lengths = x.value.shape[-2:]
+        return bar.mapped(lambda field: window_mean_transpose(field, self.window, POSITIONS, lengths))
+
+
+def resolution(s: Channels) -> Float[Tensor, "n 1 rows cols"]:
+    """How far from a jump of phi' channels tell of it: their spread at each position, times their number to the power -1/5.
+
+    The density of n numbers at a place is best estimated by those within such a distance.
+    """
+    return s.square().mean(1, keepdim=True).sqrt() * s.shape[1] ** -0.2
+
+
+@dataclass(frozen=True)
+class FeatureDraw:
+    """Which network is drawn.
+
+    Attributes:
+        n_features: filters of every convolution.
+        seed: of all random weights.
+    """
+
+    n_features: int
+    seed: int
+
+    def network(
+        self,
+        architecture: Architecture,
+        like: Float[Tensor, "n c h w"],
+        root: Float[Tensor, "d d"] | None,
+        *,
+        tangent: bool,
+    ) -> tuple[RandomConv, list[RandomLayer]]:
+        """The first convolution, and the layers between it and the readout.
+
+        Args:
+            architecture: its layers.
+            like: images of the channels, precision and device that it takes.
+            root: the symmetric root of the metric on patches of the images; None for the identity.
+            tangent: whether a direction of the weights is drawn too.
+        """
+        generator = np.random.default_rng(self.seed)
+
+        def convolution(conv: Conv, channels: int, factor: Float[Tensor, "d d"] | None) -> RandomConv:
+            weights = self._weights(generator, conv, channels, like, factor)
+            direction = self._weights(generator, conv, channels, like, factor) if tangent else None
+            return RandomConv(weights, direction, conv.window)
+
+        def hidden(layer: HiddenLayer) -> RandomLayer:
+            if isinstance(layer, Conv):
+                return convolution(layer, self.n_features, None)
+            return Pooled(layer.window) if isinstance(layer, AvgPool) else Activated(layer)
+
+        return convolution(architecture.first, like.shape[1], root), [hidden(layer) for layer in architecture.hidden]
+
+    def _weights(
+        self, generator: np.random.Generator, conv: Conv, channels: int, like: Tensor, root: Float[Tensor, "d d"] | None
+    ) -> Weights:
+        d = channels * conv.size**2
+        filters = torch.from_numpy(generator.standard_normal((self.n_features, d))).to(like.device)
+        bias = torch.from_numpy(generator.standard_normal(self.n_features)).to(like)
+        filters = filters if root is None else filters @ root.double()
+        return Weights((filters * (conv.weight_std / math.sqrt(d))).to(like), bias * conv.bias_std)

@@ -1,0 +1,104 @@
+"""Ridge regression on features that are made batch by batch: whatever there are fewer of, features or images, is decomposed."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .exact import RidgePath
+from .normal_equations import NormalEquations, PrimalPath
+from .path import Path
+
+Rows = Int[Tensor, " m"]
+Features = Callable[[Rows], Float[Tensor, "m columns"]]
+
+
+def streamed_path(
+    features: Features,
+    columns: int,
+    targets: Float[Tensor, "n k"],
+    weights: Float[Tensor, " n"] | None,
+    groups: Int[Tensor, " n"] | None,
+    *,
+    ridges: Sequence[float],
+    centered: bool,
+    at_once: int,
+) -> Path:
+    """The regression of the targets on features; the same numbers either way, but for rounding.
+
+    In the primal the features pass twice: for their normal equations, and for what is left out. That takes n columns^2
+    operations and columns^2 doubles, beside n (k + 1) doubles a ridge. In the dual it is n^2 columns and n^2, and the features of
+    a batch pass once for each batch before it.
+
+    Args:
+        features: of the images with these numbers.
+        columns: how many an image has.
+        targets: `(n, k)`.
+        weights: of the images, positive; None for 1.
+        groups: numbers from 0 of what is left out together; None for single images.
+        ridges: those that will be asked for.
+        centered: whether the regression is of the targets less their mean.
+        at_once: images of which features may be alive.
+    """
+    if len(targets) <= columns:
+        return DualPath(features, targets, weights, groups, centered=centered, at_once=at_once)
+    batches = batches_of_groups(len(targets), groups, at_once, targets.device)
+    equations = NormalEquations.of(
+        (features(rows), targets[rows], None if weights is None else weights[rows]) for rows in batches
+    )
+    return PrimalPath(equations, features, batches, targets, weights, groups, ridges=ridges, centered=centered)
+
+
+class DualPath(RidgePath):
+    """The regression from the features' inner products; coefficients are those of the features."""
+
+    def __init__(
+        self,
+        features: Features,
+        targets: Float[Tensor, "n k"],
+        weights: Float[Tensor, " n"] | None,
+        groups: Int[Tensor, " n"] | None,
+        *,
+        centered: bool,
+        at_once: int,
+    ) -> None:
+        self._features = features
+        self._batches = batches_of_groups(len(targets), None, at_once, targets.device)
+        super().__init__(self._products(), targets, weights, groups, centered=centered)
+
+    def coefs(self, ridges: Sequence[float]) -> list[Float[Tensor, "columns k"]]:
+        """For every ridge, the coefficients of the features."""
+        alphas = torch.cat(super().coefs(ridges), 1)
+        sums: Tensor = sum(self._features(rows).T @ alphas[rows].to(self._kernel_matrix) for rows in self._batches)
+        return list(sums.double().chunk(len(ridges), 1))
+
+    def _products(self) -> Float[Tensor, "n n"]:
+        products: Tensor | None = None
+        for number, rows in enumerate(self._batches):
+            of_rows = self._features(rows)
+            if products is None:
+                n = sum(map(len, self._batches))
+                products = of_rows.new_empty(n, n)
+            for cols in self._batches[number:]:
+                met = of_rows @ (of_rows if cols is rows else self._features(cols)).T
+                products[rows[:, None], cols], products[cols[:, None], rows] = met, met.T
+        assert products is not None
+        return products
+
+
+def batches_of_groups(n: int, groups: Int[Tensor, " n"] | None, at_once: int, device: torch.device) -> list[Rows]:
+    """The numbers of all images in batches of at most so many; a group is in one batch, whatever its size."""
+    if groups is None:
+        return list(torch.arange(n, device=device).split(max(1, at_once)))
+    batches: list[Rows] = []
+    for members in _members(groups):
+        if batches and len(batches[-1]) + len(members) <= at_once:
+            batches[-1] = torch.cat([batches[-1], members])
+        else:
+            batches.append(members)
+    return batches
+
+
+def _members(groups: Int[Tensor, " n"]) -> Iterator[Rows]:
+    yield from groups.argsort(stable=True).split(groups.bincount().tolist())

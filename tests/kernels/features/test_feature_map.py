@@ -1,0 +1,99 @@
+"""Random features against the exact kernels, and their closed-form gradients against autograd."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from convrfm import kernels
+from convrfm.errors import InputError
+from convrfm.kernels.features import FeatureDraw, FeatureMap
+from convrfm.kernels.infinite import InfiniteWidthKernel
+from convrfm.maths.patches import unfold_patches
+
+from ..cases import ARCHITECTURES, CASES, coefficients, images, metric
+
+WIDTHS = (32, 128, 512)
+DRAWS = 6
+CHEAP = ["vanilla-1", "same", "circular", "strided", "erf-gelu", "pool", "pool-twice", "coupled", "pool-everything"]
+SMOOTH = {
+    "flat": kernels.Architecture(
+        kernels.Conv(3, 1.3, 0.2),
+        kernels.Erf(),
+        kernels.Conv(2, 1.1, 0.1, "same"),
+        kernels.GELU(),
+        kernels.Flatten(1.1, 0.3),
+    ),
+    "pooled": kernels.Architecture(
+        kernels.Conv(3, 1.3, 0.2, "circular", 2),
+        kernels.Sin(),
+        kernels.AvgPool(2),
+        kernels.Conv(2),
+        kernels.Rbf(0.3),
+        kernels.GlobalAvgPool(),
+    ),
+}
+
+
+def features(kernel: InfiniteWidthKernel, n: int, seed: int, x: Tensor, M: Tensor | None) -> FeatureMap:
+    return FeatureMap(kernel, FeatureDraw(n, seed), x, M)
+
+
+def slope_of(errors: list[float]) -> float:
+    return float(np.polyfit(np.log(WIDTHS), np.log(errors), 1)[0])
+
+
+@pytest.mark.parametrize("kind", [kernels.NNGP, kernels.NTK])
+@pytest.mark.parametrize("name", CHEAP)
+def test_entries_converge_to_the_kernel_as_one_over_the_root_of_the_number(name: str, kind: type) -> None:
+    kernel = replace(CASES[f"{name}-{kind.__name__}"], engine="reference")
+    x, M = images(3, 0), metric(kernel)
+    exact = kernel(x, feature_matrix=M)
+    errors = []
+    for width in WIDTHS:
+        drawn = [features(kernel, width, seed, x, M)(x) for seed in range(DRAWS)]
+        errors.append(float(torch.stack([(phi @ phi.T - exact).square().mean() for phi in drawn]).mean().sqrt()))
+    assert -0.8 < slope_of(errors) < -0.3
+    assert errors[-1] < 0.2 * float(exact.abs().max())
+
+
+@pytest.mark.parametrize("kind", [kernels.NNGP, kernels.NTK])
+@pytest.mark.parametrize("name", SMOOTH)
+def test_gradients_are_those_of_autograd_through_the_whole_map(name: str, kind: type) -> None:
+    """On unfolded patches, which a convolution of side 1 meets."""
+    first, *others = SMOOTH[name].layers
+    kernel = kind(SMOOTH[name])
+    x, M = images(3, 1, shape=(2, 8, 7)), metric(kernel)
+    phi = features(kernel, 5, 0, x, M)
+    coef = coefficients(phi.n_columns, 3)
+    patches = unfold_patches(x, kernel.window).requires_grad_()
+    on_patches = kind(kernels.Architecture(kernels.Conv(1, first.weight_std, first.bias_std), *others))
+    outputs = features(on_patches, 5, 0, patches.detach(), M)(patches) @ coef
+    torch.testing.assert_close(outputs.detach(), phi(x) @ coef)
+    expected = torch.stack([torch.autograd.grad(o.sum(), patches, retain_graph=True)[0] for o in outputs.T], 1)
+    torch.testing.assert_close(phi.gradients(x, coef).whole(), expected.flatten(-2).mT, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", [kernels.NNGP, kernels.NTK])
+def test_the_agop_converges_to_the_kernel_s(kind: type) -> None:
+    kernel = kind(kernels.Architecture(kernels.Conv(3), kernels.ReLU(), kernels.AvgPool(4), kernels.Flatten()))
+    x, M = images(6, 2), metric(kernel)
+    alpha = coefficients(6, 2)
+    exact = kernel.agop(x, x, alpha, feature_matrix=M)
+    errors = []
+    for width in (256, 4096):
+        drawn = []
+        for seed in range(4):
+            phi = features(kernel, width, seed, x, M)
+            found = phi.agop(x, phi(x).T @ alpha)
+            drawn.append(float((found - exact).norm() / exact.norm()))
+        errors.append(sum(drawn) / len(drawn))
+    assert errors[1] < 0.5 * errors[0]
+    assert errors[1] < 0.1
+
+
+def test_kernels_of_no_network_are_refused(as_a_user: None) -> None:
+    with pytest.raises(InputError, match="Laplace has none"):
+        FeatureMap(kernels.Laplace(3), FeatureDraw(4, 0), images(2, 0))  # type: ignore[arg-type]  # that is the test

@@ -1,0 +1,66 @@
+"""Streamed regression against scikit-learn, against solving again and again, and against the kernel of the features."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from torch import Tensor
+
+from convrfm.solvers.exact import RidgePath
+from convrfm.solvers.normal_equations import NormalEquations
+from convrfm.solvers.streamed import streamed_path
+
+RIDGES = (1e-3, 1e-1, 1.0)
+N = 14
+GROUPS = torch.tensor([2, 0, 1, 1, 2, 0, 0, 3, 3, 3, 3, 2, 1, 0])
+WEIGHTS = 0.5 + torch.arange(N).double() % 3
+
+
+def data(columns: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    phi = torch.randn(N, columns, generator=generator, dtype=torch.float64)
+    return phi, 3 + torch.randn(N, 2, generator=generator, dtype=torch.float64)
+
+
+both_ways = pytest.mark.parametrize("columns", [5, 30], ids=["primal", "dual"])
+
+
+@both_ways
+@pytest.mark.parametrize(("weighted", "grouped", "centered"), list(product([False, True], repeat=3)))
+def test_everything_is_as_the_exact_solver_has_it(columns: int, weighted: bool, grouped: bool, centered: bool) -> None:
+    phi, y = data(columns)
+    weights, groups = WEIGHTS if weighted else None, GROUPS if grouped else None
+    exact = RidgePath(phi @ phi.T, y, weights, groups, centered=centered)
+    path = streamed_path(
+        lambda rows: phi[rows], columns, y, weights, groups, ridges=RIDGES, centered=centered, at_once=4
+    )
+    for ridge, coef in zip(RIDGES, path.coefs(RIDGES), strict=True):
+        torch.testing.assert_close(coef, phi.T @ exact.dual_coef(ridge), rtol=1e-8, atol=1e-10)
+        torch.testing.assert_close(path.fitted(ridge), exact.fitted(ridge), rtol=1e-8, atol=1e-10)
+        torch.testing.assert_close(path.amplitude(ridge), exact.amplitude(ridge), rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(path.leave_one_out(RIDGES), exact.leave_one_out(RIDGES), rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(path.intercept, exact.intercept)
+
+
+@both_ways
+def test_leave_one_out_is_scikit_learn_s_fit_to_all_others(columns: int) -> None:
+    phi, y = data(columns)
+    scale = float(phi.square().sum(1).max())
+    path = streamed_path(lambda rows: phi[rows], columns, y, WEIGHTS, None, ridges=RIDGES, centered=False, at_once=5)
+    for ridge, left_out, coef in zip(RIDGES, path.leave_one_out(RIDGES), path.coefs(RIDGES), strict=True):
+        model = Ridge(alpha=ridge * scale, fit_intercept=False)
+        np.testing.assert_allclose(coef.T, model.fit(phi, y, WEIGHTS).coef_, rtol=1e-7)
+        for i in range(N):
+            others = np.delete(np.arange(N), i)
+            prediction = model.fit(phi[others], y[others], WEIGHTS[others]).predict(phi[i : i + 1])[0]
+            np.testing.assert_allclose(left_out[i], prediction, rtol=1e-7)
+
+
+def test_sums_of_single_precision_features_do_not_lose_small_ones() -> None:
+    """A million equal numbers added up one by one in single precision would stop growing."""
+    ones = torch.ones(4096, 1)
+    equations = NormalEquations.of((ones, ones.double() / 3, None) for _ in range(2**13))
+    assert float(equations.products) == 2**25
+    assert float(equations.targets) == pytest.approx(2**25 / 3, rel=1e-12)
