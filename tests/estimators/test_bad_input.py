@@ -307,9 +307,9 @@ def test_a_model_whose_tensors_do_not_fit_together(kind: type, tmp_path: Path) -
     header, tensors = opened(path)
     outputs = 2 if kind in CLASSIFIERS else 1
     wrong = [
-        ("dual_coef.0.0", torch.full((12, outputs), torch.nan)),
-        ("dual_coef.0.0", torch.zeros(11, outputs)),
-        ("dual_coef.0.0", torch.zeros(12, outputs + 1)),
+        ("coef.0.0", torch.full((12, outputs), torch.nan)),
+        ("coef.0.0", torch.zeros(11, outputs)),
+        ("coef.0.0", torch.zeros(12, outputs + 1)),
         ("agop_coef.0.0", torch.zeros(12, outputs + 1)),
         ("feature_matrix.0.0", torch.eye(4)),
         ("amplitude.0.0", torch.ones(outputs + 1)),

@@ -286,7 +286,7 @@ def test_an_interrupt_keeps_finished_rounds_and_layers(calls: int, finished: lis
     assert [len(layer.rounds) for layer in model.layers_] == finished
     for layer, complete in zip(model.layers_, whole.layers_, strict=False):
         for a, b in zip(layer.rounds, complete.rounds, strict=False):
-            torch.testing.assert_close(a.dual_coef, b.dual_coef)
+            torch.testing.assert_close(a.coef, b.coef)
     assert model.predict(x).shape == y.shape
     assert len(list(model.staged_predict(x))) == len(finished) + 1
     assert len(model.filters_) == len(finished) - 1

@@ -15,6 +15,7 @@ from convrfm.estimators.forecast import ExpectedRound, prospect
 from convrfm.estimators.outlook import Outlook
 from convrfm.estimators.plan import Plan
 from convrfm.estimators.problem import Problem
+from convrfm.estimators.solver import Exact
 from convrfm.estimators.starts import FilterDraw
 from convrfm.kernels.growth import ROUGHLY
 from convrfm.maths.windows import Window
@@ -58,6 +59,7 @@ def filled_up(images: int) -> int:
 def problem(**changes: Any) -> Problem:
     settings: dict[str, Any] = {
         "kernel": Clock(),
+        "solver": Exact(),
         "x": torch.tensor(X),
         "y": torch.eye(3)[torch.tensor(Y)],
         "weights": None,

@@ -25,7 +25,7 @@ def fingerprint(model: Any) -> str:
         for layer in model.layers_:
             yield from () if layer.features is None else (layer.features.filters, layer.features.mean)
             for round_ in layer.rounds:
-                yield from (round_.dual_coef, round_.agop_coef, round_.feature_matrix, round_.amplitude)
+                yield from (round_.coef, round_.agop_coef, round_.feature_matrix, round_.amplitude)
 
     digest = hashlib.sha256(repr([record | {"seconds": 0} for record in model.history_]).encode())
     for tensor in tensors():

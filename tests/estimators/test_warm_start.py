@@ -25,7 +25,7 @@ def same(a: Any, b: Any) -> None:
     for layer, other in zip(a.layers_, b.layers_, strict=True):
         assert len(layer.rounds) == len(other.rounds)
         for one, two in zip(layer.rounds, other.rounds, strict=True):
-            np.testing.assert_array_equal(one.dual_coef, two.dual_coef)
+            np.testing.assert_array_equal(one.coef, two.coef)
             np.testing.assert_array_equal(one.feature_matrix, two.feature_matrix)
     for stage, expected in zip(a.staged_outputs(X_NEW), b.staged_outputs(X_NEW), strict=True):
         np.testing.assert_array_equal(stage, expected)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..commands.choices import KernelName, Network, Unreadable, Validation
+from ..commands.choices import KernelName, Network, SolverName, Unreadable, Validation
 from ..commands.terminal import command_line, console, say, worded
 from .app import app
 from .options import Broken, Data, Device, Download, ImageSize, Overwrite, Quiet, Seed
@@ -38,6 +38,11 @@ def fit(
     ridge: Annotated[
         float | None, typer.Option(help="Regularization; by default the best on held-out images.", min=0)
     ] = None,
+    solver: Annotated[
+        SolverName,
+        typer.Option(help="On the kernel itself, or on random features of it (ntk, nngp): time linear in images."),
+    ] = SolverName.EXACT,
+    n_features: Annotated[int, typer.Option(help="Random filters of a convolution (--solver features).", min=1)] = 1024,
     deep: Annotated[bool, typer.Option("--deep", help="Layer upon layer, joined by random features of M.")] = False,
     filters: Annotated[int, typer.Option(help="Random features between layers (--deep).", min=1)] = 64,
     cv: Annotated[

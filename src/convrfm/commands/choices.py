@@ -23,6 +23,13 @@ class Network(StrEnum):
     MYRTLE_10 = "myrtle10"
 
 
+class SolverName(StrEnum):
+    """How the regression is solved."""
+
+    EXACT = "exact"
+    FEATURES = "features"
+
+
 class Unreadable(StrEnum):
     """What to do with a broken picture."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .candidates import Candidates, Model
-from .choices import KernelName, Network, Unreadable, Validation
+from .choices import KernelName, Network, SolverName, Unreadable, Validation
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class FitSettings:
     bandwidth: float
     iterations: int
     ridge: float | None
+    solver: SolverName
+    n_features: int
     deep: bool
     filters: int
     cv: int | None
@@ -65,6 +67,8 @@ class FitSettings:
         return self.candidates.unfitted().set_params(
             n_iterations=self.iterations,
             ridge="loo" if self.ridge is None else self.ridge,
+            solver=self.solver.value,
+            n_features=self.n_features,
             agop_samples=self.agop_samples,
             cv=self.cv,
             device=self.device,

@@ -12,9 +12,9 @@ from .classification import Classifier
 from .fitted_layers import Stage
 from .machine import RecursiveFeatureMachine
 from .plan import Plan
-from .problem import LearnableKernel
 from .regression import Regressor
 from .settings import check_kernel, several
+from .solver import LearnableKernel
 from .starts import NOTHING_DRAWN
 
 DEFAULT_KERNEL = NTK(vanilla(depth=3))
@@ -74,6 +74,9 @@ class ConvRFMClassifier(Classifier, ConvRFM):
     Args:
         kernel: a kernel of `convrfm.kernels`, or several (other depths, patch sizes, bandwidths): the best is kept.
         n_iterations: updates of M; `history_` has one record more.
+        solver: "exact", or "features": the regression is on random features of the kernel (NNGP, NTK), the same draw under
+            every M, in time and memory linear in the images; see docs/estimators.md.
+        n_features: random filters of every convolution of the network that is drawn for "features".
         ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1 (times the mean
             of `sample_weight`: the fit is the same for weights times any constant). K is divided by its largest entry
             first, so that a ridge means the same in every round.
@@ -100,6 +103,7 @@ class ConvRFMClassifier(Classifier, ConvRFM):
 
     Attributes:
         feature_matrix_: M, `(d, d)`; the identity at round 0.
+        coef_: with random features, their coefficients `(columns, k)`.
         dual_coef_: `(n, k)`; `kernel_(x, x_fit_, feature_matrix=feature_matrix_) @ dual_coef_` is the output.
         kernel_: the kernel that was kept.
         ridge_: the ridge of the kept round.

@@ -15,9 +15,9 @@ from .classification import Classifier
 from .fitted_layers import Stage
 from .machine import RecursiveFeatureMachine
 from .plan import Plan
-from .problem import LearnableKernel
 from .regression import Regressor
 from .settings import check_choice, check_count, check_kernel, several
+from .solver import LearnableKernel
 from .starts import FilterDraw
 
 KernelFamily = Callable[[int], LearnableKernel]

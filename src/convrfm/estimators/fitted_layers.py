@@ -1,7 +1,7 @@
 """What a fit leaves: layers, the images that they were fitted to, and what becomes of new ones."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from .layer_files import Tensors, layers_from_file, layers_to_file
 from .layers import FittedLayer
 from .problem import Problem
 from .rounds import Round
+from .solver import Exact, Solver, solver_from_file
 
 BYTES_AT_ONCE = 1 << 28  # of what is made of images that are alive together
 ROW_COPIES = (
@@ -40,6 +41,7 @@ class FittedLayers:
 
     Attributes:
         layers: in order; the last one predicts.
+        solver: of every layer's regression.
         x: the training images `(n, c, h, w)`.
         targets: of the regression, `(n, k)`.
         weights: of the training images, `(n,)`; None for 1.
@@ -49,6 +51,7 @@ class FittedLayers:
     """
 
     layers: tuple[FittedLayer, ...]
+    solver: Solver
     x: Float[Tensor, "n c h w"]
     targets: Float[Tensor, "n k"]
     weights: Float[Tensor, " n"] | None
@@ -61,7 +64,16 @@ class FittedLayers:
         cls, problem: Problem, layers: tuple[FittedLayer, ...], history: list[dict[str, Any]], judged_on: str
     ) -> "FittedLayers":
         """What a fit to this problem left."""
-        return cls(layers, problem.x, problem.y, problem.weights, problem.groups is not None, history, judged_on)
+        return cls(
+            layers,
+            problem.solver,
+            problem.x,
+            problem.y,
+            problem.weights,
+            problem.groups is not None,
+            history,
+            judged_on,
+        )
 
     @property
     def kept(self) -> Stage:
@@ -82,15 +94,24 @@ class FittedLayers:
     @full_precision()
     def outputs(self, images: Float[Tensor, "m c h w"], stage: Stage) -> Float[Tensor, "m k"]:
         """The regression's outputs at a stage."""
-        kernel, trained = self.layers[stage.layer].kernel, self._training_images(stage.layer)
-        parts = self._parts(images, stage.layer, len(trained))
-        metric, coef, intercept = stage.round.metric, stage.round.dual_coef, stage.round.intercept
-        outputs = torch.cat([kernel(part, trained, feature_matrix=metric).to(coef) @ coef for part in parts])
-        return outputs if intercept is None else outputs + intercept
+        number, round_ = stage
+        basis = self.solver.basis(self.layers[number].kernel, self._training_images(number), round_.metric)
+        parts = self._parts(images, number, basis.entries)
+        outputs = torch.cat([basis.outputs(part, round_.coef) for part in parts])
+        return outputs if round_.intercept is None else outputs + round_.intercept
 
     @full_precision()
     def deviations(self, images: Float[Tensor, "m c h w"]) -> Float[Tensor, "m k"]:
-        """The standard deviations of new targets, by the Gaussian process whose mean the regression is."""
+        """The standard deviations of new targets, by the Gaussian process whose mean the regression is.
+
+        Raises:
+            InputError: where the regression is on random features, whose process is not the kernel's.
+        """
+        if not isinstance(self.solver, Exact):
+            raise InputError(
+                "standard deviations are those of the kernel's Gaussian process, which random features only sample. Fit with "
+                'solver="exact", or predict without return_std.'
+            )
         number, kept = self.kept
         kernel, trained = self.layers[number].kernel, self._training_images(number)
         variances = []
@@ -127,7 +148,7 @@ class FittedLayers:
         if self.weights is not None:
             tensors["weights"] = self.weights
         others = {"history": self.history, "grouped": self.grouped, "judged_on": self.judged_on}
-        return {"layers": learned} | others, tensors
+        return {"layers": learned} | others | self.solver.to_file(), tensors
 
     @classmethod
     def from_file(cls, learned: dict[str, Any], tensors: Tensors, n_outputs: int | None) -> "FittedLayers":
@@ -139,14 +160,20 @@ class FittedLayers:
         """
         if not all(tensor.is_floating_point() and bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise ValueError("a tensor holds NaN or infinity, or no floats")
-        layers = layers_from_file(learned["layers"], tensors, n_outputs)
+        solver = solver_from_file(learned)
+        layers = layers_from_file(learned["layers"], tensors, solver.rows(len(tensors["x_fit"])), n_outputs)
         x, targets, weights = tensors["x_fit"], tensors["targets"], tensors.get("weights")
-        if targets.shape != layers[-1].kept.dual_coef.shape or not (weights is None or weights.shape == x.shape[:1]):
+        if targets.shape != (len(x), layers[-1].kept.coef.shape[1]) or not (
+            weights is None or weights.shape == x.shape[:1]
+        ):
             raise ValueError(f"targets or weights do not fit {len(x)} images")
-        fitted = cls(
-            tuple(layers), x, targets, weights, bool(learned["grouped"]), learned["history"], str(learned["judged_on"])
-        )
-        fitted._through(x[:1], len(layers) - 1)  # fails on images that are too small for the filters
+        grouped, history, judge = bool(learned["grouped"]), learned["history"], str(learned["judged_on"])
+        fitted = cls(tuple(layers), solver, x, targets, weights, grouped, history, judge)
+        one = replace(fitted, x=x[:1], targets=targets[:1], weights=None)
+        one._through(one.x, len(layers) - 1)  # fails on images that are too small for the filters
+        if solver.rows(1) is None:  # fails where coefficients are not those of so many features
+            for number, layer in enumerate(layers):
+                one.outputs(one.x, Stage(number, layer.kept))
         return fitted
 
     @cached_property

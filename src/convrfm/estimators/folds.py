@@ -8,8 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..maths.random_filters import RandomFeatures
-from .problem import LearnableKernel, Metric, Problem, Watch
+from .problem import Problem
 from .progress import within
+from .solver import LearnableKernel, Metric, Watch
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class FoldRound:
     """
 
     metric: Metric
-    agop_coef: Float[Tensor, "n k"]
+    agop_coef: Float[Tensor, "j k"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class AdvancedFold:
     """
 
     metric: Metric
-    coef_by_ridge: Sequence[Float[Tensor, "n k"]]
+    coef_by_ridge: Sequence[Float[Tensor, "j k"]]
     outputs: Sequence[Float[Tensor, "s k"]]
 
 
@@ -67,7 +68,7 @@ class Fold:
         problem = self.problem
         metric = None if previous is None else problem.learned_metric(previous.metric, previous.agop_coef, watch)
         path = problem.path(metric, watch)
-        coef_by_ridge = [problem.coefficients(path, ridge) for ridge in problem.ridges]
+        coef_by_ridge = problem.coefficients(path, problem.ridges)
         return AdvancedFold(metric, coef_by_ridge, problem.selection_outputs(metric, path, watch))
 
     def through(self, features: RandomFeatures, kernel: LearnableKernel) -> "Fold":

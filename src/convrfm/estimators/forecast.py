@@ -1,20 +1,36 @@
 """What a fit will take in seconds and bytes, from small runs of its parts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from ..kernels.forecast import sample_size
 from ..kernels.growth import Pairs, Powers, measured_pairs, measured_powers
 from ..solvers.exact import RidgePath
 from .plan import Plan
-from .problem import Images, LearnableKernel, Metric, Problem
+from .problem import Images, Problem
+from .solver import FeatureBasis, Features, LearnableKernel, Metric
 
 FIRST_SOLVED, MOST_SOLVED = 64, 1024  # images in a regression that is timed
 MATRICES, MATRICES_WITH_WEIGHTS = 5.0, 7.5  # of n^2 doubles, alive while K is decomposed; with weights it is twice
 FEATURES_ALIVE = 3  # copies of a layer's images while it is drawn
+SQUARE = 512  # side of a product that is timed; from it:
+PRIMAL_PRODUCTS = (
+    3  # products a pair of features and image: one for the sums, one in double precision for what is left out
+)
+DECOMPOSED = 12  # an eigendecomposition in double precision, in products of single precision
+
+
+@dataclass(frozen=True)
+class Passes(Pairs):
+    """Of images that each cost the same, whatever they meet; training images pass twice."""
+
+    @override
+    def symmetric_seconds(self, n: int) -> float:
+        return 2 * self.left * n
 
 
 @dataclass(frozen=True)
@@ -128,7 +144,17 @@ def bytes_of(plan: Plan, problem: Problem, n: int, n_folds: int) -> int:
     """
     matrices = MATRICES if problem.weights is None else MATRICES_WITH_WEIGHTS
     numbers = max(_image_numbers(plan, problem.x, kernels) for kernels in plan.candidates)
-    return round(8 * matrices * n**2) + (1 + n_folds) * n * numbers * problem.x.element_size()
+    side = max(_decomposed(plan, problem, kernels, n) for kernels in plan.candidates)
+    return round(8 * matrices * side**2) + (1 + n_folds) * n * numbers * problem.x.element_size()
+
+
+def _decomposed(plan: Plan, problem: Problem, kernels: Sequence[LearnableKernel], n: int) -> int:
+    """The side of the largest matrix that is decomposed in any layer."""
+    side, (rows, cols) = 0, problem.x.shape[-2:]
+    for kernel in kernels:
+        side = max(side, problem.solver.decomposed(kernel, rows, cols, n))
+        rows, cols = kernel.window.output_length(rows), kernel.window.output_length(cols)
+    return side
 
 
 def _image_numbers(plan: Plan, x: Images, kernels: Sequence[LearnableKernel]) -> int:
@@ -148,6 +174,10 @@ def _layers_costs(
     for number, kernel in enumerate(kernels):
         x = x[: sample_size(x[0], n)]
         identity = torch.eye(x.shape[1] * kernel.window.size**2).to(x)
+        if isinstance(problem.solver, Features):
+            costs.append(_costs_of_features(problem.solver.basis(kernel, x, None), problem, regression, patience))
+            x = plan.draw.features(number, identity, kernel.window)(x) if number + 1 < len(kernels) else x
+            continue
         metrics = (None, identity)
         matrices = [_matrix_law(kernel, x, metric, n, patience) for metric in metrics[: plan.n_iterations + 1]]
         agops = [_agop_law(kernel, x, metric, problem, patience) for metric in metrics[: plan.n_iterations]]
@@ -155,6 +185,28 @@ def _layers_costs(
         if number + 1 < len(kernels):
             x = plan.draw.features(number, identity, kernel.window)(x)
     return costs
+
+
+def _costs_of_features(basis: FeatureBasis, problem: Problem, regression: Powers, patience: float) -> LayerCosts:
+    """The same under every metric: images are transformed one by one, and what there is less of is decomposed."""
+    features, x, outputs = basis.features, basis.x, problem.y.shape[1]
+    n, columns = len(problem.x), features.n_columns
+    coef = x.new_ones(columns, outputs)
+
+    def per_image(compute: Callable[[Images], Tensor]) -> float:
+        law = measured_powers(lambda m: compute(x[:m]), (1,), first=1, largest=len(x), patience=patience)
+        return law.seconds(1)
+
+    transformed, differentiated = per_image(features), per_image(lambda some: features.agop(some, coef))
+    block = x.new_ones(SQUARE, SQUARE)
+    multiplied = (
+        measured_powers(lambda _: block @ block, (0,), first=1, largest=1, patience=patience).seconds(1) / SQUARE**3
+    )
+    if n > columns:
+        algebra = Powers({0: DECOMPOSED * multiplied * columns**3, 1: PRIMAL_PRODUCTS * multiplied * columns**2})
+    else:
+        algebra = Powers({**regression.coefficients, 2: regression.coefficients.get(2, 0.0) + multiplied * columns / 2})
+    return LayerCosts([Passes(transformed, 0.0, 0.0)] * 2, [Pairs(differentiated, 0.0, 0.0)] * 2, algebra)
 
 
 def _matrix_law(kernel: LearnableKernel, x: Images, metric: Metric, n: int, patience: float) -> Pairs:
@@ -182,7 +234,7 @@ def _regression_law(problem: Problem, patience: float) -> Powers:
 
     def regression(n: int) -> Tensor:
         weights, groups = (None if each is None else each[:n] for each in (problem.weights, problem.groups))
-        path = RidgePath(kernel_matrix[:n, :n], problem.y[:n], weights, centered=not problem.classify)
-        return path.leave_one_out(problem.ridges, groups)[0]
+        path = RidgePath(kernel_matrix[:n, :n], problem.y[:n], weights, groups, centered=not problem.classify)
+        return path.leave_one_out(problem.ridges)[0]
 
     return measured_powers(regression, (2, 3), first=FIRST_SOLVED, largest=largest, patience=patience)

@@ -17,7 +17,7 @@ from .rounds import Round
 from .targets import Quality
 
 Tensors = dict[str, Float[Tensor, "..."]]
-ROUND_TENSORS = ("feature_matrix", "dual_coef", "amplitude")
+ROUND_TENSORS = ("feature_matrix", "coef", "amplitude")
 
 
 def layers_to_file(layers: Sequence[FittedLayer]) -> tuple[list[dict[str, Any]], Tensors]:
@@ -36,7 +36,7 @@ def layers_to_file(layers: Sequence[FittedLayer]) -> tuple[list[dict[str, Any]],
                 layer.features is None or round_ is layer.kept
             ):  # of a layer that leads on, the folds go on from the kept round
                 tensors |= _folds_to_file(round_, f"{number}.{round_.iteration}")
-            if round_.agop_coef is not round_.dual_coef:
+            if round_.agop_coef is not round_.coef:
                 tensors[f"agop_coef.{number}.{round_.iteration}"] = round_.agop_coef
         if layer.features is not None:
             tensors[f"filters.{number}"] = layer.features.filters
@@ -63,7 +63,7 @@ def _folds_from_file(tensors: Tensors, place: str, like: Round) -> tuple[FoldRou
     folds = list[FoldRound]()
     while (coef := tensors.get(f"fold_coef.{place}.{len(folds)}")) is not None:
         metric = tensors.get(f"fold_metric.{place}.{len(folds)}")
-        if coef.ndim != 2 or coef.shape[1] != like.dual_coef.shape[1] or not 0 < len(coef) < len(like.dual_coef):
+        if coef.ndim != 2 or coef.shape[1] != like.coef.shape[1] or not 0 < len(coef) <= len(like.coef):
             raise ValueError(f"fold {len(folds)} of round {place} does not fit its outputs")
         if (metric is None) != (like.metric is None) or not (
             metric is None or metric.shape == like.feature_matrix.shape
@@ -73,19 +73,22 @@ def _folds_from_file(tensors: Tensors, place: str, like: Round) -> tuple[FoldRou
     return tuple(folds)
 
 
-def layers_from_file(entries: Sequence[dict[str, Any]], tensors: Tensors, n_outputs: int | None) -> list[FittedLayer]:
+def layers_from_file(
+    entries: Sequence[dict[str, Any]], tensors: Tensors, rows: int | None, n_outputs: int | None
+) -> list[FittedLayer]:
     """The layers that `layers_to_file` wrote.
 
     Args:
         entries: the JSON part.
         tensors: the tensors, with the training images `x_fit`.
+        rows: how many coefficients an output must have; None for any number, the same in every round.
         n_outputs: how many outputs there must be; None for any number.
 
     Raises:
         ValueError: if shapes do not fit together.
         KeyError: if something is missing.
     """
-    n, channels = tensors["x_fit"].shape[:2]
+    channels = tensors["x_fit"].shape[1]
     layers = []
     for number, entry in enumerate(entries):
         kernel = from_description(entry["kernel"])
@@ -93,9 +96,9 @@ def layers_from_file(entries: Sequence[dict[str, Any]], tensors: Tensors, n_outp
         if entry["keep"] not in get_args(Keep):
             raise ValueError(f"which round layer {number} keeps is unknown: {entry['keep']!r}")
         has_intercept = bool(entry["intercepts"])
-        rounds = [_round(record, tensors, number, (n, n_outputs), d, has_intercept) for record in entry["rounds"]]
-        if not rounds:
-            raise ValueError(f"layer {number} has no rounds")
+        rounds = [_round(record, tensors, number, (rows, n_outputs), d, has_intercept) for record in entry["rounds"]]
+        if len({round_.coef.shape for round_ in rounds}) != 1:
+            raise ValueError(f"layer {number} has no rounds, or rounds of different numbers of coefficients")
         layer = FittedLayer(kernel, entry["keep"], tuple(rounds))
         if number + 1 < len(entries):
             features = _features(entry, tensors, number, kernel.window, d)
@@ -109,15 +112,20 @@ def layers_from_file(entries: Sequence[dict[str, Any]], tensors: Tensors, n_outp
 
 
 def _round(
-    record: dict[str, Any], tensors: Tensors, number: int, shape: tuple[int, int | None], d: int, has_intercept: bool
+    record: dict[str, Any],
+    tensors: Tensors,
+    number: int,
+    shape: tuple[int | None, int | None],
+    d: int,
+    has_intercept: bool,
 ) -> Round:
     """A round of this layer, with coefficients of this shape."""
-    n, n_outputs = shape
+    rows, n_outputs = shape
     metric, coef, amplitude = (tensors[f"{name}.{number}.{record['iteration']}"] for name in ROUND_TENSORS)
     agop_coef = tensors.get(f"agop_coef.{number}.{record['iteration']}", coef)
     intercept = tensors[f"intercept.{number}.{record['iteration']}"] if has_intercept else None
-    if metric.shape != (d, d) or coef.ndim != 2 or coef.shape != (n, n_outputs or coef.shape[1]):
-        raise ValueError(f"round {record['iteration']} does not fit {n} images with patches of {d} entries")
+    if metric.shape != (d, d) or coef.ndim != 2 or coef.shape != (rows or len(coef), n_outputs or coef.shape[1]):
+        raise ValueError(f"round {record['iteration']} does not fit the images, or patches of {d} entries")
     of_outputs = [amplitude] if intercept is None else [amplitude, intercept]
     if agop_coef.shape != coef.shape or any(each.shape != coef.shape[1:] for each in of_outputs):
         raise ValueError(f"round {record['iteration']} has tensors of different numbers of outputs")

@@ -8,9 +8,10 @@ import torch
 
 from ..maths.random_filters import Centering, RandomFeatures
 from .folds import Fold
-from .problem import LearnableKernel, Problem, Watch
+from .problem import Problem
 from .progress import within
 from .rounds import Round, best_round, fit_rounds
+from .solver import LearnableKernel, Watch
 from .starts import FilterDraw, Start, best_start, known_folds
 from .targets import Quality
 

@@ -4,6 +4,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -17,6 +18,7 @@ from ..datasets import Preprocessing, check_images
 from ..errors import InputError
 from ..kernels.description import from_description
 from ..kernels.devices import chosen_device
+from ..kernels.features import FeatureDraw, check_drawable
 from ..kernels.forecast import Forecast
 from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
@@ -29,10 +31,11 @@ from .layers import FittedLayer, Keep
 from .outlook import expected_of
 from .plan import Plan
 from .presets import preset
-from .problem import LearnableKernel, Problem
+from .problem import Problem
 from .records import history_of
 from .saving import from_json, save_model
 from .settings import agop_indices, check_parameters, ridge_candidates
+from .solver import Exact, Features, LearnableKernel, Solver, SolverName
 from .to_torch import convolutions
 from .training_set import TrainingSet, Weights, selection_set, training_set
 from .warm_start import judged_on, layers_to_go_on_from
@@ -46,6 +49,8 @@ class RecursiveFeatureMachine(BaseEstimator):
 
     _: KW_ONLY
     n_iterations: int = 5
+    solver: SolverName = "exact"
+    n_features: int = 1024
     ridge: float | Sequence[float] | Literal["loo"] = "loo"
     agop_samples: int | slice | Array | None = None
     keep: Keep = "best"
@@ -168,6 +173,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         indices = agop_indices(self.agop_samples, len(given.x), self.random_state)
         problem = Problem(
             kernel=plan.candidates[0][0],
+            solver=self._solver(plan),
             x=given.x,
             y=given.y,
             weights=given.weights,
@@ -321,8 +327,15 @@ class RecursiveFeatureMachine(BaseEstimator):
 
     @property
     def dual_coef_(self) -> Array:
-        """The coefficients of the kept round, `(n, k)`."""
-        return self._as_given(self.fitted_.kept.round.dual_coef)
+        """The coefficients of the kept round, `(n, k)`; none with random features, which have `coef_`."""
+        if not isinstance(self.fitted_.solver, Exact):
+            raise AttributeError('with solver="features" the regression has no dual_coef_: see coef_.')
+        return self._as_given(self.fitted_.kept.round.coef)
+
+    @property
+    def coef_(self) -> Array:
+        """The coefficients of the random features in the kept round, `(columns, k)`; without them, `dual_coef_`."""
+        return self._as_given(self.fitted_.kept.round.coef)
 
     @abstractmethod
     def _plan(self, shape: Sequence[int]) -> Plan:
@@ -332,6 +345,15 @@ class RecursiveFeatureMachine(BaseEstimator):
     @abstractmethod
     def _parameters_of(kernels: Sequence[LearnableKernel]) -> dict[str, Any]:
         """The constructor's parameters that make these kernels, one for each layer; a file keeps the kernels instead."""
+
+    def _solver(self, plan: Plan) -> Solver:
+        """How the regressions of this plan are solved; raises `InputError` where kernels have no random features."""
+        if self.solver == "exact":
+            return Exact()
+        for kernel in chain.from_iterable(plan.candidates):
+            check_drawable(kernel)
+        seed = np.random.SeedSequence().generate_state(1)[0] if self.random_state is None else self.random_state
+        return Features(FeatureDraw(int(self.n_features), int(seed)))
 
     def _image_weights(self, values: Values, sample_weight: Weights) -> Weights:
         """The weight of every image in the regression."""

@@ -15,6 +15,7 @@ from .forecast import ExpectedRound, Prospect, bytes_of, prospect
 from .layers import FittedLayer
 from .plan import Plan
 from .problem import Problem
+from .solver import Exact
 
 LONG_FIT_SECONDS = 30.0
 WORTH_SHORTENING = 600.0  # seconds
@@ -127,6 +128,11 @@ def free_bytes(device: torch.device) -> int:
 
 def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, needed: int, free: int) -> str:
     """What does not fit, and what would."""
+    if not isinstance(problem.solver, Exact):
+        return (
+            f"a fit on random features needs {size(needed)}, and {size(free)} can be used: their products are decomposed. Pass "
+            "a smaller n_features, or a kernel whose readout keeps fewer positions (AvgPool before Flatten, or GlobalAvgPool)."
+        )
     fitting, too_many, n_folds = 0, len(problem.x), len(ahead.fold_shares)
     while too_many - fitting > 1:
         middle = (fitting + too_many) // 2

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .layers import Keep
-from .problem import LearnableKernel
+from .solver import LearnableKernel
 from .starts import FilterDraw
 
 

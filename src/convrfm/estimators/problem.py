@@ -1,8 +1,8 @@
 """What the rounds of one layer share: images, targets, kernel and settings; without a fold, or a layer further."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -12,32 +12,8 @@ from ..errors import InputError
 from ..kernels.recursion.recursion import Images
 from ..maths.psd import psd_power, scale_to_trace
 from ..maths.random_filters import RandomFeatures
-from ..maths.windows import Window
-from ..solvers.exact import RidgePath
-
-Metric = Float[Tensor, "d d"] | None  # None: the identity
-Watch = Callable[[str], Callable[[int, int], None] | None]
-
-
-@runtime_checkable
-class LearnableKernel(Protocol):
-    """What a kernel on images needs so that the metric on their patches can be learned; those of `convrfm.kernels` have it."""
-
-    @property
-    def window(self) -> Window:
-        """The window that cuts an image into patches."""
-
-    def __call__(self, x, z=None, *, feature_matrix=None, progress=None):  # type: ignore[no-untyped-def]  # arrays or tensors
-        """The kernel matrix `(n, m)`."""
-
-    def diagonal(self, x, *, feature_matrix=None):  # type: ignore[no-untyped-def]  # arrays or tensors
-        """K of every image with itself."""
-
-    def agop(self, x, z, dual_coef, *, feature_matrix=None, weights=None, progress=None):  # type: ignore[no-untyped-def]  # arrays or tensors
-        """The average gradient outer product over patches `(d, d)`."""
-
-    def check_image_size(self, height: int, width: int) -> None:
-        """Raise `InputError` for images that are too small."""
+from ..solvers.path import Path
+from .solver import Basis, LearnableKernel, Metric, Solver, Watch
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +22,7 @@ class Problem:
 
     Attributes:
         kernel: the kernel.
+        solver: how the regression on it is solved.
         x: training images.
         y: targets `(n, k)`.
         weights: an image of weight w counts as w images; None for 1.
@@ -60,6 +37,7 @@ class Problem:
     """
 
     kernel: LearnableKernel
+    solver: Solver
     x: Images
     y: Float[Tensor, "n k"]
     weights: Float[Tensor, " n"] | None
@@ -97,31 +75,22 @@ class Problem:
             'ridge="loo".'
         )
 
-    def path(self, metric: Metric, watch: Watch) -> RidgePath:
-        """The regression under a metric, for every ridge.
+    def basis(self, metric: Metric) -> Basis:
+        """What the fitted function is a sum of, under a metric."""
+        return self.solver.basis(self.kernel, self.x, metric)
 
-        Raises:
-            InputError: if the kernel matrix and its decomposition have no room on the images' device, or if it is zero but for
-                its diagonal.
-        """
-        kernel_matrix = self.kernel(self.x, feature_matrix=metric, progress=watch("kernel"))
-        if kernel_matrix.device != self.x.device:
-            raise _no_room(self.x)
-        if len(self.x) == kernel_matrix.count_nonzero() == kernel_matrix.diagonal().count_nonzero():
-            raise InputError(
-                f"under {self.kernel!r} no training image resembles another: the kernel is 0 for every two of them, and a fit "
-                "would know nothing of other images. Choose a larger bandwidth, or check the images' scale."
-            )
-        try:
-            return RidgePath(kernel_matrix, self.y, self.weights, centered=not self.classify)
-        except torch.OutOfMemoryError as error:
-            raise _no_room(self.x) from error
+    def path(self, metric: Metric, watch: Watch) -> Path:
+        """The regression under a metric, for every ridge; raises `InputError` where there is no room for it."""
+        return self.basis(metric).path(
+            self.y, self.weights, self.groups, ridges=self.ridges, centered=not self.classify, watch=watch
+        )
 
-    def coefficients(self, path: RidgePath, ridge: float) -> Float[Tensor, "n k"]:
-        """The regression's coefficients in the precision of the images; raises `InputError` where that has no such numbers."""
-        return self._in_precision(path.dual_coef(ridge), least=2.0**10 * torch.finfo(self.x.dtype).tiny)
+    def coefficients(self, path: Path, ridges: Sequence[float]) -> list[Float[Tensor, "j k"]]:
+        """The regressions' coefficients in the precision of the images; raises `InputError` where that has no such numbers."""
+        least = 2.0**10 * torch.finfo(self.x.dtype).tiny
+        return [self._in_precision(coef, least=least) for coef in path.coefs(ridges)]
 
-    def intercept(self, path: RidgePath) -> Float[Tensor, " k"] | None:
+    def intercept(self, path: Path) -> Float[Tensor, " k"] | None:
         """The mean of the targets, in the same way; None where they are not centered."""
         return None if path.intercept is None else self._in_precision(path.intercept, least=0.0)
 
@@ -135,16 +104,15 @@ class Problem:
             )
         return of_targets.to(self.x)
 
-    def selection_outputs(self, metric: Metric, path: RidgePath, watch: Watch) -> list[Float[Tensor, "s k"]]:
+    def selection_outputs(self, metric: Metric, path: Path, watch: Watch) -> list[Float[Tensor, "s k"]]:
         """For every ridge, the outputs for the selection images."""
         if self.selection is None:
             return []
-        images = self.selection[0]
-        meeting = self.kernel(images, self.x, feature_matrix=metric, progress=watch("selection kernel"))
-        meeting = meeting.to(images.device, torch.float64)
-        return [path.outputs(meeting, ridge) for ridge in self.ridges]
+        together = torch.cat(path.coefs(self.ridges), 1)
+        outputs = self.basis(metric).outputs(self.selection[0], together, watch).chunk(len(self.ridges), 1)
+        return [of_ridge if path.intercept is None else of_ridge + path.intercept for of_ridge in outputs]
 
-    def learned_metric(self, metric: Metric, coef: Float[Tensor, "n k"], watch: Watch) -> Float[Tensor, "d d"]:
+    def learned_metric(self, metric: Metric, coef: Float[Tensor, "j k"], watch: Watch) -> Float[Tensor, "d d"]:
         """The next round's metric, from the AGOP of the predictor with these coefficients under this metric."""
         x, weights = self.x, self.weights
         if not coef.any():
@@ -157,7 +125,7 @@ class Problem:
         if self.agop_indices is not None:
             x = x[self.agop_indices]
             weights = None if weights is None else weights[self.agop_indices]
-        agop = self.kernel.agop(x, self.x, coef, feature_matrix=metric, weights=weights, progress=watch("AGOP"))
+        agop = self.basis(metric).agop(x, coef, weights, watch)
         trace = float(self.patch_entries) if self.feature_trace is None else self.feature_trace
         learned = psd_power(agop.double(), 2 * self.feature_power)
         if not 0 < float(learned.trace()) < float("inf"):
@@ -198,10 +166,3 @@ class Problem:
         """The next layer's problem: all images through random features, another kernel on them."""
         selection = None if self.selection is None else (features(self.selection[0]), self.selection[1])
         return replace(self, kernel=kernel, x=features(self.x), selection=selection)
-
-
-def _no_room(x: Images) -> InputError:
-    return InputError(
-        f"a fit to {len(x)} images decomposes their kernel matrix, which takes {4 * 8e-9 * len(x) ** 2:.1f} GB beside it, and "
-        f'{x.device} has no room for that. Fit fewer images, or pass device="cpu".'
-    )

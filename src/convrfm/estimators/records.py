@@ -53,9 +53,9 @@ def record_of(round_: Round) -> dict[str, Any]:
 def round_from_record(
     record: dict[str, Any],
     feature_matrix: Float[Tensor, "d d"],
-    dual_coef: Float[Tensor, "n k"],
+    coef: Float[Tensor, "j k"],
     intercept: Float[Tensor, " k"] | None,
-    agop_coef: Float[Tensor, "n k"],
+    agop_coef: Float[Tensor, "j k"],
     amplitude: Float[Tensor, " k"],
 ) -> Round:
     """The round of which `record_of` made a record."""
@@ -70,7 +70,7 @@ def round_from_record(
     return Round(
         iteration=record["iteration"],
         feature_matrix=feature_matrix,
-        dual_coef=dual_coef,
+        coef=coef,
         intercept=intercept,
         agop_coef=agop_coef,
         ridge=record["ridge"],

@@ -11,7 +11,8 @@ from torch import Tensor
 from ..maths.calibration import temperature
 from .folds import Fold, FoldRound, advanced_folds, held_out_outputs
 from .judge import Judge
-from .problem import Metric, Problem, Watch
+from .problem import Problem
+from .solver import Metric, Watch
 from .targets import Quality, quality
 
 
@@ -22,7 +23,7 @@ class Round:
     Attributes:
         iteration: how many updates of the metric came before.
         feature_matrix: the metric M.
-        dual_coef: of the kernel, under that metric.
+        coef: of the kernel at the training images under that metric, or of its random features.
         intercept: what predictions have besides; None for nothing.
         agop_coef: those that feed the next round's AGOP.
         ridge: the regression's.
@@ -38,9 +39,9 @@ class Round:
 
     iteration: int
     feature_matrix: Float[Tensor, "d d"]
-    dual_coef: Float[Tensor, "n k"]
+    coef: Float[Tensor, "j k"]
     intercept: Float[Tensor, " k"] | None
-    agop_coef: Float[Tensor, "n k"]
+    agop_coef: Float[Tensor, "j k"]
     ridge: float
     train: Quality
     loo: Quality
@@ -96,26 +97,26 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
         outputs, targets, weights = problem.selection_outputs(metric, path, watch), problem.selection[1], None
     else:
         judge = Judge.LEAVE_ONE_OUT
-        outputs = path.leave_one_out(problem.ridges, problem.groups)
+        outputs = path.leave_one_out(problem.ridges)
     judged = [quality(o, targets, weights, classify=problem.classify) for o in outputs]
     at = max(range(len(problem.ridges)), key=lambda i: (judged[i].rank, problem.ridges[i]))
     ridge = problem.ridges[at]
-    left_out = outputs[at] if judge is Judge.LEAVE_ONE_OUT else path.leave_one_out([ridge], problem.groups)[0]
-    dual_coef = problem.coefficients(path, ridge)
+    left_out = outputs[at] if judge is Judge.LEAVE_ONE_OUT else path.leave_one_out([ridge])[0]
     feeding = problem.feeding_ridge(ridge)
+    coef, *others = problem.coefficients(path, [ridge] if feeding == ridge else [ridge, feeding])
     return Round(
         iteration=0 if previous is None else previous.iteration + 1,
         feature_matrix=torch.eye(problem.patch_entries).to(problem.x) if metric is None else metric,
-        dual_coef=dual_coef,
+        coef=coef,
         intercept=problem.intercept(path),
-        agop_coef=dual_coef if feeding == ridge else problem.coefficients(path, feeding),
+        agop_coef=others[0] if others else coef,
         ridge=ridge,
         train=quality(path.fitted(ridge), problem.y, problem.weights, classify=problem.classify),
         loo=quality(left_out, problem.y, problem.weights, classify=problem.classify),
         judge=judge,
         path=dict(zip(problem.ridges, judged, strict=True)),
         temperature=temperature(outputs[at], targets, weights) if problem.classify else 1.0,
-        amplitude=path.amplitude(ridge, problem.groups),
+        amplitude=path.amplitude(ridge),
         seconds=time.perf_counter() - start,
         folds=tuple(
             FoldRound(fold.metric, fold.coef_by_ridge[list(problem.ridges).index(feeding)]) for fold in advanced

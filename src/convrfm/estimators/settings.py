@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..datasets import check_unmasked
 from ..errors import InputError
-from .problem import LearnableKernel
+from .solver import LearnableKernel
 
 LEAST_WEIGHT = 1e-300  # that some image must have: less is a number of few digits
 DEFAULT_RIDGES = tuple(float(r) for r in np.logspace(-8, 0, 17))
@@ -21,6 +21,8 @@ DEFAULT_RIDGES = tuple(float(r) for r in np.logspace(-8, 0, 17))
 def check_parameters(parameters: Mapping[str, Any], selection: object) -> None:
     """Raise `InputError` for what no fit of any estimator can do, given the selection set of `fit`."""
     check_iterations(parameters["n_iterations"])
+    check_choice("solver", parameters["solver"], ("exact", "features"))
+    check_count("n_features", parameters["n_features"])
     check_choice("keep", parameters["keep"], ("best", "last"))
     check_choice("choose_on", parameters["choose_on"], ("loo", "selection"))
     check_choice("agop_ridge", parameters["agop_ridge"], ("chosen", "last"))

@@ -13,8 +13,9 @@ from ..errors import InputError
 from ..maths.random_filters import Centering, Nonlinearity, RandomFeatures, random_filters
 from ..maths.windows import Window
 from .folds import Fold
-from .problem import LearnableKernel, Problem, Watch
+from .problem import Problem
 from .rounds import Round, fit_round
+from .solver import LearnableKernel, Watch
 from .targets import Quality
 
 

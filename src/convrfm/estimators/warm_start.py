@@ -32,6 +32,11 @@ def layers_to_go_on_from(
     """
     if len(plan.candidates) > 1:
         raise InputError("warm_start goes on with one kernel: pass one.")
+    if fitted.solver != problem.solver:
+        raise InputError(
+            "warm_start adds rounds to a fit with the same solver and the same draw of features; pass its solver, n_features "
+            "and random_state, or warm_start=False."
+        )
     if tuple(layer.kernel for layer in fitted.layers) != plan.candidates[0][: len(fitted.layers)]:
         raise InputError("warm_start adds rounds to a fit with the same kernel; pass it, or warm_start=False.")
     then, now = (fitted.x, fitted.targets, fitted.weights), (problem.x, problem.y, problem.weights)

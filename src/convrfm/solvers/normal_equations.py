@@ -54,7 +54,7 @@ class NormalEquations:
             weight, n, eps = weight + float(w.sum()), n + len(w), torch.finfo(features.dtype).eps
             largest = max(largest, float(features.square().sum(1).max()))
             lightest = min(lightest, float(w.min()))
-        scale = largest_entry(torch.tensor([[largest]]))
+        scale = largest_entry(torch.tensor([[largest]], dtype=torch.float64))
         assert sums is not None
         return cls(sums[0], sums[1], sums[2], sums[3], weight, scale, 8 * n**0.5 * eps * lightest)
 
@@ -64,8 +64,8 @@ class PrimalPath:
 
     With A = sum_i w_i phi_i phi_i^T / scale + ridge, the coefficients are b = A^-1 sum_i w_i phi_i (y_i - m) / scale, and with
     the leverages H = phi A^-1 phi^T W / scale of images that are left out together, their left-out residuals are
-    (1 - H)^-1 times their residuals. One eigendecomposition gives A^-1 for every ridge; no ridge is smaller than the rounding of
-    the features.
+    (1 - H)^-1 times their residuals. One eigendecomposition gives A^-1 for every ridge; no ridge counts less than the rounding
+    of the features.
 
     Args:
         equations: the sums over all images.
@@ -82,7 +82,7 @@ class PrimalPath:
         self,
         equations: NormalEquations,
         features: Callable[[Int[Tensor, " m"]], Float[Tensor, "m columns"]],
-        batches: Sequence[Int[Tensor, " m"]],
+        batches: Sequence[Int[Tensor, " _"]],
         targets: Float[Tensor, "n k"],
         weights: Float[Tensor, " n"] | None,
         groups: Int[Tensor, " n"] | None,

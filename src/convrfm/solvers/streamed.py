@@ -1,5 +1,6 @@
 """Ridge regression on features that are made batch by batch: whatever there are fewer of, features or images, is decomposed."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -10,8 +11,8 @@ from .exact import RidgePath
 from .normal_equations import NormalEquations, PrimalPath
 from .path import Path
 
-Rows = Int[Tensor, " m"]
-Features = Callable[[Rows], Float[Tensor, "m columns"]]
+Rows = Int[Tensor, " _"]
+Features = Callable[[Rows], Float[Tensor, "_ columns"]]
 
 
 def streamed_path(
@@ -28,8 +29,8 @@ def streamed_path(
     """The regression of the targets on features; the same numbers either way, but for rounding.
 
     In the primal the features pass twice: for their normal equations, and for what is left out. That takes n columns^2
-    operations and columns^2 doubles, beside n (k + 1) doubles a ridge. In the dual it is n^2 columns and n^2, and the features of
-    a batch pass once for each batch before it.
+    operations and columns^2 doubles, beside n (k + 1) doubles a ridge. In the dual it is n^2 columns and n^2, and the features
+    of a batch pass once for each batch before it.
 
     Args:
         features: of the images with these numbers.
@@ -70,8 +71,8 @@ class DualPath(RidgePath):
     def coefs(self, ridges: Sequence[float]) -> list[Float[Tensor, "columns k"]]:
         """For every ridge, the coefficients of the features."""
         alphas = torch.cat(super().coefs(ridges), 1)
-        sums: Tensor = sum(self._features(rows).T @ alphas[rows].to(self._kernel_matrix) for rows in self._batches)
-        return list(sums.double().chunk(len(ridges), 1))
+        parts = (self._features(rows).T @ alphas[rows].to(self._kernel_matrix) for rows in self._batches)
+        return list(functools.reduce(torch.add, parts).double().chunk(len(ridges), 1))
 
     def _products(self) -> Float[Tensor, "n n"]:
         products: Tensor | None = None

@@ -13,11 +13,11 @@ from convrfm.kernels.features import FeatureDraw, FeatureMap
 from convrfm.kernels.infinite import InfiniteWidthKernel
 from convrfm.maths.patches import unfold_patches
 
-from ..cases import ARCHITECTURES, CASES, coefficients, images, metric
+from ..cases import CASES, coefficients, images, metric
 
-WIDTHS = (32, 128, 512)
-DRAWS = 6
-CHEAP = ["vanilla-1", "same", "circular", "strided", "erf-gelu", "pool", "pool-twice", "coupled", "pool-everything"]
+WIDTHS = (16, 64, 256)
+DRAWS = 12
+VARIED = ["vanilla-1", "same", "strided", "erf-gelu", "pool", "pool-twice", "pool-circular", "pool-everything"]
 SMOOTH = {
     "flat": kernels.Architecture(
         kernels.Conv(3, 1.3, 0.2),
@@ -46,7 +46,7 @@ def slope_of(errors: list[float]) -> float:
 
 
 @pytest.mark.parametrize("kind", [kernels.NNGP, kernels.NTK])
-@pytest.mark.parametrize("name", CHEAP)
+@pytest.mark.parametrize("name", VARIED)
 def test_entries_converge_to_the_kernel_as_one_over_the_root_of_the_number(name: str, kind: type) -> None:
     kernel = replace(CASES[f"{name}-{kind.__name__}"], engine="reference")
     x, M = images(3, 0), metric(kernel)
@@ -96,4 +96,4 @@ def test_the_agop_converges_to_the_kernel_s(kind: type) -> None:
 
 def test_kernels_of_no_network_are_refused(as_a_user: None) -> None:
     with pytest.raises(InputError, match="Laplace has none"):
-        FeatureMap(kernels.Laplace(3), FeatureDraw(4, 0), images(2, 0))  # type: ignore[arg-type]  # that is the test
+        FeatureMap(kernels.Laplace(3), FeatureDraw(4, 0), images(2, 0))

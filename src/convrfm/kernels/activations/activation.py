@@ -42,15 +42,15 @@ class Activation(ABC):
     ) -> tuple[Values, Values]:
         """Adjoints of s and qx from those of K and k0 (None: zero)."""
 
-    def slope(self, t: Values) -> Values:
+    def derivative(self, t: Values) -> Values:
         """phi', entry by entry."""
         _, pulled_back = torch.func.vjp(self.phi, t)
         (slopes,) = pulled_back(torch.ones_like(t))
         return slopes
 
-    def curvature(self, t: Values, resolution: Values) -> Values:
+    def second_derivative(self, t: Values, resolution: Values) -> Values:
         """phi'', entry by entry; a jump of phi' counts as a density as wide as the resolution (broadcast against t)."""
-        _, pulled_back = torch.func.vjp(self.slope, t)
+        _, pulled_back = torch.func.vjp(self.derivative, t)
         (curvatures,) = pulled_back(torch.ones_like(t))
         return curvatures
 

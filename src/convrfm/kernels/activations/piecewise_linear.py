@@ -63,12 +63,12 @@ class PiecewiseLinear(LaneActivation):
         return a * t.clamp_max(0) + b * t.clamp_min(0)
 
     @override
-    def slope(self, t: Values) -> Values:
+    def derivative(self, t: Values) -> Values:
         a, b = self.slopes
         return torch.where(t > 0, b, a).where(t != 0, (a + b) / 2).to(t)
 
     @override
-    def curvature(self, t: Values, resolution: Values) -> Values:
+    def second_derivative(self, t: Values, resolution: Values) -> Values:
         a, b = self.slopes
         inverse = reciprocal(resolution)
         return torch.exp(-0.5 * (t * inverse).square()) * inverse * ((b - a) / math.sqrt(2 * math.pi))

@@ -1,6 +1,6 @@
 """Random features: a network of finite width whose features' inner products are a kernel's values, but for a random error."""
 
-from .feature_map import FeatureMap
+from .feature_map import FeatureMap, check_drawable
 from .random_layers import FeatureDraw
 
-__all__ = ["FeatureDraw", "FeatureMap"]
+__all__ = ["FeatureDraw", "FeatureMap", "check_drawable"]

@@ -1,9 +1,9 @@
 """From images to random features of a kernel, and from a function of the features to its gradient with respect to patches."""
 
+import functools
 import math
 from collections.abc import Iterator
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -61,7 +61,7 @@ class FeatureMap:
         self._scale = self._readout.weight_std / math.sqrt(draw.n_features * positions)
         self._channels = draw.n_features * (1 + kernel.tangent)
         self._reads = self._channels * positions
-        self.n_columns = self._reads + (self._readout.bias_std > 0)
+        self.n_columns = draw.columns(kernel.recursion, *like.shape[-2:])
 
     @full_precision()
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n columns"]:
@@ -129,12 +129,16 @@ class FeatureMap:
         """Gradients with respect to what the first filters put out, or where filters are given to the patches."""
         seed = self._read_back(coef)
         for rows in self.blocks(len(images), coef.shape[1]):
-            signals = self._signals(images[rows])[:-1]
-            bar = seed.mapped(lambda field: field.expand(len(signals[0].value), -1, -1, -1, -1))
-            for layer, signal in zip(reversed(self._hidden), reversed(signals), strict=True):
+            some = images[rows]
+            bar = seed.mapped(functools.partial(_for_each, some))
+            for layer, signal in zip(reversed(self._hidden), reversed(self._signals(some)[:-1]), strict=True):
                 bar = layer.backward(signal, bar)
             met = bar.together(2).flatten(-2)
             yield (met if filters is None else filters.T @ met).permute(3, 0, 1, 2)
+
+
+def _for_each(images: Float[Tensor, "n c h w"], shared: Float[Tensor, "1 k r rows cols"]) -> Float[Tensor, "..."]:
+    return shared.expand(len(images), -1, -1, -1, -1)
 
 
 def check_drawable(kernel: object) -> InfiniteWidthKernel:

@@ -25,7 +25,8 @@ from ...maths.patches import filter_patches
 from ...maths.windows import POSITIONS, Window, pad, unpad, window_mean, window_mean_transpose
 from ..activations.activation import Activation
 from ..architecture import Architecture
-from ..layers import AvgPool, Conv, HiddenLayer
+from ..layers import AvgPool, Conv, GlobalAvgPool, HiddenLayer
+from ..recursion.recursion import Recursion
 
 Channels = Float[Tensor, "n r rows cols"]
 Before = Float[Tensor, "n c h w"]
@@ -122,15 +123,15 @@ class Activated:
     def forward(self, x: Signal) -> Signal:
         """phi(s), and phi'(s) times the derivative of s."""
         value = self.activation.phi(x.value)
-        return Signal(value) if x.tangent is None else Signal(value, self.activation.slope(x.value) * x.tangent)
+        return Signal(value) if x.tangent is None else Signal(value, self.activation.derivative(x.value) * x.tangent)
 
     def backward(self, x: Signal, bar: Signal) -> Signal:
         """Adjoints of s and of its derivative."""
-        slope = self.activation.slope(x.value)[:, None]
+        slope = self.activation.derivative(x.value)[:, None]
         value = bar.value * slope
         if x.tangent is None or bar.tangent is None:
             return Signal(value)
-        curvature = self.activation.curvature(x.value, resolution(x.value))
+        curvature = self.activation.second_derivative(x.value, resolution(x.value))
         return Signal(value + bar.tangent * (x.tangent * curvature)[:, None], bar.tangent * slope)
 
 
@@ -169,6 +170,14 @@ class FeatureDraw:
 
     n_features: int
     seed: int
+
+    def columns(self, recursion: Recursion, height: int, width: int) -> int:
+        """How many numbers an image of this size has: what the readout's dense layer takes, and its bias."""
+        architecture = recursion.architecture
+        positions = (
+            1 if isinstance(architecture.readout, GlobalAvgPool) else math.prod(architecture.grids(height, width)[-1])
+        )
+        return self.n_features * (1 + recursion.tangent) * positions + (architecture.readout.bias_std > 0)
 
     def network(
         self,

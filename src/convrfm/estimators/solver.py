@@ -1,0 +1,246 @@
+"""How the regression of a round is solved: on the kernel at the training images, or on random features of it.
+
+Either way the fitted function is a sum of functions with coefficients, `Basis`: K(., x_i) for every training image, or a
+column of the features. All that follows (rounds, judges, folds, files) sees only that.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from typing_extensions import override
+
+from ..errors import InputError
+from ..kernels.features import FeatureDraw, FeatureMap, check_drawable
+from ..kernels.recursion.recursion import Images
+from ..maths.windows import Window
+from ..solvers.exact import RidgePath
+from ..solvers.path import Path
+from ..solvers.streamed import streamed_path
+
+SolverName = Literal["exact", "features"]
+Metric = Float[Tensor, "d d"] | None  # None: the identity
+Watch = Callable[[str], Callable[[int, int], None] | None]
+Weights = Float[Tensor, " n"] | None
+
+
+@runtime_checkable
+class LearnableKernel(Protocol):
+    """What a kernel on images needs so that the metric on their patches can be learned; those of `convrfm.kernels` have it."""
+
+    @property
+    def window(self) -> Window:
+        """The window that cuts an image into patches."""
+
+    def __call__(self, x, z=None, *, feature_matrix=None, progress=None):  # type: ignore[no-untyped-def]  # arrays or tensors
+        """The kernel matrix `(n, m)`."""
+
+    def diagonal(self, x, *, feature_matrix=None):  # type: ignore[no-untyped-def]  # arrays or tensors
+        """K of every image with itself."""
+
+    def agop(self, x, z, dual_coef, *, feature_matrix=None, weights=None, progress=None):  # type: ignore[no-untyped-def]  # arrays or tensors
+        """The average gradient outer product over patches `(d, d)`."""
+
+    def check_image_size(self, height: int, width: int) -> None:
+        """Raise `InputError` for images that are too small."""
+
+
+@runtime_checkable
+class Basis(Protocol):
+    """Functions of images, of which the fitted function is a sum."""
+
+    def path(
+        self,
+        y: Float[Tensor, "n k"],
+        weights: Weights,
+        groups: Int[Tensor, " n"] | None,
+        *,
+        ridges: Sequence[float],
+        centered: bool,
+        watch: Watch,
+    ) -> Path:
+        """The regression of the training images' targets, for every ridge."""
+
+    def outputs(self, images: Images, coef: Float[Tensor, "j k"], watch: Watch | None = None) -> Float[Tensor, "m k"]:
+        """The sum at images, in the coefficients' precision."""
+
+    def agop(self, images: Images, coef: Float[Tensor, "j k"], weights: Weights, watch: Watch) -> Float[Tensor, "d d"]:
+        """The average gradient outer product of the sum at images."""
+
+    @property
+    def entries(self) -> int:
+        """How many numbers are made of an image for its outputs."""
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """A way to solve."""
+
+    def basis(self, kernel: LearnableKernel, x: Images, metric: Metric) -> Basis:
+        """The functions, given training images and a metric."""
+
+    def rows(self, n: int) -> int | None:
+        """How many coefficients an output has with so many training images; None where images do not tell."""
+
+    def decomposed(self, kernel: LearnableKernel, height: int, width: int, n: int) -> int:
+        """The side of the matrix that is decomposed for n images of this size."""
+
+    def to_file(self) -> dict[str, Any]:
+        """The solver as JSON."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """On the kernel at the training images."""
+
+    @override
+    def basis(self, kernel: LearnableKernel, x: Images, metric: Metric) -> Basis:
+        return KernelBasis(kernel, x, metric)
+
+    @override
+    def rows(self, n: int) -> int | None:
+        return n
+
+    @override
+    def decomposed(self, kernel: LearnableKernel, height: int, width: int, n: int) -> int:
+        return n
+
+    @override
+    def to_file(self) -> dict[str, Any]:
+        return {"solver": "exact"}
+
+
+@dataclass(frozen=True)
+class Features:
+    """On random features, the same draw under every metric."""
+
+    draw: FeatureDraw
+
+    @override
+    def basis(self, kernel: LearnableKernel, x: Images, metric: Metric) -> "FeatureBasis":
+        return FeatureBasis(FeatureMap(check_drawable(kernel), self.draw, x, metric), x)
+
+    @override
+    def rows(self, n: int) -> int | None:
+        return None
+
+    @override
+    def decomposed(self, kernel: LearnableKernel, height: int, width: int, n: int) -> int:
+        return min(n, self.draw.columns(check_drawable(kernel).recursion, height, width))
+
+    @override
+    def to_file(self) -> dict[str, Any]:
+        return {"solver": "features", **asdict(self.draw)}
+
+
+def solver_from_file(learned: Mapping[str, Any]) -> Solver:
+    """The solver of which `to_file` wrote these; raises `KeyError` or `ValueError`."""
+    if learned["solver"] == "exact":
+        return Exact()
+    if learned["solver"] != "features":
+        raise ValueError(f"the solver {learned['solver']!r} is unknown")
+    return Features(FeatureDraw(int(learned["n_features"]), int(learned["seed"])))
+
+
+@dataclass(frozen=True, eq=False)
+class KernelBasis:
+    """K(., x_i) for every training image."""
+
+    kernel: LearnableKernel
+    x: Images
+    metric: Metric
+
+    @override
+    def path(
+        self,
+        y: Float[Tensor, "n k"],
+        weights: Weights,
+        groups: Int[Tensor, " n"] | None,
+        *,
+        ridges: Sequence[float],
+        centered: bool,
+        watch: Watch,
+    ) -> Path:
+        kernel_matrix = self.kernel(self.x, feature_matrix=self.metric, progress=watch("kernel"))
+        if len(self.x) == kernel_matrix.count_nonzero() == kernel_matrix.diagonal().count_nonzero():
+            raise InputError(
+                f"under {self.kernel!r} no training image resembles another: the kernel is 0 for every two of them, and a fit "
+                "would know nothing of other images. Choose a larger bandwidth, or check the images' scale."
+            )
+        if kernel_matrix.device != self.x.device:
+            raise _no_room(self.x)
+        try:
+            return RidgePath(kernel_matrix, y, weights, groups, centered=centered)
+        except torch.OutOfMemoryError as error:
+            raise _no_room(self.x) from error
+
+    @override
+    def outputs(self, images: Images, coef: Float[Tensor, "j k"], watch: Watch | None = None) -> Float[Tensor, "m k"]:
+        progress = watch("selection kernel") if watch else None
+        meeting = self.kernel(images, self.x, feature_matrix=self.metric, progress=progress)
+        return meeting.to(coef) @ coef
+
+    @override
+    def agop(self, images: Images, coef: Float[Tensor, "j k"], weights: Weights, watch: Watch) -> Float[Tensor, "d d"]:
+        return self.kernel.agop(
+            images, self.x, coef, feature_matrix=self.metric, weights=weights, progress=watch("AGOP")
+        )
+
+    @property
+    @override
+    def entries(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureBasis:
+    """The columns of random features."""
+
+    features: FeatureMap
+    x: Images
+
+    @override
+    def path(
+        self,
+        y: Float[Tensor, "n k"],
+        weights: Weights,
+        groups: Int[Tensor, " n"] | None,
+        *,
+        ridges: Sequence[float],
+        centered: bool,
+        watch: Watch,
+    ) -> Path:
+        return streamed_path(
+            lambda rows: self.features(self.x[rows]),
+            self.features.n_columns,
+            y,
+            weights,
+            groups,
+            ridges=ridges,
+            centered=centered,
+            at_once=self.features.rows_at_once,
+        )
+
+    @override
+    def outputs(self, images: Images, coef: Float[Tensor, "j k"], watch: Watch | None = None) -> Float[Tensor, "m k"]:
+        parts = images.split(self.features.rows_at_once)
+        return torch.cat([(self.features(part) @ coef.to(part)).to(coef) for part in parts])
+
+    @override
+    def agop(self, images: Images, coef: Float[Tensor, "j k"], weights: Weights, watch: Watch) -> Float[Tensor, "d d"]:
+        return self.features.agop(images, coef.to(images), weights)
+
+    @property
+    @override
+    def entries(self) -> int:
+        return self.features.n_columns
+
+
+def _no_room(x: Images) -> InputError:
+    return InputError(
+        f"a fit to {len(x)} images decomposes their kernel matrix, which takes {4 * 8e-9 * len(x) ** 2:.1f} GB beside it, and "
+        f'{x.device} has no room for that. Fit fewer images, pass device="cpu", or solver="features".'
+    )

@@ -1,0 +1,125 @@
+"""Fits on random features: one road with exact fits, of which they are a sample."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import convrfm
+from convrfm import ConvRFMClassifier, ConvRFMRegressor, kernels
+from convrfm.errors import InputError
+from convrfm.estimators import outlook
+from convrfm.estimators.solver import Features
+from convrfm.kernels.features import FeatureDraw, FeatureMap
+
+from .cases import CHEAP, one_hot, pictures
+
+POOLED = kernels.NNGP(kernels.Architecture(kernels.Conv(3), kernels.ReLU(), kernels.AvgPool(2), kernels.Flatten()))
+every_estimator = pytest.mark.parametrize("estimator", CHEAP)
+
+
+def classifier(**settings: Any) -> ConvRFMClassifier:
+    return ConvRFMClassifier(
+        **({"kernel": POOLED, "n_iterations": 1, "solver": "features", "n_features": 24} | settings)
+    )
+
+
+def any_estimator(estimator: type, **settings: Any) -> Any:
+    return estimator(**(CHEAP[estimator] | {"solver": "features", "n_features": 6} | settings))
+
+
+@pytest.mark.parametrize("n_features", [2, 24], ids=["primal", "dual"])
+def test_a_round_is_ridge_regression_on_the_features_and_the_next_metric_is_its_agop(n_features: int) -> None:
+    x, y = pictures(20)
+    model = classifier(n_features=n_features, ridge=1e-2, keep="last").fit(x, y)
+    images = torch.from_numpy(x)
+    M = None
+    for round_ in model.layers_[0].rounds:
+        phi = FeatureMap(POOLED, FeatureDraw(n_features, 0), images, M)
+        values = phi(images)
+        scale = values.square().sum(1).max()
+        A = values.T @ values / scale + 1e-2 * torch.eye(phi.n_columns)
+        coef = torch.linalg.solve(A, values.T @ torch.from_numpy(one_hot(y)) / scale)
+        torch.testing.assert_close(round_.coef, coef)
+        gradients = phi.gradients(images, coef).whole()
+        agop = torch.einsum("nkpd,nkpe->de", gradients, gradients)
+        M = agop * len(agop) / agop.trace()
+        torch.testing.assert_close(model.fitted_.outputs(images, model.stages_[round_.iteration]), values @ coef)
+    np.testing.assert_allclose(model.feature_matrix_ @ np.eye(9), model.layers_[0].rounds[1].feature_matrix)
+
+
+def test_with_many_features_a_fit_is_all_but_the_exact_one() -> None:
+    x, y = pictures(24)
+    exact = ConvRFMClassifier(POOLED, n_iterations=1, ridge=1e-1, keep="last").fit(x, y)
+    sampled = classifier(n_features=1000, ridge=1e-1, keep="last").fit(x, y)
+    other, _ = pictures(8, seed=5)
+    np.testing.assert_allclose(sampled.decision_function(other), exact.decision_function(other), atol=0.12)
+    difference = np.linalg.norm(sampled.feature_matrix_ - exact.feature_matrix_) / np.linalg.norm(exact.feature_matrix_)
+    assert difference < 0.2
+
+
+@every_estimator
+def test_a_fit_is_the_same_again_and_after_a_file(estimator: type, tmp_path: Path) -> None:
+    x, y = pictures(12)
+    model = any_estimator(estimator).fit(x, y)
+    again = any_estimator(estimator).fit(x, y)
+    np.testing.assert_array_equal(model.coef_, again.coef_)
+    model.save(tmp_path / "model")
+    loaded = convrfm.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    assert (loaded.solver, loaded.n_features, loaded.fitted_.solver) == ("features", 6, model.fitted_.solver)
+    other = any_estimator(estimator, random_state=1).fit(x, y)
+    assert not np.array_equal(other.coef_, model.coef_)
+
+
+@every_estimator
+def test_folds_groups_and_weights_choose_on_the_same_road(estimator: type) -> None:
+    x, y = pictures(12)
+    model = any_estimator(estimator, cv=2, ridge=(1e-2, 1.0)).fit(x, y, 1.0 + y, groups=np.arange(12) // 2)
+    assert {record["judge"] for record in model.history_} == {"cv"}
+    assert [at["ridge"] for at in model.history_[0]["path"]] == [1e-2, 1.0]
+
+
+def test_without_a_seed_a_loaded_model_still_knows_its_draw(tmp_path: Path) -> None:
+    x, y = pictures(12)
+    model = classifier(random_state=None).fit(x, y)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(convrfm.load(tmp_path / "model").decision_function(x), model.decision_function(x))
+
+
+def test_warm_start_adds_rounds_to_the_same_draw_only() -> None:
+    x, y = pictures(12)
+    model = classifier(n_iterations=0).fit(x, y).set_params(n_iterations=1, warm_start=True).fit(x, y)
+    np.testing.assert_array_equal(model.coef_, classifier().fit(x, y).coef_)
+    with pytest.raises(InputError, match="same draw of features"):
+        model.set_params(n_features=25).fit(x, y)
+
+
+def test_memory_is_that_of_the_smaller_side_and_a_lack_of_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    x, y = pictures(12)
+    classifier(verbose=True).fit(x, y)
+    assert "less than a minute and" in capfd.readouterr().err
+    monkeypatch.setattr(outlook, "free_bytes", lambda device: 1000)
+    with pytest.raises(InputError, match="smaller n_features, or a kernel whose readout keeps fewer positions"):
+        classifier().fit(x, y)
+    solver = Features(FeatureDraw(5, 0))
+    assert solver.decomposed(POOLED, 6, 7, 10**6) == 5 * 2 * 2
+    assert solver.decomposed(POOLED, 6, 7, 9) == 9
+
+
+def test_what_features_cannot_do_is_said(as_a_user: None) -> None:
+    x, y = pictures(12)
+    with pytest.raises(InputError, match="Laplace has none"):
+        classifier(kernel=kernels.Laplace(3)).fit(x, y)
+    with pytest.raises(InputError, match="n_features must be"):
+        classifier(n_features=0).fit(x, y)
+    with pytest.raises(InputError, match="solver must be one of"):
+        classifier(solver="primal").fit(x, y)
+    regressor = any_estimator(ConvRFMRegressor).fit(x, x[:, 0, 2, 2])
+    with pytest.raises(InputError, match="without return_std"):
+        regressor.predict(x, return_std=True)
+    assert not hasattr(regressor, "dual_coef_")
