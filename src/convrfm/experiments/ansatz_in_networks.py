@@ -99,8 +99,9 @@ def first_matrices(layer: LayerReport) -> Line:
 
 
 def lines_by_network(lines: Sequence[Line]) -> dict[str, list[LayerLine]]:
-    """The layers of every network; folders by their last names."""
-    return {Path(line["network"]).name: [LayerLine(**layer) for layer in line["layers"]] for line in lines}
+    """The layers of every network; runs by the last names of their folders."""
+    names = (name if (name := line["network"]) in PUBLISHED else f"run {Path(name).name}" for line in lines)
+    return {name: [LayerLine(**layer) for layer in line["layers"]] for name, line in zip(names, lines, strict=True)}
 
 
 def measured_how(line: Line) -> str:
