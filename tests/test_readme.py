@@ -13,7 +13,12 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.parametrize(
     ("page", "blocks", "files"),
-    [("README.md", 2, ["digits.safetensors"]), ("docs/estimators.md", 13, []), ("docs/from_neural_tangents.md", 4, [])],
+    [
+        ("README.md", 2, ["digits.safetensors"]),
+        ("docs/estimators.md", 13, []),
+        ("docs/accuracy.md", 1, []),
+        ("docs/from_neural_tangents.md", 4, []),
+    ],
 )
 def test_the_python_of_a_page_runs(
     page: str, blocks: int, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
