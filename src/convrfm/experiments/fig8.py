@@ -128,7 +128,7 @@ def settle(network: nn.Module, images: RealImages) -> None:
 
 def conclude(run: Run[Fig8Settings], lines: Sequence[Line]) -> Finding:
     """Accuracies, and in every layer CNFM against AGOP beside initial against trained CNFM and the initial network."""
-    rows, holds, sections, told = [], list[bool](), [], []
+    rows, all_higher, all_rising, sections, told = [], list[bool](), list[bool](), [], []
     for task, line in zip(run.settings.tasks, lines, strict=True):
         layers = [LayerLine(**layer) for layer in line["layers"]]
         kept = line["epochs"][line["kept"] - 1]
@@ -136,7 +136,8 @@ def conclude(run: Run[Fig8Settings], lines: Sequence[Line]) -> Finding:
         low, high = wilson_interval(round(accuracy * line["n_test"]), line["n_test"])
         higher = [layer.pearson > layer.fresh_cnfm for layer in layers]
         rising = [layer.pearson > layer.fresh for layer in layers]
-        holds += [*higher, *rising]
+        all_higher += higher
+        all_rising += rising
         middle = {
             name: median(getattr(layer, name) for layer in layers)
             for name in ("pearson", "rotated", "fresh", "fresh_cnfm")
@@ -153,18 +154,20 @@ def conclude(run: Run[Fig8Settings], lines: Sequence[Line]) -> Finding:
         )
         told.append(f"{task.data_set} {100 * accuracy:.1f}%, {middle['pearson']:.2f}")
         sections.append(section(task, line, layers))
-    n_layers = len(holds) // 2
     return Finding(
-        verdict=Verdict.of(holds),
-        ours=f"test accuracy and median Pearson correlation: {'; '.join(told)}. {changes(run.settings)}",
+        verdict=Verdict.of([*all_higher, *all_rising]),
+        ours=f"the correlation is higher than that of initial and trained CNFM in {sum(all_higher)} of {len(all_higher)} "
+        f"convolutions, and than in the initial network in {sum(all_rising)}. Test accuracy and median correlation: "
+        f"{'; '.join(told)}. {changes(run.settings)}",
         header=HEADER,
         rows=rows,
         caption="Accuracy of the epoch that is best on held-out images, with Wilson's 95% interval; beside it the best of all "
         "epochs by test images, as the paper reports. Medians over convolutions of the Pearson correlation of CNFM and AGOP, "
         "of its rotation control, in the initial network, and of initial and trained CNFM. Higher: convolutions where the "
-        "first is above the last; rising: above the initial network; above the control by more than two of its deviations.",
+        "first is above the last; rising: above the initial network; above the control by more than two of its deviations. "
+        "The batch norms of the initial network have seen some images.",
         sections=sections,
-        numbers={"rows": rows, "layers": n_layers},
+        numbers={"rows": rows},
     )
 
 
@@ -230,7 +233,7 @@ EXPERIMENT = Experiment(
         Scale.SMOKE: Fig8Settings((Task("noisy-digits", 4, 3, (2,), 120, 60),), n_measured=8),
         Scale.LAPTOP: Fig8Settings(
             (
-                Task("CIFAR-10", 16, 5, (3, 4), None, 5000),
+                Task("CIFAR-10", 16, 14, (10, 12), None, 5000),
                 Task("GTSRB", 8, 8, (5, 7), 4000, 2000),
                 Task("MNIST", 8, 8, (5, 7), 2000, 2000),
                 Task("USPS", 8, 8, (5, 7), 2000, 2000),
