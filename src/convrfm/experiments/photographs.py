@@ -9,12 +9,11 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 
+from ..networks import paper_scaling
 from .published_networks import photos
 
 SIDE = 224
 SHORT_SIDE = 256
-PAPER_MEAN = torch.tensor([125.3, 123.0, 113.9]).reshape(3, 1, 1) / 255
-PAPER_STD = torch.tensor([63.0, 62.1, 66.7]).reshape(3, 1, 1) / 255
 
 
 def bundled_photographs() -> Float[Tensor, "2 3 224 224"]:
@@ -29,7 +28,7 @@ def photographs(data: str | None, n: int) -> Float[Tensor, "n 3 224 224"]:
 
 def scaled_as_the_paper(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
     """Color images from 0 to 1 less the paper's mean, over its deviation, of each channel (Appendix B)."""
-    return (images - PAPER_MEAN) / PAPER_STD
+    return paper_scaling(3).apply(images)
 
 
 def scaled_for(images: Float[Tensor, "n 3 h w"], channels: int) -> Float[Tensor, "n channels h w"]:
