@@ -254,7 +254,7 @@ def test_ties_go_to_the_larger_ridge_and_to_the_earlier_round() -> None:
     x = np.zeros((4, 1, 6, 6))
     for image, corner in zip(x, [(0, 0), (0, 5), (5, 0), (5, 5)], strict=True):
         image[0, *corner] = 1
-    settings: dict[str, Any] = {"kernel": kernels.Laplace(patch_size=6, bandwidth=1e-3), "ridge": (1e-2, 1.0, 1e-1)}
+    settings: dict[str, Any] = {"kernel": kernels.Laplace(patch_size=6, bandwidth=1e-2), "ridge": (1e-2, 1.0, 1e-1)}
     far_apart = ConvRFMRegressor(**settings, n_iterations=0).fit(x, np.array([1.0, -1.0, 1.0, -1.0]))
     assert far_apart.ridge_ == 1.0  # alone, every image is predicted by 0 with any ridge
     rounds = [
