@@ -170,6 +170,21 @@ def test_dependent_images_are_told(images: Tensor) -> None:
         cnfa.measure(dependent.double(), images, **QUICK)
 
 
+class DependentWhereThereAreThree(nn.Linear):
+    """Alone and in pairs an image has the outputs that it has by itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(super().forward(x - x.mean(0) if len(x) > 2 else x))
+
+
+def test_images_that_depend_on_more_than_one_other_are_told_and_measured_whole() -> None:
+    model, x = DependentWhereThereAreThree(3, 2).double(), torch.randn(4, 3, dtype=torch.float64)
+    with pytest.warns(UserWarning, match="the images are not independent"):
+        found = cnfa.patch_agop(model, x, "linear()")
+    rows = torch.cos(nn.functional.linear(x - x.mean(0), model.weight, model.bias)).unsqueeze(2) * model.weight
+    torch.testing.assert_close(found, torch.einsum("nod,noe->de", rows, rows) / 4)
+
+
 def test_intervals_of_dependent_images_resample_batches(images: Tensor) -> None:
     """Copies of one batch leave nothing to resample, though the images in it differ; one batch has no interval."""
     dependent = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten(), nn.Tanh())

@@ -4,6 +4,7 @@ Layers are given by name, each with the numbers of the products (in the order of
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import torch
@@ -216,7 +217,7 @@ class PositionBias(TwoLinear):
         return self.last(torch.tanh(x * self.q(torch.relu(self.p(self.places)))))
 
 
-@toy((3,), {"a": [0, 1]})
+@toy((3,), {"a": [0, 1]}, skipped={"cdist()": "it multiplies inside cdist"})
 class SharedWithPrototypes(TwoLinear):
     def __init__(self) -> None:
         super().__init__()
@@ -227,14 +228,14 @@ class SharedWithPrototypes(TwoLinear):
         return -torch.cdist(torch.tanh(self.a(x)), torch.tanh(self.a(self.prototypes)))
 
 
-@toy((3,), {"a": [0]})
+@toy((3,), {"a": [0]}, skipped={"cdist()": "both factors depend"})
 class PrototypesInTheSameBatch(SharedWithPrototypes):
     def forward(self, x: Tensor) -> Tensor:
         z = torch.tanh(self.a(torch.cat([x, self.prototypes])))
         return -torch.cdist(z[: len(x)], z[len(x) :])
 
 
-@toy((3,), {"a": [0]})
+@toy((3,), {"a": [0]}, skipped={"cdist()": "both factors depend"})
 class PrototypesFirst(SharedWithPrototypes):
     def forward(self, x: Tensor) -> Tensor:
         z = torch.tanh(self.a(torch.cat([self.prototypes[:4], x])))
@@ -735,6 +736,50 @@ class MappedOverImages(TwoLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(torch.vmap(lambda tokens: functional.linear(tokens, self.c))(x))
+
+
+@toy(TOKENS, {"b": [1]}, skipped={"a": "it multiplies inside"})
+class GradientOfAFunctionInside(TwoLinear):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.func.grad(lambda tokens: torch.tanh(self.a(tokens)).sum())(x))
+
+
+@toy(TOKENS, {"b": [0]}, skipped={"a": "in a thread of its own"})
+class InAThreadOfItsOwn(TwoLinear):
+    def forward(self, x: Tensor) -> Tensor:
+        with ThreadPoolExecutor(1) as threads:
+            y = threads.submit(lambda: torch.tanh(self.a(x))).result()
+        return self.last(y)
+
+
+@toy(TOKENS, {"b": [1]}, skipped={"a": "it multiplies inside linear"})
+class NestedTokens(TwoLinear):
+    def forward(self, x: Tensor) -> Tensor:
+        nested = torch.nested.as_nested_tensor(list(x), layout=torch.jagged)
+        return self.last(torch.tanh(torch.nested.to_padded_tensor(self.a(nested), 0.0)))
+
+
+@toy(TOKENS, {"b": [0]}, skipped={"_sparse_mm()": "it multiplies inside _sparse_mm"})
+class SparseWeight(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        del self.a
+        self.weight = random_parameter(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        columns = torch.sparse.mm(self.weight.to_sparse(), x.flatten(0, 1).T)
+        return self.last(torch.tanh(columns.T.view_as(x)))
+
+
+@toy(TOKENS, {"b": [0]}, skipped={"prototypes": "it multiplies inside cdist"})
+class DistancesToPrototypes(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        del self.a
+        self.prototypes = random_parameter(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(torch.cdist(x, self.prototypes.expand(len(x), 3, 3))))
 
 
 @toy(TOKENS, {"a": [0], "b": [1]})

@@ -28,6 +28,9 @@ def cnfa(
     probes: Annotated[
         int | None, typer.Option(help="Random-sign probes; by default all outputs exactly.", min=1)
     ] = None,
+    positions: Annotated[
+        int | None, typer.Option(help="Positions drawn of each huge map; by default all are measured.", min=1)
+    ] = None,
     n_images: Annotated[int, typer.Option(help="Images, drawn at random.", min=1)] = 100,
     image_size: ImageSize = None,
     scale: Annotated[
@@ -50,6 +53,7 @@ def cnfa(
         initial=initial,
         layers=layers.split(",") if layers else None,
         probes=probes,
+        positions=positions,
         n_images=n_images,
         image_size=image_size,
         scale=scale,

@@ -11,7 +11,7 @@ from ..errors import ConvRFMError, InputError
 from .batches import Batch
 from .layers import Names
 from .provenance import IMAGES, WEIGHTS
-from .skipped import Skipped, listed
+from .skipped import UNSEEN, Skipped, listed
 from .state import unchanged
 from .target import Target
 from .watching import FinalProduct, Use, Watch
@@ -49,7 +49,17 @@ def watched(
             watch.provenance.mark(tensor, IMAGES)
         with watch.names.watching(), watch.provenance, watch:
             raw = run_network(network, placed)
+        watch.skipped |= dict.fromkeys(_unseen(watch))
         return watch, target(raw, placed)
+
+
+def _unseen(watch: Watch) -> Iterator[Skipped]:
+    """Layers of torch's own that ran without a product."""
+    names = [use.name for use in watch.uses] + [skipped.name for skipped in watch.skipped]
+    for name, module in watch.names.ran.items():
+        parts = (f"{name}.", f"{name}:", f"{name}[")
+        if name and isinstance(module, LAYERS) and not any(n == name or n.startswith(parts) for n in names):
+            yield Skipped(name, type(module).__name__, UNSEEN)
 
 
 def forward(network: nn.Module, batch: Batch, target: Target) -> Pass:

@@ -11,6 +11,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from ..errors import InputError
+from .provenance import has_storage
 
 COMPILED = "_orig_mod"
 
@@ -31,6 +32,12 @@ class Names:
 
     Args:
         network: Unwrapped.
+
+    Attributes:
+        modules: Name of each module, by its id.
+        aliases: From every name of a module to that one.
+        parameters: Names and parameters by the address of their values.
+        ran: The modules that ran, by name.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -46,11 +53,12 @@ class Names:
                 continue
             self.parameters.setdefault(_address(parameter), []).append((_plain(name), parameter))
         self._running: list[tuple[nn.Module, dict[int, tuple[int, Tensor]]]] = []
+        self.ran: dict[str, nn.Module] = {}
 
     def watching(self) -> ExitStack:
         """Know which module runs, until the stack is closed."""
         stack = ExitStack()
-        self._running = []
+        self._running, self.ran = [], {}
         for module in self._network.modules():
             if not isinstance(module, torch.jit.ScriptModule):
                 stack.callback(module.register_forward_pre_hook(self._enter, prepend=True).remove)
@@ -59,10 +67,12 @@ class Names:
 
     def of(self, weight: Tensor, function: str) -> str:
         """The name of a product, alike at every call of the module that runs it."""
+        if not has_storage(weight):
+            return self.running(function)
         module, made = self._running[-1] if self._running else (None, {})
         name, parameter = self._parameter(weight)
         if parameter is not None and (module is None or parameter is not module._parameters.get("weight")):
-            if parameter.nbytes == weight.nbytes or not parameter.stride(0):
+            if parameter.numel() <= weight.numel() or not parameter.stride(0):
                 return name.removesuffix(".weight")
             first = (weight.storage_offset() - parameter.storage_offset()) // parameter.stride(0)
             return f"{name}[{first}:{first + weight.shape[0]}]"
@@ -83,6 +93,7 @@ class Names:
 
     def _enter(self, module: nn.Module, _: Any) -> None:
         self._running.append((module, {}))
+        self.ran[self.modules[id(module)]] = module
 
     def _leave(self, module: nn.Module, _: Any, __: Any) -> None:
         if self._running and self._running[-1][0] is module:

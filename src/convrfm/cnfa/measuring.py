@@ -36,6 +36,7 @@ def measure(
     initial: Initial | None = None,
     layers: str | Sequence[str] | None = None,
     probes: int | None = None,
+    positions: int | None = None,
     generator: torch.Generator | None = None,
     head: Head | None = None,
     device: torch.device | str | None = None,
@@ -67,7 +68,10 @@ def measure(
         layers: Names of the layers to measure (one name, or several); None for all.
         probes: None to sum over outputs exactly; s for s random-sign probes: an unbiased AGOP, and correlations
             corrected for the bias of few probes, with standard errors (both by jackknife; they need s of at least 2).
-        generator: Where probes, rotations and resamples come from; None for a new one with seed 0.
+        positions: None for all positions; m for at most m of every product's result, drawn at random for each image and
+            each probe or output: an unbiased AGOP at less cost where maps are huge. Intervals and standard errors cover
+            what this adds.
+        generator: Where probes, positions, rotations and resamples come from; None for a new one with seed 0.
         head: From the network's output to `(n, k)`; None if that is what the network gives.
         device: Where to measure; None for where the network is.
         labels: Labels of images given at once, or one for all of them; None to take those of a loader's pairs.
@@ -101,7 +105,14 @@ def measure(
         >>> [(layer.name, layer.kind, tuple(layer.agop.shape), layer.final) for layer in report.layers]
         [('0', 'Conv2d', (9, 9), False), ('3', 'Linear', (16, 16), True)]
     """
-    _check_counts(probes=probes, rotations=rotations, resamples=resamples, parts=parts, memory_budget=memory_budget)
+    _check_counts(
+        probes=probes,
+        positions=positions,
+        rotations=rotations,
+        resamples=resamples,
+        parts=parts,
+        memory_budget=memory_budget,
+    )
     if resamples == 1:
         raise InputError("resamples must be 0 or at least 2: a spread needs two.")
     if not 0 < level < 1:
@@ -110,6 +121,7 @@ def measure(
     network = unwrapped(network)
     options: dict[str, Any] = {
         "probes": probes,
+        "positions": positions,
         "generator": generator,
         "target": Target(head, own_class if loss is None and labels is not None else loss),
         "n_parts": parts if resamples else 0,
@@ -140,7 +152,9 @@ def measure(
         _layer_report(name, *trained.pop(name), at_start.pop(name, (None, None))[1], turns, bootstrap, half_power)
         for name in list(trained)
     )
-    return Report(reports, type(network).__name__, sweep.n_images, sweep.n_outputs or 0, probes, tuple(sweep.skipped))
+    return Report(
+        reports, type(network).__name__, sweep.n_images, sweep.n_outputs or 0, probes, tuple(sweep.skipped), positions
+    )
 
 
 def patch_agop(
@@ -150,6 +164,7 @@ def patch_agop(
     *,
     whole: bool = False,
     probes: int | None = None,
+    positions: int | None = None,
     generator: torch.Generator | None = None,
     head: Head | None = None,
     device: torch.device | str | None = None,
@@ -166,6 +181,7 @@ def patch_agop(
         layer: Its name in `measure`.
         whole: For grouped convolutions, one matrix over the patch of all groups instead of one block a group.
         probes: Likewise.
+        positions: Likewise.
         generator: Likewise.
         head: Likewise.
         device: Likewise.
@@ -183,7 +199,7 @@ def patch_agop(
         >>> patch_agop(network, images, "0").shape, patch_agop(network, images, "0", whole=True).shape
         (torch.Size([4, 9, 9]), torch.Size([36, 36]))
     """
-    _check_counts(probes=probes, memory_budget=memory_budget)
+    _check_counts(probes=probes, positions=positions, memory_budget=memory_budget)
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     network = unwrapped(network)
     with ExitStack() as stack:
@@ -192,6 +208,7 @@ def patch_agop(
             network,
             [layer],
             probes=probes,
+            positions=positions,
             generator=generator,
             target=Target(head, own_class if loss is None and labels is not None else loss),
             n_parts=0,

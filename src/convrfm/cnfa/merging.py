@@ -91,7 +91,7 @@ def _check(reports: Sequence[Report]) -> None:
         )
     first = reports[0]
     for number, other in enumerate(reports[1:], 2):
-        for what in ("network", "n_outputs"):
+        for what in ("network", "n_outputs", "positions"):
             mine, theirs = getattr(first, what), getattr(other, what)
             if mine != theirs:
                 raise InputError(

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..maths.symmetric import symmetric_product
 from .moments import Gradients, Moments
-from .outer_products import Block, ProductSums, symmetric_product
+from .outer_products import Block, ProductSums
 
 
 class MomentSums:

@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-BAND = 192
-"""Rows of a symmetric product that are computed at a time, from the diagonal on."""
+from ..maths.symmetric import symmetric_product
 
 
 @dataclass(frozen=True)
@@ -126,16 +125,3 @@ def _product(gradients: Float[Tensor, "n groups rows m"]) -> Float[Tensor, "grou
     if n > 1 and m > rows:
         return (gradients @ gradients.mT).sum(0)
     return symmetric_product(gradients.permute(1, 2, 0, 3).flatten(2))
-
-
-def symmetric_product(columns: Float[Tensor, "groups rows m"]) -> Float[Tensor, "groups rows rows"]:
-    """`D D^T`; of many rows one half, and its mirror image."""
-    groups, rows, _ = columns.shape
-    if rows < 2 * BAND:
-        return columns @ columns.mT
-    product = columns.new_empty(groups, rows, rows)
-    for start in range(0, rows, BAND):
-        band = slice(start, start + BAND)
-        product[:, band, start:] = columns[:, band] @ columns[:, start:].mT
-        product[:, start:, band] = product[:, band, start:].mT
-    return product

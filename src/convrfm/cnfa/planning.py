@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .batches import Batch
 from .capture import Pass, forward
 from .provenance import has_storage
@@ -14,6 +15,10 @@ from .watching import Use
 CPU_CHUNK_BYTES = 2**22
 """Gradients taken in one vectorised backward pass on a CPU. Beyond the size of its caches, one direction at a time is
 faster (docs/cnfa_cost.md has a measured ratio)."""
+
+
+UNCOUNTED = 8
+"""What autograd keeps, in outputs of the products, where it cannot be counted."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,17 @@ def plan(network: nn.Module, image: Batch, target: Target, budget: int) -> tuple
             saved[storage._cdata] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            run = forward(network, image, target)
+    except InputError as error:
+        if "saved tensor hooks" not in str(error):  # as torch.func says within a network that differentiates
+            raise
         run = forward(network, image, target)
     deltas = sum(use.output_bytes for use in run.uses)
+    graph = sum(saved.values()) or UNCOUNTED * deltas
     cores = [_core_bytes(use) for use in {use.name: use for use in run.uses}.values()]
-    return Plan(sum(saved.values()), deltas, max(cores), max(1, sum(cores)), image.numel, budget), run
+    return Plan(graph, deltas, max(cores), max(1, sum(cores)), image.numel, budget), run
 
 
 def _core_bytes(use: Use) -> int:

@@ -29,7 +29,10 @@ MULTIPLYING = frozenset(
             "mv",
             "addmv",
             "dot",
+            "linear",
         ),
+        *("_sparse_mm", "_sparse_addmm", "sparse_sampled_addmm", "_sparse_sparse_matmul"),
+        *("_cdist_forward", "_euclidean_dist", "_linalg_solve_ex", "linalg_solve_triangular", "linalg_lstsq"),
         *("_trilinear", "mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn"),
         *(f"_scaled_dot_product_{how}" for how in ("flash_attention", "efficient_attention", "cudnn_attention")),
         *("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_fused_attention_overrideable"),
@@ -47,10 +50,13 @@ class Provenance(TorchDispatchMode):
         overlooked: Told the operands of every product of weights that runs outside `following`.
     """
 
+    supports_higher_order_operators = True
+
     def __init__(self, overlooked: Overlooked) -> None:
         super().__init__()
         self._overlooked = overlooked
         self._origins: dict[int, int] = {}
+        self._without_storage: dict[int, Tensor] = {}
         self._followed = 0
 
     @classmethod
@@ -59,12 +65,12 @@ class Provenance(TorchDispatchMode):
 
     def mark(self, tensor: Tensor, origin: int) -> None:
         """Say that a tensor comes from there, too."""
-        for key in _storage(tensor):
+        for key in self._keys(tensor):
             self._origins[key] = self._origins.get(key, 0) | origin
 
     def origin(self, tensor: Tensor) -> int:
         """Everything that a tensor depends on, as bits."""
-        return sum({bit for bit in (IMAGES, WEIGHTS, PRODUCTS) for key in _storage(tensor) if self._of(key) & bit})
+        return sum({bit for bit in (IMAGES, WEIGHTS, PRODUCTS) for key in self._keys(tensor) if self._of(key) & bit})
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -80,19 +86,33 @@ class Provenance(TorchDispatchMode):
     ) -> Any:
         results = func(*args, **(kwargs or {}))
         operands = list(_tensors((*args, *(kwargs or {}).values())))
-        keys = {key for operand in operands for key in _storage(operand)}
+        keys = {key for operand in operands for key in self._keys(operand)}
         origin = 0
         for key in keys:
             origin |= self._of(key)
         for result in _tensors((results,)):
-            for key in _storage(result):
+            for key in self._keys(result):
                 self._origins[key] = origin | (self._of(key) if key in keys else 0)
-        if origin & WEIGHTS and not self._followed and func.overloadpacket.__name__ in MULTIPLYING:
+        if origin & WEIGHTS and not self._followed and _multiplies(func.name()):
             self._overlooked(operands)
         return results
 
     def _of(self, key: int) -> int:
         return self._origins.get(key, 0)
+
+    def _keys(self, tensor: Tensor) -> tuple[int, ...]:
+        """Of its storage; of a sparse or nested tensor, its own, and it is kept, so that no other takes its address."""
+        if has_storage(tensor):
+            return (tensor.untyped_storage()._cdata,)
+        if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+            return ()
+        self._without_storage[id(tensor)] = tensor
+        return (-id(tensor),)
+
+
+def _multiplies(operation: str) -> bool:
+    """As `aten::mm` does; what has no namespace, as `cond`, runs any operations unseen."""
+    return "::" not in operation or operation.partition("::")[2].partition(".")[0] in MULTIPLYING
 
 
 def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
@@ -106,7 +126,3 @@ def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
 def has_storage(tensor: Tensor) -> bool:
     """Whether its values are in a storage of its own, unlike those of sparse tensors and within `torch.vmap`."""
     return tensor.layout is torch.strided and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-
-
-def _storage(tensor: Tensor) -> tuple[int, ...]:
-    return (tensor.untyped_storage()._cdata,) if has_storage(tensor) else ()

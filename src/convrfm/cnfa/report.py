@@ -34,6 +34,7 @@ class Report:
         n_outputs: k.
         probes: Number of random-sign probes; None if the sum over outputs is exact.
         skipped: What ran and was not measured, each with its reason.
+        positions: At most how many positions of each product's result were drawn; None for all.
     """
 
     layers: tuple[LayerReport, ...]
@@ -42,6 +43,7 @@ class Report:
     n_outputs: int
     probes: int | None
     skipped: tuple[Skipped, ...] = ()
+    positions: int | None = None
 
     def __getitem__(self, name: str) -> LayerReport:
         """The layer of this name."""
@@ -56,18 +58,19 @@ class Report:
         return verdict(self.layers)
 
     @property
-    def _heading(self) -> str:
-        outputs = (
-            f"{self.n_outputs} outputs" if self.probes is None else f"{self.probes} probes of {self.n_outputs} outputs"
-        )
-        return f"{self.network}: {self.n_images} images, {outputs}, {len(self.layers)} layers"
+    def extent(self) -> str:
+        """What was measured, in words."""
+        outputs = f"{self.n_outputs} outputs"
+        probes = "" if self.probes is None else f"{self.probes} probes of "
+        positions = "" if self.positions is None else f", at most {self.positions} positions of each result"
+        return f"{self.n_images} images, {probes}{outputs}{positions}, {len(self.layers)} layers"
 
     def __repr__(self) -> str:
         """At most ten lines: the verdict, and the first layers."""
-        return as_text(self._heading, self.layers, self.skipped)
+        return as_text(f"{self.network}: {self.extent}", self.layers, self.skipped)
 
     def _repr_html_(self) -> str:
-        return as_html(self._heading, self.layers, self.skipped)
+        return as_html(f"{self.network}: {self.extent}", self.layers, self.skipped)
 
     def __iter__(self) -> Iterator[LayerReport]:
         """Layers in forward order."""
@@ -81,6 +84,7 @@ class Report:
             "n_images": self.n_images,
             "n_outputs": self.n_outputs,
             "probes": self.probes,
+            "positions": self.positions,
             "layers": [layer.to_dict() for layer in self.layers],
             "skipped": [asdict(skipped) for skipped in self.skipped],
         }
@@ -127,7 +131,8 @@ class Report:
         """
         data, layers = load_folder(Path(folder), FORMAT)
         skipped = tuple(Skipped(**entry) for entry in data.get("skipped", ()))
-        return cls(layers, data["network"], data["n_images"], data["n_outputs"], data["probes"], skipped)
+        counts = (data["n_images"], data["n_outputs"], data["probes"])
+        return cls(layers, data["network"], *counts, skipped, data.get("positions"))
 
 
 def layer_row(layer: LayerReport) -> dict[str, Any]:

@@ -12,6 +12,9 @@ COMPLEX = "it is complex"
 COMPILED = "it multiplies inside compiled code: measure the module that was scripted, traced or exported"
 FORM = "its form is not a sum over the entries of a patch"
 CHANGING = "its weight is not the same at every use"
+UNSEEN = (
+    "it ran, and no product of its weight was seen: in a thread of its own, or inside a nested or compiled operation"
+)
 UNREACHED = (
     "no gradient reaches it from the outputs: it does not matter to them, or detach(), torch.no_grad() or a rounding "
     "stands between"

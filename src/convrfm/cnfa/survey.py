@@ -43,6 +43,7 @@ class Survey:
     Attributes:
         plan: What one image takes.
         independent: Whether an image's outputs are the same alone and beside another image.
+        outputs: Of the first image, alone.
         names: Of the products, in the order of their uses.
         axes: For every use of a product the axis of the images; None where a position belongs to several images or to
             none, as in a layer that sees no image.
@@ -50,6 +51,7 @@ class Survey:
 
     plan: Plan
     independent: bool
+    outputs: Tensor
     names: Sequence[str]
     axes: Sequence[ImageAxis | None]
 
@@ -57,6 +59,10 @@ class Survey:
     def apart(self) -> bool:
         """Whether every position of every product belongs to one image."""
         return None not in self.axes
+
+    def agrees(self, run: Pass) -> bool:
+        """Whether the outputs of the first image, beside others, are those that it has alone."""
+        return _alike(self.outputs, run.outputs[0].detach())
 
     def fits(self, uses: Sequence[Use], n: int) -> bool:
         """Whether n images took the path through the network that was seen, all of them through every product."""
@@ -80,11 +86,13 @@ def survey(network: nn.Module, batch: Batch, target: Target, budget: int) -> Sur
             planned, together = plan(network, pair_of, target, budget)
         except InputError:
             raise error from error.__cause__
-        return Survey(planned, False, [], [None] * len(together.uses))
+        return Survey(planned, False, together.outputs[0].detach(), [], [None] * len(together.uses))
     pair = forward(network, pair_of, target)
+    first = alone.outputs[0].detach()
+    independent = _alike(first, pair.outputs[0].detach())
     names = [use.name for use in pair.uses]
     if [use.name for use in alone.uses] != names:
-        return Survey(planned, _agree(alone, pair), names, [None] * len(names))
+        return Survey(planned, independent, first, names, [None] * len(names))
     touched = _touched(pair, 0)
     axes = [_image_axis(*found) for found in zip(alone.uses, pair.uses, touched, strict=True)]
     unclear = [
@@ -98,11 +106,10 @@ def survey(network: nn.Module, batch: Batch, target: Target, budget: int) -> Sur
         and bool(((mine != 0) & (others != 0)).any())
         for mine, others, one, two in zip(touched, _touched(pair, 1), alone.uses, pair.uses, strict=True)
     )
-    return Survey(planned, _agree(alone, pair) and not mixed, names, axes)
+    return Survey(planned, independent and not mixed, first, names, axes)
 
 
-def _agree(alone: Pass, pair: Pass) -> bool:
-    first, second = alone.outputs[0].detach(), pair.outputs[0].detach()
+def _alike(first: Tensor, second: Tensor) -> bool:
     if first.shape != second.shape:
         return False
     tolerance = min(0.2, 10 * torch.finfo(first.dtype).eps ** 0.5)

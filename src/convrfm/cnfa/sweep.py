@@ -8,6 +8,7 @@ taken as a variable of its own, is `W^T delta`. So the sum over images, outputs 
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import torch
@@ -23,6 +24,7 @@ from .layers import Names, unwrapped
 from .moment_sums import MomentSums
 from .moments import Moments, final_moments
 from .products import Product
+from .sampling import Positions
 from .skipped import CHANGING, UNREACHED, Skipped, listed
 from .survey import ImageAxis, Survey, survey
 from .target import Target
@@ -55,6 +57,7 @@ class Sweep:
         memory_budget: int,
         whole: bool = False,
         blocks: Mapping[str, int] | None = None,
+        positions: int | None = None,
     ) -> None:
         self.network = unwrapped(network)
         self.names = Names(self.network)
@@ -67,6 +70,8 @@ class Sweep:
         self.memory_budget = memory_budget
         self.whole = whole
         self.blocks = blocks or {}
+        seed = 0 if positions is None else int(torch.randint(2**62, (), generator=generator, device=generator.device))
+        self.positions = None if positions is None else Positions(positions, seed)
         self.n_images = 0
         self._n_resampled = 0
         self.n_outputs: int | None = None
@@ -85,7 +90,11 @@ class Sweep:
             self._add_together(batch)
             return
         for piece in batch.split(seen.plan.images_at_a_time(batch.numel) if seen.apart else 1):
-            self._add_apart(piece, seen)
+            if not self._add_apart(piece, seen):
+                self._survey = replace(seen, independent=False)
+                warnings.warn(NOT_INDEPENDENT, stacklevel=3)
+                self._add_together(batch)
+                return
 
     def finish(self) -> dict[str, tuple[Product, Moments]]:
         """Every layer that was measured, in the order of the first forward pass, by the name it was asked for.
@@ -122,20 +131,25 @@ class Sweep:
                 warnings.warn(NOT_INDEPENDENT, stacklevel=4)
         return self._survey
 
-    def _add_apart(self, batch: Batch, seen: Survey) -> None:
-        """Independent images: every position of a product is of the image whose outputs it matters to."""
+    def _add_apart(self, batch: Batch, seen: Survey) -> bool:
+        """Independent images: every position of a product is of the image whose outputs it matters to.
+
+        Returns:
+            False, with nothing added, if the first image of all shows that it depends on the others.
+        """
         run, wanted = self._run(batch)
         n = len(batch)
+        if self.n_images == 0 and not seen.agrees(run):
+            return False
         if n > 1 and not seen.fits(run.uses, n):
-            for image in batch.split(1):
-                self._add_apart(image, seen)
-            return
+            return all([self._add_apart(image, seen) for image in batch.split(1)])
         axes = dict(zip(map(id, run.uses), seen.axes, strict=True)) if n > 1 else {}
         places = [(use, axes.get(id(use))) for use in wanted]
         chunk = seen.plan.directions_at_a_time(batch.numel, n, run.outputs.device)
         self._differentiate(places, self._directions(run), n, chunk)
         self._count(run, n)
         self._n_resampled += n
+        return True
 
     def _add_together(self, batch: Batch) -> None:
         """Images that depend on each other: the outputs of one image at a time, with respect to all positions."""
@@ -221,6 +235,7 @@ class Sweep:
         blocks = blocks.flatten(1, 2).unsqueeze(1) if self.whole else blocks
         blocks = blocks.unflatten(2, (self._block_count(use.name), -1)).flatten(1, 2)
         blocks = blocks.to(torch.promote_types(blocks.dtype, torch.float32)).unflatten(0, deltas.shape[:2])
+        blocks = blocks if self.positions is None else self.positions.sampled(blocks)
         self._reached.add(use.name)
         with torch.autocast(blocks.device.type, enabled=False):
             self._sums[use.name].add(blocks, first, self._n_resampled)

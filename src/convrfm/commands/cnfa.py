@@ -109,6 +109,7 @@ def run_cnfa(
     initial: Path | None = None,
     layers: Sequence[str] | None = None,
     probes: int | None = None,
+    positions: int | None = None,
     n_images: int = 100,
     image_size: int | None = None,
     scale: PixelScale = PixelScale.IMAGENET,
@@ -130,6 +131,7 @@ def run_cnfa(
         initial: File of its initial weights, for the controls that need them.
         layers: Names of layers; None for all.
         probes: Random-sign probes; None for all outputs exactly.
+        positions: At most how many positions of each product's result, drawn at random; None for all.
         n_images: How many images.
         image_size: Height and width to bring pictures to, or None if they have one size.
         scale: Whether images of three channels lose the mean of ImageNet and are divided by its standard deviation.
@@ -157,6 +159,7 @@ def run_cnfa(
             initial=subject.initial,
             layers=layers,
             probes=probes,
+            positions=positions,
             generator=torch.Generator().manual_seed(seed),
             device=("cuda" if torch.cuda.is_available() else None) if device == "auto" else device,
             progress=progress,
@@ -169,6 +172,7 @@ def run_cnfa(
             "initial weights": initial or ("not given" if subject.initial is None else "those of the run"),
             "images": f"{len(images)} of {data}, {' x '.join(map(str, images.shape[1:]))}, scale {scale}",
             "probes": probes or "none: all outputs",
+            "positions": positions or "all",
             "seed": seed,
             "torch": torch.__version__,
         }

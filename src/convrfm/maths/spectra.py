@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .symmetric import add_upper, mirrored
+
 GRAM_ENTRIES = 2**22
 """Filters are brought to float64 this many entries at a time."""
 
@@ -84,9 +86,8 @@ def row_gram(filters: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups r
     groups, rows, _ = filters.shape
     gram = filters.new_zeros(groups, rows, rows, dtype=torch.float64)
     for part in filters.split(max(1, GRAM_ENTRIES // (groups * rows)), -1):
-        part = part.double()
-        gram.baddbmm_(part, part.mT)
-    return gram
+        add_upper(gram, part.double())
+    return mirrored(gram)
 
 
 def _root(

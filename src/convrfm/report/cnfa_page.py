@@ -37,10 +37,7 @@ def cnfa_page(
         sections += [_bars(counted), _table(counted), *_matrices(counted)]
     if command is not None or settings:
         sections.append(_again(command, settings or {}))
-    outputs = (
-        f"{report.n_outputs} outputs" if report.probes is None else f"{report.probes} probes of {report.n_outputs}"
-    )
-    return Page(title, f"{report.n_images} images, {outputs}, {len(report.layers)} layers", sections)
+    return Page(title, report.extent, sections)
 
 
 def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str], warnings: Sequence[str]) -> Section:
