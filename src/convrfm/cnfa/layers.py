@@ -72,7 +72,7 @@ class Names:
         module, made = self._running[-1] if self._running else (None, {})
         name, parameter = self._parameter(weight)
         if parameter is not None and (module is None or parameter is not module._parameters.get("weight")):
-            if parameter.numel() <= weight.numel() or not parameter.stride(0):
+            if parameter.nbytes <= weight.nbytes or not parameter.stride(0):
                 return name.removesuffix(".weight")
             first = (weight.storage_offset() - parameter.storage_offset()) // parameter.stride(0)
             return f"{name}[{first}:{first + weight.shape[0]}]"
