@@ -151,7 +151,7 @@ def _eigenvectors(lines: Sequence[Line]) -> Section:
 
 def _maps(lines: Sequence[Line]) -> Section:
     shown = {network: seen_all(found["maps"]) for network, found in lines[0]["networks"].items()}
-    shown |= {f"{line['data_set']}, {line['kernel'].split(',')[0]}": seen_all(line["maps"]) for line in lines}
+    shown |= {f"{line['data_set']},\n{line['kernel'].split(',')[0]}": seen_all(line["maps"]) for line in lines}
     return Section("B. On photographs").figure(
         plot_feature_maps(seen_all(lines[0]["photographs"]), shown),
         caption="Two photographs that scikit-learn bundles, |W^T W x[u]| of the first layers of networks trained on ImageNet, "
@@ -165,7 +165,7 @@ EXPERIMENT = Experiment(
     name="fig12",
     title="Operators of ConvRFM beside the first layers of trained networks",
     claim="Operators that ConvRFM learns on small images pick out the same parts of large photographs as the first layers of "
-    "networks trained on ImageNet.",
+    "networks trained on ImageNet: their maps are more alike than those of plain patches are.",
     published="Fig. 12 of the paper shows maps of VGG-11, AlexNet and ConvRFM trained on SVHN, GTSRB and CIFAR-10, without "
     "numbers. SqueezeNet and MobileNetV2 stand in for the networks; SVHN is left out.",
     settings={

@@ -37,7 +37,7 @@ def plot_feature_maps(images: Float[np.ndarray, "m c h w"], maps: Mapping[str, F
         row[0].imshow(image_picture(image), cmap="gray", vmin=0, vmax=1)
         for ax, feature_map in zip(row[1:], shown, strict=True):
             ax.imshow(feature_map, cmap=MAGNITUDE)
-            low, high = (f"{value:.{digits}g}" for value in (feature_map.min(), feature_map.max()))
+            low, high = (f"{float(f'{value:.{digits}g}'):g}" for value in (feature_map.min(), feature_map.max()))
             ax.set_xlabel(f"{low} to {high}", fontsize=8 if digits > 2 else 7, color=MUTED, labelpad=3)
         for ax in row:
             bare(ax)
