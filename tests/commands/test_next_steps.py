@@ -33,7 +33,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> None:
     def seconds(settings: FitSettings, images: ImageData) -> float | None:
         if settings.deep:
             return None
-        return SECONDS["larger" if settings.network == [Network.VANILLA] else str(settings.network[0])]
+        return SECONDS["larger" if Network.VANILLA in settings.network else str(settings.network[0])]
 
     monkeypatch.setattr(next_steps, "expected_seconds", seconds)
 
@@ -58,6 +58,8 @@ def test_what_was_tried_is_not_proposed(chance: ImageData, monkeypatch: pytest.M
     told = [options for options, _ in steps(replace(SETTINGS, patch_size=[5]), chance)]
     assert "--patch-size 5" not in told
     assert "--network global" in told
+    compared = replace(SETTINGS, network=[Network.VANILLA, Network.AVERAGE])
+    assert [options for options, _ in steps(compared, chance)] == ["--network global", "--patch-size 5"]
 
 
 def test_who_asked_for_no_learning_or_gained_by_it_is_told_nothing(chance: ImageData) -> None:

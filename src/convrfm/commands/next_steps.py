@@ -37,7 +37,7 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData) -> l
     steps, seconds = list[NextStep](), dict[str, float]()
     for options, (reason, changes) in STEPS.items():
         changed = replace(settings, **changes)
-        cost = None if changed == settings else expected_seconds(changed, images)
+        cost = None if _includes(settings, changes) else expected_seconds(changed, images)
         if cost is not None:
             seconds[options] = cost
             steps.append(NextStep(options, reason, f"about {duration(cost)}"))
@@ -48,6 +48,14 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData) -> l
         together = " ".join(["--network vanilla", *pooled])
         steps.append(NextStep(together, "One fit compares them and keeps the best.", f"about {duration(cost)}"))
     return steps
+
+
+def _includes(settings: FitSettings, changes: Mapping[str, Any]) -> bool:
+    """Whether the fit was of that already, alone or among other models."""
+    return all(
+        set(value) <= set(getattr(settings, name)) if isinstance(value, list) else value == getattr(settings, name)
+        for name, value in changes.items()
+    )
 
 
 def _accuracy(round_: Round) -> float:

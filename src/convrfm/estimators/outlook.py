@@ -11,6 +11,7 @@ from ..datasets.memory import free_memory
 from ..errors import InputError
 from ..kernels.forecast import Forecast, duration, size
 from ..kernels.growth import ROUGHLY, THOROUGHLY
+from ..kernels.infinite import InfiniteWidthKernel
 from .forecast import ExpectedRound, Prospect, bytes_of, prospect
 from .layers import FittedLayer
 from .plan import Plan
@@ -141,10 +142,13 @@ def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, needed:
     rounded = fitting // 100 * 100 if fitting > 1000 else fitting
     agop = min(agop, rounded)
     shorter = _with_fewer_gradients(ahead, rounded, agop)
+    infinite = all(isinstance(kernel, InfiniteWidthKernel) for kernels in plan.candidates for kernel in kernels)
+    all_of_them = ' Or fit all of them on random features of a pooled kernel: solver="features".' if infinite else ""
     return (
         f"a fit to {len(problem.x)} images needs {size(needed)}, and {size(free)} can be used: the kernel "
         f"matrix is decomposed, which takes {needed / len(problem.x) ** 2:.0f} bytes a pair of images. Take fewer: with "
         f"n_train={rounded} it fits, and takes about {duration(ahead.seconds(rounded, agop))}. {shorter}".rstrip()
+        + all_of_them
     )
 
 

@@ -34,9 +34,7 @@ def next_section(steps: Sequence[NextStep]) -> Section:
     """What may do better, with its cost on this machine."""
     return (
         Section("What to try next")
-        .prose(
-            "Run the command again with another --out and one of these options; the last line compares models in one fit."
-        )
+        .prose("Run the command again with another --out and the options of one line.")
         .table(
             ("Options", "Why", "Time"),
             [[step.options, step.reason, step.cost] for step in steps],
