@@ -8,6 +8,7 @@ Families that the file has are not measured again, so that an interrupted run co
 import argparse
 import json
 import signal
+import subprocess
 import traceback
 import warnings
 from pathlib import Path
@@ -33,6 +34,8 @@ def main() -> None:
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     from .families import families, smallest
 
+    describe = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(describe, stdout=subprocess.PIPE, text=True, check=True, cwd=RESULTS.parent).stdout.strip()
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for family, members in families().items():
         known = results.get(family, {})
@@ -40,7 +43,7 @@ def main() -> None:
             continue
         by_name = dict(members)
         name = known.get("name") or smallest(members)[0]
-        results[family] = {"name": name, **limited(by_name[name], arguments.seconds)}
+        results[family] = {"name": name, "commit": commit, **limited(by_name[name], arguments.seconds)}
         print(family, json.dumps(results[family]), flush=True)
         RESULTS.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
         write_page(results, RESULTS.with_suffix(".md"))

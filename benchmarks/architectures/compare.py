@@ -67,6 +67,8 @@ def accepted_images(network: nn.Module) -> Tensor | None:
                 with torch.no_grad():
                     network(images)
                 return images
+            except TimeoutError:
+                raise
             except Exception:  # whatever an architecture says to a size that it was not made for
                 continue
     return None

@@ -23,7 +23,9 @@ def write_page(results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     worst = max((found["worst"] for found in measured.values()), default=0.0)
     summary = (
         f"{len(results)} families, {len(measured)} measured; {layers} layers, {compared} of them compared; largest error "
-        f"{worst:.0e}. {sum(found['left_out'] for found in measured.values())} products were left out, each with a reason.\n\n"
+        f"{worst:.0e}. {sum(found['left_out'] for found in measured.values())} products were left out, each with a reason. "
+        f"{sum('commit' in found for found in results.values())} families are of the commits that architectures.json notes, "
+        "the others of earlier states of the meter.\n\n"
     )
     lines = [
         "| family | network | layers | compared | largest error | left out |",

@@ -1,6 +1,7 @@
 """Reports as tables and on disk."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,12 @@ def test_without_the_power_one_half_the_other_figures_stay(tmp_path: Path) -> No
     assert (alone.to_frame()["trained_pearson"] == frame["trained_pearson"]).all()
     alone.save(tmp_path)
     assert json.dumps(cnfa.Report.load(tmp_path).to_dict()) == json.dumps(alone.to_dict())
+
+
+def test_tables_end_with_what_was_left_out(report: cnfa.Report) -> None:
+    report = replace(report, skipped=(cnfa.Skipped("cell", "lstm", "it is recurrent"),))
+    frame = report.to_frame()
+    assert list(frame.index) == [*(layer.name for layer in report), "cell"]
+    assert frame.loc["cell", "left_out"] == "it is recurrent"
+    assert frame["left_out"].isna().sum() == len(report.layers)
+    assert report.to_csv().splitlines()[-1].startswith("cell,lstm,")

@@ -96,6 +96,8 @@ class Report:
     def to_frame(self) -> "pd.DataFrame":
         """One row per layer (indexed by name): `trained_cosine`, `rotated_pearson`, ..., with their errors.
 
+        What was left out follows, with the reason in a column `left_out`.
+
         Raises:
             MissingDependencyError: Without pandas.
         """
@@ -103,7 +105,7 @@ class Report:
             import pandas as pd
         except ImportError as error:
             raise MissingDependencyError("to_frame needs pandas: pip install pandas.") from error
-        return pd.DataFrame([layer_row(layer) for layer in self.layers]).set_index("name")
+        return pd.DataFrame(self._rows()).set_index("name")
 
     def save(self, folder: str | Path) -> None:
         """Write `report.json` and `layers.safetensors` (W and G of every layer) into a folder."""
@@ -111,7 +113,11 @@ class Report:
 
     def to_csv(self) -> str:
         """The rows of `to_frame` as comma-separated values."""
-        return csv_text([layer_row(layer) for layer in self.layers])
+        return csv_text(self._rows())
+
+    def _rows(self) -> list[dict[str, Any]]:
+        left_out = [{"name": each.name, "kind": each.kind, "left_out": each.reason} for each in self.skipped]
+        return [*map(layer_row, self.layers), *left_out]
 
     def plot(self, layer: str | None = None, measure: str = "pearson") -> Figure:
         """The bars of the paper's Figure 1A, or of one layer the matrices of Figure 1B.
