@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -82,6 +83,11 @@ class KernelTiles:
         """Where the tiles lie."""
         columns = self.x if self.z is None else self.z
         return TileLayout(len(self.x), len(columns), self.side, symmetric=self.z is None)
+
+    @property
+    def eps(self) -> float:
+        """The precision of the entries, in units of the largest."""
+        return torch.finfo(self.x.dtype).eps
 
     def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
         """Compute one tile, in the precision and on the device of the images.

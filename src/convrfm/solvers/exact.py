@@ -181,8 +181,8 @@ class GaussianPosterior:
         return (own.double() / self._scale - explained).clamp_min(0) + self._noise
 
 
-def largest_entry(kernel_matrix: Float[Tensor, "n n"]) -> float:
-    """The scale by which a kernel matrix is divided.
+def largest_entry(kernel_matrix: Float[Tensor, "..."]) -> float:
+    """The scale by which a kernel matrix, of which these entries are the largest or all, is divided.
 
     Raises:
         InputError: unless it is positive and finite.

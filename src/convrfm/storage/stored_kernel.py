@@ -36,6 +36,11 @@ class StoredKernel:
         """Where the tiles lie."""
         return self.store.layout
 
+    @property
+    def eps(self) -> float:
+        """The precision of the entries, in units of the largest."""
+        return self.store.eps
+
     def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
         """One tile as it is kept, in float32; a damaged one is computed again, with a warning.
 

@@ -18,6 +18,7 @@ from ..optional import imported
 FORMAT, FORMAT_VERSION = "convrfm-kernel", 1
 LARGEST = 32767  # of 16 bits with a sign; the one below its negative stands for what is missing
 Precision = Literal["float32", "int16"]
+EPS: dict[Precision, float] = {"float32": float(np.finfo(np.float32).eps), "int16": 1 / (8 * LARGEST)}
 MISSING: dict[Precision, Any] = {"float32": math.nan, "int16": -LARGEST - 1}
 
 
@@ -110,6 +111,11 @@ class TileStore:
             raise InputError(
                 f"{folder} is no kernel matrix of convrfm, or is damaged ({error!r}). Remove it, or choose another name."
             ) from error
+
+    @property
+    def eps(self) -> float:
+        """The precision of the entries, in units of the largest."""
+        return EPS[self.precision]
 
     def __contains__(self, place: Place) -> bool:
         """Whether a tile was written."""

@@ -1,0 +1,96 @@
+"""A symmetric matrix of which one tile is in memory at a time, and the products that solvers need of it."""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..kernels.kernel_tiles import Place, TileLayout
+from .exact import largest_entry
+
+
+@runtime_checkable
+class Tiles(Protocol):
+    """Where tiles come from: a matrix in memory (`InMemory`), one on disk, or the images (`kernels.kernel_tiles`).
+
+    Attributes:
+        layout: where they lie; symmetric.
+        eps: the precision of entries, in units of the largest.
+    """
+
+    @property
+    def layout(self) -> TileLayout: ...  # noqa: D102 (above)
+
+    @property
+    def eps(self) -> float: ...  # noqa: D102 (above)
+
+    def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
+        """One tile, on or above the diagonal."""
+
+
+class InMemory:
+    """The tiles of a matrix in memory."""
+
+    def __init__(self, matrix: Float[Tensor, "n n"], side: int | None = None) -> None:
+        self.matrix, self.eps = matrix, torch.finfo(matrix.dtype).eps
+        self.layout = TileLayout(len(matrix), len(matrix), side or len(matrix), symmetric=True)
+
+    def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
+        """One tile."""
+        down, across = self.layout.of(place)
+        return self.matrix[down, across]
+
+
+class TiledKernel:
+    """A kernel matrix K over its largest entry, in double precision.
+
+    A product with k vectors takes 2 n^2 k operations, and reads or computes every kept tile once.
+
+    Attributes:
+        n: its side.
+        scale: K's largest entry, by which it is divided.
+        diagonal: of K / scale, `(n,)`.
+        floor: 8 sqrt(n) eps: what eigenvalues of K / scale are uncertain by, for the precision eps of K.
+
+    Raises:
+        InputError: if the largest entry is not positive and finite.
+    """
+
+    def __init__(self, tiles: Tiles) -> None:
+        self._tiles = tiles
+        self.n = tiles.layout.rows
+        own = [(i, i) for i in range(tiles.layout.tiles[0])]
+        diagonal = torch.cat([self._tile(place).diagonal() for place in own])
+        self.scale = largest_entry(diagonal)  # no entry off the diagonal of a kernel matrix is larger
+        self.diagonal = diagonal / self.scale
+        self.floor = 8 * self.n**0.5 * tiles.eps
+
+    def __matmul__(self, vectors: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        out = torch.zeros_like(vectors)
+        for place in self._tiles.layout.places:
+            down, across = self._tiles.layout.of(place)
+            tile = self._tile(place)
+            out[down] += tile @ vectors[across]
+            if down != across:
+                out[across] += tile.T @ vectors[down]
+        return out / self.scale
+
+    def columns(self, indices: Int[Tensor, " s"]) -> Float[Tensor, "n s"]:
+        """Some columns of K / scale."""
+        out = self.diagonal.new_empty(self.n, len(indices))
+        for place in self._tiles.layout.places:
+            down, across = self._tiles.layout.of(place)
+            of_columns, of_rows = (_inside(indices, covered) for covered in (across, down))
+            if of_columns.any() or (of_rows.any() and down != across):
+                tile = self._tile(place)
+                out[down, of_columns] = tile[:, indices[of_columns] - across.start]
+                out[across, of_rows] = tile[indices[of_rows] - down.start].T
+        return out / self.scale
+
+    def _tile(self, place: Place) -> Tensor:
+        return self._tiles.tile(place).cpu().double()
+
+
+def _inside(indices: Tensor, covered: slice) -> Tensor:
+    return (indices >= covered.start) & (indices < covered.stop)
