@@ -40,9 +40,14 @@ def fit(
     ] = None,
     solver: Annotated[
         SolverName,
-        typer.Option(help="On the kernel itself, or on random features of it (ntk, nngp): time linear in images."),
-    ] = SolverName.EXACT,
+        typer.Option(
+            help="Decompose the kernel matrix, conjugate gradients on tiles of it, or random features (ntk, nngp)."
+        ),
+    ] = SolverName.AUTO,
     n_features: Annotated[int, typer.Option(help="Random filters of a convolution (--solver features).", min=1)] = 1024,
+    memory_budget: Annotated[
+        int | None, typer.Option(help="Bytes for the kernel matrix and its regression; default what is free.", min=1)
+    ] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Layer upon layer, joined by random features of M.")] = False,
     filters: Annotated[int, typer.Option(help="Random features between layers (--deep).", min=1)] = 64,
     cv: Annotated[

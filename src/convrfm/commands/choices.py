@@ -26,7 +26,9 @@ class Network(StrEnum):
 class SolverName(StrEnum):
     """How the regression is solved."""
 
+    AUTO = "auto"
     EXACT = "exact"
+    CG = "cg"
     FEATURES = "features"
 
 

@@ -13,7 +13,7 @@ from ..report import FitRecord
 from ..storage.models import FILE_NAME
 from .baselines import baselines
 from .candidates import Model
-from .fit_folder import claimed
+from .fit_folder import TILES, claimed
 from .fit_settings import FitSettings
 from .next_steps import next_steps
 from .run_files import write_run
@@ -36,7 +36,7 @@ def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, comma
     Raises:
         InputError: if anything does not fit; the message says what.
     """
-    model = settings.unfitted(verbose=not quiet)
+    model = settings.unfitted(verbose=not quiet).set_params(tile_folder=str(out / TILES))
     check_parameters(model.get_params(deep=False), None)
     ridge_candidates(model.ridge)
     chosen_device(model.device)

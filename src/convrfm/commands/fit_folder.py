@@ -14,6 +14,7 @@ from ..storage.models import FILE_NAME
 from ..storage.values import values_from
 from .run_files import FILES, METRICS
 
+TILES = "tiles"  # of the kernel matrix of the round that is not finished
 SETTINGS = "settings.json"  # of an unfinished run; those of a finished one are in its metrics
 
 
@@ -36,14 +37,17 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
     if not goes_on:
         check_folder(folder, overwrite=overwrite)
     with held(folder):
-        for name in FILES:
-            if not (goes_on and name == FILE_NAME):
+        for name in (*FILES, TILES):
+            if not (goes_on and name in (FILE_NAME, TILES)):
                 _remove(folder / name)
         write_json(folder / SETTINGS, wanted)
         try:
             yield (folder / FILE_NAME).is_file()
         finally:
-            if _read(folder / METRICS).get("finished") or not (folder / FILE_NAME).is_file():
+            finished = _read(folder / METRICS).get("finished")
+            if finished:
+                _remove(folder / TILES)
+            if finished or not any((folder / name).exists() for name in (FILE_NAME, TILES)):
                 (folder / SETTINGS).unlink()  # the run is finished, or there is nothing to go on with
 
 

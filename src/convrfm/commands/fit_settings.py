@@ -23,6 +23,7 @@ class FitSettings:
     ridge: float | None
     solver: SolverName
     n_features: int
+    memory_budget: int | None
     deep: bool
     filters: int
     cv: int | None
@@ -69,6 +70,7 @@ class FitSettings:
             ridge="loo" if self.ridge is None else self.ridge,
             solver=self.solver.value,
             n_features=self.n_features,
+            memory_budget=self.memory_budget,
             agop_samples=self.agop_samples,
             cv=self.cv,
             device=self.device,

@@ -74,9 +74,14 @@ class ConvRFMClassifier(Classifier, ConvRFM):
     Args:
         kernel: a kernel of `convrfm.kernels`, or several (other depths, patch sizes, bandwidths): the best is kept.
         n_iterations: updates of M; `history_` has one record more.
-        solver: "exact", or "features": the regression is on random features of the kernel (NNGP, NTK), the same draw under
-            every M, in time and memory linear in the images; see docs/estimators.md.
+        solver: "exact" decomposes the kernel matrix; "cg" solves by conjugate gradients on tiles of it, in memory or on disk,
+            and estimates leave-one-out with random signs (docs/large.md); "auto" takes the first where it fits into
+            `memory_budget`, otherwise the second, and says so; "features" is the regression on random features of the kernel
+            (NNGP, NTK), the same draw under every M, in time and memory linear in the images (docs/estimators.md).
         n_features: random filters of every convolution of the network that is drawn for "features".
+        memory_budget: bytes that the kernel matrix and its regression may take; None for nine tenths of what is free.
+        tile_folder: where "cg" keeps tiles that do not fit, and what an interrupted fit goes on from; None for a temporary
+            folder.
         ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1 (times the mean
             of `sample_weight`: the fit is the same for weights times any constant). K is divided by its largest entry
             first, so that a ridge means the same in every round.

@@ -16,11 +16,12 @@ from ..maths.precision import full_precision
 from ..maths.psd import psd_factor
 from ..maths.random_filters import RandomFeatures
 from ..solvers.exact import GaussianPosterior
+from .iterative import solver_from_file
 from .layer_files import Tensors, layers_from_file, layers_to_file
 from .layers import FittedLayer
 from .problem import Problem
 from .rounds import Round
-from .solver import Exact, Solver, solver_from_file
+from .solver import Exact, Solver
 
 BYTES_AT_ONCE = 1 << 28  # of what is made of images that are alive together
 ROW_COPIES = (

@@ -10,12 +10,19 @@ from typing_extensions import override
 from ..kernels.forecast import sample_size
 from ..kernels.growth import Pairs, Powers, measured_pairs, measured_powers
 from ..solvers.exact import RidgePath
+from ..solvers.iterative import PROBES
+from .iterative import Iterative
 from .plan import Plan
 from .problem import Images, Problem
 from .solver import FeatureBasis, Features, LearnableKernel, Metric
 
 FIRST_SOLVED, MOST_SOLVED = 64, 1024  # images in a regression that is timed
 MATRICES, MATRICES_WITH_WEIGHTS = 5.0, 7.5  # of n^2 doubles, alive while K is decomposed; with weights it is twice
+FACTORS, STATES = 2, 8  # arrays of n doubles for each column of the preconditioner, and for each right-hand side
+ITERATIONS, SOLVING = (
+    40,
+    0.5,
+)  # of conjugate gradients, and the share of right-hand sides that are not yet solved in one
 FEATURES_ALIVE = 3  # copies of a layer's images while it is drawn
 SQUARE = 512  # side of a product that is timed; from it:
 PRIMAL_PRODUCTS = (
@@ -124,7 +131,11 @@ def prospect(plan: Plan, problem: Problem, fold_shares: Sequence[float], patienc
         fold_shares: the share of the images that each fold of a cross-validation holds out; none without one.
         patience: seconds that one of the runs may take; more of them tell more.
     """
-    regression = _regression_law(problem, patience)
+    regression = (
+        _iterations_law(problem, patience)
+        if isinstance(problem.solver, Iterative)
+        else _regression_law(problem, patience)
+    )
     return Prospect(
         plan,
         [_layers_costs(plan, kernels, problem, regression, patience) for kernels in plan.candidates],
@@ -145,7 +156,11 @@ def bytes_of(plan: Plan, problem: Problem, n: int, n_folds: int) -> int:
     matrices = MATRICES if problem.weights is None else MATRICES_WITH_WEIGHTS
     numbers = max(_image_numbers(plan, problem.x, kernels) for kernels in plan.candidates)
     side = max(_decomposed(plan, problem, kernels, n) for kernels in plan.candidates)
-    return round(8 * matrices * side**2) + (1 + n_folds) * n * numbers * problem.x.element_size()
+    bytes_of_images = (1 + n_folds) * n * numbers * problem.x.element_size()
+    if isinstance(problem.solver, Iterative):
+        columns = len(problem.ridges) * (problem.y.shape[1] + 1 + PROBES)
+        return 8 * n * (FACTORS * side + STATES * columns) + bytes_of_images
+    return round(8 * matrices * side**2) + bytes_of_images
 
 
 def _decomposed(plan: Plan, problem: Problem, kernels: Sequence[LearnableKernel], n: int) -> int:
@@ -224,6 +239,16 @@ def _agop_law(kernel: LearnableKernel, x: Images, metric: Metric, problem: Probl
         return kernel.agop(x[:left], x[:right], coef[:right], feature_matrix=metric)
 
     return measured_pairs(agop, agop_images, n, alike=False, timed=len(x), patience=patience)
+
+
+def _iterations_law(problem: Problem, patience: float) -> Powers:
+    """Of conjugate gradients: products of K with all that is solved."""
+    block = problem.y.new_ones(SQUARE, SQUARE)
+    multiplied = (
+        measured_powers(lambda _: block @ block, (0,), first=1, largest=1, patience=patience).seconds(1) / SQUARE**3
+    )
+    columns = len(problem.ridges) * (problem.y.shape[1] + 1 + PROBES)
+    return Powers({2: ITERATIONS * SOLVING * columns * multiplied})
 
 
 def _regression_law(problem: Problem, patience: float) -> Powers:

@@ -24,6 +24,7 @@ from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
 from .arrays import Array, check_columns, check_same_size, in_precision_of, like, to_device
 from .candidates import Layers, best_fit, fit_candidates
+from .choosing import kernel_solver
 from .codings import Coding, Values
 from .fitted_layers import FittedLayers, Stage
 from .layer_files import Tensors
@@ -49,8 +50,10 @@ class RecursiveFeatureMachine(BaseEstimator):
 
     _: KW_ONLY
     n_iterations: int = 5
-    solver: SolverName = "exact"
+    solver: SolverName = "auto"
     n_features: int = 1024
+    memory_budget: int | None = None
+    tile_folder: str | None = None
     ridge: float | Sequence[float] | Literal["loo"] = "loo"
     agop_samples: int | slice | Array | None = None
     keep: Keep = "best"
@@ -173,7 +176,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         indices = agop_indices(self.agop_samples, len(given.x), self.random_state)
         problem = Problem(
             kernel=plan.candidates[0][0],
-            solver=self._solver(plan),
+            solver=self._solver(plan, given),
             x=given.x,
             y=given.y,
             weights=given.weights,
@@ -262,11 +265,11 @@ class RecursiveFeatureMachine(BaseEstimator):
         Kernels, settings and everything that was learned are kept; a splitter in `cv` is not (a number of folds is).
         """
         learned, tensors = self.fitted_.to_file()
-        stand_for_kernels = self._parameters_of([layer.kernel for layer in self.layers_])
+        elsewhere = {"tile_folder", *self._parameters_of([layer.kernel for layer in self.layers_])}
         save_model(
             Path(path),
             type(self).__name__,
-            {name: value for name, value in self.get_params(deep=False).items() if name not in stand_for_kernels},
+            {name: value for name, value in self.get_params(deep=False).items() if name not in elsewhere},
             learned | self._coded.to_file() | {"columns": list(getattr(self, "feature_names_in_", ()))},
             tensors,
             self.preprocessing_ if preprocessing is None else preprocessing,
@@ -346,13 +349,26 @@ class RecursiveFeatureMachine(BaseEstimator):
     def _parameters_of(kernels: Sequence[LearnableKernel]) -> dict[str, Any]:
         """The constructor's parameters that make these kernels, one for each layer; a file keeps the kernels instead."""
 
-    def _solver(self, plan: Plan) -> Solver:
-        """How the regressions of this plan are solved; raises `InputError` where kernels have no random features."""
-        if self.solver == "exact":
-            return Exact()
+    def _solver(self, plan: Plan, given: TrainingSet) -> Solver:
+        """How the regressions of this plan are solved.
+
+        Raises:
+            InputError: where kernels have no random features, or the exact solver does not keep to the budget.
+        """
+        seed = np.random.SeedSequence().generate_state(1)[0] if self.random_state is None else self.random_state
+        if self.solver != "features":
+            return kernel_solver(
+                self.solver,
+                len(given.x),
+                weighted=given.weights is not None,
+                grouped=given.groups is not None,
+                memory_budget=self.memory_budget,
+                device=given.x.device,
+                seed=int(seed),
+                folder=None if self.tile_folder is None else Path(self.tile_folder),
+            )
         for kernel in chain.from_iterable(plan.candidates):
             check_drawable(kernel)
-        seed = np.random.SeedSequence().generate_state(1)[0] if self.random_state is None else self.random_state
         return Features(FeatureDraw(int(self.n_features), int(seed)))
 
     def _image_weights(self, values: Values, sample_weight: Weights) -> Weights:

@@ -146,7 +146,8 @@ def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, needed:
     all_of_them = ' Or fit all of them on random features of a pooled kernel: solver="features".' if infinite else ""
     return (
         f"a fit to {len(problem.x)} images needs {size(needed)}, and {size(free)} can be used: the kernel "
-        f"matrix is decomposed, which takes {needed / len(problem.x) ** 2:.0f} bytes a pair of images. Take fewer: with "
+        f"matrix is decomposed, which takes {needed / len(problem.x) ** 2:.0f} bytes a pair of images. "
+        'Pass solver="cg", or take fewer: with '
         f"n_train={rounded} it fits, and takes about {duration(ahead.seconds(rounded, agop))}. {shorter}".rstrip()
         + all_of_them
     )

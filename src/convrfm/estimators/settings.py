@@ -21,7 +21,9 @@ DEFAULT_RIDGES = tuple(float(r) for r in np.logspace(-8, 0, 17))
 def check_parameters(parameters: Mapping[str, Any], selection: object) -> None:
     """Raise `InputError` for what no fit of any estimator can do, given the selection set of `fit`."""
     check_iterations(parameters["n_iterations"])
-    check_choice("solver", parameters["solver"], ("exact", "features"))
+    check_choice("solver", parameters["solver"], ("auto", "exact", "cg", "features"))
+    if parameters["memory_budget"] is not None:
+        check_count("memory_budget", parameters["memory_budget"])
     check_count("n_features", parameters["n_features"])
     check_choice("keep", parameters["keep"], ("best", "last"))
     check_choice("choose_on", parameters["choose_on"], ("loo", "selection"))

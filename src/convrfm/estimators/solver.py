@@ -4,7 +4,7 @@ Either way the fitted function is a sum of functions with coefficients, `Basis`:
 column of the features. All that follows (rounds, judges, folds, files) sees only that.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -21,7 +21,7 @@ from ..solvers.exact import RidgePath
 from ..solvers.path import Path
 from ..solvers.streamed import streamed_path
 
-SolverName = Literal["exact", "features"]
+SolverName = Literal["auto", "exact", "cg", "features"]
 Metric = Float[Tensor, "d d"] | None  # None: the identity
 Watch = Callable[[str], Callable[[int, int], None] | None]
 Weights = Float[Tensor, " n"] | None
@@ -134,15 +134,6 @@ class Features:
     @override
     def to_file(self) -> dict[str, Any]:
         return {"solver": "features", **asdict(self.draw)}
-
-
-def solver_from_file(learned: Mapping[str, Any]) -> Solver:
-    """The solver of which `to_file` wrote these; raises `KeyError` or `ValueError`."""
-    if learned["solver"] == "exact":
-        return Exact()
-    if learned["solver"] != "features":
-        raise ValueError(f"the solver {learned['solver']!r} is unknown")
-    return Features(FeatureDraw(int(learned["n_features"]), int(learned["seed"])))
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ class IterativePath:
     """The regression of `exact.RidgePath`, its coefficients to a relative residual of 1e-6 for every ridge.
 
     All ridges and outputs share the products with K, and the preconditioner. Predictions on the training images are within
-    1e-6 |y| of exact ones. Ridges below K's rounding (`TiledKernel.floor`) count as that.
+    1e-6 |y| of exact ones. Ridges below K's rounding (`TiledKernel.floor`, times the largest weight) count as that.
 
     Leave-one-out residuals alpha_i / P_ii need the diagonal of P = (K / scale + ridge W^-1)^-1. It is estimated: the mean of
     z * (P z) over 32 vectors z of random signs, the same for every ridge, and at least 1 / (K_ii / scale + ridge / w_i), which
@@ -101,7 +101,7 @@ class IterativePath:
         return self._weights @ squares / self._weights.sum()
 
     def _shift(self, ridge: float) -> float:
-        return max(ridge, self._kernel.floor)
+        return max(ridge, self._kernel.floor * float(self._weights.max()))
 
     def _alpha(self, ridge: float) -> Float[Tensor, "n m"]:
         """The coefficients for K / scale of the targets and, where they are centered, of a constant."""

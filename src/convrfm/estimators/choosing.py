@@ -1,0 +1,60 @@
+"""Which solver a fit takes, by the size of its kernel matrix and the memory that it may use."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from ..errors import InputError
+from ..kernels.forecast import size
+from .forecast import MATRICES, MATRICES_WITH_WEIGHTS
+from .iterative import Iterative
+from .outlook import USABLE, free_bytes
+from .solver import Exact
+
+FOR_K = 0.5  # of the memory: what K may take beside all else when conjugate gradients read it
+
+
+def kernel_solver(
+    name: Literal["auto", "exact", "cg"],
+    n: int,
+    *,
+    weighted: bool,
+    grouped: bool,
+    memory_budget: int | None,
+    device: torch.device,
+    seed: int,
+    folder: Path | None,
+) -> Exact:
+    """The solver of this name; "auto" takes conjugate gradients where a decomposition does not fit, and says why.
+
+    Args:
+        name: "auto", "exact" or "cg".
+        n: training images.
+        weighted: whether they have weights.
+        grouped: whether groups of them are left out together, which only the exact solver does.
+        memory_budget: bytes; None for what is free.
+        device: where the fit takes place.
+        seed: of what the solver draws.
+        folder: where tiles are kept; None for a temporary folder.
+
+    Raises:
+        InputError: if the exact solver was asked for, with a budget that it does not keep.
+    """
+    memory = int(USABLE * free_bytes(device)) if memory_budget is None else memory_budget
+    needed = round(8 * (MATRICES_WITH_WEIGHTS if weighted else MATRICES) * n**2)
+    if name == "exact" or (name == "auto" and (needed <= memory or grouped)):
+        if memory_budget is not None and needed > memory_budget:
+            raise InputError(
+                f"the kernel matrix of {n} images is decomposed in {size(needed)}, and memory_budget={memory_budget} allows "
+                f'{size(memory_budget)}. Pass more, fewer images, or solver="cg" without groups.'
+            )
+        return Exact()
+    if name == "auto":
+        print(
+            f"the kernel matrix of {n} images would be decomposed in {size(needed)}, and {size(memory)} can be used: it is "
+            'solved by conjugate gradients (solver="cg"), with estimated leave-one-out',
+            file=sys.stderr,
+        )
+    return Iterative(seed, memory=int(FOR_K * memory), folder=folder)

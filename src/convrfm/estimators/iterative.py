@@ -1,0 +1,158 @@
+"""The regression of a round by conjugate gradients: the kernel matrix in memory where it fits, otherwise in tiles on disk."""
+
+import pathlib
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from typing_extensions import override
+
+from ..errors import InputError
+from ..kernels.features import FeatureDraw
+from ..kernels.kernel_tiles import KernelTiles, default_side
+from ..kernels.recursion.recursion import Images
+from ..solvers.conjugate_gradients import State
+from ..solvers.iterative import IterativePath, default_rank
+from ..solvers.path import Path
+from ..solvers.tiled import InMemory, Tiles
+from ..storage.digests import digest
+from ..storage.kept_state import read_state, write_state
+from ..storage.stored_kernel import fingerprint, kept_kernel
+from .solver import Basis, Exact, Features, KernelBasis, LearnableKernel, Metric, Solver, Watch, Weights
+
+KEPT_EVERY = 60.0  # seconds: how often the state of a solve is kept
+STATE = "solve.safetensors"
+
+
+@dataclass(frozen=True)
+class Iterative(Exact):
+    """On the kernel at the training images, by conjugate gradients.
+
+    Attributes:
+        seed: of what the solver draws.
+        memory: bytes that a kernel matrix may take; a larger one lies on disk.
+        folder: where, and what an interrupted solve goes on from; None for a temporary folder.
+    """
+
+    seed: int
+    memory: int = field(default=0, compare=False)
+    folder: pathlib.Path | None = field(default=None, compare=False)
+
+    @override
+    def basis(self, kernel: LearnableKernel, x: Images, metric: Metric) -> Basis:
+        return IterativeBasis(kernel, x, metric, self)
+
+    @override
+    def decomposed(self, kernel: LearnableKernel, height: int, width: int, n: int) -> int:
+        return default_rank(n)
+
+    @override
+    def to_file(self) -> dict[str, Any]:
+        return {"solver": "cg", "seed": self.seed}
+
+    @contextmanager
+    def working_folder(self) -> Iterator[pathlib.Path]:
+        """Where tiles are kept; a temporary folder vanishes afterwards."""
+        if self.folder is not None:
+            yield self.folder
+            return
+        with tempfile.TemporaryDirectory(prefix="convrfm-") as folder:
+            yield pathlib.Path(folder)
+
+
+@dataclass(frozen=True, eq=False)
+class IterativeBasis(KernelBasis):
+    """K(., x_i) for every training image, whose coefficients conjugate gradients find."""
+
+    solver: Iterative
+
+    @override
+    def path(
+        self,
+        y: Float[Tensor, "n k"],
+        weights: Weights,
+        groups: Int[Tensor, " n"] | None,
+        *,
+        ridges: Sequence[float],
+        centered: bool,
+        watch: Watch,
+    ) -> Path:
+        """All that will be asked for is solved at once, while the tiles are there."""
+        if groups is not None:
+            raise InputError(
+                'solver="cg" cannot leave out groups: it knows single images by an estimate. Pass cv, a number of folds that '
+                'keeps groups together, with groups in a selection set, or solver="exact".'
+            )
+        n = len(self.x)
+        regression = _Regression(
+            y.cpu(), None if weights is None else weights.cpu(), tuple(ridges), centered, self.solver.seed
+        )
+        if n * n * self.x.element_size() <= self.solver.memory:
+            matrix = self.kernel(self.x, feature_matrix=self.metric, progress=watch("kernel"))
+            return regression.solved(InMemory(matrix, min(n, default_side(n))), watch)
+        recipe = KernelTiles(self.kernel, self.x, None, self.metric, default_side(n))
+        with self.solver.working_folder() as folder:
+            of_round = folder / fingerprint(recipe, "float32")[:16]
+            with kept_kernel(of_round / "K.zarr", recipe) as kept:
+                kept.complete(watch("kernel"))
+                path = regression.solved(kept, watch, of_round / STATE)
+            shutil.rmtree(of_round)
+        return path
+
+
+@dataclass(frozen=True, eq=False)
+class _Regression:
+    """What is solved on the tiles of a kernel matrix."""
+
+    y: Float[Tensor, "n k"]
+    weights: Weights
+    ridges: tuple[float, ...]
+    centered: bool
+    seed: int
+
+    def solved(self, tiles: Tiles, watch: Watch, kept_in: pathlib.Path | None = None) -> Path:
+        """The path with every ridge solved, from the state in a file where it is one of this regression."""
+        last = time.monotonic()
+
+        def after(state: State, excess: float) -> None:
+            nonlocal last
+            watch(f"conjugate gradients, iteration {int(state.iterations)}, residual {excess:.2g} x tolerance")
+            if kept_in is not None and time.monotonic() - last > KEPT_EVERY:
+                write_state(kept_in, state.tensors(), self._digest)
+                last = time.monotonic()
+
+        kept = None if kept_in is None else read_state(kept_in, self._digest)
+        path = IterativePath(
+            tiles,
+            self.y,
+            torch.Generator().manual_seed(self.seed),
+            self.weights,
+            centered=self.centered,
+            start=None if kept is None else State(**kept),
+            after=after,
+        )
+        path.leave_one_out(self.ridges)
+        return path
+
+    @property
+    def _digest(self) -> str:
+        values = {"ridges": self.ridges, "centered": self.centered, "seed": self.seed}
+        return digest(values, {"y": self.y} | ({} if self.weights is None else {"weights": self.weights}))
+
+
+def solver_from_file(learned: Mapping[str, Any]) -> Solver:
+    """The solver of which `to_file` wrote these; raises `KeyError` or `ValueError`."""
+    if learned["solver"] == "exact":
+        return Exact()
+    if learned["solver"] == "cg":
+        return Iterative(int(learned["seed"]))
+    if learned["solver"] != "features":
+        raise ValueError(f"the solver {learned['solver']!r} is unknown")
+    return Features(FeatureDraw(int(learned["n_features"]), int(learned["seed"])))

@@ -1,0 +1,40 @@
+"""Tensors of an unfinished computation in a file, which is believed only where it is whole and of the same computation."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from jaxtyping import Shaped
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from .digests import digest
+from .tensors import write_tensors
+
+Tensors = Mapping[str, Shaped[Tensor, "..."]]
+
+
+def write_state(path: Path, tensors: Tensors, computation: str) -> None:
+    """Keep tensors, whole or not at all.
+
+    Args:
+        path: the file.
+        tensors: by name.
+        computation: a digest of all that decides what becomes of them.
+
+    Raises:
+        InputError: as `atomic.written_whole`.
+    """
+    write_tensors(path, tensors, {"digest": digest({"of": computation}, tensors)})
+
+
+def read_state(path: Path, computation: str) -> dict[str, Shaped[Tensor, "..."]] | None:
+    """The tensors that were kept; None where there are none of this computation, or they are damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            said = (file.metadata() or {}).get("digest")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError):
+        return None
+    return tensors if said == digest({"of": computation}, tensors) else None

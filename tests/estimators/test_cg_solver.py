@@ -1,0 +1,179 @@
+"""Fits by conjugate gradients: the exact fit's predictions, on disk where memory ends, and continued where they ended."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convrfm
+from convrfm import ConvRFMClassifier, kernels
+from convrfm.errors import InputError
+from convrfm.estimators import candidates, iterative, outlook
+from convrfm.estimators.forecast import bytes_of
+from convrfm.kernels.kernel_tiles import KernelTiles
+from convrfm.solvers.conjugate_gradients import State
+
+from .cases import CHEAP, pictures
+
+pytest.importorskip("zarr")
+NTK = kernels.NTK(kernels.vanilla(1))
+ON_DISK = 1000  # bytes: half of it is less than the kernel matrix
+every_estimator = pytest.mark.parametrize("estimator", CHEAP)
+
+
+def classifier(**settings: Any) -> ConvRFMClassifier:
+    return ConvRFMClassifier(
+        **({"kernel": NTK, "n_iterations": 1, "solver": "cg", "ridge": [1e-2, 1e-1], "keep": "last"} | settings)
+    )
+
+
+def outputs(model: Any, x: np.ndarray) -> list[np.ndarray]:
+    return [np.asarray(stage) for stage in model.staged_outputs(x)]
+
+
+@every_estimator
+def test_a_fit_is_the_exact_one_stage_by_stage(estimator: type) -> None:
+    x, y = pictures(24)
+    settings = CHEAP[estimator] | {"ridge": 1e-1, "keep": "last"}
+    exact, solved = (estimator(**settings, solver=solver).fit(x, y) for solver in ("exact", "cg"))
+    for expected, found in zip(outputs(exact, x[:7]), outputs(solved, x[:7]), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_on_disk_and_in_memory_are_the_same_bits_and_nothing_is_left_on_disk(tmp_path: Path) -> None:
+    x, y = pictures(24)
+    x = x.astype(np.float32)  # as tiles are kept
+    in_memory = classifier(memory_budget=10**8).fit(x, y)
+    on_disk = classifier(memory_budget=ON_DISK, tile_folder=str(tmp_path)).fit(x, y)
+    assert np.array_equal(in_memory.dual_coef_, on_disk.dual_coef_)
+    assert np.array_equal(in_memory.feature_matrix_, on_disk.feature_matrix_)
+    assert in_memory.history_[1]["loo_error"] == on_disk.history_[1]["loo_error"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_leave_one_out_is_near_the_exact_one() -> None:
+    x, y = pictures(40)
+    exact, solved = (classifier(solver=solver).fit(x, y).history_[0] for solver in ("exact", "cg"))
+    for here, there in zip(exact["path"], solved["path"], strict=True):
+        assert here["error"] == pytest.approx(there["error"], rel=0.3)
+        assert here["accuracy"] == pytest.approx(there["accuracy"], abs=0.1)
+
+
+class EndedError(Exception):
+    """As by kill -9: nothing after it runs that belongs to the fit."""
+
+
+@pytest.mark.parametrize("solves_before", [0, 1])
+def test_an_interrupted_solve_goes_on_with_its_tiles_and_its_state_to_the_same_bits(
+    solves_before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = pictures(24)
+    settings: dict[str, Any] = {"memory_budget": ON_DISK, "tile_folder": str(tmp_path)}
+    whole = classifier(**settings).fit(x, y)
+    monkeypatch.setattr(iterative, "KEPT_EVERY", -1.0)
+    plain, solves = iterative.write_state, [0]
+
+    def ending(path: Path, tensors: dict[str, Any], computation: str) -> None:
+        plain(path, tensors, computation)
+        solves[0] += int(tensors["iterations"]) == 1
+        if solves[0] > solves_before and int(tensors["iterations"]) == 3:
+            raise EndedError
+
+    monkeypatch.setattr(iterative, "write_state", ending)
+    with pytest.raises(EndedError):
+        classifier(**settings).fit(x, y)
+    seen: list[int] = []
+
+    def watching(path: Path, tensors: dict[str, Any], computation: str) -> None:
+        seen.append(int(State(**tensors).iterations))
+
+    monkeypatch.setattr(iterative, "write_state", watching)
+    computed: list[tuple[int, int]] = []
+    of_tiles = KernelTiles.tile
+
+    def counting(self: KernelTiles, place: tuple[int, int]) -> Any:
+        computed.append(place)
+        return of_tiles(self, place)
+
+    monkeypatch.setattr(KernelTiles, "tile", counting)
+    again = classifier(**settings).fit(x, y)
+    assert len(computed) == 1  # of two rounds: the tiles of the other are there
+    assert 4 in seen
+    assert seen.count(3) == 1
+    assert np.array_equal(again.dual_coef_, whole.dual_coef_)
+    assert not list(tmp_path.iterdir())
+
+
+def test_auto_takes_what_fits_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = pictures(24)
+    exact = classifier(solver="exact").fit(x, y)
+    assert np.array_equal(classifier(solver="auto").fit(x, y).dual_coef_, exact.dual_coef_)
+    assert capsys.readouterr().err == ""
+    by_cg = classifier(solver="auto", memory_budget=10_000).fit(x, y)
+    said = capsys.readouterr().err
+    assert "24 images would be decomposed" in said
+    assert 'solver="cg"' in said
+    assert np.array_equal(by_cg.dual_coef_, classifier(memory_budget=10_000).fit(x, y).dual_coef_)
+
+
+@every_estimator
+def test_a_saved_fit_predicts_the_same(estimator: type, tmp_path: Path) -> None:
+    x, y = pictures(24)
+    model = estimator(**(CHEAP[estimator] | {"solver": "cg", "tile_folder": str(tmp_path / "tiles")})).fit(x, y)
+    model.save(tmp_path / "model")
+    loaded = convrfm.load(tmp_path / "model")
+    assert np.array_equal(loaded.predict(x[:5]), model.predict(x[:5]))
+    assert loaded.solver == "cg"
+    assert loaded.tile_folder is None
+    assert b"tiles" not in (tmp_path / "model").read_bytes()
+
+
+def test_what_it_will_take_is_linear_in_the_images_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = pictures(24)
+    classifier(verbose=True).fit(x, y)
+    assert "fitting 2 rounds on 24 images" in capsys.readouterr().err
+    model = classifier().fit(x, y)
+    seen: list[int] = []
+
+    def look(plan: Any, problem: Any, *others: Any, **settings: Any) -> Any:
+        seen.extend(bytes_of(plan, problem, n, 0) for n in (10**4, 10**6))
+        return outlook.outlook(plan, problem, *others, **settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(candidates, "outlook", look)
+        model.fit(x, y)
+    assert 100 < seen[1] / seen[0] < 1000  # the preconditioner's rank grows with the root; n^2 would be 10,000
+    assert seen[0] < 8 * 10**8  # of one matrix of doubles
+
+
+def test_a_warm_start_goes_on() -> None:
+    x, y = pictures(24)
+    whole = classifier(n_iterations=2).fit(x, y)
+    model = classifier(n_iterations=1, warm_start=True).fit(x, y).set_params(n_iterations=2).fit(x, y)
+    assert np.array_equal(model.dual_coef_, whole.dual_coef_)
+
+
+def test_folds_and_selections_choose_as_with_the_exact_solver() -> None:
+    x, y = pictures(30)
+    other = pictures(20, seed=3)
+    for settings in ({"cv": 3}, {"choose_on": "selection"}):
+        selection = other if "choose_on" in settings else None
+        exact, solved = (
+            classifier(solver=solver, **settings).fit(x, y, selection=selection) for solver in ("exact", "cg")
+        )
+        assert exact.ridge_ == solved.ridge_
+        np.testing.assert_allclose(solved.decision_function(x[:5]), exact.decision_function(x[:5]), atol=2e-3)
+
+
+def test_what_cannot_be_done_is_told_with_the_remedy() -> None:
+    x, y = pictures(24)
+    groups = np.arange(24) // 2
+    with pytest.raises(InputError, match="cannot leave out groups"):
+        classifier().fit(x, y, groups=groups)
+    with pytest.raises(InputError, match="memory_budget=1000 allows"):
+        classifier(solver="exact", memory_budget=1000).fit(x, y)
+    with pytest.raises(InputError, match="memory_budget=1000 allows"):
+        classifier(solver="auto", memory_budget=1000).fit(x, y, groups=groups)
+    with pytest.raises(InputError, match="memory_budget"):
+        classifier(memory_budget=0).fit(x, y)
