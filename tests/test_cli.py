@@ -145,9 +145,13 @@ def test_probabilities_are_those_of_the_model(deep_run: Path, tmp_path: Path) ->
 
 
 def flags(settings: dict[str, object]) -> list[str]:
-    """The options of a command line with these settings."""
+    """The options of a command line with these settings; several values of one are given one by one."""
     options = {"--" + name.replace("_", "-"): value for name, value in settings.items() if value not in (None, False)}
-    return [word for name, value in options.items() for word in ([name] if value is True else [name, str(value)])]
+    words = []
+    for name, value in options.items():
+        for each in value if isinstance(value, list) else [value]:
+            words += [name] if each is True else [name, str(each)]
+    return words
 
 
 @pytest.mark.parametrize("fixture", ["bars_run", "deep_run"])
