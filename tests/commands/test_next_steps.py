@@ -7,15 +7,23 @@ import numpy as np
 import pytest
 
 from convrfm.commands import next_steps
-from convrfm.commands.choices import KernelName, Network, SolverName, Unreadable, Validation
+from convrfm.commands.choices import (
+    InitialMetricName,
+    KernelName,
+    Network,
+    PatchNormalizationName,
+    SolverName,
+    Unreadable,
+    Validation,
+)
 from convrfm.commands.fit_settings import FitSettings
 from convrfm.datasets import ImageData, load
 
 SETTINGS = FitSettings(
     data="bars", kernel=[KernelName.NTK], network=[Network.VANILLA], depth=[1], patch_size=[3], pool_size=2, bandwidth=10.0,
-    iterations=1, ridge=None, solver=SolverName.EXACT, n_features=1024, memory_budget=None, deep=False,
-    filters=4, cv=None, agop_samples=None,
-    n_train=30, n_test=10, image_size=None,
+    iterations=1, ridge=None, solver=SolverName.EXACT, n_features=1024, memory_budget=None,
+    patch_normalization=PatchNormalizationName.NONE, initial_metric=InitialMetricName.IDENTITY, deep=False, filters=4,
+    cv=None, agop_samples=None, n_train=30, n_test=10, image_size=None,
     center=False, sigma=None, labels=None, validation=Validation.SELECT, unreadable=Unreadable.ERROR, baselines=False,
     download=False, seed=0, device="cpu",
 )  # fmt: skip

@@ -68,6 +68,7 @@ def problem(**changes: Any) -> Problem:
         "ridges": (1e-3,),
         "agop_indices": torch.arange(10),
         "agop_ridge": "chosen",
+        "initial_metric": "identity",
         "feature_power": 0.5,
         "feature_trace": None,
         "selection": None,

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from ..commands.choices import KernelName, Network, SolverName, Unreadable, Validation
+from ..commands.choices import (
+    InitialMetricName,
+    KernelName,
+    Network,
+    PatchNormalizationName,
+    SolverName,
+    Unreadable,
+    Validation,
+)
 from ..commands.terminal import command_line, console, say, worded
 from .app import app
 from .options import Broken, Data, Device, Download, ImageSize, Overwrite, Quiet, Seed
@@ -48,6 +56,12 @@ def fit(
     memory_budget: Annotated[
         int | None, typer.Option(help="Bytes for the kernel matrix and its regression; default what is free.", min=1)
     ] = None,
+    patch_normalization: Annotated[
+        PatchNormalizationName, typer.Option(help="Patches less their mean and over their deviation (ntk, nngp).")
+    ] = PatchNormalizationName.NONE,
+    initial_metric: Annotated[
+        InitialMetricName, typer.Option(help="M before any update: the identity, or what whitens patches.")
+    ] = InitialMetricName.IDENTITY,
     deep: Annotated[bool, typer.Option("--deep", help="Layer upon layer, joined by random features of M.")] = False,
     filters: Annotated[int, typer.Option(help="Random features between layers (--deep).", min=1)] = 64,
     cv: Annotated[

@@ -32,6 +32,20 @@ class SolverName(StrEnum):
     FEATURES = "features"
 
 
+class PatchNormalizationName(StrEnum):
+    """How patches are brought to one scale."""
+
+    NONE = "none"
+    CONTRAST = "contrast"
+
+
+class InitialMetricName(StrEnum):
+    """The patch metric of round 0."""
+
+    IDENTITY = "identity"
+    WHITENING = "whitening"
+
+
 class Unreadable(StrEnum):
     """What to do with a broken picture."""
 

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .candidates import Candidates, Model
-from .choices import KernelName, Network, SolverName, Unreadable, Validation
+from .choices import (
+    InitialMetricName,
+    KernelName,
+    Network,
+    PatchNormalizationName,
+    SolverName,
+    Unreadable,
+    Validation,
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,8 @@ class FitSettings:
     solver: SolverName
     n_features: int
     memory_budget: int | None
+    patch_normalization: PatchNormalizationName
+    initial_metric: InitialMetricName
     deep: bool
     filters: int
     cv: int | None
@@ -71,6 +81,8 @@ class FitSettings:
             solver=self.solver.value,
             n_features=self.n_features,
             memory_budget=self.memory_budget,
+            patch_normalization=None if self.patch_normalization is PatchNormalizationName.NONE else "contrast",
+            initial_metric=self.initial_metric.value,
             agop_samples=self.agop_samples,
             cv=self.cv,
             device=self.device,

@@ -82,6 +82,11 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         memory_budget: bytes that the kernel matrix and its regression may take; None for nine tenths of what is free.
         tile_folder: where "cg" keeps tiles that do not fit, and what an interrupted fit goes on from; None for a temporary
             folder.
+        patch_normalization: None, or "contrast": patches less their mean and over their deviation (the root of their variance
+            plus a hundredth of the training patches' mean variance), in kernels.NNGP and NTK. Metric and features are those of
+            such patches, and `kernel_` keeps the variance.
+        initial_metric: M at round 0: "identity"; "whitening", the inverse covariance of the training patches after a tenth of
+            its mean eigenvalue is added to each; or `(d, d)`. It is scaled as all others. Folds whiten their own images.
         ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1 (times the mean
             of `sample_weight`: the fit is the same for weights times any constant). K is divided by its largest entry
             first, so that a ridge means the same in every round.
@@ -107,7 +112,7 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         verbose: show progress and an estimate of time and memory.
 
     Attributes:
-        feature_matrix_: M, `(d, d)`; the identity at round 0.
+        feature_matrix_: M, `(d, d)`; the initial metric at round 0.
         coef_: with random features, their coefficients `(columns, k)`.
         dual_coef_: `(n, k)`; `kernel_(x, x_fit_, feature_matrix=feature_matrix_) @ dual_coef_` is the output.
         kernel_: the kernel that was kept.

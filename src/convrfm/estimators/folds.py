@@ -66,7 +66,11 @@ class Fold:
             watch: is told of progress.
         """
         problem = self.problem
-        metric = None if previous is None else problem.learned_metric(previous.metric, previous.agop_coef, watch)
+        metric = (
+            problem.first_metric()
+            if previous is None
+            else problem.learned_metric(previous.metric, previous.agop_coef, watch)
+        )
         path = problem.path(metric, watch)
         coef_by_ridge = problem.coefficients(path, problem.ridges)
         return AdvancedFold(metric, coef_by_ridge, problem.selection_outputs(metric, path, watch))

@@ -3,7 +3,7 @@
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -30,6 +30,7 @@ from .fitted_layers import FittedLayers, Stage
 from .layer_files import Tensors
 from .layers import FittedLayer, Keep
 from .outlook import expected_of
+from .patch_statistics import InitialMetric, PatchNormalization, of_one_contrast
 from .plan import Plan
 from .presets import preset
 from .problem import Problem
@@ -54,6 +55,8 @@ class RecursiveFeatureMachine(BaseEstimator):
     n_features: int = 1024
     memory_budget: int | None = None
     tile_folder: str | None = None
+    patch_normalization: PatchNormalization = None
+    initial_metric: InitialMetric = "identity"
     ridge: float | Sequence[float] | Literal["loo"] = "loo"
     agop_samples: int | slice | Array | None = None
     keep: Keep = "best"
@@ -173,6 +176,9 @@ class RecursiveFeatureMachine(BaseEstimator):
             device=chosen_device(self.device),
         )
         plan = self._plan(given.x.shape[1:])
+        if self.patch_normalization == "contrast":
+            first_of = [(of_one_contrast(first, given.x), *others) for first, *others in plan.candidates]
+            plan = replace(plan, candidates=first_of)
         indices = agop_indices(self.agop_samples, len(given.x), self.random_state)
         problem = Problem(
             kernel=plan.candidates[0][0],
@@ -185,6 +191,7 @@ class RecursiveFeatureMachine(BaseEstimator):
             ridges=ridge_candidates(self.ridge, given.weights),
             agop_indices=None if indices is None else indices.to(given.x.device),
             agop_ridge=self.agop_ridge,
+            initial_metric=self.initial_metric,
             feature_power=self.feature_power,
             feature_trace=self.feature_trace,
             selection=selection_set(selection, given, image_shape=self.image_shape, estimator=type(self).__name__),

@@ -13,6 +13,7 @@ from ..kernels.recursion.recursion import Images
 from ..maths.psd import psd_power, scale_to_trace
 from ..maths.random_filters import RandomFeatures
 from ..solvers.path import Path
+from .patch_statistics import InitialMetric, first_metric
 from .solver import Basis, LearnableKernel, Metric, Solver, Watch
 
 
@@ -31,6 +32,7 @@ class Problem:
         ridges: candidates, in the order given.
         agop_indices: the images at which gradients are taken; None for all.
         agop_ridge: "chosen", or "last": the coefficients of the last candidate feed the AGOP (code-2023).
+        initial_metric: that of round 0, as `first_metric` has it.
         feature_power: patches are multiplied by M to this power.
         feature_trace: the trace of the metric; None for d.
         selection: images and targets that the fit does not see, to judge it by.
@@ -46,6 +48,7 @@ class Problem:
     ridges: Sequence[float]
     agop_indices: Int[Tensor, " m"] | None
     agop_ridge: Literal["chosen", "last"]
+    initial_metric: InitialMetric
     feature_power: float
     feature_trace: float | None
     selection: tuple[Float[Tensor, "s c h w"], Float[Tensor, "s k"]] | None
@@ -78,6 +81,10 @@ class Problem:
     def basis(self, metric: Metric) -> Basis:
         """What the fitted function is a sum of, under a metric."""
         return self.solver.basis(self.kernel, self.x, metric)
+
+    def first_metric(self) -> Metric:
+        """The metric of round 0."""
+        return first_metric(self.initial_metric, self.x, self.weights, self.kernel.window, self.feature_trace)
 
     def path(self, metric: Metric, watch: Watch) -> Path:
         """The regression under a metric, for every ridge; raises `InputError` where there is no room for it."""
@@ -165,4 +172,4 @@ class Problem:
     def through(self, features: RandomFeatures, kernel: LearnableKernel) -> "Problem":
         """The next layer's problem: all images through random features, another kernel on them."""
         selection = None if self.selection is None else (features(self.selection[0]), self.selection[1])
-        return replace(self, kernel=kernel, x=features(self.x), selection=selection)
+        return replace(self, kernel=kernel, initial_metric="identity", x=features(self.x), selection=selection)

@@ -59,8 +59,11 @@ class Round:
 
     @property
     def metric(self) -> Metric:
-        """What the kernel takes: None at round 0, where it saves the products with the identity."""
-        return None if self.iteration == 0 else self.feature_matrix
+        """What the kernel takes: None for the identity, whose products it saves."""
+        identity = self.iteration == 0 and torch.equal(
+            self.feature_matrix, torch.eye(*self.feature_matrix.shape).to(self.feature_matrix)
+        )
+        return None if identity else self.feature_matrix
 
 
 def fit_rounds(
@@ -79,13 +82,17 @@ def fit_rounds(
 
 
 def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], watch: Watch) -> Round:
-    """One round: the metric from the previous predictor's AGOP (the identity at first), then ridge regression.
+    """One round: the metric from the previous predictor's AGOP (the initial one at first), then ridge regression.
 
     Ridge (and later the round) is judged by the held-out images of the folds, where there are any, otherwise by the
     selection set, otherwise by leave-one-out.
     """
     start = time.perf_counter()
-    metric = None if previous is None else problem.learned_metric(previous.metric, previous.agop_coef, watch)
+    metric = (
+        problem.first_metric()
+        if previous is None
+        else problem.learned_metric(previous.metric, previous.agop_coef, watch)
+    )
     path = problem.path(metric, watch)
     targets, weights = problem.y, problem.weights
     advanced = advanced_folds(folds, () if previous is None else previous.folds, watch)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..datasets import check_unmasked
 from ..errors import InputError
+from .patch_statistics import check_initial_metric
 from .solver import LearnableKernel
 
 LEAST_WEIGHT = 1e-300  # that some image must have: less is a number of few digits
@@ -25,6 +26,8 @@ def check_parameters(parameters: Mapping[str, Any], selection: object) -> None:
     if parameters["memory_budget"] is not None:
         check_count("memory_budget", parameters["memory_budget"])
     check_count("n_features", parameters["n_features"])
+    check_choice("patch_normalization", parameters["patch_normalization"], (None, "contrast"))
+    check_initial_metric(parameters["initial_metric"])
     check_choice("keep", parameters["keep"], ("best", "last"))
     check_choice("choose_on", parameters["choose_on"], ("loo", "selection"))
     check_choice("agop_ridge", parameters["agop_ridge"], ("chosen", "last"))

@@ -129,7 +129,8 @@ class Features:
 
     @override
     def decomposed(self, kernel: LearnableKernel, height: int, width: int, n: int) -> int:
-        return min(n, self.draw.columns(check_drawable(kernel).recursion, height, width))
+        network = check_drawable(kernel)
+        return min(n, self.draw.columns(network.architecture, height, width, tangent=network.tangent))
 
     @override
     def to_file(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..errors import InputError
 from ..maths.psd import psd_factor
 from ..maths.random_filters import Centering, less_mean, random_filters
 from ..maths.windows import Window
@@ -26,6 +27,8 @@ def convolutions(fitted: FittedLayers, n_filters: int | None, random_state: int 
         InputError: if `n_filters` is no number of filters, or `random_state` no seed.
     """
     check_seed(random_state)
+    if any(layer.kernel.window.contrast is not None for layer in fitted.layers):
+        raise InputError("a convolution does not normalize patches: fit with patch_normalization=None for to_torch.")
     modules: list[nn.Module] = []
     shape = tuple(fitted.x.shape[1:])
     for features in fitted.features:

@@ -45,6 +45,9 @@ def layers_to_go_on_from(
             "warm_start adds rounds to a fit of the same images, labels and weights; these differ. Pass them again, or "
             "warm_start=False."
         )
+    start = problem.first_metric()
+    if not _same(start, fitted.layers[0].rounds[0].metric):
+        raise InputError("warm_start goes on from the same initial_metric; pass it again, or warm_start=False.")
     if fitted.grouped or problem.groups is not None:
         raise InputError("warm_start does not go on where groups are left out together: pass no groups.")
     judge = judge_of(problem, folds)

@@ -37,9 +37,17 @@ class Architecture:
                 "an Architecture starts with a Conv and ends with its only readout, Flatten() or GlobalAvgPool(); "
                 f"got {names}."
             )
+        if any(isinstance(layer, Conv) and layer.contrast is not None for layer in layers[1:]):
+            raise InputError("only the first Conv sees patches of the images: contrast must be None in all others.")
 
     def __repr__(self) -> str:
         return f"Architecture({', '.join(map(repr, self.layers))})"
+
+    @property
+    def on_patches(self) -> "Architecture":
+        """The same on images of which every pixel is a patch already."""
+        first = Conv(1, self.first.weight_std, self.first.bias_std)
+        return Architecture(first, *self.layers[1:])
 
     @property
     def first(self) -> Conv:

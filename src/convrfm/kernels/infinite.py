@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..errors import InputError
+from ..maths.patches import unfold_patches
 from ..maths.windows import Window
 from .architecture import Architecture, vanilla
 from .engines.choice import choose_engine
@@ -61,6 +62,7 @@ class InfiniteWidthKernel(PatchKernel):
     def matrix(
         self, x: Tensor, z: Tensor | None, factor: Float[Tensor, "r d"] | None, progress: Progress | None
     ) -> Float[Tensor, "n m"]:
+        x, z = self._seen(x), None if z is None else self._seen(z)
         out = tiled_matrix(x, len(x) if z is None else len(z), self.budget_on(x.device))
         engine = self._chosen_engine(x, z, factor)
         left = self._blocks(x, factor, engine)
@@ -84,6 +86,7 @@ class InfiniteWidthKernel(PatchKernel):
 
     @override
     def own(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, " n"]:
+        x = self._seen(x)
         engine = self._chosen_engine(x, factor)
         images = self._blocks(x, factor, engine)
         return torch.cat([engine.diagonal(images.embed(rows)) for rows in images.blocks])
@@ -95,8 +98,13 @@ class InfiniteWidthKernel(PatchKernel):
 
     @property
     def recursion(self) -> Recursion:
-        """The architecture, and which of its kernels this is."""
-        return Recursion(self.architecture, self.tangent)
+        """The architecture on what the engines see, and which of its kernels this is."""
+        plain = self.window.contrast is None
+        return Recursion(self.architecture if plain else self.architecture.on_patches, self.tangent)
+
+    def _seen(self, images: Tensor) -> Tensor:
+        """What the engines see: images, or where patches are normalized an image of patches."""
+        return images if self.window.contrast is None else unfold_patches(images, self.window)
 
     @property
     def patch_size(self) -> int:
@@ -141,6 +149,7 @@ class InfiniteWidthKernel(PatchKernel):
         factor: Float[Tensor, "r d"] | None,
         progress: Progress | None,
     ) -> PatchGradients:
+        x, z = self._seen(x), self._seen(z)
         engine = self._chosen_engine(x, z, dual_coef, factor)
         by_gram = None
         if isinstance(engine, AdjointEngine):

@@ -22,6 +22,8 @@ class Conv:
         bias_std: standard deviation of the biases.
         padding: "valid", "same" (zeros) or "circular".
         stride: step between positions.
+        contrast: of the first convolution: None for patches as they are; or a variance c: every patch counts less its mean and
+            over the root of c plus its variance. The metric M and gradients are those of such patches.
     """
 
     size: int
@@ -29,18 +31,21 @@ class Conv:
     bias_std: float = 0.0
     padding: Padding = "valid"
     stride: int = 1
+    contrast: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", positive_integer("Conv size", self.size))
         object.__setattr__(self, "stride", positive_integer("Conv stride", self.stride))
         _check_scales(self.weight_std, self.bias_std)
+        if self.contrast is not None and not 0 < self.contrast < float("inf"):
+            raise InputError(f"contrast must be a positive variance or None; got {self.contrast!r}.")
         if self.padding not in get_args(Padding):
             raise InputError(f"padding must be one of {get_args(Padding)}; got {self.padding!r}.")
 
     @property
     def window(self) -> Window:
         """The window of positions that one filter sees."""
-        return Window(self.size, self.stride, self.padding)
+        return Window(self.size, self.stride, self.padding, self.contrast)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Patches of images: unfolded, and met with filters without unfolding."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -15,7 +16,11 @@ def unfold_patches(images: Float[Tensor, "n c h w"], window: Window) -> Float[Te
     q, s = window.size, window.stride
     rows, cols = (window.output_length(length) for length in images.shape[-2:])
     columns = functional.unfold(pad(images, window, (-2, -1)), q, stride=s)
-    return columns.reshape(len(images), -1, rows, cols)
+    patches = columns.reshape(len(images), -1, rows, cols)
+    if window.contrast is None:
+        return patches
+    centered = patches - patches.mean(1, keepdim=True)
+    return centered / (centered.square().mean(1, keepdim=True) + window.contrast).sqrt()
 
 
 def filter_patches(
@@ -26,6 +31,12 @@ def filter_patches(
     On a GPU cuDNN would round to TF32 of its own accord; here it does so only where torch's matrix products do
     (`torch.backends.cuda.matmul.allow_tf32`, False unless set).
     """
+    if window.contrast is not None:
+        plain = replace(window, contrast=None)
+        flat = filters.new_full((1, filters.shape[1]), 1 / filters.shape[1])
+        mean, square = filter_patches(images, flat, plain), filter_patches(images.square(), flat, plain)
+        deviation = ((square - mean.square()).clamp_min(0) + window.contrast).sqrt()
+        return filter_patches(images, filters - filters.mean(1, keepdim=True), plain) / deviation
     kernels = filters.reshape(len(filters), images.shape[1], window.size, window.size)
     rounds = torch.backends.cuda.matmul.allow_tf32
     precise = torch.backends.cudnn.flags(enabled=True, allow_tf32=rounds) if images.is_cuda else nullcontext()

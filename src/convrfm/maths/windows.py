@@ -26,11 +26,20 @@ EACH_OF_A_PAIR: AxisGroups = ((-4,), (-3,), (-2,), (-1,))
 
 @dataclass(frozen=True)
 class Window:
-    """A square window: its side, its stride, and what lies outside the image ("same": zeros, "circular": wrap)."""
+    """A square window, and what is seen through it.
+
+    Attributes:
+        size: its side.
+        stride: its step.
+        padding: what lies outside the image ("same": zeros, "circular": wrap).
+        contrast: None for patches as they are; or a variance c: every patch is seen less its mean and over the root of c plus
+            its variance, over all channels.
+    """
 
     size: int
     stride: int = 1
     padding: Padding = "valid"
+    contrast: float | None = None
 
     def output_length(self, length: int) -> int:
         """How many positions the window takes along an axis; raises `InputError` where it does not fit."""

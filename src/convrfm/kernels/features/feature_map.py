@@ -61,7 +61,7 @@ class FeatureMap:
         self._scale = self._readout.weight_std / math.sqrt(draw.n_features * positions)
         self._channels = draw.n_features * (1 + kernel.tangent)
         self._reads = self._channels * positions
-        self.n_columns = draw.columns(kernel.recursion, *like.shape[-2:])
+        self.n_columns = draw.columns(architecture, *like.shape[-2:], tangent=kernel.tangent)
 
     @full_precision()
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n columns"]:

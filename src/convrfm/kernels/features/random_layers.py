@@ -26,7 +26,6 @@ from ...maths.windows import POSITIONS, Window, pad, unpad, window_mean, window_
 from ..activations.activation import Activation
 from ..architecture import Architecture
 from ..layers import AvgPool, Conv, GlobalAvgPool, HiddenLayer
-from ..recursion.recursion import Recursion
 
 Channels = Float[Tensor, "n r rows cols"]
 Before = Float[Tensor, "n c h w"]
@@ -171,13 +170,12 @@ class FeatureDraw:
     n_features: int
     seed: int
 
-    def columns(self, recursion: Recursion, height: int, width: int) -> int:
+    def columns(self, architecture: Architecture, height: int, width: int, *, tangent: bool) -> int:
         """How many numbers an image of this size has: what the readout's dense layer takes, and its bias."""
-        architecture = recursion.architecture
         positions = (
             1 if isinstance(architecture.readout, GlobalAvgPool) else math.prod(architecture.grids(height, width)[-1])
         )
-        return self.n_features * (1 + recursion.tangent) * positions + (architecture.readout.bias_std > 0)
+        return self.n_features * (1 + tangent) * positions + (architecture.readout.bias_std > 0)
 
     def network(
         self,

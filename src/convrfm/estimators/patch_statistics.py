@@ -1,0 +1,102 @@
+"""What is learned of the training patches without a label: the contrast to which they are brought, and their whitening."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..errors import InputError
+from ..kernels.architecture import Architecture
+from ..kernels.infinite import InfiniteWidthKernel
+from ..kernels.recursion.recursion import Images
+from ..maths.patches import unfold_patches
+from ..maths.psd import psd_factor, psd_power, scale_to_trace
+from ..maths.windows import Window
+from .arrays import Array
+from .solver import LearnableKernel, Metric, Weights
+
+PatchNormalization = Literal["contrast"] | None
+InitialMetric = Literal["identity", "whitening"] | Array
+CONTRAST_SHARE = 0.01  # of the mean variance of patches: flat ones are not blown up to noise
+WHITENING_SHARE = 0.1  # of the mean eigenvalue, added to each: directions in which patches hardly vary are mostly noise
+NUMBERS_AT_ONCE = 2**24  # of unfolded patches
+
+
+def of_one_contrast(kernel: LearnableKernel, x: Images) -> InfiniteWidthKernel:
+    """The kernel on patches less their mean, over the root of their variance plus a share of its mean over training patches.
+
+    Raises:
+        InputError: for kernels that are no NNGP or NTK, whose patches are always taken as they are.
+    """
+    if not isinstance(kernel, InfiniteWidthKernel):
+        raise InputError(
+            f'patch_normalization="contrast" is for kernels.NNGP and kernels.NTK; {type(kernel).__name__} sees patches as they '
+            "are. Pass patch_normalization=None, or an NNGP with Rbf(), a Gaussian kernel of patches."
+        )
+    plain = replace(kernel.architecture.first, contrast=None)
+    variance = _mean_over_patches(x, plain.window, None, lambda patches: patches.var(0, correction=0).sum())
+    if not variance > 0:
+        raise InputError(
+            "patches of one value have no contrast: all training images are flat. Check how they were read."
+        )
+    fitted = replace(plain, contrast=CONTRAST_SHARE * float(variance))
+    return replace(kernel, architecture=Architecture(fitted, *kernel.architecture.layers[1:]))
+
+
+def first_metric(initial: InitialMetric, x: Images, weights: Weights, window: Window, trace: float | None) -> Metric:
+    """M at round 0.
+
+    Args:
+        initial: "identity"; "whitening" for the inverse covariance of the training patches, regularized; or M itself.
+        x: the training images.
+        weights: of the images.
+        window: that cuts them into patches.
+        trace: of M; None for d.
+
+    Raises:
+        InputError: for a metric of another size, or none.
+    """
+    if isinstance(initial, str) and initial == "identity":
+        return None
+    d = x.shape[1] * window.size**2
+    if isinstance(initial, str):
+        mean = _mean_over_patches(x, window, weights, lambda patches: patches.sum(1))
+        square = _mean_over_patches(x, window, weights, lambda patches: patches @ patches.T)
+        covariance = square - mean.outer(mean)
+        spread = covariance.trace() / d
+        metric = psd_power(covariance + WHITENING_SHARE * spread * torch.eye(d).to(covariance), -1.0)
+    else:
+        metric = torch.as_tensor(np.asarray(initial, dtype=float)).to(x.device)
+        if metric.shape != (d, d):
+            raise InputError(f"initial_metric must be ({d}, {d}) for these patches; got {tuple(metric.shape)}.")
+        psd_factor(metric, "initial_metric")
+    scaled = scale_to_trace(metric, float(d) if trace is None else trace).to(x)
+    return None if torch.equal(scaled, torch.eye(d).to(x)) else scaled
+
+
+def check_initial_metric(initial: object) -> None:
+    """Raise `InputError` unless it is a name of a metric, or an array."""
+    if isinstance(initial, str) and initial in ("identity", "whitening"):
+        return
+    if not isinstance(initial, np.ndarray | Tensor | Sequence) or isinstance(initial, str):
+        raise InputError(f'initial_metric must be "identity", "whitening", or a (d, d) array; got {initial!r}.')
+
+
+def _mean_over_patches(
+    x: Images, window: Window, weights: Weights, total: Callable[[Float[Tensor, "d m"]], Tensor]
+) -> Tensor:
+    """The mean over all patches of what `total` adds up over some, in double precision."""
+    positions = window.output_length(x.shape[2]) * window.output_length(x.shape[3])
+    at_once = max(1, NUMBERS_AT_ONCE // (positions * x.shape[1] * window.size**2))
+    sums: Tensor | None = None
+    for rows in torch.arange(len(x), device=x.device).split(at_once):
+        patches = unfold_patches(x[rows], window).flatten(2).double()
+        for number, of_image in zip(rows, patches, strict=True):
+            weighted = total(of_image) * (1.0 if weights is None else weights[number])
+            sums = weighted if sums is None else sums + weighted
+    assert sums is not None
+    return sums / (positions * (len(x) if weights is None else weights.sum()))

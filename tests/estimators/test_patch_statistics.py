@@ -1,0 +1,145 @@
+"""Contrast and whitening of patches: exact kernels and features, against patches that are cut out and normalized one by one."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import convrfm
+from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
+from convrfm.errors import InputError
+from convrfm.estimators.patch_statistics import CONTRAST_SHARE, WHITENING_SHARE
+from convrfm.kernels.features import FeatureDraw, FeatureMap
+from convrfm.maths.patches import filter_patches, unfold_patches
+from convrfm.maths.windows import Window
+
+from .cases import pictures
+
+CONTRAST = 0.3
+LAYERS = (kernels.ReLU(), kernels.Conv(2), kernels.ReLU(), kernels.Flatten())
+SEEN = kernels.Architecture(kernels.Conv(3, 1.2, 0.1, "same", 2, CONTRAST), *LAYERS)
+CUT_OUT = kernels.Architecture(kernels.Conv(1, 1.2, 0.1), *LAYERS)
+
+
+def images(n: int, seed: int = 0) -> Tensor:
+    return 1 + torch.randn(n, 2, 7, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def patch_pictures(
+    x: np.ndarray, contrast: float, size: int = 3, stride: int = 1, margin: tuple[int, int] = (0, 0)
+) -> np.ndarray:
+    """Every patch, cut out and normalized, as the channels of a picture."""
+    wide = np.pad(x, ((0, 0), (0, 0), margin, margin))
+    rows, cols = ((length - size) // stride + 1 for length in wide.shape[2:])
+    out = np.zeros((len(x), x.shape[1] * size**2, rows, cols))
+    for i, r, c in np.ndindex(len(x), rows, cols):
+        patch = wide[i, :, r * stride : r * stride + size, c * stride : c * stride + size].ravel()
+        out[i, :, r, c] = (patch - patch.mean()) / np.sqrt(patch.var() + contrast)
+    return out
+
+
+@pytest.mark.parametrize(
+    "window", [Window(3, 2, "same", CONTRAST), Window(2, 1, "circular", CONTRAST), Window(3, contrast=CONTRAST)]
+)
+def test_filters_meet_normalized_patches_without_cutting_them_out(window: Window) -> None:
+    x, filters = (
+        images(3),
+        torch.randn(4, 2 * window.size**2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)),
+    )
+    expected = torch.einsum("kd,ndrc->nkrc", filters, unfold_patches(x, window))
+    torch.testing.assert_close(filter_patches(x, filters, window), expected)
+
+
+@pytest.mark.parametrize("kind", [kernels.NNGP, kernels.NTK])
+def test_kernels_gradients_and_features_are_those_of_patches_normalized_one_by_one(kind: type) -> None:
+    x, z, coef = (
+        images(3),
+        images(4, 1),
+        torch.randn(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2)),
+    )
+    A = torch.randn(18, 18, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    M = A @ A.T / 18
+    seen, cut_out = kind(SEEN), kind(CUT_OUT)
+    # "same" with stride 2 on 7 rows pads one on either side, on 6 columns one after.
+    wide = [np.pad(v.numpy(), ((0, 0), (0, 0), (1, 1), (0, 1))) for v in (x, z)]
+    cut_x, cut_z = (torch.from_numpy(patch_pictures(v, CONTRAST, stride=2)) for v in wide)
+    torch.testing.assert_close(seen(x, z, feature_matrix=M), cut_out(cut_x, cut_z, feature_matrix=M))
+    torch.testing.assert_close(seen.diagonal(x, feature_matrix=M), cut_out.diagonal(cut_x, feature_matrix=M))
+    agops = seen.agop(x, z, coef, feature_matrix=M), cut_out.agop(cut_x, cut_z, coef, feature_matrix=M)
+    torch.testing.assert_close(*agops)
+    of_seen, of_cut_out = (FeatureMap(k, FeatureDraw(5, 0), v, M) for k, v in ((seen, x), (cut_out, cut_x)))
+    torch.testing.assert_close(of_seen(x), of_cut_out(cut_x))
+    of_columns = coef[:1].expand(of_seen.n_columns, -1)
+    torch.testing.assert_close(of_seen.agop(x, of_columns), of_cut_out.agop(cut_x, of_columns))
+
+
+@pytest.mark.parametrize("solver", ["exact", "features"])
+def test_contrast_and_whitening_are_fitted_to_the_training_patches_reported_and_saved(
+    solver: Any, tmp_path: Path
+) -> None:
+    x, y = pictures(18)
+    kernel = kernels.NNGP(kernels.vanilla(1))
+    settings: dict[str, Any] = {"patch_normalization": "contrast", "initial_metric": "whitening", "n_iterations": 1}
+    model = ConvRFMClassifier(kernel, solver=solver, n_features=8, keep="last", **settings).fit(x, y)
+    windows = np.lib.stride_tricks.sliding_window_view(x[:, 0], (3, 3), (1, 2)).reshape(-1, 9)
+    contrast = CONTRAST_SHARE * windows.var(1).mean()
+    assert model.kernel_.window.contrast == pytest.approx(contrast)
+    assert "contrast=" in repr(model.kernel_)
+    covariance = np.cov(patch_pictures(x, contrast).transpose(1, 0, 2, 3).reshape(9, -1), bias=True)
+    inverse = np.linalg.inv(covariance + WHITENING_SHARE * np.trace(covariance) / 9 * np.eye(9))
+    first, second = model.layers_[0].rounds
+    np.testing.assert_allclose(first.feature_matrix, inverse * 9 / np.trace(inverse), rtol=1e-7)
+    assert not torch.allclose(first.feature_matrix, second.feature_matrix)
+    model.save(tmp_path / "model")
+    loaded = convrfm.load(tmp_path / "model")
+    assert (loaded.kernel_, loaded.initial_metric, loaded.patch_normalization) == (
+        model.kernel_,
+        "whitening",
+        "contrast",
+    )
+    np.testing.assert_array_equal(loaded.predict_proba(x), model.predict_proba(x))
+
+
+def test_folds_whiten_their_own_images_and_a_given_metric_is_where_rounds_start() -> None:
+    x, y = pictures(18)
+    kernel = kernels.NNGP(kernels.vanilla(1))
+    metrics: list[Tensor] = []
+
+    def remember(model: ConvRFMClassifier) -> None:
+        metrics.extend(fold.metric for fold in model.layers_[0].rounds[0].folds if fold.metric is not None)
+
+    ConvRFMClassifier(kernel, n_iterations=0, initial_metric="whitening", cv=2).fit(x, y, after_round=remember)
+    assert len(metrics) == 2
+    assert not torch.allclose(metrics[0], metrics[1])
+    M = np.diag(np.arange(1.0, 10.0))
+    given = ConvRFMClassifier(kernel, n_iterations=0, initial_metric=M).fit(x, y)
+    np.testing.assert_allclose(given.feature_matrix_, M / 5)
+    deep = DeepConvRFMClassifier(
+        depth=2, n_filters=4, n_iterations=0, patch_normalization="contrast", initial_metric="whitening"
+    )
+    second = deep.fit(x, y).layers_[1]
+    assert second.kernel.window.contrast is None
+    assert torch.equal(second.rounds[0].feature_matrix, torch.eye(36, dtype=torch.float64))
+
+
+def test_what_cannot_be_normalized_or_started_from_is_said(as_a_user: None) -> None:
+    x, y = pictures(12)
+    kernel = kernels.NNGP(kernels.vanilla(1))
+    wrong: list[tuple[Any, dict[str, Any], str]] = [
+        (kernels.Laplace(3), {"patch_normalization": "contrast"}, "Laplace sees patches as they are"),
+        (kernel, {"patch_normalization": "mean"}, "patch_normalization must be one of"),
+        (kernel, {"initial_metric": "white"}, 'must be "identity", "whitening"'),
+        (kernel, {"initial_metric": np.eye(4)}, r"must be \(9, 9\)"),
+        (kernel, {"initial_metric": -np.eye(9)}, "positive semidefinite"),
+    ]
+    for given, settings, message in wrong:
+        with pytest.raises(InputError, match=message):
+            ConvRFMClassifier(given, n_iterations=0, **settings).fit(x, y)
+    with pytest.raises(InputError, match="only the first Conv"):
+        kernels.Architecture(kernels.Conv(3), kernels.Conv(3, contrast=1.0), kernels.Flatten())
+    model = ConvRFMClassifier(kernel, n_iterations=0, patch_normalization="contrast").fit(x, y)
+    with pytest.raises(InputError, match="for to_torch"):
+        model.to_torch()
