@@ -1,5 +1,6 @@
 """The parameters of an estimator, checked when `fit` is called, and what they select."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -112,8 +113,8 @@ def check_weights(sample_weight: Any, n: int) -> Float[np.ndarray, " n"] | None:
         countable = np.isfinite(weights.sum()) and (weights >= 0).all() and weights.max(initial=0) >= LEAST_WEIGHT
     if weights.shape != (n,) or not countable:
         raise InputError(
-            f"sample_weight must be ({n},), not negative, with a finite sum and not all below {LEAST_WEIGHT:g}; got shape "
-            f"{weights.shape}, from {weights.min() if weights.size else 'nothing'} on."
+            f"sample_weight must be ({n},), not negative, with a finite sum and not all zero or below {LEAST_WEIGHT:g}; "
+            f"got shape {weights.shape}, from {weights.min() if weights.size else 'nothing'} on."
         )
     return weights
 
@@ -197,14 +198,15 @@ def several(name: str, value: Any) -> list[Any]:
 
 
 def ridge_candidates(ridge: Any, weights: Float[Tensor, " n"] | None = None) -> tuple[float, ...]:
-    """The ridges to choose from: one, several, or for "loo" the default grid times the images' mean weight."""
+    """The ridges to choose from: one, several, or for "loo" the default grid, which goes along with the weights.
+
+    It does so in whole thousands: an image of weight w is w images in the choice of the ridge too.
+    """
     if isinstance(ridge, str):
         if ridge != "loo":
             raise InputError(f'ridge must be a number, several, or "loo"; got {ridge!r}.')
-        mean = (
-            1.0 if weights is None else float(f"{float(weights.mean()):.12g}")
-        )  # 1 also where it is 1 but for rounding
-        return tuple(mean * each for each in DEFAULT_RIDGES)
+        thousands = 0 if weights is None else round(math.log10(float(weights.mean())) / 3)
+        return tuple(float(f"1e{3 * thousands}") * each for each in DEFAULT_RIDGES)
     try:
         if any(isinstance(value, bool | np.bool_) for value in np.atleast_1d(np.asarray(ridge, dtype=object))):
             raise TypeError("truth values are no numbers")
