@@ -53,6 +53,14 @@ def test_filters_meet_normalized_patches_without_cutting_them_out(window: Window
     torch.testing.assert_close(filter_patches(x, filters, window), expected)
 
 
+@pytest.mark.parametrize("padding", ["same", "circular", "valid"])
+def test_in_single_precision_contrast_is_seen_far_from_0_too(padding: Any) -> None:
+    window = Window(3, 1, padding, CONTRAST)
+    x, filters = (1000 + images(3)).float(), torch.eye(18)
+    expected = unfold_patches(x.double(), window).float()
+    torch.testing.assert_close(filter_patches(x, filters, window), expected, rtol=0, atol=2e-3)
+
+
 @pytest.mark.parametrize("kind", [kernels.NNGP, kernels.NTK])
 def test_kernels_gradients_and_features_are_those_of_patches_normalized_one_by_one(kind: type) -> None:
     x, z, coef = (

@@ -33,10 +33,12 @@ def filter_patches(
     """
     if window.contrast is not None:
         plain = replace(window, contrast=None)
-        flat = filters.new_full((1, filters.shape[1]), 1 / filters.shape[1])
-        mean, square = filter_patches(images, flat, plain), filter_patches(images.square(), flat, plain)
+        # In single precision the mean square less the square of the mean is nothing but rounding far from 0.
+        wide = images.double()
+        flat = wide.new_full((1, filters.shape[1]), 1 / filters.shape[1])
+        mean, square = filter_patches(wide, flat, plain), filter_patches(wide.square(), flat, plain)
         deviation = ((square - mean.square()).clamp_min(0) + window.contrast).sqrt()
-        return filter_patches(images, filters - filters.mean(1, keepdim=True), plain) / deviation
+        return filter_patches(images, filters - filters.mean(1, keepdim=True), plain) / deviation.to(images)
     kernels = filters.reshape(len(filters), images.shape[1], window.size, window.size)
     rounds = torch.backends.cuda.matmul.allow_tf32
     precise = torch.backends.cudnn.flags(enabled=True, allow_tf32=rounds) if images.is_cuda else nullcontext()
