@@ -48,6 +48,25 @@ def test_weights_that_have_few_digits_or_no_sum_are_refused(weight: float) -> No
         ConvRFMClassifier(KERNEL).fit(X, Y, np.full(12, weight))
 
 
+@pytest.mark.parametrize("weight", [1e-45, 1e45])
+def test_random_features_in_single_precision_bear_weights_beyond_it(weight: float) -> None:
+    model = ConvRFMRegressor(kernels.NNGP(kernels.vanilla(1)), solver="features", n_features=4, n_iterations=1)
+    few = np.concatenate([X, 2 * X, X[::-1] - 1] * 4).astype(np.float32)  # more images than features
+    targets, weights = few.mean((1, 2, 3)), 0.5 + np.arange(144) % 4
+    expected = model.fit(few, targets, weights).predict(few)
+    found = model.fit(few, targets, weight * weights).predict(few)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("model", [ConvRFMClassifier(KERNEL), ConvRFMRegressor(KERNEL, solver="cg")])
+def test_an_image_or_a_group_that_outweighs_all_others_is_named(model: Any) -> None:
+    for heavy, groups in ((X[:, 0, 0, 0] == X[0, 0, 0, 0], None), (np.arange(12) < 4, np.arange(12) // 4)):
+        with pytest.raises(InputError, match=r"left out: one weighs .*e\+17, all others"):
+            model.fit(X, Y, np.where(heavy, 1e17, 1.0), groups=groups)
+    several = ConvRFMRegressor(KERNEL, n_iterations=0).fit(X, Y, np.where(np.arange(12) < 4, 1e17, 1.0))
+    assert np.isfinite(several.history_[0]["loo_error"])
+
+
 @pytest.mark.parametrize("size", [1e-130, 1e-25, 1e25, 1e130])
 def test_targets_of_any_size_are_fitted_alike(size: float) -> None:
     """Standard deviations too; the history has squares, all of them finite."""

@@ -87,9 +87,9 @@ class ConvRFMClassifier(Classifier, ConvRFM):
             such patches, and `kernel_` keeps the variance.
         initial_metric: M at round 0: "identity"; "whitening", the inverse covariance of the training patches after a tenth of
             its mean eigenvalue is added to each; or `(d, d)`. It is scaled as all others. Folds whiten their own images.
-        ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1 (times the mean
-            of `sample_weight`: the fit is the same for weights times any constant). K is divided by its largest entry
-            first, so that a ridge means the same in every round.
+        ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1, times the power of a thousand that is
+            nearest to the mean of the weights: the fit is the same for weights times any such power. K is divided by its
+            largest entry first, so that a ridge means the same in every round.
         agop_samples: training images at which gradients are taken: None for all, a number (drawn with `random_state`), or a
             slice or index array of those whose weight is not 0.
         keep: the round that is kept: "best", or "last".

@@ -17,6 +17,7 @@ from .patch_statistics import check_initial_metric
 from .solver import LearnableKernel
 
 LEAST_WEIGHT = 1e-300  # that some image must have: less is a number of few digits
+LEAST_SHARE = 1e-12  # of an image's weight, that all others must have together: less is lost in its rounding
 DEFAULT_RIDGES = tuple(float(r) for r in np.logspace(-8, 0, 17))
 
 
@@ -117,6 +118,21 @@ def check_weights(sample_weight: Any, n: int) -> Float[np.ndarray, " n"] | None:
             f"got shape {weights.shape}, from {weights.min() if weights.size else 'nothing'} on."
         )
     return weights
+
+
+def check_balance(weights: Float[np.ndarray, " n"] | None, groups: Int[np.ndarray, " n"] | None) -> None:
+    """Raise `InputError` where an image, or a group, outweighs all others so far that without it nothing is left."""
+    if weights is None:
+        return
+    together = weights if groups is None else np.bincount(groups, weights)
+    heaviest = int(together.argmax())
+    others = float(np.delete(together, heaviest).sum())
+    if others < LEAST_SHARE * together[heaviest]:
+        raise InputError(
+            f"sample_weight (times class_weight) must leave something when {'an image' if groups is None else 'a group'} is "
+            f"left out: one weighs {together[heaviest]:.2g}, all others {others:.2g}, less than {LEAST_SHARE:g} of it. Pass "
+            "weights nearer to each other, or leave out the images that hardly count."
+        )
 
 
 def check_groups(groups: Any, n: int) -> Int[np.ndarray, " n"] | None:

@@ -13,7 +13,7 @@ from ..datasets import check_images
 from ..errors import InputError
 from .arrays import Array, check_same_size, in_precision_of, to_device
 from .codings import Coding, Values
-from .settings import check_groups, check_weights, fold_indices
+from .settings import check_balance, check_groups, check_weights, fold_indices
 
 Weights = Float[np.ndarray, " n"] | None
 
@@ -85,6 +85,7 @@ def training_set(
         raise InputError(
             f"fit needs images that differ; got {len(data)} sample(s), all alike. Check how they were read."
         )
+    check_balance(weights, numbers)
     return TrainingSet(
         x=data,
         y=learned.targets(values).to(device),

@@ -46,8 +46,9 @@ class NormalEquations:
         weight, largest, n, lightest, eps = 0.0, 0.0, 0, float("inf"), 0.0
         for features, targets, weights in batches:
             w = features.new_ones(len(features), dtype=torch.float64) if weights is None else weights.double()
-            weighted = features * w.sqrt()[:, None].to(features)
-            products = (weighted.T @ weighted).double()
+            unit = w.mean()  # weights of any size are near 1 in the precision of the features
+            weighted = features * (w / unit).sqrt()[:, None].to(features)
+            products = (weighted.T @ weighted).double() * unit
             wide = features.double()
             parts = [products, wide.T @ (w[:, None] * targets.double()), w @ wide, w @ targets.double()]
             sums = parts if sums is None else [total.add_(part) for total, part in zip(sums, parts, strict=True)]
