@@ -130,6 +130,19 @@ def test_killed_it_is_finished_to_the_same_bits_and_what_is_there_is_not_compute
     assert bits(tmp_path / "K.zarr") == bits(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("half", ["zarr.half.partial", "kernel/zarr.half.partial"])
+def test_killed_while_a_part_was_begun_the_part_is_begun_again(half: str, tmp_path: Path) -> None:
+    written(tmp_path / "whole")
+    half_written = tmp_path / "K.zarr" / half
+    half_written.parent.mkdir(parents=True)
+    if half_written.parent.name == "kernel":
+        (tmp_path / "K.zarr" / "zarr.json").write_bytes((tmp_path / "whole" / "zarr.json").read_bytes())
+    half_written.write_bytes(b"half")
+    written(tmp_path / "K.zarr")
+    assert bits(tmp_path / "K.zarr") == bits(tmp_path / "whole")
+    assert not half_written.exists()
+
+
 @pytest.mark.parametrize("made", ["zarr.json", "kernel/zarr.json"])
 def test_killed_while_it_was_made_it_is_begun_again(made: str, tmp_path: Path) -> None:
     with kept_kernel(tmp_path / "K.zarr", recipe(), "int16"):

@@ -88,6 +88,8 @@ def kept_kernel(
         MissingDependencyError: without Zarr.
     """
     with held(folder):
+        for half_written in folder.glob(f"zarr.{HALF_WRITTEN}"):  # all there is where the group was being begun
+            half_written.unlink()
         store = _opened(folder, recipe, precision, origin)
         for half_written in folder.rglob(HALF_WRITTEN):
             half_written.unlink()
