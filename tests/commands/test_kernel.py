@@ -67,6 +67,33 @@ def test_run_again_it_computes_nothing_and_with_other_settings_it_is_refused(
     assert (tmp_path / "K.rows.csv").read_bytes() == names
 
 
+def test_a_run_decides_how_its_images_are_made_noise_and_center_too(tmp_path: Path) -> None:
+    learn = ["fit", "bars", "--depth", "1", "--iterations", "1", "--n-train", "12", "--n-test", "6", "--no-baselines"]
+    fitted = CliRunner().invoke(app, [*learn, "--center", "--sigma", "0.3", "--out", str(tmp_path / "run")])
+    assert fitted.exit_code == 0, fitted.output
+    model = convrfm.load(tmp_path / "run")
+    raw = datasets.load("bars", n_train=10, seed=0, sigma=0.3).x_train
+    others = datasets.load_for_prediction("bars", model.preprocessing_, sigma=0.3)[0]
+    expected = model.kernel(model.preprocessing_.apply(raw), others, feature_matrix=model.feature_matrix_)
+    for number, of_run in enumerate((tmp_path / "run", tmp_path / "run" / "model.safetensors")):
+        result = run(*SMALL, "--against", "bars", "--run", of_run, "--out", tmp_path / f"K{number}.zarr")
+        assert result.exit_code == 0, result.output
+        torch.testing.assert_close(
+            matrix(tmp_path / f"K{number}.zarr"), torch.from_numpy(expected), rtol=1e-5, atol=1e-6
+        )
+
+
+def test_every_folder_has_tables_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for out in ("../K.train", "../K.test", "../K.zarr", "."):
+        result = run(*SMALL, "--out", out)
+        assert result.exit_code == 0, result.output
+    assert {path.name for path in tmp_path.glob("*.csv")} == {
+        f"{of}.rows.csv" for of in ("K.train", "K.test", "K", "here")
+    }
+
+
 def test_a_run_with_other_images_or_several_layers_is_refused(tmp_path: Path) -> None:
     deep = convrfm.DeepConvRFMClassifier(kernels.vanilla_ntk, depth=2, n_filters=3, n_iterations=0)
     deep.fit(IMAGES.x_train, IMAGES.y_train).save(tmp_path / "deep", preprocessing=IMAGES.preprocessing)

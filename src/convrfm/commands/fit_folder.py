@@ -51,6 +51,12 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
                 (folder / SETTINGS).unlink()  # the run is finished, or there is nothing to go on with
 
 
+def settings_of(run: Path) -> dict[str, Any]:
+    """The settings of a run, finished or not, from its folder or the model in it; none of a model by itself."""
+    folder = run if run.is_dir() else run.parent
+    return _read(folder / METRICS).get("settings") or _read(folder / SETTINGS)
+
+
 def _read(path: Path) -> dict[str, Any]:
     """The values in a JSON file; none where it is missing or damaged."""
     try:

@@ -1,7 +1,7 @@
 """What `convrfm kernel` does: from images by name to their kernel matrix as tiles on disk."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..kernels.kernel_tiles import KernelTiles, default_side
 from ..storage.stored_kernel import kept_kernel
 from ..storage.tables import write_table
 from .choices import KernelName, TilePrecision, Unreadable
+from .fit_folder import settings_of
 from .kernel_by_name import Family
 from .terminal import remark, say_notes
 
@@ -61,32 +62,41 @@ def kernel(settings: KernelSettings, out: Path, *, quiet: bool) -> str:
         InputError: if anything does not fit; the message says what.
         MissingDependencyError: without Zarr.
     """
-    device = chosen_device(settings.device)
+    out, device = out.resolve(), chosen_device(settings.device)
+    of_run = {} if settings.run is None else settings_of(settings.run)
+    sigmas = {of_run.get("data"): of_run.get("sigma")}
     images = datasets.load(
         settings.data,
         n_train=settings.n_train,
         seed=settings.seed,
         image_size=None if settings.image_size is None else (settings.image_size, settings.image_size),
         unreadable=settings.unreadable.value,
+        sigma=sigmas.get(settings.data),
         download=settings.download,
     )
     say_notes(images.notes)
-    x, z = torch.from_numpy(images.x_train).to(device), None
+    matrix_kernel, metric, preprocessing = kernel_and_metric(settings, images.preprocessing)
+    as_drawn = replace(preprocessing, image_size=None, divide_by=1.0)
+    x, z = torch.from_numpy(as_drawn.apply(images.x_train)).to(device), None
     tables = {"rows": name_table(images.names_train, images.y_train)}
     if settings.against is not None:
         others, names, labels, notes = datasets.load_for_prediction(
-            settings.against, images.preprocessing, unreadable=settings.unreadable.value, seed=settings.seed
+            settings.against,
+            preprocessing,
+            unreadable=settings.unreadable.value,
+            seed=settings.seed,
+            sigma=sigmas.get(settings.against),
         )
         say_notes(notes)
         z, tables["columns"] = torch.from_numpy(others).to(device), name_table(names, labels)
-    matrix_kernel, metric = kernel_and_metric(settings, images.preprocessing)
     columns = len(x) if z is None else len(z)
     side = settings.tile or default_side(max(len(x), columns))
     recipe = KernelTiles(matrix_kernel, x, z, None if metric is None else metric.to(x), side)
     origin = {"data": settings.data, "against": settings.against}
+    beside = out.name.removesuffix(".zarr")
     with kept_kernel(out, recipe, settings.precision.value, origin) as kept:
         for of, table in tables.items():
-            write_table(out.with_suffix(f".{of}.csv"), list(table), zip(*table.values(), strict=True))
+            write_table(out.with_name(f"{beside}.{of}.csv"), list(table), zip(*table.values(), strict=True))
         tiles, gigabytes = len(kept.layout.places), kept.store.bytes_missing / 1e9
         remark(f"{tiles} tiles; those that are missing take {gigabytes:.2f} GB of disk")
         with shown_progress(shown=not quiet) as watch:
@@ -95,24 +105,31 @@ def kernel(settings: KernelSettings, out: Path, *, quiet: bool) -> str:
     return f"{len(x)} x {columns} kernel matrix: {out}"
 
 
-def kernel_and_metric(settings: KernelSettings, preprocessing: Preprocessing) -> tuple[LearnableKernel, Tensor | None]:
-    """What the options name, with the identity for a metric, or what a fitted run learned.
+def kernel_and_metric(
+    settings: KernelSettings, preprocessing: Preprocessing
+) -> tuple[LearnableKernel, Tensor | None, Preprocessing]:
+    """What the options name, with the identity for a metric, or what a fitted run learned; and how its images are made.
+
+    Args:
+        settings: what decides them.
+        preprocessing: how the images were made, which a run may have centered beside.
 
     Raises:
         InputError: for a run of several layers, and one whose images were made otherwise.
     """
     if settings.run is None:
-        return Family(settings.kernel, settings.patch_size, settings.bandwidth)(settings.depth), None
+        return Family(settings.kernel, settings.patch_size, settings.bandwidth)(settings.depth), None, preprocessing
     model = load(settings.run, "cpu")
     if len(model.layers_) > 1:
         raise InputError(f"{settings.run} has {len(model.layers_)} layers, and must have one. Pass another --run.")
-    if model.preprocessing_ != preprocessing:
+    made = model.preprocessing_
+    if made is None or replace(made, center=None) != preprocessing:
         raise InputError(
-            f"{settings.run} was fitted to images made by {model.preprocessing_}; those of {settings.data} are made by "
+            f"{settings.run} was fitted to images made by {made}; those of {settings.data} are made by "
             f"{preprocessing}. Pass the data of the run, and its --image-size."
         )
     (layer,) = model.layers_
-    return layer.kernel, layer.kept.metric
+    return layer.kernel, layer.kept.metric, made
 
 
 def name_table(names: Sequence[str], labels: Shaped[np.ndarray, " n"] | None) -> dict[str, Any]:

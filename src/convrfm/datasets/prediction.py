@@ -24,6 +24,7 @@ def load_for_prediction(
     *,
     unreadable: Literal["error", "skip"] = "error",
     seed: int = 0,
+    sigma: float | None = None,
 ) -> tuple[Batch, tuple[str, ...], Labels | None, tuple[str, ...]]:
     """Read images and bring them to the form that a model was trained on.
 
@@ -34,6 +35,7 @@ def load_for_prediction(
         preprocessing: How the training images were made.
         unreadable: What to do with a picture that cannot be read: stop, or skip it and say so in the notes.
         seed: Decides the draw of generated data.
+        sigma: Noise level of `bars` and `noisy-digits`; 1 by default.
 
     Returns:
         The images `(n, c, h, w)`, their names, their labels `(n,)` or None, and notes on what was done.
@@ -45,7 +47,7 @@ def load_for_prediction(
     >>> x.shape, names[:2], labels.shape
     ((500, 3, 32, 32), ('0', '1'), (500,))
     """
-    reading = Reading(image_size=preprocessing.image_size, unreadable=unreadable, seed=seed)
+    reading = Reading(image_size=preprocessing.image_size, unreadable=unreadable, seed=seed, sigma=sigma)
     pictures = _read(data, reading) if isinstance(data, str | Path) else _read_all(data, reading)
     if pictures.white != preprocessing.divide_by:
         raise InputError(
