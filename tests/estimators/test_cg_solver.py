@@ -117,6 +117,13 @@ def test_auto_takes_what_fits_and_says_why(capsys: pytest.CaptureFixture[str]) -
     assert np.array_equal(by_cg.dual_coef_, classifier(memory_budget=10_000).fit(x, y).dual_coef_)
 
 
+def test_any_seed_decides_the_draw() -> None:
+    x, y = pictures(24)
+    coefs = [classifier(random_state=seed).fit(x, y).dual_coef_ for seed in (2**70 + 1, 2**70 + 1, 2**64 - 1)]
+    assert np.array_equal(coefs[0], coefs[1])
+    assert not np.array_equal(coefs[0], coefs[2])
+
+
 @every_estimator
 def test_a_saved_fit_predicts_the_same(estimator: type, tmp_path: Path) -> None:
     x, y = pictures(24)

@@ -10,6 +10,8 @@ from sklearn.base import clone
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, datasets, kernels
 from convrfm.errors import InputError
+from convrfm.estimators import choosing
+from convrfm.estimators.iterative import Iterative
 
 from .cases import CHEAP, KERNEL, RIDGES, interrupt_after, pictures
 
@@ -112,6 +114,36 @@ def test_an_interrupt_before_any_round_leaves_a_model_as_it_was() -> None:
     with interrupt_after(0), pytest.raises(KeyboardInterrupt):
         model.fit(X_NEW, Y[:7])
     np.testing.assert_array_equal(model.decision_function(X_NEW), before)
+
+
+MUCH, LITTLE = 10**10, 2000  # bytes that are free
+
+
+@pytest.mark.parametrize(("then", "now"), [(MUCH, LITTLE), (LITTLE, MUCH)], ids=["less memory", "more memory"])
+@pytest.mark.parametrize("stored", [False, True], ids=["at once", "from a file"])
+@pytest.mark.parametrize("seed", [0, None])
+def test_what_auto_took_goes_on_whatever_memory_is_free_by_then(
+    then: int, now: int, stored: bool, seed: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "free_bytes", lambda device: then)
+    model = ConvRFMClassifier(KERNEL, n_iterations=1, random_state=seed, warm_start=True).fit(X, Y)
+    solver = model.fitted_.solver
+    if stored:
+        model.save(tmp_path / "model")
+        model = convrfm.load(tmp_path / "model")
+    monkeypatch.setattr(choosing, "free_bytes", lambda device: now)
+    model.set_params(n_iterations=2).fit(X, Y)
+    assert model.fitted_.solver == solver
+    assert isinstance(solver, Iterative) == (then == LITTLE)
+
+
+@pytest.mark.parametrize("solver", ["cg", "features"])
+def test_a_draw_that_no_seed_decides_is_gone_on_with(solver: Any) -> None:
+    model = ConvRFMClassifier(KERNEL, n_iterations=1, solver=solver, n_features=32, random_state=None, warm_start=True)
+    first = model.fit(X, Y).layers_[0].rounds[:2]
+    again = model.set_params(n_iterations=2).fit(X, Y).layers_[0].rounds[:2]
+    assert all(a is b for a, b in zip(again, first, strict=True))
+    assert model.set_params(warm_start=False).fit(X, Y).layers_[0].rounds[0] is not first[0]
 
 
 def test_without_it_a_second_fit_is_a_first_one() -> None:

@@ -88,5 +88,9 @@ def with_finished_rounds(model: Model, folder: Path, *, several: bool) -> Model:
     except ModelFileError as error:
         say_notes([f"{error} The fit begins anew."])
         return model
-    say_notes([f"Going on after {sum(len(layer.rounds) for layer in earlier.layers_)} finished rounds."])
+    say_notes(
+        [
+            f"Going on after {sum(len(layer.rounds) for layer in earlier.layers_)} finished rounds; --overwrite begins anew."
+        ]
+    )
     return earlier.set_params(**(model.get_params(deep=False) | {"warm_start": True}))

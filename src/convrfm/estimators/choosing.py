@@ -4,16 +4,36 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from ..errors import InputError
+from ..kernels.features import FeatureDraw
 from ..kernels.forecast import size
 from .forecast import MATRICES, MATRICES_WITH_WEIGHTS
 from .iterative import Iterative
 from .outlook import USABLE, free_bytes
-from .solver import Exact
+from .solver import Exact, Features, Solver, SolverName
 
 FOR_K = 0.5  # of the memory: what K may take beside all else when conjugate gradients read it
+
+
+def as_before(name: SolverName, random_state: int | None, earlier: Solver | None) -> tuple[SolverName, int]:
+    """The name and the seed of the solver of a fit, where these leave them open: those of the fit that it goes on from.
+
+    Args:
+        name: of the solver; "auto" leaves it open.
+        random_state: None leaves the seed open.
+        earlier: the solver of that fit; None for a fit that begins, whose seed is drawn.
+    """
+    if name == "auto" and isinstance(earlier, Exact):
+        name = "cg" if isinstance(earlier, Iterative) else "exact"
+    if random_state is not None:
+        return name, int(random_state)
+    match earlier:
+        case Iterative(seed=seed) | Features(draw=FeatureDraw(seed=seed)):
+            return name, seed
+    return name, int(np.random.SeedSequence().generate_state(1)[0])
 
 
 def kernel_solver(

@@ -108,7 +108,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         device: "auto" (a GPU where there is one), or a torch device.
         random_state: seed of the draw of `agop_samples`.
         warm_start: `fit` goes on from the rounds of the fit before, which must have been to the same images, labels and
-            weights with the same kernel; other parameters count for the new rounds.
+            weights with the same kernel; other parameters count for the new rounds. `solver="auto"` and `random_state=None`
+            are then what they were in that fit, whatever memory is free now.
         verbose: show progress and an estimate of time and memory.
 
     Attributes:

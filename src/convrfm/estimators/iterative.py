@@ -29,6 +29,7 @@ from .solver import Basis, Exact, Features, KernelBasis, LearnableKernel, Metric
 
 KEPT_EVERY = 60.0  # seconds: how often the state of a solve is kept
 STATE = "solve.safetensors"
+SEEDS = 1 << 64  # how many torch tells apart
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class _Regression:
         path = IterativePath(
             tiles,
             self.y,
-            torch.Generator().manual_seed(self.seed),
+            torch.Generator().manual_seed(self.seed % SEEDS),
             self.weights,
             centered=self.centered,
             start=None if kept is None else State(**kept),

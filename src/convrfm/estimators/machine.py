@@ -24,7 +24,7 @@ from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
 from .arrays import Array, check_columns, check_same_size, in_precision_of, like, to_device
 from .candidates import Layers, best_fit, fit_candidates
-from .choosing import kernel_solver
+from .choosing import as_before, kernel_solver
 from .codings import Coding, Values
 from .fitted_layers import FittedLayers, Stage
 from .layer_files import Tensors
@@ -362,21 +362,22 @@ class RecursiveFeatureMachine(BaseEstimator):
         Raises:
             InputError: where kernels have no random features, or the exact solver does not keep to the budget.
         """
-        seed = np.random.SeedSequence().generate_state(1)[0] if self.random_state is None else self.random_state
-        if self.solver != "features":
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        name, seed = as_before(self.solver, self.random_state, self._fitted.solver if goes_on else None)
+        if name != "features":
             return kernel_solver(
-                self.solver,
+                name,
                 len(given.x),
                 weighted=given.weights is not None,
                 grouped=given.groups is not None,
                 memory_budget=self.memory_budget,
                 device=given.x.device,
-                seed=int(seed),
+                seed=seed,
                 folder=None if self.tile_folder is None else Path(self.tile_folder),
             )
         for kernel in chain.from_iterable(plan.candidates):
             check_drawable(kernel)
-        return Features(FeatureDraw(int(self.n_features), int(seed)))
+        return Features(FeatureDraw(int(self.n_features), seed))
 
     def _image_weights(self, values: Values, sample_weight: Weights) -> Weights:
         """The weight of every image in the regression."""
