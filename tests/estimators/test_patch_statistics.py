@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import KFold
 from torch import Tensor
 
 import convrfm
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators.patch_statistics import CONTRAST_SHARE, WHITENING_SHARE
+from convrfm.estimators.patch_statistics import CONTRAST_SHARE, WHITENING_SHARE, first_metric, of_one_contrast
 from convrfm.kernels.features import FeatureDraw, FeatureMap
 from convrfm.maths.patches import filter_patches, unfold_patches
 from convrfm.maths.windows import Window
@@ -125,12 +126,45 @@ def test_folds_whiten_their_own_images_and_a_given_metric_is_where_rounds_start(
     M = np.diag(np.arange(1.0, 10.0))
     given = ConvRFMClassifier(kernel, n_iterations=0, initial_metric=M).fit(x, y)
     np.testing.assert_allclose(given.feature_matrix_, M / 5)
+    of_tensor = torch.from_numpy(M).requires_grad_()
+    ConvRFMClassifier(kernel, n_iterations=0, initial_metric=of_tensor).fit(x, y)
     deep = DeepConvRFMClassifier(
         depth=2, n_filters=4, n_iterations=0, patch_normalization="contrast", initial_metric="whitening"
     )
     second = deep.fit(x, y).layers_[1]
     assert second.kernel.window.contrast is None
     assert torch.equal(second.rounds[0].feature_matrix, torch.eye(36, dtype=torch.float64))
+
+
+def test_patches_of_repeated_images_count_as_those_of_heavy_ones() -> None:
+    x, y = pictures(12)
+    x[:4] *= 9
+    counts = 1 + np.arange(12) % 4
+    settings: dict[str, Any] = {"patch_normalization": "contrast", "initial_metric": "whitening", "n_iterations": 0}
+    weighted = ConvRFMClassifier(kernels.NNGP(kernels.vanilla(1)), **settings).fit(x, y, counts)
+    repeated = ConvRFMClassifier(kernels.NNGP(kernels.vanilla(1)), **settings).fit(
+        x.repeat(counts, 0), y.repeat(counts)
+    )
+    assert weighted.kernel_.window.contrast == pytest.approx(repeated.kernel_.window.contrast, rel=1e-12)
+    np.testing.assert_allclose(weighted.feature_matrix_, repeated.feature_matrix_, rtol=1e-7)
+
+
+def test_patch_statistics_have_the_same_bits_for_any_number_of_threads() -> None:
+    x = 0.5 + torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    kernel = kernels.NNGP(kernels.vanilla(1))
+
+    def learned(threads: int) -> tuple[Any, Any]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            contrast = of_one_contrast(kernel, x, None).window.contrast
+            return contrast, first_metric("whitening", x, None, kernel.window, None)
+        finally:
+            torch.set_num_threads(before)
+
+    (contrast, metric), (of_many, metric_of_many) = learned(1), learned(4)
+    assert contrast == of_many
+    assert torch.equal(metric, metric_of_many)
 
 
 def test_what_cannot_be_normalized_or_started_from_is_said(as_a_user: None) -> None:
@@ -142,10 +176,19 @@ def test_what_cannot_be_normalized_or_started_from_is_said(as_a_user: None) -> N
         (kernel, {"initial_metric": "white"}, 'must be "identity", "whitening"'),
         (kernel, {"initial_metric": np.eye(4)}, r"must be \(9, 9\)"),
         (kernel, {"initial_metric": -np.eye(9)}, "positive semidefinite"),
+        (kernel, {"initial_metric": np.zeros((9, 9))}, "a positive trace"),
+        (kernel, {"initial_metric": [[1.0], [1.0, 2.0]]}, "array of real numbers"),
+        (kernel, {"initial_metric": [["one"] * 9] * 9}, "array of real numbers"),
+        (kernel, {"initial_metric": 1j * np.eye(9)}, "array of real numbers"),
+        (kernel, {"initial_metric": np.ma.masked_less(np.eye(9), 1)}, "initial_metric must not be masked"),
     ]
     for given, settings, message in wrong:
         with pytest.raises(InputError, match=message):
             ConvRFMClassifier(given, n_iterations=0, **settings).fit(x, y)
+    flat = x.copy()
+    flat[:8] = 0.3
+    with pytest.raises(InputError, match=r"whitening.* needs patches that vary"):
+        ConvRFMClassifier(kernel, n_iterations=0, initial_metric="whitening", cv=KFold(3)).fit(flat, y)
     with pytest.raises(InputError, match="only the first Conv"):
         kernels.Architecture(kernels.Conv(3), kernels.Conv(3, contrast=1.0), kernels.Flatten())
     model = ConvRFMClassifier(kernel, n_iterations=0, patch_normalization="contrast").fit(x, y)

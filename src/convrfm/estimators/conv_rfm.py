@@ -83,8 +83,9 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         tile_folder: where "cg" keeps tiles that do not fit, and what an interrupted fit goes on from; None for a temporary
             folder.
         patch_normalization: None, or "contrast": patches less their mean and over their deviation (the root of their variance
-            plus a hundredth of the training patches' mean variance), in kernels.NNGP and NTK. Metric and features are those of
-            such patches, and `kernel_` keeps the variance.
+            plus a hundredth of the training patches' weighted mean variance), in kernels.NNGP and NTK. Metric and features are
+            those of such patches, and `kernel_` keeps the variance. Folds of `cv` share it: it is the one number that has seen
+            the images (never the labels) that a fold holds out.
         initial_metric: M at round 0: "identity"; "whitening", the inverse covariance of the training patches after a tenth of
             its mean eigenvalue is added to each; or `(d, d)`. It is scaled as all others. Folds whiten their own images.
         ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1, times the power of a thousand that is

@@ -177,7 +177,7 @@ class RecursiveFeatureMachine(BaseEstimator):
         )
         plan = self._plan(given.x.shape[1:])
         if self.patch_normalization == "contrast":
-            first_of = [(of_one_contrast(first, given.x), *others) for first, *others in plan.candidates]
+            first_of = [(of_one_contrast(first, given.x, given.weights), *others) for first, *others in plan.candidates]
             plan = replace(plan, candidates=first_of)
         indices = agop_indices(self.agop_samples, len(given.x), self.random_state)
         problem = Problem(

@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..datasets import check_unmasked
 from ..errors import InputError
 from ..kernels.architecture import Architecture
 from ..kernels.infinite import InfiniteWidthKernel
 from ..kernels.recursion.recursion import Images
+from ..kernels.threads import one_torch_thread
 from ..maths.patches import unfold_patches
 from ..maths.psd import psd_factor, psd_power, scale_to_trace
 from ..maths.windows import Window
@@ -26,8 +28,11 @@ WHITENING_SHARE = 0.1  # of the mean eigenvalue, added to each: directions in wh
 NUMBERS_AT_ONCE = 2**24  # of unfolded patches
 
 
-def of_one_contrast(kernel: LearnableKernel, x: Images) -> InfiniteWidthKernel:
+@one_torch_thread()
+def of_one_contrast(kernel: LearnableKernel, x: Images, weights: Weights) -> InfiniteWidthKernel:
     """The kernel on patches less their mean, over the root of their variance plus a share of its mean over training patches.
+
+    Patches count with the weights of their images. No label is used, and folds share this one number.
 
     Raises:
         InputError: for kernels that are no NNGP or NTK, whose patches are always taken as they are.
@@ -38,7 +43,7 @@ def of_one_contrast(kernel: LearnableKernel, x: Images) -> InfiniteWidthKernel:
             "are. Pass patch_normalization=None, or an NNGP with Rbf(), a Gaussian kernel of patches."
         )
     plain = replace(kernel.architecture.first, contrast=None)
-    variance = _mean_over_patches(x, plain.window, None, lambda patches: patches.var(0, correction=0).sum())
+    variance = _mean_over_patches(x, plain.window, weights, lambda patches: patches.var(0, correction=0).sum())
     if not variance > 0:
         raise InputError(
             "patches of one value have no contrast: all training images are flat. Check how they were read."
@@ -47,6 +52,7 @@ def of_one_contrast(kernel: LearnableKernel, x: Images) -> InfiniteWidthKernel:
     return replace(kernel, architecture=Architecture(fitted, *kernel.architecture.layers[1:]))
 
 
+@one_torch_thread()
 def first_metric(initial: InitialMetric, x: Images, weights: Weights, window: Window, trace: float | None) -> Metric:
     """M at round 0.
 
@@ -58,7 +64,7 @@ def first_metric(initial: InitialMetric, x: Images, weights: Weights, window: Wi
         trace: of M; None for d.
 
     Raises:
-        InputError: for a metric of another size, or none.
+        InputError: for a metric of another size, or none, and where patches that do not vary are to be whitened.
     """
     if isinstance(initial, str) and initial == "identity":
         return None
@@ -68,12 +74,19 @@ def first_metric(initial: InitialMetric, x: Images, weights: Weights, window: Wi
         square = _mean_over_patches(x, window, weights, lambda patches: patches @ patches.T)
         covariance = square - mean.outer(mean)
         spread = covariance.trace() / d
+        if not spread > 8 * torch.finfo(spread.dtype).eps * square.trace() / d:
+            raise InputError(
+                'initial_metric="whitening" needs patches that vary; all patches of the training images (with cv, of those '
+                'that a fold learns from) are alike. Pass initial_metric="identity", other folds, or images that are not flat.'
+            )
         metric = psd_power(covariance + WHITENING_SHARE * spread * torch.eye(d).to(covariance), -1.0)
     else:
-        metric = torch.as_tensor(np.asarray(initial, dtype=float)).to(x.device)
+        metric = _as_numbers(initial).to(x.device)
         if metric.shape != (d, d):
             raise InputError(f"initial_metric must be ({d}, {d}) for these patches; got {tuple(metric.shape)}.")
         psd_factor(metric, "initial_metric")
+        if not metric.trace() > 0:
+            raise InputError("initial_metric must have a positive trace; all of it is 0.")
     scaled = scale_to_trace(metric, float(d) if trace is None else trace).to(x)
     return None if torch.equal(scaled, torch.eye(d).to(x)) else scaled
 
@@ -84,6 +97,16 @@ def check_initial_metric(initial: object) -> None:
         return
     if not isinstance(initial, np.ndarray | Tensor | Sequence) or isinstance(initial, str):
         raise InputError(f'initial_metric must be "identity", "whitening", or a (d, d) array; got {initial!r}.')
+
+
+def _as_numbers(initial: object) -> Float[Tensor, "*shape"]:
+    """A given metric in double precision; raises `InputError` for what is no array of real numbers."""
+    check_unmasked(initial, "initial_metric")
+    try:
+        values = np.asarray(initial.detach().cpu() if isinstance(initial, Tensor) else initial)
+        return torch.from_numpy(values.astype(float, casting="same_kind"))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"initial_metric must be an array of real numbers; {error}.") from error
 
 
 def _mean_over_patches(
