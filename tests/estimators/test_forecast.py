@@ -156,6 +156,21 @@ def test_a_fit_that_memory_cannot_hold_is_refused_with_what_it_can_hold(
     model.fit(x[keep], y[keep], sample_weight=None if weights is None else weights[keep])
 
 
+@pytest.mark.parametrize(("solver", "grouped"), [("cg", False), ("exact", True)])
+@pytest.mark.parametrize(("free", "remedy"), [(200_000, r"Take fewer: with n_train=\d+ it fits"), (100, "Free memory")])
+def test_a_refusal_names_no_solver_and_no_number_of_images_that_would_be_refused_too(
+    solver: Any, grouped: bool, free: int, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = pictures(90)
+    monkeypatch.setattr(outlook, "free_bytes", lambda device: free)
+    does = "conjugate gradients keep" if solver == "cg" else "is decomposed"
+    with pytest.raises(InputError, match=f"{does}.*{remedy}") as refused:
+        ConvRFMClassifier(KERNEL, n_iterations=1, solver=solver).fit(
+            x, y, groups=np.arange(90) // 2 if grouped else None
+        )
+    assert 'solver="cg"' not in str(refused.value)
+
+
 def test_an_announcement_counts_candidates_layers_and_folds(capfd: pytest.CaptureFixture[str]) -> None:
     x, y = pictures(12)
     ConvRFMClassifier([KERNEL, kernels.NNGP(kernels.vanilla(1))], n_iterations=1, verbose=True, cv=2).fit(x, y)

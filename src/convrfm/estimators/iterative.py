@@ -88,8 +88,7 @@ class IterativeBasis(KernelBasis):
         """All that will be asked for is solved at once, while the tiles are there."""
         if groups is not None:
             raise InputError(
-                'solver="cg" cannot leave out groups: it knows single images by an estimate. Pass cv, a number of folds that '
-                'keeps groups together, with groups in a selection set, or solver="exact".'
+                'solver="cg" cannot leave out groups: it knows single images by an estimate. Pass solver="exact".'
             )
         n = len(self.x)
         regression = _Regression(

@@ -13,6 +13,7 @@ from ..kernels.forecast import Forecast, duration, size
 from ..kernels.growth import ROUGHLY, THOROUGHLY
 from ..kernels.infinite import InfiniteWidthKernel
 from .forecast import ExpectedRound, Prospect, bytes_of, prospect
+from .iterative import Iterative
 from .layers import FittedLayer
 from .plan import Plan
 from .problem import Problem
@@ -25,6 +26,7 @@ WORTH_A_LOOK = 2e7  # pairs of images, times their pixels, in all rounds
 USABLE = 0.9  # of the memory that is free
 MOVED = 1.1  # how far an estimate has gone from the one that was told before it is told again
 SHORTER = 10  # times fewer gradients
+FEWEST = 2  # images that a fit can be to
 
 
 class Outlook:
@@ -140,15 +142,22 @@ def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, needed:
         fits = bytes_of(plan, problem, middle, n_folds) <= free
         fitting, too_many = (middle, too_many) if fits else (fitting, middle)
     rounded = fitting // 100 * 100 if fitting > 1000 else fitting
-    agop = min(agop, rounded)
+    agop, by_cg = min(agop, rounded), isinstance(problem.solver, Iterative)
+    takes = (
+        "conjugate gradients keep their states and a preconditioner."
+        if by_cg
+        else f"the kernel matrix is decomposed, which takes {needed / len(problem.x) ** 2:.0f} bytes a pair of images."
+    )
+    too_large = f"a fit to {len(problem.x)} images needs {size(needed)}, and {size(free)} can be used: {takes}"
+    if rounded < FEWEST:
+        return f"{too_large} Free memory, or pass smaller images."
+    solved = "Take" if by_cg or problem.groups is not None else 'Pass solver="cg", or take'
+    time_taken = duration(ahead.seconds(rounded, agop))
     shorter = _with_fewer_gradients(ahead, rounded, agop)
     infinite = all(isinstance(kernel, InfiniteWidthKernel) for kernels in plan.candidates for kernel in kernels)
     all_of_them = ' Or fit all of them on random features of a pooled kernel: solver="features".' if infinite else ""
     return (
-        f"a fit to {len(problem.x)} images needs {size(needed)}, and {size(free)} can be used: the kernel "
-        f"matrix is decomposed, which takes {needed / len(problem.x) ** 2:.0f} bytes a pair of images. "
-        'Pass solver="cg", or take fewer: with '
-        f"n_train={rounded} it fits, and takes about {duration(ahead.seconds(rounded, agop))}. {shorter}".rstrip()
+        f"{too_large} {solved} fewer: with n_train={rounded} it fits, and takes about {time_taken}. {shorter}".rstrip()
         + all_of_them
     )
 
