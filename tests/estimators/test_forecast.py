@@ -11,7 +11,7 @@ import torch
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
 from convrfm.estimators import outlook
-from convrfm.estimators.forecast import ExpectedRound, prospect
+from convrfm.estimators.forecast import ExpectedRound, bytes_of, prospect
 from convrfm.estimators.outlook import Outlook
 from convrfm.estimators.plan import Plan
 from convrfm.estimators.problem import Problem
@@ -200,3 +200,16 @@ def test_progress_says_which_kernel_layer_round_fold_and_stage(monkeypatch: pyte
     labels.clear()
     ConvRFMClassifier(KERNEL, n_iterations=1).fit(x, y)
     assert labels == ["round 0/1, kernel", "round 1/1, AGOP", "round 1/1, kernel"]
+
+
+def test_patches_of_one_contrast_are_counted_unfolded() -> None:
+    plain, seen = (
+        kernels.NNGP(kernels.Architecture(kernels.Conv(3, contrast=contrast), kernels.ReLU(), kernels.Flatten()))
+        for contrast in (None, 1.0)
+    )
+    few, many = (
+        bytes_of(Plan([(kernel,)], DRAW, 0, "best"), problem(kernel=kernel), 1000, 2) for kernel in (plain, seen)
+    )
+    images = problem().x
+    windows = images.unfold(2, 3, 1).unfold(3, 3, 1)
+    assert many - few >= 1000 * windows[0].numel() * images.element_size()

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from ..kernels.forecast import sample_size
 from ..kernels.growth import Pairs, Powers, measured_pairs, measured_powers
+from ..maths.windows import Window
 from ..solvers.exact import RidgePath
 from ..solvers.iterative import PROBES
 from .iterative import Iterative
@@ -24,6 +25,7 @@ ITERATIONS, SOLVING = (
     0.5,
 )  # of conjugate gradients, and the share of right-hand sides that are not yet solved in one
 FEATURES_ALIVE = 3  # copies of a layer's images while it is drawn
+UNFOLDED_ALIVE = 3  # copies of all patches while they are brought to one contrast
 SQUARE = 512  # side of a product that is timed; from it:
 PRIMAL_PRODUCTS = (
     3  # products a pair of features and image: one for the sums, one in double precision for what is left out
@@ -156,7 +158,8 @@ def bytes_of(plan: Plan, problem: Problem, n: int, n_folds: int) -> int:
     matrices = MATRICES if problem.weights is None else MATRICES_WITH_WEIGHTS
     numbers = max(_image_numbers(plan, problem.x, kernels) for kernels in plan.candidates)
     side = max(_decomposed(plan, problem, kernels, n) for kernels in plan.candidates)
-    bytes_of_images = (1 + n_folds) * n * numbers * problem.x.element_size()
+    unfolded = max(_unfolded_numbers(problem, kernels[0].window) for kernels in plan.candidates)
+    bytes_of_images = ((1 + n_folds) * numbers + unfolded) * n * problem.x.element_size()
     if isinstance(problem.solver, Iterative):
         columns = len(problem.ridges) * (problem.y.shape[1] + 1 + PROBES)
         return 8 * n * (FACTORS * side + STATES * columns) + bytes_of_images
@@ -179,6 +182,14 @@ def _image_numbers(plan: Plan, x: Images, kernels: Sequence[LearnableKernel]) ->
         rows, cols = kernel.window.output_length(rows), kernel.window.output_length(cols)
         most = max(most, FEATURES_ALIVE * plan.draw.n_filters * rows * cols)
     return most
+
+
+def _unfolded_numbers(problem: Problem, window: Window) -> int:
+    """How many numbers an image takes where kernel matrices see patches of one contrast: those of all images at once."""
+    if window.contrast is None or isinstance(problem.solver, Features):
+        return 0
+    rows, cols = map(window.output_length, problem.x.shape[-2:])
+    return UNFOLDED_ALIVE * problem.x.shape[1] * window.size**2 * rows * cols
 
 
 def _layers_costs(
