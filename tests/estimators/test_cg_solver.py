@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import convrfm
-from convrfm import ConvRFMClassifier, kernels
+from convrfm import ConvRFMClassifier, ConvRFMRegressor, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import candidates, iterative, outlook
+from convrfm.estimators import candidates, fitted_layers, iterative, outlook
 from convrfm.estimators.forecast import bytes_of
 from convrfm.kernels.kernel_tiles import KernelTiles
 from convrfm.solvers.conjugate_gradients import State
@@ -115,6 +115,14 @@ def test_auto_takes_what_fits_and_says_why(capsys: pytest.CaptureFixture[str]) -
     assert "24 images would be decomposed" in said
     assert 'solver="cg"' in said
     assert np.array_equal(by_cg.dual_coef_, classifier(memory_budget=10_000).fit(x, y).dual_coef_)
+
+
+def test_deviations_are_refused_where_memory_does_not_hold_a_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = pictures(24)
+    model = ConvRFMRegressor(NTK, n_iterations=0, solver="cg", ridge=1e-1).fit(x, y)
+    monkeypatch.setattr(fitted_layers, "free_bytes", lambda device: 1000)
+    with pytest.raises(InputError, match="standard deviations decompose the kernel matrix of 24 images"):
+        model.predict(x[:3], return_std=True)
 
 
 def test_any_seed_decides_the_draw() -> None:

@@ -11,14 +11,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
+from ..kernels.forecast import size
 from ..maths.patches import filter_patches
 from ..maths.precision import full_precision
 from ..maths.psd import psd_factor
 from ..maths.random_filters import RandomFeatures
 from ..solvers.exact import GaussianPosterior
+from .forecast import MATRICES
 from .iterative import solver_from_file
 from .layer_files import Tensors, layers_from_file, layers_to_file
 from .layers import FittedLayer
+from .outlook import USABLE, free_bytes
 from .problem import Problem
 from .rounds import Round
 from .solver import Exact, Solver
@@ -106,12 +109,19 @@ class FittedLayers:
         """The standard deviations of new targets, by the Gaussian process whose mean the regression is.
 
         Raises:
-            InputError: where the regression is on random features, whose process is not the kernel's.
+            InputError: where the regression is on random features, whose process is not the kernel's, and where memory does
+                not hold the decomposition of the kernel matrix.
         """
         if not isinstance(self.solver, Exact):
             raise InputError(
                 "standard deviations are those of the kernel's Gaussian process, which random features only sample. Fit with "
                 'solver="exact", or predict without return_std.'
+            )
+        needed, free = 8 * MATRICES * len(self.x) ** 2, int(USABLE * free_bytes(self.x.device))
+        if "_posterior" not in self.__dict__ and needed > free:
+            raise InputError(
+                f"standard deviations decompose the kernel matrix of {len(self.x)} images, which takes {size(round(needed))}, "
+                f"and {size(free)} can be used. Fit fewer images, or predict without return_std."
             )
         number, kept = self.kept
         kernel, trained = self.layers[number].kernel, self._training_images(number)
