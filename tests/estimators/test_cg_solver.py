@@ -52,12 +52,46 @@ def test_on_disk_and_in_memory_are_the_same_bits_and_nothing_is_left_on_disk(tmp
     assert not list(tmp_path.iterdir())
 
 
-def test_leave_one_out_is_near_the_exact_one() -> None:
+def test_leave_one_out_is_near_the_exact_one_in_its_squared_errors_and_shows_no_accuracy(tmp_path: Path) -> None:
+    """An estimate lets a part of an image's own label in, which random labels would be right by."""
     x, y = pictures(40)
-    exact, solved = (classifier(solver=solver).fit(x, y).history_[0] for solver in ("exact", "cg"))
-    for here, there in zip(exact["path"], solved["path"], strict=True):
+    exact, solved = (classifier(solver=solver).fit(x, y) for solver in ("exact", "cg"))
+    for here, there in zip(exact.history_[0]["path"], solved.history_[0]["path"], strict=True):
         assert here["error"] == pytest.approx(there["error"], rel=0.3)
-        assert here["accuracy"] == pytest.approx(there["accuracy"], abs=0.1)
+        assert "accuracy" not in there
+    assert "loo_accuracy" not in solved.history_[0]
+    assert solved.history_[0]["train_accuracy"] == exact.history_[0]["train_accuracy"]
+    assert solved.layers_[0].kept.judged.rank == (0.0, -solved.history_[1]["loo_error"])
+    solved.save(tmp_path / "model")
+    assert convrfm.load(tmp_path / "model").history_ == solved.history_
+    by_folds = classifier(cv=3).fit(x, y).history_[0]
+    assert "cv_accuracy" in by_folds
+    assert "loo_accuracy" not in by_folds
+
+
+def test_a_kernel_that_knows_nothing_of_other_images_is_refused_in_memory_and_on_disk(tmp_path: Path) -> None:
+    x, y = pictures(24)
+    unrelated = kernels.Laplace(3, bandwidth=1e-4)
+    for settings in ({}, {"memory_budget": ON_DISK, "tile_folder": str(tmp_path)}):
+        with (
+            pytest.warns(UserWarning, match="bandwidth"),
+            pytest.raises(InputError, match="no training image resembles another"),
+        ):
+            classifier(kernel=unrelated, **settings).fit(x, y)
+
+
+def test_images_nearly_alike_are_fitted_as_by_the_exact_solver() -> None:
+    """Five pictures each, all but the same, in float32: the kernel's rounding is larger than the smallest ridges."""
+    generator = np.random.default_rng(0)
+    pictured = np.repeat(generator.standard_normal((60, 1, 6, 6)), 5, 0)
+    x = (pictured + 1e-3 * generator.standard_normal(pictured.shape)).astype(np.float32)
+    y = np.repeat(np.arange(60) % 2, 5)
+    settings: dict[str, Any] = {"kernel": kernels.Laplace(3), "n_iterations": 0, "ridge": [1e-6, 1e-1]}
+    with pytest.warns(UserWarning, match="is not positive definite"):
+        solved = classifier(**settings).fit(x, y)
+    exact = classifier(**settings, solver="exact").fit(x, y)
+    assert solved.ridge_ == exact.ridge_
+    assert solved.score(x, y) == exact.score(x, y)
 
 
 class EndedError(Exception):

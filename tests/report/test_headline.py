@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from convrfm.estimators.judge import Judge
@@ -77,6 +79,15 @@ def test_the_criterion_is_named() -> None:
     assert "leave-one-out score" in choice(3, Judge.LEAVE_ONE_OUT)
     assert "score on the selection set" in choice(3, Judge.SELECTION)
     assert "no round was chosen" in choice(3, None)
+
+
+def test_where_the_judge_takes_no_accuracy_its_squared_error_is_told() -> None:
+    rounds = [a_round(0, math.nan), a_round(1, math.nan)]
+    for best in (0, 1):
+        text = headline(rounds, best, "classification", 0)
+        assert "a squared error of 0.1" in text
+        assert "accuracy" not in text
+        assert "rose" not in text
 
 
 def test_absent_scores_are_dashes() -> None:

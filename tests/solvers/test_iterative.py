@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from convrfm.errors import InputError
 from convrfm.solvers.conjugate_gradients import State
 from convrfm.solvers.exact import RidgePath
 from convrfm.solvers.iterative import IterativePath, default_rank
@@ -102,6 +103,54 @@ def test_from_a_kept_state_it_goes_on_to_the_same_bits() -> None:
     for one, other in zip(expected, again.leave_one_out(RIDGES), strict=True):
         assert torch.equal(one, other)
     assert torch.equal(whole.dual_coef(RIDGES[0]), again.dual_coef(RIDGES[0]))
+
+
+def test_an_image_of_a_large_weight_leaves_the_rounding_of_all_others_as_it_is() -> None:
+    K, y, weights = problem()
+    weights[3] = 1e4
+    single = K.float()
+    exact, iterative = (
+        RidgePath(single, y, weights),
+        IterativePath(InMemory(single), y, torch.Generator().manual_seed(1), weights, rank=40),
+    )
+    ridge = 1e-6
+    torch.testing.assert_close(iterative.fitted(ridge), exact.fitted(ridge), rtol=0, atol=2e-3)
+    K_at_ridge = K / K.max() + torch.diag((ridge / weights).clamp_min(TiledKernel(InMemory(single)).floor))
+    P = torch.linalg.inv(K_at_ridge)
+    torch.testing.assert_close(iterative.dual_coef(ridge) * K.max(), P @ y, rtol=0, atol=1e-2)
+
+
+def test_where_rounding_proves_larger_it_counts_as_that_and_the_solve_says_so_and_goes_on_to_the_same_bits() -> None:
+    """K less a little: eigenvalues below 0, further than its precision tells."""
+    K, y, _ = problem()
+    floor = TiledKernel(InMemory(K.float())).floor
+    K = (torch.linalg.matrix_power(K, 3) / 1e3).float()
+    K = K - 3 * floor * K.max() * torch.eye(N)
+    kept: list[State] = []
+
+    def path(start: State | None = None) -> IterativePath:
+        return IterativePath(
+            InMemory(K),
+            y,
+            torch.Generator().manual_seed(1),
+            rank=40,
+            start=start,
+            after=lambda state, _: kept.append(state),
+        )
+
+    whole = path()
+    with pytest.warns(UserWarning, match="is not positive definite"):
+        whole.leave_one_out([0.0, 1e-2])
+    expected = RidgePath(K, y).fitted(1e-2)
+    torch.testing.assert_close(whole.fitted(1e-2), expected, rtol=0, atol=1e-3)
+    assert torch.equal(whole.dual_coef(0.0), whole.dual_coef(4 * floor))
+    again = path(kept[-2])
+    with pytest.warns(UserWarning, match="is not positive definite"):
+        again.leave_one_out([0.0, 1e-2])
+    assert torch.equal(again.dual_coef(0.0), whole.dual_coef(0.0))
+    negative = IterativePath(InMemory(-K + 2 * K.max() * torch.eye(N)), y, torch.Generator().manual_seed(1), rank=40)
+    with pytest.warns(UserWarning), pytest.raises(InputError, match="is not positive definite"):
+        negative.dual_coef(0.0)
 
 
 def test_ridges_below_the_kernels_rounding_count_as_that() -> None:

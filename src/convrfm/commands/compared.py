@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from math import nan
 from typing import Any, NamedTuple
 
 from ..estimators.classification import Classifier
@@ -27,7 +28,7 @@ def compared_models(model: Classifier, names: Sequence[str]) -> Compared:
         records.append(
             CandidateRecord(
                 name=names[number - 1],
-                held_out_score=_rank(kept[-1])[0],
+                held_out_score=kept[-1].get(f"{kept[-1]['judge']}_accuracy", nan),
                 iterations=[line["iteration"] for line in kept],
                 seconds=sum(line["seconds"] for rounds in layers.values() for line in rounds),
             )
@@ -37,6 +38,6 @@ def compared_models(model: Classifier, names: Sequence[str]) -> Compared:
 
 
 def _rank(line: dict[str, Any]) -> tuple[float, float, int]:
-    """Accuracy, then error, then the earlier round."""
+    """Accuracy, where there is one, then error, then the earlier round."""
     judge = line["judge"]
-    return line[f"{judge}_accuracy"], -line[f"{judge}_error"], -line["iteration"]
+    return line.get(f"{judge}_accuracy", 0.0), -line[f"{judge}_error"], -line["iteration"]

@@ -7,7 +7,7 @@ from typing import Any
 from ..datasets import ImageData
 from ..errors import InputError
 from ..estimators.classification import Classifier
-from ..estimators.rounds import Round
+from ..estimators.targets import Quality
 from ..kernels.forecast import duration
 from ..report import NextStep
 from .choices import Network
@@ -31,8 +31,8 @@ COMPARED = ("--network average", "--network global")
 
 def next_steps(settings: FitSettings, model: Classifier, images: ImageData) -> list[NextStep]:
     """What to try where learning gained less than the judge's standard error; nothing where it gained more."""
-    fixed, kept = (_accuracy(round_) for round_ in (model.layers_[0].rounds[0], model.layers_[-1].kept))
-    if not settings.iterations or kept - fixed > (fixed * (1 - fixed) / len(images.x_train)) ** 0.5:
+    fixed, kept = model.layers_[0].rounds[0].judged, model.layers_[-1].kept.judged
+    if not settings.iterations or _gained(fixed, kept, len(images.x_train)):
         return []
     steps, seconds = list[NextStep](), dict[str, float]()
     for options, (reason, changes) in STEPS.items():
@@ -58,9 +58,10 @@ def _includes(settings: FitSettings, changes: Mapping[str, Any]) -> bool:
     )
 
 
-def _accuracy(round_: Round) -> float:
-    assert round_.judged.accuracy is not None
-    return round_.judged.accuracy
+def _gained(fixed: Quality, kept: Quality, n: int) -> bool:
+    if fixed.accuracy is None or kept.accuracy is None:
+        return kept.error < fixed.error
+    return kept.accuracy - fixed.accuracy > (fixed.accuracy * (1 - fixed.accuracy) / n) ** 0.5
 
 
 def expected_seconds(settings: FitSettings, images: ImageData) -> float | None:

@@ -9,7 +9,7 @@ from rich.table import Table
 from ..cnfa import Report
 from ..report import FitRecord, LayerRecord
 from ..report.fit_record import best_learned
-from ..report.headline import interval_text
+from ..report.headline import held_out_text, interval_text, score_text
 
 
 def layers_table(report: Report) -> Table:
@@ -46,7 +46,7 @@ def candidates_table(record: FitRecord) -> Table:
     for number, candidate in enumerate(record.candidates):
         table.add_row(
             f"{escape(candidate.name)}{' *' if number == record.chosen_candidate else ''}",
-            f"{candidate.held_out_score:.1%}",
+            score_text(candidate.held_out_score, record.task),
             ", ".join(map(str, candidate.iterations)),
             f"{candidate.seconds:.1f}",
         )
@@ -62,7 +62,8 @@ def little_gained(record: FitRecord) -> str:
         "Nothing was gained by learning: the fixed kernel is kept" if layer.gained_nothing else "Learning gained little"
     )
     return (
-        f"{gained} ({record.judge.label}: {fixed.held_out_score:.1%} with the fixed kernel, {learned.held_out_score:.1%} after "
+        f"{gained} ({record.judge.label}: {held_out_text(fixed, record.task)} with the fixed kernel, "
+        f"{held_out_text(learned, record.task)} after "
         f"{learned.iteration} update{'s' * (learned.iteration > 1)})."
     )
 
@@ -88,7 +89,7 @@ def rounds_table(layers: Sequence[LayerRecord], judge: str) -> Table:
                 f"{record.iteration}{' *' if record is layer.kept else ''}",
                 f"{record.ridge:.1e}",
                 f"{record.train_score:.1%}",
-                f"{record.held_out_score:.1%}",
+                score_text(record.held_out_score, "classification"),
                 "" if record.test_score is None else f"{record.test_score:.1%} ({interval})",
                 f"{record.seconds:.1f}",
             )

@@ -96,12 +96,15 @@ class IterativeBasis(KernelBasis):
         )
         if n * n * self.x.element_size() <= self.solver.memory:
             matrix = self.kernel(self.x, feature_matrix=self.metric, progress=watch("kernel"))
-            return regression.solved(InMemory(matrix, min(n, default_side(n))), watch)
+            tiles = InMemory(matrix, min(n, default_side(n)))
+            self.check_resemblance(tiles)
+            return regression.solved(tiles, watch)
         recipe = KernelTiles(self.kernel, self.x, None, self.metric, default_side(n))
         with self.solver.working_folder() as folder:
             of_round = folder / fingerprint(recipe, "float32")[:16]
             with kept_kernel(of_round / "K.zarr", recipe) as kept:
                 kept.complete(watch("kernel"))
+                self.check_resemblance(kept)
                 path = regression.solved(kept, watch, of_round / STATE)
             shutil.rmtree(of_round)
         return path

@@ -28,7 +28,7 @@ class Round:
         agop_coef: those that feed the next round's AGOP.
         ridge: the regression's.
         train: how good the round is on the training images.
-        loo: how good it is by leave-one-out.
+        loo: how good it is by leave-one-out; without an accuracy where that is estimated (`Path.estimated`).
         judge: what ridge and round are chosen by.
         path: how good the round is by that, with every ridge it could have had.
         temperature: of the class probabilities, by the judge's outputs; 1 for regression, which has none.
@@ -105,7 +105,9 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
     else:
         judge = Judge.LEAVE_ONE_OUT
         outputs = path.leave_one_out(problem.ridges)
-    judged = [quality(o, targets, weights, classify=problem.classify) for o in outputs]
+    counted = problem.classify and not path.estimated  # accuracies of images that are left out
+    classify = counted if judge is Judge.LEAVE_ONE_OUT else problem.classify
+    judged = [quality(o, targets, weights, classify=classify) for o in outputs]
     at = max(range(len(problem.ridges)), key=lambda i: (judged[i].rank, problem.ridges[i]))
     ridge = problem.ridges[at]
     left_out = outputs[at] if judge is Judge.LEAVE_ONE_OUT else path.leave_one_out([ridge])[0]
@@ -119,7 +121,7 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
         agop_coef=others[0] if others else coef,
         ridge=ridge,
         train=quality(path.fitted(ridge), problem.y, problem.weights, classify=problem.classify),
-        loo=quality(left_out, problem.y, problem.weights, classify=problem.classify),
+        loo=quality(left_out, problem.y, problem.weights, classify=counted),
         judge=judge,
         path=dict(zip(problem.ridges, judged, strict=True)),
         temperature=temperature(outputs[at], targets, weights) if problem.classify else 1.0,

@@ -20,6 +20,7 @@ from ..maths.windows import Window
 from ..solvers.exact import RidgePath
 from ..solvers.path import Path
 from ..solvers.streamed import streamed_path
+from ..solvers.tiled import InMemory, Tiles, is_diagonal
 
 SolverName = Literal["auto", "exact", "cg", "features"]
 Metric = Float[Tensor, "d d"] | None  # None: the identity
@@ -157,17 +158,21 @@ class KernelBasis:
         watch: Watch,
     ) -> Path:
         kernel_matrix = self.kernel(self.x, feature_matrix=self.metric, progress=watch("kernel"))
-        if len(self.x) == kernel_matrix.count_nonzero() == kernel_matrix.diagonal().count_nonzero():
-            raise InputError(
-                f"under {self.kernel!r} no training image resembles another: the kernel is 0 for every two of them, and a fit "
-                "would know nothing of other images. Choose a larger bandwidth, or check the images' scale."
-            )
+        self.check_resemblance(InMemory(kernel_matrix))
         if kernel_matrix.device != self.x.device:
             raise _no_room(self.x)
         try:
             return RidgePath(kernel_matrix, y, weights, groups, centered=centered)
         except torch.OutOfMemoryError as error:
             raise _no_room(self.x) from error
+
+    def check_resemblance(self, tiles: Tiles) -> None:
+        """Raise `InputError` where the kernel of every two training images is 0."""
+        if is_diagonal(tiles):
+            raise InputError(
+                f"under {self.kernel!r} no training image resembles another: the kernel is 0 for every two of them, and a fit "
+                "would know nothing of other images. Choose a larger bandwidth, or check the images' scale."
+            )
 
     @override
     def outputs(self, images: Images, coef: Float[Tensor, "j k"], watch: Watch | None = None) -> Float[Tensor, "m k"]:

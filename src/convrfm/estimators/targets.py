@@ -17,7 +17,7 @@ LARGEST_TARGET = 1e140
 
 @dataclass(frozen=True)
 class Quality:
-    """How good predictions are. `accuracy` is None for regression; `error` is the mean squared one over all outputs."""
+    """How good predictions are: `accuracy`, None for regression and estimates; `error`, the mean squared one of all outputs."""
 
     accuracy: float | None
     error: float

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Literal
 
 import numpy as np
@@ -21,7 +22,8 @@ class RoundRecord:
         iteration: How many updates of the patch metric came before; 0 is the fixed kernel.
         ridge: The regularization of this fit.
         train_score: Score on the training images.
-        held_out_score: Score by leave-one-out, or whatever else judges the rounds; NaN if it was not computed.
+        held_out_score: Score by leave-one-out, or whatever else judges the rounds; NaN if it was not computed, or is
+            estimated and an accuracy.
         held_out_error: Mean squared error by the same; NaN if it was not computed.
         test_score: Score on test images, if it was taken.
         test_interval: Lower and upper end of its 95% interval.
@@ -106,7 +108,10 @@ class NextStep:
 
 def best_learned(rounds: Sequence[RoundRecord]) -> RoundRecord:
     """The best round after the fixed kernel, by its judge; of equals the earlier."""
-    return max(rounds[1:], key=lambda r: (r.held_out_score, -r.held_out_error, -r.iteration))
+    return max(
+        rounds[1:],
+        key=lambda r: (0.0 if isnan(r.held_out_score) else r.held_out_score, -r.held_out_error, -r.iteration),
+    )
 
 
 @dataclass(frozen=True)

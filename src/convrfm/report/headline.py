@@ -24,6 +24,13 @@ def score_text(score: float | None, task: Task) -> str:
     return f"{score:.1%}" if task == "classification" else f"{score:.3f}"
 
 
+def held_out_text(record: RoundRecord, task: Task) -> str:
+    """Its score by the judge; its squared error where that takes no score."""
+    if math.isnan(record.held_out_score) and not math.isnan(record.held_out_error):
+        return f"a squared error of {record.held_out_error:.4g}"
+    return score_text(record.held_out_score, task)
+
+
 def interval_text(interval: tuple[float, float] | None, task: Task) -> str:
     """Both ends of an interval: 84.1 to 90.2 (percent) for an accuracy, a dash if there is none."""
     if interval is None:
@@ -72,9 +79,10 @@ def choice_of_layers(best_iterations: Sequence[int], selected_on: Judge | None) 
 
 def _nothing_gained(rounds: Sequence[RoundRecord], task: Task, judge: Judge) -> str:
     best = best_learned(rounds)
+    measure = "result" if math.isnan(best.held_out_score) else measure_name(task)
     return (
-        f"Nothing was gained by learning the patch metric: the {judge.scored(measure_name(task))} is "
-        f"{score_text(rounds[0].held_out_score, task)} with the fixed kernel and {score_text(best.held_out_score, task)} after "
+        f"Nothing was gained by learning the patch metric: the {judge.scored(measure)} is "
+        f"{held_out_text(rounds[0], task)} with the fixed kernel and {held_out_text(best, task)} after "
         f"{best.iteration} of {len(rounds) - 1} updates, the best of them. The fixed kernel is kept."
     )
 
@@ -88,6 +96,11 @@ def _of_fixed(fixed: RoundRecord, task: Task, n_test: int, judge: Judge) -> str:
 
 def _result(fixed: RoundRecord, kept: RoundRecord, cause: str | None, task: Task, n_test: int, judge: Judge) -> str:
     if fixed.test_score is None or kept.test_score is None:
+        if math.isnan(kept.held_out_score):
+            return (
+                f"The {judge.scored('result')} is {held_out_text(kept, task)}, with the fixed kernel "
+                f"{held_out_text(fixed, task)}. Accuracies need test images: keep some aside."
+            )
         measure = judge.scored(measure_name(task))
         found = _change(cause, measure, fixed.held_out_score, kept.held_out_score, task, "")
         remedy = "There are no test scores to confirm it: keep some images aside."

@@ -11,7 +11,8 @@ from .fit_record import RoundRecord, Task
 from .headline import ABSENT, interval_text, score_text
 
 HOW_TO_READ = {
-    Judge.LEAVE_ONE_OUT: "Leave-one-out is exact for the fixed kernel on the images (up to the choice of the ridge). From "
+    Judge.LEAVE_ONE_OUT: "Leave-one-out is exact for the fixed kernel on the images (up to the choice of the ridge); "
+    "where it shows no accuracy it is estimated, which squared errors bear and accuracies do not. From "
     "round 1 on, and in all rounds of further layers, it is optimistic, because M, or the features drawn from it, have seen "
     "the labels of all training images, also of the one left out. "
     "Judge by the test scores where there are any.",

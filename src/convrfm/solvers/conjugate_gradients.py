@@ -13,6 +13,10 @@ Product = Callable[[Tensor], Tensor]
 Precondition = Callable[[Tensor, Tensor], Tensor]
 
 
+class IndefiniteError(InputError):
+    """A matrix plus a shift has an eigenvalue that is not positive."""
+
+
 @dataclass(frozen=True, eq=False)
 class State:
     """Where an iteration stands: all that the next one needs, so that a solve goes on from it to the same bits.
@@ -23,6 +27,7 @@ class State:
         direction: of the next step.
         gain: the residual times the preconditioned residual, `(c,)`.
         iterations: how many there were, `()`.
+        shifts: of the solve, which only such a solve goes on from.
     """
 
     solution: Float[Tensor, "n c"]
@@ -30,6 +35,7 @@ class State:
     direction: Float[Tensor, "n c"]
     gain: Float[Tensor, " c"]
     iterations: Int[Tensor, ""]
+    shifts: Float[Tensor, "*rows c"]
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, to be kept; `State(**tensors)` is the same again."""
@@ -58,7 +64,7 @@ class Solution:
 def solve(
     product: Product,
     targets: Float[Tensor, "n c"],
-    shifts: Float[Tensor, " c"],
+    shifts: Float[Tensor, "*rows c"],
     precondition: Precondition,
     tolerances: Float[Tensor, " c"],
     *,
@@ -66,20 +72,21 @@ def solve(
     start: State | None = None,
     after: AfterIteration | None = None,
 ) -> Solution:
-    """Solve (A + shift_c) x_c = b_c for every column; those that are good enough rest.
+    """Solve (A + diag(shift_c)) x_c = b_c for every column; those that are good enough rest.
 
     Args:
         product: A times vectors, `(n, m)` to `(n, m)`.
         targets: b.
-        shifts: positive.
-        precondition: vectors `(n, m)` and their shifts `(m,)` to vectors near the solutions.
+        shifts: positive; `(c,)` or `(1, c)` where they are the same in every row, otherwise `(n, c)`.
+        precondition: vectors and their shifts to vectors near the solutions.
         tolerances: of |b - A x| / |b| in every column.
         most_iterations: after which the solve gives up.
-        start: the state of an earlier call with the same arguments.
+        start: the state of an earlier call with the same arguments; that of a call with other shifts is not used.
         after: called after every iteration.
 
     Raises:
-        InputError: if that many iterations do not suffice, or A plus a shift is not positive definite.
+        InputError: if that many iterations do not suffice.
+        IndefiniteError: if A plus a shift is not positive definite.
     """
     sizes = targets.norm(dim=0)
     wanted = tolerances * sizes
@@ -87,12 +94,13 @@ def solve(
     def excess(state: State) -> Tensor:
         return torch.where(sizes > 0, state.residual.norm(dim=0) / wanted, 0)
 
-    state = start if start is not None else _first(targets, shifts, precondition)
+    known = start is not None and torch.equal(start.shifts, shifts)
+    state = start if start is not None and known else _first(targets, shifts, precondition)
     while float((above := excess(state)).max()) > 1:
         if int(state.iterations) >= most_iterations:
             raise InputError(
                 f"conjugate gradients have a relative residual of {float((above * tolerances).max()):.1e} after "
-                f"{most_iterations} iterations. Pass larger ridges, or a preconditioner of a higher rank."
+                f'{most_iterations} iterations. Pass larger ridges, or solver="exact".'
             )
         state = _step(product, state, shifts, precondition, above > 1)
         if after is not None:
@@ -102,7 +110,7 @@ def solve(
     if bool((residuals > 10 * tolerances).any()):
         raise InputError(
             f"conjugate gradients reach a relative residual of {float(residuals.max()):.1e} and no less: rounding is larger "
-            "than what was asked for. Pass larger ridges or tolerances, or float32 in place of 16 bits."
+            'than what was asked for. Pass larger ridges, images of float64, or solver="exact".'
         )
     return Solution(state.solution, residuals, int(state.iterations))
 
@@ -110,18 +118,18 @@ def solve(
 def _first(targets: Tensor, shifts: Tensor, precondition: Precondition) -> State:
     direction = precondition(targets, shifts)
     gain = (targets * direction).sum(0)
-    return State(torch.zeros_like(targets), targets.clone(), direction, gain, torch.tensor(0))
+    return State(torch.zeros_like(targets), targets.clone(), direction, gain, torch.tensor(0), shifts)
 
 
 def _step(product: Product, state: State, shifts: Tensor, precondition: Precondition, moving: Tensor) -> State:
     """One iteration of the columns that move."""
-    direction, gain, shift = state.direction[:, moving], state.gain[moving], shifts[moving]
+    direction, gain, shift = state.direction[:, moving], state.gain[moving], shifts[..., moving]
     image = product(direction) + shift * direction
     curvature = (direction * image).sum(0)
     if not bool((curvature > 0).all()):
-        raise InputError(
+        raise IndefiniteError(
             "the kernel matrix plus the ridge is not positive definite as it is computed or kept: its rounding is larger than "
-            "the ridge. Pass a larger ridge, or float32 in place of 16 bits."
+            'the ridge. Pass larger ridges, images of float64, or solver="exact".'
         )
     length = gain / curvature
     solution, residual = state.solution.clone(), state.residual.clone()

@@ -70,6 +70,8 @@ class RidgePath:
         InputError: if K has no positive, finite largest entry.
     """
 
+    estimated = False
+
     def __init__(
         self,
         kernel_matrix: Float[Tensor, "n n"],

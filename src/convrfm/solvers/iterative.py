@@ -1,5 +1,6 @@
 """Kernel ridge regression by conjugate gradients, for matrices that are too large to decompose."""
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -7,13 +8,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .centering import about, mean_moves
-from .conjugate_gradients import AfterIteration, State, solve
+from .conjugate_gradients import AfterIteration, IndefiniteError, Solution, State, solve
 from .preconditioner import Preconditioner, pivoted_factor
 from .tiled import TiledKernel, Tiles
 
 TOLERANCE, PROBE_TOLERANCE = 1e-6, 1e-3
 PROBES = 32
 MOST_ITERATIONS = 1000
+LARGEST_FLOOR = 64  # times what K's precision tells: beyond that it is no kernel matrix
 
 
 def default_rank(n: int) -> int:
@@ -25,12 +27,14 @@ class IterativePath:
     """The regression of `exact.RidgePath`, its coefficients to a relative residual of 1e-6 for every ridge.
 
     All ridges and outputs share the products with K, and the preconditioner. Predictions on the training images are within
-    1e-6 |y| of exact ones. Ridges below K's rounding (`TiledKernel.floor`, times the largest weight) count as that.
+    1e-6 |y| of exact ones. Ridges over an image's weight that are below K's rounding (`TiledKernel.floor`) count as that; where
+    conjugate gradients prove that K's rounding is larger, it counts as four times as much, with a warning.
 
     Leave-one-out residuals alpha_i / P_ii need the diagonal of P = (K / scale + ridge W^-1)^-1. It is estimated: the mean of
     z * (P z) over 32 vectors z of random signs, the same for every ridge, and at least 1 / (K_ii / scale + ridge / w_i), which
-    it is in any case. Entries are off by up to a tenth, mean squared errors a few percent too large, accuracies off by a
-    percent or less; what ridge is best is told well, because all ridges share the signs.
+    it is in any case. Entries are off by up to a tenth or two, and so much of an image's own label comes into its output: mean
+    squared errors are a few percent too large, and what ridge is best is told by them, because all ridges share the signs.
+    Accuracies are no measure: where little can be told of an image, its own label decides.
 
     Args:
         tiles: of K.
@@ -46,7 +50,10 @@ class IterativePath:
         intercept: that mean, `(k,)`; None where targets are as they are.
         scale: K's largest entry.
         iterations: how many all solves took so far.
+        estimated: that leave-one-out is.
     """
+
+    estimated = True
 
     def __init__(
         self,
@@ -61,7 +68,7 @@ class IterativePath:
         after: AfterIteration | None = None,
     ) -> None:
         self._kernel = TiledKernel(tiles)
-        self.scale, n = self._kernel.scale, self._kernel.n
+        self.scale, n, self._floor = self._kernel.scale, self._kernel.n, self._kernel.floor
         self._targets = targets.double()
         self._weights = self._targets.new_ones(n) if weights is None else weights.double()
         self._rows = self._weights.sqrt()[:, None]
@@ -86,7 +93,7 @@ class IterativePath:
     def fitted(self, ridge: float) -> Float[Tensor, "n k"]:
         """Predictions on the training images: what the equation leaves of the targets."""
         alpha = self.dual_coef(ridge) * self.scale
-        outputs = self._remainder - self._shift(ridge) * alpha / self._weights[:, None]
+        outputs = self._remainder - self._noise(ridge)[:, None] * alpha
         return outputs if self.intercept is None else outputs + self.intercept
 
     def leave_one_out(self, ridges: Sequence[float]) -> list[Float[Tensor, "n k"]]:
@@ -101,7 +108,12 @@ class IterativePath:
         return self._weights @ squares / self._weights.sum()
 
     def _shift(self, ridge: float) -> float:
-        return max(ridge, self._kernel.floor * float(self._weights.max()))
+        """The ridge by which a solve is known: all those that are below the rounding for every image are one."""
+        return max(ridge, self._floor * float(self._weights.min()))
+
+    def _noise(self, ridge: float) -> Float[Tensor, " n"]:
+        """What the diagonal of K / scale has besides."""
+        return (ridge / self._weights).clamp_min(self._floor)
 
     def _alpha(self, ridge: float) -> Float[Tensor, "n m"]:
         """The coefficients for K / scale of the targets and, where they are centered, of a constant."""
@@ -117,12 +129,27 @@ class IterativePath:
 
     def _diagonal(self, ridge: float) -> Float[Tensor, " n"]:
         """Of P."""
-        shift = self._shift(ridge)
-        estimated = self._weights * (self._signs * self._answers[shift]).mean(1)
-        return torch.maximum(estimated, 1 / (self._kernel.diagonal + shift / self._weights))
+        estimated = self._weights * (self._signs * self._answers[self._shift(ridge)]).mean(1)
+        return torch.maximum(estimated, 1 / (self._kernel.diagonal + self._noise(ridge)))
 
     def _solve(self, ridges: Sequence[float], *, probes: bool) -> None:
-        """Solve what is not solved yet for these ridges, all at once."""
+        """Solve what is not solved yet for these ridges, all at once; again where K's rounding proves larger than it was."""
+        while True:
+            try:
+                return self._attempt(ridges, probes=probes)
+            except IndefiniteError:
+                if self._floor >= LARGEST_FLOOR * self._kernel.floor:
+                    raise
+                self._floor, self._alphas, self._answers = 4 * self._floor, {}, {}
+                warnings.warn(
+                    "the kernel matrix is not positive definite as it is computed or kept, because images are nearly alike: "
+                    f"ridges (over an image's weight) below {self._floor:.1e} count as that. Images of float64 allow smaller "
+                    'ones where memory holds the matrix; so does solver="exact".',
+                    stacklevel=2,
+                )
+
+    def _attempt(self, ridges: Sequence[float], *, probes: bool) -> None:
+        """The same, as long as the matrix is positive definite."""
         shifts = dict.fromkeys(self._shift(ridge) for ridge in ridges)
         unsolved = [shift for shift in shifts if shift not in self._alphas]
         unprobed = [shift for shift in shifts if probes and shift not in self._answers]
@@ -132,17 +159,11 @@ class IterativePath:
         targets = torch.cat([self._rows * self._remainder, *ones], 1)
         blocks = [targets] * len(unsolved) + [self._signs] * len(unprobed)
         widths = torch.tensor([block.shape[1] for block in blocks])
-        found = solve(
-            lambda v: self._rows * (self._kernel @ (self._rows * v)),
+        tolerances = targets.new_tensor([TOLERANCE] * len(unsolved) + [PROBE_TOLERANCE] * len(unprobed))
+        found = self._solved(
             torch.cat(blocks, 1),
             targets.new_tensor([*unsolved, *unprobed]).repeat_interleave(widths),
-            self._preconditioner.solve,
-            targets.new_tensor([TOLERANCE] * len(unsolved) + [PROBE_TOLERANCE] * len(unprobed)).repeat_interleave(
-                widths
-            ),
-            most_iterations=MOST_ITERATIONS,
-            start=self._start,
-            after=self._after,
+            tolerances.repeat_interleave(widths),
         )
         self._start = None
         self.iterations += found.iterations
@@ -151,3 +172,18 @@ class IterativePath:
             self._alphas[shift] = self._rows * part
         for shift, part in zip(unprobed, parts[len(unsolved) :], strict=True):
             self._answers[shift] = part
+
+    def _solved(self, targets: Float[Tensor, "n c"], ridges: Float[Tensor, " c"], tolerances: Tensor) -> Solution:
+        """For every column and its ridge r, (W^(1/2) (K / scale) W^(1/2) + max(r, w floor))^-1 times it."""
+        equal = bool((self._weights == self._weights[0]).all())
+        least = self._floor * (self._weights[:1] if equal else self._weights)
+        return solve(
+            lambda v: self._rows * (self._kernel @ (self._rows * v)),
+            targets,
+            torch.maximum(ridges, least[:, None]),
+            lambda v, shifts: self._preconditioner.solve(v, shifts.log().mean(0).exp()),
+            tolerances,
+            most_iterations=MOST_ITERATIONS,
+            start=self._start,
+            after=self._after,
+        )

@@ -79,6 +79,8 @@ class PrimalPath:
         centered: whether the regression is of the targets less their mean.
     """
 
+    estimated = False
+
     def __init__(
         self,
         equations: NormalEquations,

@@ -13,9 +13,11 @@ class Path(Protocol):
 
     Attributes:
         intercept: m, `(k,)`; None for none.
+        estimated: whether leave-one-out is an estimate, which squared errors bear and accuracies do not.
     """
 
     intercept: Float[Tensor, " k"] | None
+    estimated: bool
 
     def coefs(self, ridges: Sequence[float]) -> list[Float[Tensor, "j k"]]:
         """For every ridge, the coefficients of the functions."""

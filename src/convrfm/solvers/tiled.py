@@ -42,6 +42,17 @@ class InMemory:
         return self.matrix[down, across]
 
 
+def is_diagonal(tiles: Tiles) -> bool:
+    """Whether the entries off the diagonal are 0, and none on it; it ends at the first tile that tells otherwise."""
+    for place in tiles.layout.places:
+        down, across = tiles.layout.of(place)
+        tile = tiles.tile(place)
+        own = len(tile) if down == across else 0
+        if tile.count_nonzero() != own or tile.diagonal().count_nonzero() != own:
+            return False
+    return True
+
+
 class TiledKernel:
     """A kernel matrix K over its largest entry, in double precision.
 
