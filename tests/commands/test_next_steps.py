@@ -55,6 +55,8 @@ def steps(settings: FitSettings, data: ImageData, **changes: Any) -> list[tuple[
 def test_every_step_is_told_with_its_cost_and_what_the_images_do_not_allow_is_not(chance: ImageData) -> None:
     told = dict(steps(SETTINGS, chance))
     assert told.pop("--network vanilla --network average --network global").startswith("about 1 h 1 min")
+    photographs = next(options for options in told if "whitening" in options)
+    assert told.pop(photographs) == "about 1 min 0 s"
     assert told == {
         "--network average": "about 1 min 0 s",
         "--network global": "about 1 h 0 min",
@@ -68,7 +70,19 @@ def test_what_was_tried_is_not_proposed(chance: ImageData, monkeypatch: pytest.M
     assert "--patch-size 5" not in told
     assert "--network global" in told
     compared = replace(SETTINGS, network=[Network.VANILLA, Network.AVERAGE])
-    assert [options for options, _ in steps(compared, chance)] == ["--network global", "--patch-size 5"]
+    assert [options for options, _ in steps(compared, chance)][1:] == ["--network global", "--patch-size 5"]
+
+
+def test_what_is_proposed_for_photographs_is_an_option_line_of_the_command(chance: ImageData) -> None:
+    """Typed as it is told, it gives the settings whose time was told; two squares fill the shorter side."""
+    (options, (_, changes)), *_ = next_steps._for_photographs(chance).items()
+    typed = dict(zip(options.split()[::2], options.split()[1::2], strict=True))
+    for option, value in typed.items():
+        expected = changes[option.removeprefix("--").replace("-", "_")]
+        assert value == str(expected[0] if isinstance(expected, list) else expected)
+    model = replace(SETTINGS, **{**changes, "n_features": 8}).unfitted(verbose=False)
+    kernel = model.fit(chance.x_train, chance.y_train).layers_[0].kernel
+    assert kernel.architecture.grids(*chance.x_train.shape[-2:])[-1][0] == 2
 
 
 def test_who_asked_for_no_learning_or_gained_by_it_is_told_nothing(chance: ImageData) -> None:

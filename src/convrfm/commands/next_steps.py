@@ -10,7 +10,7 @@ from ..estimators.classification import Classifier
 from ..estimators.targets import Quality
 from ..kernels.forecast import duration
 from ..report import NextStep
-from .choices import Network
+from .choices import InitialMetricName, KernelName, Network, PatchNormalizationName, SolverName
 from .fit_settings import FitSettings
 
 LARGER_PATCHES = 5
@@ -26,6 +26,18 @@ STEPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     f"--patch-size {LARGER_PATCHES}": ("M can learn larger patterns.", {"patch_size": [LARGER_PATCHES]}),
     "--deep": ("Layer upon layer, each with a metric of its own.", {"deep": True}),
 }
+WHITENED_PATCHES = 6
+PHOTOGRAPHS: Mapping[str, Any] = {
+    "kernel": [KernelName.NNGP],
+    "network": [Network.AVERAGE],
+    "depth": [1],
+    "patch_size": [WHITENED_PATCHES],
+    "solver": SolverName.FEATURES,
+    "patch_normalization": PatchNormalizationName.CONTRAST,
+    "initial_metric": InitialMetricName.WHITENING,
+    "iterations": 0,
+    "deep": False,
+}
 COMPARED = ("--network average", "--network global")
 
 
@@ -35,7 +47,7 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData) -> l
     if not settings.iterations or _gained(fixed, kept, len(images.x_train)):
         return []
     steps, seconds = list[NextStep](), dict[str, float]()
-    for options, (reason, changes) in STEPS.items():
+    for options, (reason, changes) in (_for_photographs(images) | STEPS).items():
         changed = replace(settings, **changes)
         cost = None if _includes(settings, changes) else expected_seconds(changed, images)
         if cost is not None:
@@ -48,6 +60,20 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData) -> l
         together = " ".join(["--network vanilla", *pooled])
         steps.append(NextStep(together, "One fit compares them and keeps the best.", f"about {duration(cost)}"))
     return steps
+
+
+def _for_photographs(images: ImageData) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Whitened patches, whose features are averaged over half of the shorter side; nothing for images that are too small."""
+    side = min(images.x_train.shape[-2:])
+    if side < 2 * WHITENED_PATCHES:
+        return {}
+    pool_size = (side - WHITENED_PATCHES + 1) // 2
+    options = (
+        f"--kernel nngp --network average --pool-size {pool_size} --depth 1 --patch-size {WHITENED_PATCHES} "
+        "--solver features --patch-normalization contrast --initial-metric whitening --iterations 0"
+    )
+    reason = "For photographs: random features of whitened patches, averaged over large squares."
+    return {options: (reason, {**PHOTOGRAPHS, "pool_size": pool_size})}
 
 
 def _includes(settings: FitSettings, changes: Mapping[str, Any]) -> bool:
