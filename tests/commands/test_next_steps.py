@@ -18,6 +18,7 @@ from convrfm.commands.choices import (
 )
 from convrfm.commands.fit_settings import FitSettings
 from convrfm.datasets import ImageData, load
+from convrfm.kernels import NNGP
 
 SETTINGS = FitSettings(
     data="bars", kernel=[KernelName.NTK], network=[Network.VANILLA], depth=[1], patch_size=[3], pool_size=2, bandwidth=10.0,
@@ -82,6 +83,7 @@ def test_what_is_proposed_for_photographs_is_an_option_line_of_the_command(chanc
         assert value == str(expected[0] if isinstance(expected, list) else expected)
     model = replace(SETTINGS, **{**changes, "n_features": 8}).unfitted(verbose=False)
     kernel = model.fit(chance.x_train, chance.y_train).layers_[0].kernel
+    assert isinstance(kernel, NNGP)
     assert kernel.architecture.grids(*chance.x_train.shape[-2:])[-1][0] == 2
 
 

@@ -51,3 +51,8 @@ def test_a_tenth_is_held_out_and_colors_have_the_paper_s_scale(folder: Path) -> 
 def test_what_is_not_there_is_said(folder: Path) -> None:
     with pytest.raises(InputError, match="must hold SVHN"):
         drawn_images("SVHN", str(folder), Draw(10, 10, None), seed=0)
+
+
+def test_generated_images_are_not_looked_for_in_the_folder(folder: Path) -> None:
+    mine = drawn_images("bars", str(folder), Draw(20, 10, None), seed=4)
+    np.testing.assert_array_equal(mine.x_train, load("bars", n_train=20, n_test=10, seed=4).x_train)

@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..estimators.classification import Classifier
 from ..estimators.targets import Quality
 from ..kernels.forecast import duration
+from ..kernels.growth import ROUGHLY
 from ..report import NextStep
 from .choices import InitialMetricName, KernelName, Network, PatchNormalizationName, SolverName
 from .fit_settings import FitSettings
@@ -47,7 +48,7 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData) -> l
     if not settings.iterations or _gained(fixed, kept, len(images.x_train)):
         return []
     steps, seconds = list[NextStep](), dict[str, float]()
-    for options, (reason, changes) in (_for_photographs(images) | STEPS).items():
+    for options, (reason, changes) in {**_for_photographs(images), **STEPS}.items():
         changed = replace(settings, **changes)
         cost = None if _includes(settings, changes) else expected_seconds(changed, images)
         if cost is not None:
@@ -91,10 +92,10 @@ def _gained(fixed: Quality, kept: Quality, n: int) -> bool:
 
 
 def expected_seconds(settings: FitSettings, images: ImageData) -> float | None:
-    """Of a fit with these settings; None where the images do not allow it."""
+    """Of a fit with these settings, from runs that cost little; None where the images do not allow it."""
     selection = images.selection if settings.cv is None else None
     model = settings.unfitted(verbose=False).set_params(choose_on="loo" if selection is None else "selection")
     try:
-        return model.forecast(images.x_train, images.y_train, selection=selection).seconds
+        return model.forecast(images.x_train, images.y_train, selection=selection, patience=ROUGHLY).seconds
     except InputError:
         return None

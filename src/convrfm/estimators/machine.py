@@ -20,6 +20,7 @@ from ..kernels.description import from_description
 from ..kernels.devices import chosen_device
 from ..kernels.features import FeatureDraw, check_drawable
 from ..kernels.forecast import Forecast
+from ..kernels.growth import THOROUGHLY
 from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
 from .arrays import Array, check_columns, check_same_size, in_precision_of, like, to_device
@@ -139,14 +140,17 @@ class RecursiveFeatureMachine(BaseEstimator):
         return self
 
     @full_precision()
-    def forecast(self, x: Array, y: Array, *, selection: tuple[Array, Array] | None = None) -> Forecast:
+    def forecast(
+        self, x: Array, y: Array, *, selection: tuple[Array, Array] | None = None, patience: float = THOROUGHLY
+    ) -> Forecast:
         """What `fit` would take on this machine, from small runs of its parts: `.seconds` and `.bytes`.
 
         Args:
             x, y, selection: as for `fit`.
+            patience: seconds that one of the runs may take; longer ones tell more.
         """
         given, plan, problem = self._to_be_fitted(x, y, None, None, selection)
-        return expected_of(plan, problem, given.folds)
+        return expected_of(plan, problem, given.folds, patience)
 
     def _to_be_fitted(
         self,

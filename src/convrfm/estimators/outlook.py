@@ -107,16 +107,17 @@ def outlook(
     return Outlook(expected, told=long)
 
 
-def expected_of(plan: Plan, problem: Problem, folds: Sequence[np.ndarray]) -> Forecast:
-    """What a fit takes, from runs long enough to tell.
+def expected_of(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], patience: float) -> Forecast:
+    """What a fit takes, from small runs of its parts.
 
     Args:
         plan: what is to be fitted.
         problem: that of the first layer.
         folds: the images that each fold of a cross-validation holds out.
+        patience: seconds that one of the runs may take.
     """
     n = len(problem.x)
-    ahead = prospect(plan, problem, [len(held_out) / n for held_out in folds], THOROUGHLY)
+    ahead = prospect(plan, problem, [len(held_out) / n for held_out in folds], patience)
     agop = n if problem.agop_indices is None else len(problem.agop_indices)
     return Forecast(ahead.seconds(n, agop), bytes_of(plan, problem, n, len(folds)))
 

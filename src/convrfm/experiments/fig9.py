@@ -168,6 +168,7 @@ def conclude(run: Run[Fig9Settings], lines: Sequence[Line]) -> Finding:
         )
         .table(*accuracy_table(settings, lines))
     )
+    of_size = "" if settings.size is None else f" of {settings.size} pixels"
     return Finding(
         verdict=Verdict.of(holds),
         ours="; ".join(f"{name}: {difference}, {said}" for name, difference, said, *_ in rows) + ".",
@@ -181,7 +182,7 @@ def conclude(run: Run[Fig9Settings], lines: Sequence[Line]) -> Finding:
         rows=rows,
         caption=f"Means over {len(settings.data_sets)} data sets of means over {settings.seeds} seeds and all layers (in "
         "the last two rows over patch sizes too), with Student's 95% intervals over data sets. Confirmed: it is above 0; "
-        f"refuted: below. {settings.n_train} images of {settings.size} pixels a seed, width {settings.width}, "
+        f"refuted: below. {settings.n_train} images{of_size} a seed, width {settings.width}, "
         f"{settings.epochs} epochs; the paper's are of 32 pixels, 64 and 500.",
         sections=[section],
         numbers={"differences": {name: values.tolist() for name, values in after.items()}},

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..datasets import ImageData, find_data_set, load
+from ..datasets.catalogue import is_name
 from ..datasets.sampling import stratified_order
 from ..errors import InputError
 from ..networks import Labeled, Scaling, TrainingParts, paper_scaling
@@ -55,7 +56,7 @@ def drawn_images(name: str, folder: str | None, draw: Draw, *, seed: int, downlo
     Raises:
         InputError: If there is no such data set, or not as many images.
     """
-    named = folder is None or ":" in name
+    named = folder is None or is_name(name)
     data = load(
         name if folder is None or named else find_data_set(name, folder),
         n_train=draw.n_train,
