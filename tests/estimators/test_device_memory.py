@@ -8,7 +8,7 @@ import torch
 
 from convrfm import ConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import problem
+from convrfm.estimators import solver
 from convrfm.kernels.infinite import NTK
 
 
@@ -27,7 +27,7 @@ def without_room(*args: Any, **keywords: Any) -> None:
 def test_a_fit_without_room_comes_with_its_size_and_the_remedy(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = (FromAFullCard if where == "the matrix" else NTK)(kernels.vanilla(1))
     if where != "the matrix":
-        monkeypatch.setattr(problem, "RidgePath", without_room)
+        monkeypatch.setattr(solver, "RidgePath", without_room)
     x = np.random.default_rng(0).standard_normal((6, 1, 5, 5))
     with pytest.raises(InputError, match=r'a fit to 6 images.*cpu has no room.*pass device="cpu"'):
         ConvRFMClassifier(kernel=kernel, n_iterations=0).fit(x, [0, 1] * 3)

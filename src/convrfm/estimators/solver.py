@@ -158,9 +158,9 @@ class KernelBasis:
         watch: Watch,
     ) -> Path:
         kernel_matrix = self.kernel(self.x, feature_matrix=self.metric, progress=watch("kernel"))
-        self.check_resemblance(InMemory(kernel_matrix))
         if kernel_matrix.device != self.x.device:
             raise _no_room(self.x)
+        self.check_resemblance(InMemory(kernel_matrix))
         try:
             return RidgePath(kernel_matrix, y, weights, groups, centered=centered)
         except torch.OutOfMemoryError as error:
