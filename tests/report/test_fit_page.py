@@ -8,6 +8,7 @@ import pytest
 from convrfm.estimators.judge import Judge
 from convrfm.plots import effective_rank
 from convrfm.report import CandidateRecord, FitRecord, LayerRecord, NextStep, RoundRecord, fit_page
+from convrfm.report.comparison_sections import little_gained
 
 CLASSES = ["<b>cat</b>", "dog & $x^", "emu"]
 
@@ -134,6 +135,25 @@ def test_models_that_were_compared_and_models_to_try_are_told_with_their_times()
     assert "ntk of global" in marked[: marked.index("</tr>")]
     for words in ("Models that were compared", "What to try next", "--deep", "about 2 min 5 s"):
         assert words in html
+
+
+@pytest.mark.parametrize(
+    ("held_out", "words"),
+    [
+        ((0.70, 0.65), "Learning lost (leave-one-out: 70.0% with the fixed kernel, 65.0% after 3 layers)."),
+        ((0.70, 0.71), "Learning gained little (leave-one-out: 70.0% with the fixed kernel, 71.0% after 3 layers)."),
+    ],
+)
+def test_a_loss_is_not_called_a_gain(held_out: tuple[float, float], words: str) -> None:
+    """In the terminal and on the page, in the same words."""
+    first, second, last = a_deep_record().layers
+    first = replace(first, rounds=[replace(r, held_out_score=held_out[0]) for r in first.rounds])
+    last = replace(last, rounds=[replace(r, held_out_score=held_out[1]) for r in last.rounds])
+    record = replace(
+        a_deep_record(), layers=[first, second, last], next_steps=[NextStep("--cv 5", "Why.", "about 5 s")]
+    )
+    assert little_gained(record) == words
+    assert words in fit_page(record).render()
 
 
 def test_class_names_are_escaped(html: str) -> None:

@@ -95,7 +95,8 @@ def fit(
     parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
     from ..commands.fit import FitSettings
     from ..commands.fit import fit as run_fit
-    from ..commands.tables import beside_table, candidates_table, little_gained, next_steps_table, rounds_table
+    from ..commands.tables import beside_table, candidates_table, next_steps_table, rounds_table
+    from ..report.comparison_sections import little_gained
 
     deciding = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
     settings = FitSettings(**deciding)

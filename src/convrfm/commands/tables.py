@@ -8,8 +8,7 @@ from rich.table import Table
 
 from ..cnfa import Report
 from ..report import FitRecord, LayerRecord
-from ..report.fit_record import best_learned
-from ..report.headline import held_out_text, interval_text, score_text
+from ..report.headline import interval_text, score_text
 
 
 def layers_table(report: Report) -> Table:
@@ -51,21 +50,6 @@ def candidates_table(record: FitRecord) -> Table:
             f"{candidate.seconds:.1f}",
         )
     return table
-
-
-def little_gained(record: FitRecord) -> str:
-    """The judge's score of the fixed kernel, and of what was learned."""
-    fixed, kept = record.stages[0], record.stages[-1]
-    layer = record.layers[-1]
-    learned = best_learned(layer.rounds) if layer.gained_nothing else kept
-    gained = (
-        "Nothing was gained by learning: the fixed kernel is kept" if layer.gained_nothing else "Learning gained little"
-    )
-    return (
-        f"{gained} ({record.judge.label}: {held_out_text(fixed, record.task)} with the fixed kernel, "
-        f"{held_out_text(learned, record.task)} after "
-        f"{learned.iteration} update{'s' * (learned.iteration > 1)})."
-    )
 
 
 def next_steps_table(record: FitRecord) -> Table:

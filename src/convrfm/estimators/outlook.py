@@ -103,7 +103,7 @@ def outlook(
             f"fitting {len(expected)} rounds{in_folds} on {n} images: {takes} and {size(needed)} (estimated). {FIRST_ROUND}"
         )
     if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop)):
-        _say(fewer)
+        _say(f"{fewer} On the command line the option is --agop-samples.")
     return Outlook(expected, told=long)
 
 

@@ -60,6 +60,7 @@ class Verdict(StrEnum):
     HOLDS = "the claim holds"
     IN_PART = "the claim holds in part"
     FAILS = "the claim does not hold"
+    UNDECIDED = "the run does not decide the claim"
     UNTESTED = "the claim was not put to the test"
 
     @classmethod

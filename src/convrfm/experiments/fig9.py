@@ -23,6 +23,7 @@ from .scale import Scale
 from .training_images import WANTED, Draw, RealImages, as_parts, drawn_images
 
 POOLINGS: Mapping[str, str] = {"none": "cnn-vec", "max": "max-pooled", "average": "average-pooled"}
+UNDECIDED = "not decided"
 WHEN: Mapping[str, str] = {"trained": "after training", "initial": "at initialization"}
 
 
@@ -138,7 +139,7 @@ def conclude(run: Run[Fig9Settings], lines: Sequence[Line]) -> Finding:
     for name, differences in after.items():
         low, high = mean_interval(differences)
         holds.append(low > 0)
-        said = "confirmed" if low > 0 else "refuted" if high < 0 else "not decided"
+        said = "confirmed" if low > 0 else "refuted" if high < 0 else UNDECIDED
         first_low, first_high = mean_interval(before[name])
         rows.append(
             [
@@ -168,9 +169,10 @@ def conclude(run: Run[Fig9Settings], lines: Sequence[Line]) -> Finding:
         )
         .table(*accuracy_table(settings, lines))
     )
+    decided = any(said != UNDECIDED for _, _, said, *_ in rows)
     of_size = "" if settings.size is None else f" of {settings.size} pixels"
     return Finding(
-        verdict=Verdict.of(holds),
+        verdict=Verdict.of(holds) if decided else Verdict.UNDECIDED,
         ours="; ".join(f"{name}: {difference}, {said}" for name, difference, said, *_ in rows) + ".",
         header=(
             "difference of cosines",

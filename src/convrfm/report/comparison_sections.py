@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from ..estimators.judge import Judge
-from .fit_record import CandidateRecord, NextStep, Task
-from .headline import measure_name, score_text
+from .fit_record import CandidateRecord, FitRecord, Task, best_learned
+from .headline import held_out_text, measure_name, score_text
 from .page import Section
 
 
@@ -30,14 +30,31 @@ def candidates_section(
     )
 
 
-def next_section(steps: Sequence[NextStep]) -> Section:
+def little_gained(record: FitRecord) -> str:
+    """What the judge says of the fixed kernel, and of what was learned."""
+    fixed, kept = record.stages[0], record.stages[-1]
+    layers, rounds = len(record.layers), record.layers[-1].rounds
+    if layers == 1 and record.layers[0].gained_nothing:
+        found, learned = "Nothing was gained by learning: the fixed kernel is kept", best_learned(rounds)
+    elif kept.held_out_score < fixed.held_out_score:
+        found, learned = "Learning lost", kept
+    else:
+        found, learned = "Learning gained little", kept
+    updates = f"{learned.iteration} update{'s' * (learned.iteration > 1)}"
+    return (
+        f"{found} ({record.judge.label}: {held_out_text(fixed, record.task)} with the fixed kernel, "
+        f"{held_out_text(learned, record.task)} after {updates if layers == 1 else f'{layers} layers'})."
+    )
+
+
+def next_section(record: FitRecord) -> Section:
     """What may do better, with its cost on this machine."""
     return (
         Section("What to try next")
-        .prose("Run the command again with another --out and the options of one line.")
+        .prose(f"{little_gained(record)} Run the command again with another --out and the options of one line.")
         .table(
             ("Options", "Why", "Time"),
-            [[step.options, step.reason, step.cost] for step in steps],
+            [[step.options, step.reason, step.cost] for step in record.next_steps],
             caption="Times are estimated from small runs on this machine with these images. docs/accuracy.md has measured "
             "examples.",
         )

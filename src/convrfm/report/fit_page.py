@@ -25,7 +25,7 @@ def fit_page(record: FitRecord) -> Page:
     if record.candidates:
         sections.insert(1, candidates_section(record.candidates, record.chosen_candidate, record.task, record.judge))
     if record.next_steps:
-        sections.insert(1, next_section(record.next_steps))
+        sections.insert(1, next_section(record))
     if record.task == "classification" and record.y_true is not None and record.y_pred is not None:
         if record.baselines:
             fixed, kept = record.stages[0], record.stages[-1]
