@@ -1,7 +1,8 @@
 """The command line itself."""
 
+import inspect
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,3 +28,10 @@ def _convrfm(
     ] = None,
 ) -> None:
     """Feature learning in convolutional networks: measured, and learned without back-propagation."""
+
+
+def defaults_of(command: str) -> dict[str, Any]:
+    """The values of a command's options where nobody changes them."""
+    callbacks = [each.callback for each in app.registered_commands if each.callback is not None]
+    found = next(callback for callback in callbacks if callback.__name__ == command)
+    return {name: parameter.default for name, parameter in inspect.signature(found).parameters.items()}

@@ -7,7 +7,7 @@ import typer
 
 from ..commands.choices import PixelScale
 from ..commands.terminal import command_line, console, say, worded
-from .app import app
+from .app import app, defaults_of
 from .options import Device, ImageSize, Overwrite, Quiet, Seed
 
 
@@ -43,7 +43,17 @@ def cnfa(
 ) -> None:
     """Measure patch-AGOP against filter covariance in every layer of a network."""
     from ..commands.cnfa import random_weights_warning, run_cnfa
+    from ..commands.idle_options import refuse_idle_options
     from ..commands.tables import layers_table
+    from ..networks.trained import holds_training
+
+    home = "networks by name: a run of convrfm train brings its own"
+    by_name = not holds_training(Path(network))
+    refuse_idle_options(
+        {"scale": scale, "image_size": image_size},
+        defaults_of("cnfa"),
+        {"scale": (by_name, home), "image_size": (by_name, home)},
+    )
 
     report = run_cnfa(
         network,

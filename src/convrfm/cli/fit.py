@@ -15,7 +15,7 @@ from ..commands.choices import (
     Validation,
 )
 from ..commands.terminal import command_line, console, say, worded
-from .app import app
+from .app import app, defaults_of
 from .options import Broken, Data, Device, Download, ImageSize, Overwrite, Quiet, Seed
 
 AGAIN = "Given again: one more model to compare."
@@ -26,7 +26,7 @@ AGAIN = "Given again: one more model to compare."
 def fit(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/fit"),
-    kernel: Annotated[list[KernelName], typer.Option(help=f"ntk and nngp of a network, or a radial one. {AGAIN}")] = [  # noqa: B006 (typer copies it)
+    kernel: Annotated[list[KernelName], typer.Option(help=f"ntk and nngp of a network, or a radial one. {AGAIN}")] = [
         KernelName.NTK
     ],
     network: Annotated[
@@ -35,11 +35,11 @@ def fit(
             help="Of ntk and nngp: convolutions alone, averaged over squares of positions (--pool-size), or over all of them; "
             f"or Myrtle. {AGAIN}"
         ),
-    ] = [Network.VANILLA],  # noqa: B006
+    ] = [Network.VANILLA],
     depth: Annotated[
         list[int], typer.Option(help=f"Convolutions of the network; with --deep: layers. {AGAIN}", min=1)
-    ] = [3],  # noqa: B006
-    patch_size: Annotated[list[int], typer.Option(help=f"Side of the patches. {AGAIN}", min=1)] = [3],  # noqa: B006
+    ] = [3],
+    patch_size: Annotated[list[int], typer.Option(help=f"Side of the patches. {AGAIN}", min=1)] = [3],
     pool_size: Annotated[int, typer.Option(help="Side of the squares of --network average.", min=1)] = 2,
     bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (laplace, gaussian).")] = 10.0,
     iterations: Annotated[int, typer.Option(help="Updates of the patch metric M.", min=0)] = 3,
@@ -95,9 +95,27 @@ def fit(
     parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
     from ..commands.fit import FitSettings
     from ..commands.fit import fit as run_fit
+    from ..commands.idle_options import refuse_idle_options
     from ..commands.tables import beside_table, candidates_table, next_steps_table, rounds_table
     from ..report.comparison_sections import little_gained
 
+    infinite = any(name in (KernelName.NTK, KernelName.NNGP) for name in kernel)
+    refuse_idle_options(
+        parameters,
+        defaults_of("fit"),
+        {
+            "network": (infinite, "--kernel ntk and nngp"),
+            "depth": (infinite or deep, "--kernel ntk and nngp, and to --deep"),
+            "pool_size": (infinite and Network.AVERAGE in network, "--network average"),
+            "bandwidth": (
+                KernelName.LAPLACE in kernel or KernelName.GAUSSIAN in kernel,
+                "--kernel laplace and gaussian",
+            ),
+            "n_features": (solver is SolverName.FEATURES, "--solver features"),
+            "filters": (deep, "--deep"),
+            "agop_samples": (iterations > 0, "updates of M (--iterations)"),
+        },
+    )
     deciding = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
     settings = FitSettings(**deciding)
     record = run_fit(settings, out, overwrite=overwrite, quiet=quiet, command=command_line())

@@ -7,7 +7,7 @@ import typer
 
 from ..commands.choices import KernelName, TilePrecision, Unreadable
 from ..commands.terminal import say, worded
-from .app import app
+from .app import app, defaults_of
 from .options import Broken, Data, Device, Download, ImageSize, Quiet, Seed
 
 
@@ -42,8 +42,20 @@ def kernel(
 ) -> None:
     """Compute the kernel matrix of the training images, tile by tile; interrupted, the same command goes on."""
     parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
+    from ..commands.idle_options import refuse_idle_options
     from ..commands.kernel import KernelSettings
     from ..commands.kernel import kernel as run_kernel
 
+    infinite = kernel in (KernelName.NTK, KernelName.NNGP)
+    refuse_idle_options(
+        parameters,
+        defaults_of("kernel"),
+        {
+            "kernel": (run is None, "kernels without --run"),
+            "depth": (run is None and infinite, "--kernel ntk and nngp, without --run"),
+            "patch_size": (run is None, "kernels without --run"),
+            "bandwidth": (run is None and not infinite, "--kernel laplace and gaussian, without --run"),
+        },
+    )
     settings = KernelSettings(**{name: value for name, value in parameters.items() if name not in ("out", "quiet")})
     say(run_kernel(settings, out, quiet=quiet))

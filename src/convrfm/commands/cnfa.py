@@ -88,6 +88,15 @@ def images_by_name(
     return torch.from_numpy(Preprocessing(image_size, channels, pictures.white).apply(raw))
 
 
+def _scale_text(scaling: Scaling | None) -> str:
+    if scaling is None:
+        return "from 0 to 1"
+    means, deviations = (
+        ", ".join(f"{value:.3g}" for value in values) for values in (scaling.means, scaling.deviations)
+    )
+    return f"less {means}, over {deviations}"
+
+
 def random_weights_warning(network: str, weights: Path | None) -> tuple[str, ...]:
     """What to say of a network that nobody has trained; nothing if its weights are given."""
     if weights is not None or not has_random_weights(network):
@@ -170,7 +179,7 @@ def run_cnfa(
             "network": network,
             "weights": weights or ("random" if warnings else "those of the network"),
             "initial weights": initial or ("not given" if subject.initial is None else "those of the run"),
-            "images": f"{len(images)} of {data}, {' x '.join(map(str, images.shape[1:]))}, scale {scale}",
+            "images": f"{len(images)} of {data}, {' x '.join(map(str, images.shape[1:]))}, {_scale_text(subject.scaling)}",
             "probes": probes or "none: all outputs",
             "positions": positions or "all",
             "seed": seed,

@@ -13,6 +13,7 @@ from ..kernels.growth import ROUGHLY
 from ..report import NextStep
 from .choices import InitialMetricName, KernelName, Network, PatchNormalizationName, SolverName
 from .fit_settings import FitSettings
+from .kernel_by_name import INFINITE
 
 LARGER_PATCHES = 5
 STEPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -25,7 +26,7 @@ STEPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         {"network": [Network.GLOBAL]},
     ),
     f"--patch-size {LARGER_PATCHES}": ("M can learn larger patterns.", {"patch_size": [LARGER_PATCHES]}),
-    "--deep": ("Layer upon layer, each with a metric of its own.", {"deep": True}),
+    "--deep": ("Layer upon layer, each with a metric of its own; with tens of images add --cv 5.", {"deep": True}),
 }
 WHITENED_PATCHES = 6
 PHOTOGRAPHS: Mapping[str, Any] = {
@@ -50,7 +51,8 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData) -> l
     steps, seconds = list[NextStep](), dict[str, float]()
     for options, (reason, changes) in {**_for_photographs(images), **STEPS}.items():
         changed = replace(settings, **changes)
-        cost = None if _includes(settings, changes) else expected_seconds(changed, images)
+        idle = "network" in changes and not set(changed.kernel) & set(INFINITE)
+        cost = None if idle or _includes(settings, changes) else expected_seconds(changed, images)
         if cost is not None:
             seconds[options] = cost
             steps.append(NextStep(options, reason, f"about {duration(cost)}"))
