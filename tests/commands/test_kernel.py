@@ -14,8 +14,8 @@ from convrfm.kernels.kernel_tiles import KernelTiles
 from convrfm.storage.tile_store import TileStore
 
 pytest.importorskip("zarr")
-IMAGES = ["bars", "--n-train", "10", "--tile", "4", "--quiet"]
-SMALL = [*IMAGES, "--depth", "1"]
+OF_BARS = ["bars", "--n-train", "10", "--tile", "4", "--quiet"]
+SMALL = [*OF_BARS, "--depth", "1"]
 IMAGES = datasets.load("bars", n_train=10, seed=0)
 NTK = kernels.NTK(kernels.vanilla(1))
 
@@ -46,7 +46,7 @@ def test_the_matrix_is_that_of_the_training_images_and_its_table_names_them(tmp_
 def test_against_other_images_and_with_what_a_run_learned(tmp_path: Path) -> None:
     model = convrfm.ConvRFMClassifier(NTK, n_iterations=1, keep="last").fit(IMAGES.x_train, IMAGES.y_train)
     model.save(tmp_path / "model", preprocessing=IMAGES.preprocessing)
-    result = run(*IMAGES, "--against", "bars", "--run", tmp_path / "model", "--out", tmp_path / "K.zarr")
+    result = run(*OF_BARS, "--against", "bars", "--run", tmp_path / "model", "--out", tmp_path / "K.zarr")
     assert result.exit_code == 0, result.output
     others = datasets.load_for_prediction("bars", IMAGES.preprocessing)[0]
     expected = NTK(IMAGES.x_train, others, feature_matrix=model.feature_matrix_)
@@ -77,7 +77,7 @@ def test_a_run_decides_how_its_images_are_made_noise_and_center_too(tmp_path: Pa
     others = datasets.load_for_prediction("bars", model.preprocessing_, sigma=0.3)[0]
     expected = model.kernel(model.preprocessing_.apply(raw), others, feature_matrix=model.feature_matrix_)
     for number, of_run in enumerate((tmp_path / "run", tmp_path / "run" / "model.safetensors")):
-        result = run(*IMAGES, "--against", "bars", "--run", of_run, "--out", tmp_path / f"K{number}.zarr")
+        result = run(*OF_BARS, "--against", "bars", "--run", of_run, "--out", tmp_path / f"K{number}.zarr")
         assert result.exit_code == 0, result.output
         torch.testing.assert_close(
             matrix(tmp_path / f"K{number}.zarr"), torch.from_numpy(expected), rtol=1e-5, atol=1e-6
@@ -98,10 +98,10 @@ def test_every_folder_has_tables_of_its_own(tmp_path: Path, monkeypatch: pytest.
 def test_a_run_with_other_images_or_several_layers_is_refused(tmp_path: Path) -> None:
     deep = convrfm.DeepConvRFMClassifier(kernels.vanilla_ntk, depth=2, n_filters=3, n_iterations=0)
     deep.fit(IMAGES.x_train, IMAGES.y_train).save(tmp_path / "deep", preprocessing=IMAGES.preprocessing)
-    result = run(*IMAGES, "--run", tmp_path / "deep", "--out", tmp_path / "K.zarr")
+    result = run(*OF_BARS, "--run", tmp_path / "deep", "--out", tmp_path / "K.zarr")
     assert (result.exit_code, "has 2 layers" in result.output) == (2, True)
     model = convrfm.ConvRFMClassifier(NTK, n_iterations=0).fit(IMAGES.x_train, IMAGES.y_train)
     model.save(tmp_path / "model", preprocessing=datasets.Preprocessing(None, 1, 255.0))
-    result = run(*IMAGES, "--run", tmp_path / "model", "--out", tmp_path / "K.zarr")
+    result = run(*OF_BARS, "--run", tmp_path / "model", "--out", tmp_path / "K.zarr")
     assert (result.exit_code, "was fitted to images made by" in result.output) == (2, True)
     assert not (tmp_path / "K.zarr").exists()
