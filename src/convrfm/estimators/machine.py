@@ -1,20 +1,18 @@
-"""What all estimators share: their parameters, the fit, and what a fitted one does with images."""
+"""What all estimators share: their parameters, the fit, and its files."""
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Float
-from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import NotFittedError
-from torch import Tensor, nn
+from sklearn.base import clone
+from torch import Tensor
 
-from ..datasets import Preprocessing, check_images
+from ..datasets import Preprocessing
 from ..errors import InputError
 from ..kernels.description import from_description
 from ..kernels.devices import chosen_device
@@ -23,11 +21,12 @@ from ..kernels.forecast import Forecast
 from ..kernels.growth import THOROUGHLY
 from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
-from .arrays import Array, check_columns, check_same_size, in_precision_of, like, to_device
+from .arrays import Array, check_columns, to_device
 from .candidates import Layers, best_fit, fit_candidates
 from .choosing import as_before, kernel_solver
 from .codings import Coding, Values
-from .fitted_layers import FittedLayers, Stage
+from .fitted_layers import FittedLayers
+from .fitted_machine import FittedMachine
 from .layer_files import Tensors
 from .layers import FittedLayer, Keep
 from .outlook import expected_of
@@ -38,8 +37,7 @@ from .problem import Problem
 from .records import history_of
 from .saving import from_json, save_model
 from .settings import agop_indices, check_parameters, ridge_candidates
-from .solver import Exact, Features, LearnableKernel, Solver, SolverName
-from .to_torch import convolutions
+from .solver import Features, LearnableKernel, Solver, SolverName
 from .training_set import TrainingSet, Weights, selection_set, training_set
 from .warm_start import judged_on, layers_to_go_on_from
 
@@ -47,7 +45,7 @@ Machine = TypeVar("Machine", bound="RecursiveFeatureMachine")
 
 
 @dataclass(eq=False, repr=False)
-class RecursiveFeatureMachine(BaseEstimator):
+class RecursiveFeatureMachine(FittedMachine):
     """What all estimators share; see `ConvRFMClassifier` for the parameters."""
 
     _: KW_ONLY
@@ -74,10 +72,6 @@ class RecursiveFeatureMachine(BaseEstimator):
 
     _coding: ClassVar[type[Coding]]
     _deep: ClassVar[bool]
-    _fitted: FittedLayers = field(init=False)
-    _coded: Coding = field(init=False)
-    _as_arrays: bool = field(init=False)
-    preprocessing_: ClassVar[Preprocessing | None] = None
 
     @classmethod
     def from_preset(cls: type[Machine], name: str, **keywords: Any) -> Machine:
@@ -202,69 +196,6 @@ class RecursiveFeatureMachine(BaseEstimator):
         )
         return given, plan, problem
 
-    def predict(self, x: Array) -> Array:
-        """Labels, or for the regressor targets, as they were given to `fit`.
-
-        Args:
-            x: images of the size of the training images.
-        """
-        outputs = like(self._kept_outputs(x), x)
-        return self._coded.decide(outputs)
-
-    def staged_outputs(self, x: Array) -> Iterator[Array]:
-        """The regression's outputs `(n, k)` at each of `stages_`."""
-        images = self.images_as_fitted(x)
-        for stage in self.stages_:
-            yield like(self.fitted_.outputs(images, stage), x)
-
-    def staged_predict(self, x: Array) -> Iterator[Array]:
-        """Predictions at each of `stages_`."""
-        for outputs in self.staged_outputs(x):
-            yield self._coded.decide(outputs)
-
-    def feature_maps(self, x: Array, layer: int = 1) -> Array:
-        """|M^(1/2) x[u]| at every patch position u: what the metric looks at (Sec. 2.2 of the paper).
-
-        Args:
-            x: images with the channels of the training images, of any size that holds a patch.
-            layer: whose metric, from 1.
-
-        Returns:
-            `(n, rows, cols)`.
-
-        Raises:
-            InputError: for images of other channels or smaller than a patch, and for a layer that is not there.
-        """
-        fitted = self.fitted_
-        images = self._checked(x, self.image_shape if np.ndim(x) == 2 else None)
-        return like(fitted.feature_maps(self._to_device(images), layer), x)
-
-    def to_torch(self, n_filters: int | None = 64, random_state: int | None = 0) -> nn.Sequential:
-        """The learned metric as the first convolution of a network, without bias; of a deep model, as its first layers.
-
-        Args:
-            n_filters: how many filters are drawn from N(0, 2 M / tr M), which is He's initialization where M is the
-                identity; a ReLU follows them. None for the rows of a root of M, without ReLU: the norm over channels of what
-                comes out is `feature_maps`.
-            random_state: seed of the draw.
-
-        Returns:
-            `(n, c, h, w)` to `(n, n_filters, rows, cols)`, padded as the kernel's windows on images of the training images'
-            size, in their precision and on their device. The layers of a deep model come first: its filters and activation.
-
-        Raises:
-            InputError: if `n_filters` is no number of filters, or `random_state` no seed.
-        """
-        return convolutions(self.fitted_, n_filters, random_state)
-
-    def images_as_fitted(self, x: Array) -> Float[Tensor, "n c h w"]:
-        """Images as a tensor of the size and precision of the training images, on their device; raises `InputError`."""
-        fitted = self.fitted_
-        check_columns(self, x)
-        images = self._to_device(self._checked(x, self.image_shape))
-        check_same_size(images, fitted.x, type(self).__name__)
-        return images
-
     def save(self, path: str | Path, preprocessing: Preprocessing | None = None) -> None:
         """Write the fitted model to one file, without pickle and atomically.
 
@@ -302,55 +233,6 @@ class RecursiveFeatureMachine(BaseEstimator):
         model.preprocessing_ = None if header.preprocessing is None else Preprocessing.from_dict(header.preprocessing)
         return model
 
-    @property
-    def fitted_(self) -> FittedLayers:
-        """All that the fit left, as tensors on its device; raises scikit-learn's `NotFittedError` before it."""
-        if not self.__sklearn_is_fitted__():
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit(x, y) first.")
-        return self._fitted
-
-    @property
-    def layers_(self) -> tuple[FittedLayer, ...]:
-        """Every layer with every finished round."""
-        return self.fitted_.layers
-
-    @property
-    @abstractmethod
-    def stages_(self) -> list[Stage]:
-        """The rounds whose outputs `staged_outputs` gives, from the fixed kernel on."""
-
-    @property
-    def history_(self) -> list[dict[str, Any]]:
-        """A record for each round; see `ConvRFMClassifier`."""
-        return self.fitted_.history
-
-    @property
-    def x_fit_(self) -> Float[Tensor, "n c h w"]:
-        """The training images, without those of weight 0."""
-        return self.fitted_.x
-
-    @property
-    def n_features_in_(self) -> int:
-        """c h w."""
-        return self.fitted_.x[0].numel()
-
-    @property
-    def ridge_(self) -> float:
-        """The ridge of the kept round."""
-        return self.fitted_.kept.round.ridge
-
-    @property
-    def dual_coef_(self) -> Array:
-        """The coefficients of the kept round, `(n, k)`; none with random features, which have `coef_`."""
-        if not isinstance(self.fitted_.solver, Exact):
-            raise AttributeError('with solver="features" the regression has no dual_coef_: see coef_.')
-        return self._as_given(self.fitted_.kept.round.coef)
-
-    @property
-    def coef_(self) -> Array:
-        """The coefficients of the random features in the kept round, `(columns, k)`; without them, `dual_coef_`."""
-        return self._as_given(self.fitted_.kept.round.coef)
-
     @abstractmethod
     def _plan(self, shape: Sequence[int]) -> Plan:
         """What is to be fitted to images of this shape; raises `InputError`."""
@@ -386,28 +268,6 @@ class RecursiveFeatureMachine(BaseEstimator):
     def _image_weights(self, values: Values, sample_weight: Weights) -> Weights:
         """The weight of every image in the regression."""
         return sample_weight
-
-    def _kept_outputs(self, x: Array) -> Float[Tensor, "n k"]:
-        fitted = self.fitted_
-        return fitted.outputs(self.images_as_fitted(x), fitted.kept)
-
-    def _checked(self, x: Array, image_shape: tuple[int, int, int] | None) -> Array:
-        """Images `(n, c, h, w)` that passed what the training images passed, as far as their values tell."""
-        images = check_images(x, image_shape=image_shape)
-        if self.preprocessing_ is not None:
-            self.preprocessing_.check(images)
-        return images
-
-    def _to_device(self, images: Array) -> Tensor:
-        """Images where and as precise as the training images are."""
-        return in_precision_of(self.fitted_.x, to_device(images, chosen_device(self.device)))
-
-    def _as_given(self, tensor: Tensor) -> Array:
-        """As an array where the fit was to arrays."""
-        return tensor.cpu().numpy() if self._as_arrays else tensor
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_fitted")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
