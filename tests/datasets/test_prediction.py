@@ -67,3 +67,10 @@ def test_skipped_pictures_are_named(folder: Path) -> None:
     _, names, _, notes = load_for_prediction(folder / "a", Preprocessing((6, 8), 3, 255.0), unreadable="skip")
     assert len(names) == 10
     assert "broken.png" in notes[0]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_picture_that_is_not_there_is_named(tmp_path: Path, several: bool) -> None:
+    missing = tmp_path / "nope.jpg"
+    with pytest.raises(InputError, match=rf"there is no picture {missing}\. Look at the path\."):
+        load_for_prediction([missing, missing] if several else missing, Preprocessing((8, 8), 3))

@@ -11,6 +11,7 @@ from jaxtyping import Float32, Shaped
 from ..errors import InputError
 from .catalogue import is_name, read_source
 from .folders import holds_loose_pictures, read_unlabeled
+from .pictures import SUFFIXES
 from .preprocessing import Preprocessing
 from .sources import Pictures, Reading
 
@@ -87,6 +88,8 @@ def _read_all(several: Sequence[str | Path], reading: Reading) -> Pictures:
 
 def _read(data: str | Path, reading: Reading) -> Pictures:
     path = Path(data)
+    if path.suffix.lower() in SUFFIXES and not path.exists():
+        raise InputError(f"there is no picture {path}. Look at the path.")
     if not is_name(data) and holds_loose_pictures(path):
         return read_unlabeled(path, reading)
     source = read_source(data, reading)
