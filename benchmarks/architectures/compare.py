@@ -13,7 +13,7 @@ from convrfm.errors import ConvRFMError
 
 from .independent import agop_products, random_vectors
 
-SIZES = (64, 96, 128, 160, 224, 240, 256, 384)
+SIZES = (64, 96, 112, 128, 160, 224, 240, 256, 384)
 N_IMAGES = 2
 ROUNDING = 1e-12
 """AGOPs smaller than this part of the network's largest are compared with that: they are rounding of an exact zero."""
@@ -67,8 +67,6 @@ def accepted_images(network: nn.Module) -> Tensor | None:
                 with torch.no_grad():
                     network(images)
                 return images
-            except TimeoutError:
-                raise
             except Exception:  # whatever an architecture says to a size that it was not made for
                 continue
     return None

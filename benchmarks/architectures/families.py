@@ -51,9 +51,12 @@ def _small(name: str) -> nn.Module:
     """For small images, where an architecture is built for a size."""
     import timm
 
-    for size in (64, 96, 128):
+    for size in (64, 96, 112, 128):
         try:
-            return timm.create_model(name, num_classes=CLASSES, img_size=size)
+            network = timm.create_model(name, num_classes=CLASSES, img_size=size).eval()
+            with torch.no_grad():
+                network(torch.zeros(1, 3, size, size))
+            return network
         except Exception:  # whatever an architecture says to an argument or a size that it does not know
             continue
     return timm.create_model(name, num_classes=CLASSES)

@@ -15,8 +15,8 @@ vectors; AGOPs below 1e-12 of the network's largest are compared with that, beca
 """
 
 
-def write_page(results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Counts first, then a line for each family."""
+def write_page(results: Mapping[str, Mapping[str, Any]], state: str, path: Path) -> None:
+    """Counts first, then a line for each family, with the state of the meter that measured it."""
     measured = {family: found for family, found in results.items() if "layers" in found}
     layers = sum(found["layers"] for found in measured.values())
     compared = sum(found["compared"] for found in measured.values())
@@ -24,12 +24,13 @@ def write_page(results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     summary = (
         f"{len(results)} families, {len(measured)} measured; {layers} layers, {compared} of them compared; largest error "
         f"{worst:.0e}. {sum(found['left_out'] for found in measured.values())} products were left out, each with a reason. "
-        f"{sum('commit' in found for found in results.values())} families are of the commits that architectures.json notes, "
-        "the others of earlier states of the meter.\n\n"
+        f"{sum(found.get('state') == state for found in measured.values())} of the measured families are of state {state} of "
+        "the meter (`git rev-parse --short=8 HEAD:src/convrfm/cnfa`); the last column has the states of the others, where "
+        "they were noted.\n\n"
     )
     lines = [
-        "| family | network | layers | compared | largest error | left out |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| family | network | layers | compared | largest error | left out | state |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     lines += [_line(family, found) for family, found in sorted(results.items())]
     path.write_text(HEADING + summary + "\n".join(lines) + "\n")
@@ -38,9 +39,10 @@ def write_page(results: Mapping[str, Mapping[str, Any]], path: Path) -> None:
 def _line(family: str, found: Mapping[str, Any]) -> str:
     if "layers" not in found:
         reason = found.get("refused") or found.get("failed")
-        return f"| {family} | {found['name']} | | | | not measured: {' '.join(str(reason).split())[:200]} |"
+        words = " ".join(str(reason).split())[:200]
+        return f"| {family} | {found['name']} | | | | not measured: {words} | {found.get('state', '')} |"
     left_out = "; ".join(found["skipped"])
     return (
         f"| {family} | {found['name']}, {found['size']} pixels | {found['layers']} | {found['compared']} | "
-        f"{found['worst']:.0e} | {left_out} |"
+        f"{found['worst']:.0e} | {left_out} | {found.get('state', '')} |"
     )
