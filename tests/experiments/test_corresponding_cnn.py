@@ -20,7 +20,7 @@ def test_training_goes_on_for_the_epochs_that_held_out_images_chose(monkeypatch:
         return seen[-1][1]
 
     monkeypatch.setattr(corresponding_cnn, "train", watched)
-    network = corresponding_cnn.trained_in_time(IMAGES, 2, 0, epochs=4)
+    network = corresponding_cnn.trained_in_time(IMAGES, 2, 0, epochs=4, device="cpu")
     (tried, choice), (whole, last) = seen
     assert tried.held_out is not None
     assert len(tried.train.y) == 16

@@ -123,6 +123,21 @@ def test_a_killed_run_continues_to_the_same_numbers(name: str, tmp_path: Path) -
     assert numbers(tmp_path / "run") == numbers(tmp_path / "whole")
 
 
+def test_steps_computed_beside_each_other_find_the_same(tmp_path: Path) -> None:
+    found = [reproduce(EXPERIMENTS["fig5"], Request(Scale.SMOKE), tmp_path / str(jobs), jobs=jobs) for jobs in (1, 2)]
+    timeless = [
+        [{key: value for key, value in line.items() if key not in CLOCK} for line in each.lines] for each in found
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_steps_that_need_each_other_are_not_computed_beside_each_other(tmp_path: Path) -> None:
+    result = run("noisy-mnist", tmp_path / "run", "--jobs", "2")
+    assert result.exit_code == 2
+    assert "leave --jobs 2 out" in " ".join(result.output.split())
+    assert not (tmp_path / "run").exists()
+
+
 def test_other_images_under_the_same_name_are_noticed(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     images = {f"x_{part}": generator.integers(0, 256, (200, 28, 28), np.uint8) for part in ("train", "test")}

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from convrfm.errors import InputError, InterruptedFitWarning
-from convrfm.experiments.experiment import Step
+from convrfm.experiments.computing import computed
+from convrfm.experiments.experiment import Line, Step
 from convrfm.experiments.run_folder import CONTENTS, IDENTITY, STEPS, RunFolder, read_lines
 
 RUN = {"experiment": "any", "seed": 0}
@@ -23,9 +24,18 @@ def step(calls: list[int], number: int = 0, value: float = 0.5) -> Step:
     return Step({"number": number}, compute)
 
 
+def line(folder: RunFolder, wanted: Step) -> Line:
+    """What a step found; it is computed unless it was finished before."""
+    if folder.finished(wanted) is None:
+        folder.keep(computed(wanted))
+    found = folder.finished(wanted)
+    assert found is not None
+    return found
+
+
 def test_a_finished_step_is_not_computed_again_and_reads_as_it_was(tmp_path: Path) -> None:
     calls: list[int] = []
-    lines = [RunFolder(tmp_path / "run", RUN, overwrite=False).line(step(calls)) for _ in range(2)]
+    lines = [line(RunFolder(tmp_path / "run", RUN, overwrite=False), step(calls)) for _ in range(2)]
     assert lines[0] == lines[1]
     assert lines[0].items() >= {"number": 0, "value": 0.5, "pair": [1, 2]}.items()
     assert lines[0]["seconds"] >= 0
@@ -36,7 +46,7 @@ def test_a_finished_step_is_not_computed_again_and_reads_as_it_was(tmp_path: Pat
 def test_steps_are_told_apart_by_what_they_are_at(tmp_path: Path) -> None:
     calls: list[int] = []
     folder = RunFolder(tmp_path / "run", RUN, overwrite=False)
-    assert [folder.line(step(calls, n, value=n))["value"] for n in (0, 1, 0)] == [0, 1, 0]
+    assert [line(folder, step(calls, n, value=n))["value"] for n in (0, 1, 0)] == [0, 1, 0]
     assert calls == [0, 1]
 
 
@@ -52,7 +62,7 @@ def test_an_interrupted_step_leaves_nothing(how: BaseException, tmp_path: Path) 
 
     folder = RunFolder(tmp_path / "run", RUN, overwrite=False)
     with pytest.raises(KeyboardInterrupt):
-        folder.line(Step({"number": 0}, interrupted))
+        line(folder, Step({"number": 0}, interrupted))
     assert read_lines(tmp_path / "run") == []
 
 
@@ -61,22 +71,22 @@ def test_a_line_that_was_cut_short_is_computed_again(tmp_path: Path) -> None:
     calls: list[int] = []
     folder = RunFolder(tmp_path / "run", RUN, overwrite=False)
     for number in range(2):
-        folder.line(step(calls, number))
+        line(folder, step(calls, number))
     file = tmp_path / "run" / STEPS
     file.write_bytes(file.read_bytes()[:-9])
     again = RunFolder(tmp_path / "run", RUN, overwrite=False)
-    assert [again.line(step(calls, number))["value"] for number in range(2)] == [0.5, 0.5]
+    assert [line(again, step(calls, number))["value"] for number in range(2)] == [0.5, 0.5]
     assert calls == [0, 1, 1]
     assert len(read_lines(tmp_path / "run")) == 2
 
 
 def test_another_run_is_refused_and_replaced_when_asked(tmp_path: Path) -> None:
     calls: list[int] = []
-    RunFolder(tmp_path / "run", RUN, overwrite=False).line(step(calls))
+    line(RunFolder(tmp_path / "run", RUN, overwrite=False), step(calls))
     (tmp_path / "run" / "note.txt").write_text("mine")
     with pytest.raises(InputError, match=r"seed 0 \(now 1\).*--overwrite"):
         RunFolder(tmp_path / "run", RUN | {"seed": 1}, overwrite=False)
-    RunFolder(tmp_path / "run", RUN | {"seed": 1}, overwrite=True).line(step(calls))
+    line(RunFolder(tmp_path / "run", RUN | {"seed": 1}, overwrite=True), step(calls))
     assert len(calls) == 2
     assert (tmp_path / "run" / "note.txt").read_text() == "mine"
 
@@ -93,7 +103,7 @@ def test_what_is_no_run_is_left_alone(tmp_path: Path, overwrite: bool) -> None:
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run", RUN, overwrite=False)
-    folder.line(step([]))
+    line(folder, step([]))
     file = tmp_path / "run" / STEPS
     file.write_text("{broken\n" + file.read_text())
     with pytest.raises(InputError, match=r"Line 1 of .*steps\.jsonl is damaged.*Delete"):
@@ -101,10 +111,10 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     assert json.loads(file.read_text().splitlines()[1])["value"] == 0.5
 
 
-@pytest.mark.parametrize("line", ["[]", "null", '{"value": NaN}', '{"value": 1e999}', "[" * 100_000, "\udce9"])
-def test_lines_of_any_form_are_named_and_never_results(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize("damaged", ["[]", "null", '{"value": NaN}', '{"value": 1e999}', "[" * 100_000, "\udce9"])
+def test_lines_of_any_form_are_named_and_never_results(tmp_path: Path, damaged: str) -> None:
     RunFolder(tmp_path / "run", RUN, overwrite=False)
-    (tmp_path / "run" / STEPS).write_bytes(line.encode(errors="surrogateescape") + b"\n")
+    (tmp_path / "run" / STEPS).write_bytes(damaged.encode(errors="surrogateescape") + b"\n")
     with pytest.raises(InputError, match=r"Line 1 of .* is damaged"):
         RunFolder(tmp_path / "run", RUN, overwrite=False)
 
@@ -118,7 +128,7 @@ def test_an_identity_of_any_form_is_no_run(tmp_path: Path, identity: str) -> Non
 
 def test_a_step_that_finds_no_number_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not finite"):
-        RunFolder(tmp_path / "run", RUN, overwrite=False).line(step([], value=float("nan")))
+        line(RunFolder(tmp_path / "run", RUN, overwrite=False), step([], value=float("nan")))
     assert read_lines(tmp_path / "run") == []
 
 
@@ -128,5 +138,5 @@ def test_a_run_killed_while_its_folder_was_made_begins_again(tmp_path: Path, lef
     for name in left:
         (tmp_path / "run" / name).write_text(json.dumps(RUN))
     calls: list[int] = []
-    RunFolder(tmp_path / "run", RUN, overwrite=False).line(step(calls))
+    line(RunFolder(tmp_path / "run", RUN, overwrite=False), step(calls))
     assert calls == [0]

@@ -26,6 +26,7 @@ def reproduce(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/NAME-SCALE.")] = None,
+    jobs: Annotated[int, typer.Option(help="Steps computed at once, each in a process of its own.", min=1)] = 1,
     download: Download = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -44,7 +45,7 @@ def reproduce(
         return
     request = Request(scale, seed, device, data, body.as_changes(changes or []), download, verbose=not quiet)
     folder = Path(f"runs/{name}-{scale}") if out is None else out
-    found = body.run_experiment(name, request, folder, overwrite=overwrite)
+    found = body.run_experiment(name, request, folder, jobs=jobs, overwrite=overwrite)
     console.print(body.summary_table(found))
     say(f"claim: {found.experiment.claim}")
     say(f"{found.finding.verdict}: {found.finding.ours}")

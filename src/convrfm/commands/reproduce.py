@@ -28,7 +28,7 @@ def list_of_experiments() -> Table:
     return table
 
 
-def run_experiment(name: str, request: Request, out: Path, *, overwrite: bool) -> FinishedRun:
+def run_experiment(name: str, request: Request, out: Path, *, jobs: int, overwrite: bool) -> FinishedRun:
     """Run one experiment into its folder; settings and finished steps are told on the way.
 
     Raises:
@@ -36,7 +36,7 @@ def run_experiment(name: str, request: Request, out: Path, *, overwrite: bool) -
     """
     if name not in EXPERIMENTS:
         raise InputError(f"NAME must be one of {', '.join(EXPERIMENTS)} or table; got {name}. See --list.")
-    return reproduce(EXPERIMENTS[name], request, out, overwrite=overwrite, tell=remark)
+    return reproduce(EXPERIMENTS[name], request, out, jobs=jobs, overwrite=overwrite, tell=remark)
 
 
 def write_table(out: Path) -> Path:

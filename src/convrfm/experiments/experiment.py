@@ -111,6 +111,7 @@ class Experiment(Generic[S]):
         plan: its steps in order.
         conclude: what the lines of finished steps say, those of the plan in its order. It computes nothing that takes long.
         data: what `--data` must name; None where it generates its own images. At scale smoke it does without.
+        in_order: whether a step needs what the steps before it keep.
     """
 
     name: str
@@ -122,3 +123,4 @@ class Experiment(Generic[S]):
     plan: Callable[[Run[S]], Iterable[Step]]
     conclude: Callable[[Run[S], Sequence[Line]], Finding]
     data: str | None = None
+    in_order: bool = False

@@ -40,18 +40,19 @@ def kernel_machines(train: LabeledImages, test: LabeledImages, seed: int, **sett
     return {**scores, "stages": stages, "kept": model.best_iterations_}
 
 
-def cnn(train: LabeledImages, test: LabeledImages, seed: int, depth: int, epochs: int) -> Line:
+def cnn(train: LabeledImages, test: LabeledImages, seed: int, depth: int, epochs: int, device: str) -> Line:
     """Test accuracy of the corresponding network."""
-    outputs = outputs_of(trained_in_time(train, depth, seed, epochs), labeled(test).x)
+    outputs = outputs_of(trained_in_time(train, depth, seed, epochs, device), labeled(test).x)
     return {"CNN": float((outputs.argmax(1).numpy() == test.y).mean())}
 
 
 def steps(
-    at: Line, images: Callable[[], Images], seed: int, *, depth: int, epochs: int, **settings: Any
+    at: Line, images: Callable[[], Images], seed: int, *, depth: int, epochs: int, device: str, **settings: Any
 ) -> Iterator[Step]:
     """One for the kernel machines, and one for the CNN; `images` gives those of both when they are needed."""
-    yield Step({**at, "model": "kernel machines"}, lambda: kernel_machines(*images(), seed, depth=depth, **settings))
-    yield Step({**at, "model": "CNN"}, lambda: cnn(*images(), seed, depth, epochs))
+    settings |= {"depth": depth, "device": device}
+    yield Step({**at, "model": "kernel machines"}, lambda: kernel_machines(*images(), seed, **settings))
+    yield Step({**at, "model": "CNN"}, lambda: cnn(*images(), seed, depth, epochs, device))
 
 
 def accuracies(lines: Iterable[Line]) -> dict[str, Float[np.ndarray, " seeds"]]:

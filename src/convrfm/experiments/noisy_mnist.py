@@ -164,4 +164,5 @@ EXPERIMENT = Experiment(
     plan=plan,
     conclude=conclude,
     data=WANTED,
+    in_order=True,
 )

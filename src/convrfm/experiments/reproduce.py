@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import InputError
 from ..storage.fingerprints import fingerprint
 from ..storage.held_folder import held
+from .computing import computed_in_turn
 from .experiment import Experiment
 from .finished_run import FinishedRun, run_of
 from .pages import write_pages
@@ -44,6 +45,7 @@ def reproduce(
     request: Request,
     out: Path,
     *,
+    jobs: int = 1,
     overwrite: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> FinishedRun:
@@ -53,24 +55,27 @@ def reproduce(
         experiment: one of the catalogue, or another.
         request: what decides its numbers.
         out: the folder.
+        jobs: how many steps are computed at once, each in a process of its own; the numbers are the same.
         overwrite: whether to replace an earlier run there.
         tell: takes a sentence about the settings at the beginning, and one about every step that was computed.
 
     Raises:
-        InputError: if its data are not named, or the folder holds something else.
+        InputError: if its data are not named, the folder holds something else, or its steps need each other and several
+            were to be computed at once.
     """
+    if jobs > 1 and experiment.in_order:
+        raise InputError(f"every step of {experiment.name} goes on from the one before it: leave --jobs {jobs} out.")
     identity = identity_of(experiment, request)
     with held(out):
         folder = RunFolder(out, identity, overwrite=overwrite)
         run = run_of(experiment, identity, folder.files, download=request.download, verbose=request.verbose)
         tell(f"settings: {listed(identity['settings'])}")
         steps = list(experiment.plan(run))
-        lines = []
-        for number, step in enumerate(steps, 1):
-            known = folder.finished(step) is not None
-            lines.append(folder.line(step))
-            if not known:
-                tell(f"step {number} of {len(steps)}: {listed(step.at)}, {lines[-1]['seconds']:.1f} s")
+        missing = [step for step in steps if folder.finished(step) is None]
+        for done, (step, line) in enumerate(computed_in_turn(missing, jobs), len(steps) - len(missing) + 1):
+            folder.keep(line)
+            tell(f"step {done} of {len(steps)}: {listed(step.at)}, {line['seconds']:.1f} s")
+        lines = [each for step in steps if (each := folder.finished(step)) is not None]
         found = FinishedRun(experiment, identity, run, lines)
         write_pages(found, out)
         return found

@@ -3,14 +3,11 @@
 import json
 import os
 import shutil
-import time
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, InterruptedFitWarning
-from ..report.versions import versions_sentence
+from ..errors import InputError
 from ..storage.atomic import write_json
 from ..storage.held_folder import is_used
 from ..storage.values import values_from
@@ -69,26 +66,10 @@ class RunFolder:
         """The line of a step, or None."""
         return line_of(step, self._lines)
 
-    def line(self, step: Step) -> Line:
-        """What a step found; it is computed unless it was finished before.
-
-        Raises:
-            KeyboardInterrupt: if it was interrupted, also where a model kept the rounds it had: they are not the step.
-        """
-        found = self.finished(step)
-        if found is None:
-            start = time.perf_counter()
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", InterruptedFitWarning)
-                try:
-                    numbers = step.compute()
-                except InterruptedFitWarning as interrupt:
-                    raise KeyboardInterrupt from interrupt
-            told = {"seconds": round(time.perf_counter() - start, 3), "versions": versions_sentence()}
-            found = json.loads(json.dumps({**step.at, **numbers, **told}))
-            _append(self.path / STEPS, found)
-            self._lines.append(found)
-        return found
+    def keep(self, line: Line) -> None:
+        """Write the line of a step that was computed."""
+        _append(self.path / STEPS, line)
+        self._lines.append(line)
 
 
 def line_of(step: Step, lines: Iterable[Line]) -> Line | None:

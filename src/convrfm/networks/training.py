@@ -1,5 +1,6 @@
 """One training loop for all networks: seeded, stopped on held-out images, continued where it was interrupted."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from .scaling import Scaling
 
 INITIAL, TRAINED = "initial.safetensors", "weights.safetensors"
 MEASURED_AT_ONCE = 500  # images
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"  # torch refuses deterministic products on a GPU where it is not set
 
 
 class Labeled(NamedTuple):
@@ -239,9 +241,13 @@ def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @contextmanager
 def _torch_deterministic(wanted: bool) -> Iterator[None]:
-    before = torch.are_deterministic_algorithms_enabled()
+    before, workspace = torch.are_deterministic_algorithms_enabled(), os.environ.get(WORKSPACE)
     torch.use_deterministic_algorithms(wanted)
+    if wanted and workspace is None:
+        os.environ[WORKSPACE] = ":4096:8"
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        if workspace is None:
+            os.environ.pop(WORKSPACE, None)
