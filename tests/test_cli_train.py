@@ -84,8 +84,8 @@ def test_an_unfinished_or_damaged_run_is_no_network(trained: Path, tmp_path: Pat
     ("arguments", "message"),
     [
         (["resnet", "bars"], "NETWORK must be one of vanilla"),
-        (["vanilla", "bars", "--protocol", "lion"], "protocol must be one of adam, .*; got lion"),
-        (["simplenet", "bars", "--depth", "2"], "simplenet has no depth to choose"),
+        (["vanilla", "bars", "--protocol", "lion"], "--protocol must be one of adam, .*; got lion"),
+        (["simplenet", "bars", "--depth", "2"], "simplenet has none to choose: leave out --depth 2"),
         (["vanilla", "bars", "--n-train", "8", "--n-test", "8"], "there must be 10 training images"),
         (["vanilla", "nowhere"], "nowhere must be a folder"),
     ],

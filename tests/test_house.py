@@ -28,7 +28,7 @@ FLOORS = [
     {"kernels"},
     {"maths"},
     {"optional"},
-    {"errors"},
+    {"announcements", "errors"},
 ]
 INSIDE = {  # the rooms of rooms, the highest first; files stand between them wherever nothing turns in a circle
     "kernels": ["features", "engines", "recursion", "activations", "lanes"],

@@ -2,7 +2,16 @@
 
 
 class ConvRFMError(Exception):
-    """Base of every error that convrfm raises on purpose."""
+    """Base of every error that convrfm raises on purpose.
+
+    Args:
+        sentence: What was expected, what came, and the remedy.
+        in_python: What else helps who calls from Python, and is no option of the command line.
+    """
+
+    def __init__(self, sentence: str, *, in_python: str = "") -> None:
+        super().__init__(f"{sentence} {in_python}".rstrip())
+        self.sentence = sentence
 
 
 class InputError(ConvRFMError, ValueError):

@@ -94,7 +94,7 @@ FAULTS = [
     (torch.zeros(9, 32, 32, 1), None, r"pass x\.movedim\(-1, 1\)"),
     (with_value(np.nan), None, r"2 values are not, the first is nan at \(2, 0, 5, 7\)"),
     (torch.from_numpy(with_value(-np.inf)), None, r"the first is -inf at \(2, 0, 5, 7\)"),
-    (np.zeros((4, 60)), None, "Pass image_shape="),
+    (np.zeros((4, 60)), None, "pass image_shape="),
     (np.zeros((4, 60)), (1, 8, 8), r"must be \(n, 64\)"),
     (np.zeros((4, 1, 6, 6)), (1, 8, 8), "Correct image_shape"),
     (np.zeros(7), None, r"got \(7,\)"),

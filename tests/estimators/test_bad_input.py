@@ -141,7 +141,7 @@ def test_targets(kind: type, y: Any, message: str) -> None:
         ({"cv": 1}, "cv must be None"),
         ({"cv": True}, "cv must be None"),
         ({"cv": "loo"}, "cv must be None"),
-        ({"cv": 13}, "cv must be None"),
+        ({"cv": 13}, "cv must be at most"),
         ({"cv": 2, "agop_samples": [0]}, "holds out every image of agop_samples"),
     ],
     ids=str,

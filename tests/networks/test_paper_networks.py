@@ -96,7 +96,7 @@ def test_every_network_gives_an_output_for_each_class(name: str) -> None:
     ("build", "message"),
     [
         (lambda: networks.Design("resnet"), "NETWORK must be one of vanilla, .*got 'resnet'"),
-        (lambda: networks.Design("simplenet", depth=3), "simplenet has no depth to choose"),
+        (lambda: networks.Design("simplenet", depth=3), "leave out depth=3"),
         (lambda: networks.Design("myrtle", depth=6).build(SHAPE, 2, 0), r"depths \[5, 7, 10\]; got 6"),
         (lambda: networks.Design("myrtle").build((1, 16, 16), 2, 0), "images of 1 x 16 x 16 are too small"),
         (lambda: networks.Design("vanilla").build((1, 5, 5), 2, 0), "images of 1 x 5 x 5 are too small"),

@@ -1,19 +1,22 @@
 """What a person at the terminal sees: results on the output, remarks and errors on the error stream, mistakes as sentences."""
 
 import functools
+import inspect
 import re
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import typer
 from rich.console import Console
+from typer.models import ArgumentInfo, OptionInfo
 
+from ..announcements import announced_to
 from ..errors import ConvRFMError
 
-OPTIONS = {"n_iterations": "iterations", "n_filters": "filters", "random_state": "seed"}  # called otherwise in Python
+OTHERWISE_IN_PYTHON = {"iterations": "n_iterations", "filters": "n_filters", "seed": "random_state"}
 
 console = Console()
 complaints = Console(stderr=True)
@@ -43,8 +46,10 @@ def command_line() -> str:
 def worded(command: Callable[..., None]) -> Callable[..., None]:
     """Show the library's own errors as sentences, not as tracebacks; leave with 2, or 130 after Ctrl-C.
 
-    Warnings are lines on the error stream, each said once. Arguments of Python in a sentence become options.
+    Warnings are lines on the error stream, each said once, and so is what is announced. Arguments of Python in a sentence are
+    named as they are typed here, and what helps in Python alone is left out.
     """
+    typed = as_typed(command)
 
     @functools.wraps(command)
     def wrapped(*args: Any, **keywords: Any) -> None:
@@ -56,15 +61,15 @@ def worded(command: Callable[..., None]) -> Callable[..., None]:
         def say_once(message: Warning | str, *_: object, **__: object) -> None:
             if str(message) not in said:
                 said.add(str(message))
-                complaints.print(as_options(str(message), keywords), style="yellow", markup=False, soft_wrap=True)
+                complaints.print(as_options(str(message), typed), style="yellow", markup=False, soft_wrap=True)
 
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), announced_to(lambda sentence: remark(as_options(sentence, typed))):
                 warnings.simplefilter("default", UserWarning)
                 warnings.showwarning = say_once
                 command(*args, **keywords)
         except ConvRFMError as error:
-            _show_error(as_options(str(error), keywords))
+            _show_error(as_options(error.sentence, typed))
             raise typer.Exit(2) from error
         except OSError as error:
             _show_error(f"{error}. Look at the path and its rights.")
@@ -84,18 +89,37 @@ def worded(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def as_options(sentence: str, names: Iterable[str]) -> str:
-    """A sentence about arguments of Python as one about the options of these names.
+def as_typed(command: Callable[..., None]) -> dict[str, str]:
+    """What the parameters of a command are called in Python, and how they are typed: `--image-size`, `DATA`."""
+    typed = {}
+    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+        told = getattr(parameter.annotation, "__metadata__", (None,))[0]
+        plain = name.upper() if isinstance(told, ArgumentInfo) else f"--{name.replace('_', '-')}"
+        declared = [told.default, *(told.param_decls or ())] if isinstance(told, OptionInfo) else []
+        shown = next((each for each in declared if isinstance(each, str) and each.startswith("--")), plain)
+        typed[OTHERWISE_IN_PYTHON.get(name, name)] = typed[name] = shown
+    return typed
 
-    >>> as_options("Pass image_size=(6, 8), or unreadable='skip'.", ["image_size", "unreadable"])
-    'Pass --image-size 6, or --unreadable skip.'
+
+def as_options(sentence: str, typed: Mapping[str, str]) -> str:
+    """A sentence about arguments of Python as one about what is typed.
+
+    Args:
+        sentence: of the library; names in quotes stay as they are.
+        typed: for every name in Python how it is typed.
+
+    >>> typed = {"image_size": "--image-size", "cv": "--cv", "deep": "--deep"}
+    >>> as_options("cv must be an integer. Pass image_size=(6, 8), or cv=None; or leave out deep=True.", typed)
+    '--cv must be an integer. Pass --image-size 6, or no --cv; or leave out --deep.'
     """
-    for name in (*names, *OPTIONS):
-        option = "--" + OPTIONS.get(name, name).replace("_", "-")
-        sentence = re.sub(rf"\b{name}=True\b", option, sentence)
-        sentence = re.sub(rf"\b{name}=\(?[\"']?([\w.]+)[\"']?(, \w+\))?", rf"{option} \1", sentence)
+    for name, option in typed.items():
+        plain = rf"(?<![\w\"'-]){name}"
+        sentence = re.sub(rf"{plain}=(?:None|False)\b", f"no {option}", sentence)
+        sentence = re.sub(rf"{plain}=True\b", option, sentence)
+        sentence = re.sub(rf"{plain}=\(?[\"']?([\w.]+)[\"']?(, \w+\))?", rf"{option} \1", sentence)
+        sentence = re.sub(rf"(^|[.:] ){name}(?= (?:must|belongs|allows|goes)\b)", rf"\1{option}", sentence)
         if "_" in name:
-            sentence = re.sub(rf"(?<![\w-]){name}\b", option, sentence)
+            sentence = re.sub(rf"{plain}\b(?![\"'])", option, sentence)
     return sentence
 
 

@@ -178,8 +178,8 @@ def as_batch(x: Array, image_shape: tuple[int, int, int] | None = None) -> Array
         x = x[:, None]
     elif image_shape is None and _channels_may_be_last(shape):
         remedy = "np.moveaxis(x, -1, 1)" if isinstance(x, np.ndarray) else "x.movedim(-1, 1)"
-        sure = "" if channels_seem_last(shape) else f" If they are first, say so with image_shape={shape[1:]}."
-        raise InputError(f"{LAYOUT}; got {shape}. If the channels are last, pass {remedy}.{sure}")
+        sure = "" if channels_seem_last(shape) else f"If they are first, say so with image_shape={shape[1:]}."
+        raise InputError(f"{LAYOUT}; got {shape}. If the channels are last, pass {remedy}.", in_python=sure)
     if image_shape is not None and any(
         wanted not in (-1, got) for wanted, got in zip(image_shape, x.shape[1:], strict=True)
     ):
@@ -203,7 +203,9 @@ def _channels_may_be_last(shape: tuple[int, ...]) -> bool:
 def _unflatten(x: Array, image_shape: tuple[int, int, int] | None) -> Array:
     n, length = x.shape
     if image_shape is None:
-        raise InputError(f"{LAYOUT}; got {(n, length)}. Pass image_shape=(channels, height, width).")
+        raise InputError(
+            f"{LAYOUT}; got {(n, length)}. Reshape it.", in_python="Or pass image_shape=(channels, height, width)."
+        )
     if not length:
         raise InputError(
             f"x must hold images of pixels; got 0 feature(s) (shape={(n, length)}) while a minimum of 1 is required."

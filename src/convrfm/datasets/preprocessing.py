@@ -108,7 +108,7 @@ class Preprocessing:
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise InputError(
-                "preprocessing must be image_size, channels, divide_by and center, as to_dict writes them; "
+                'preprocessing must hold "image_size", "channels", "divide_by" and "center", as to_dict writes them; '
                 f"got {dict(values)} ({faults}). Save the model again, or correct the file."
             ) from error
 

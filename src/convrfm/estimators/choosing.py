@@ -1,12 +1,12 @@
 """Which solver a fit takes, by the size of its kernel matrix and the memory that it may use."""
 
-import sys
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 
+from ..announcements import announce
 from ..errors import InputError
 from ..kernels.features import FeatureDraw
 from ..kernels.forecast import size
@@ -72,9 +72,8 @@ def kernel_solver(
             )
         return Exact()
     if name == "auto":
-        print(
+        announce(
             f"the kernel matrix of {n} images would be decomposed in {size(needed)}, and {size(memory)} can be used: it is "
-            'solved by conjugate gradients (solver="cg"), with estimated leave-one-out',
-            file=sys.stderr,
+            'solved by conjugate gradients (solver="cg"), with estimated leave-one-out'
         )
     return Iterative(seed, memory=int(FOR_K * memory), folder=folder)

@@ -101,7 +101,7 @@ class DeepConvRFM(RecursiveFeatureMachine):
         if max(depths) > 1 and (self.centering, self.n_filters, self.activation) == ("proportional", 1, "relu"):
             raise InputError(
                 'centering="proportional" leaves nothing of one filter behind a ReLU: its output is its own length. Pass '
-                "n_filters of at least 2, or another centering."
+                "more filters, or another centering."
             )
         families = several("kernel_family", self.kernel_family)
         candidates = [_kernels(family, depth, shape) for family in families for depth in depths]
@@ -193,7 +193,7 @@ def _kernels(family: KernelFamily, depth: int, shape: Sequence[int]) -> tuple[Le
         except InputError as error:
             raise InputError(
                 f"images of {shape[-2]} x {shape[-1]} cannot carry depth {depth}: layer {number} gets {height} x {width}. "
-                f"Use a smaller depth. {error}"
+                f"Use a smaller depth. {error.sentence}"
             ) from error
         kernels.append(kernel)
     return tuple(kernels)

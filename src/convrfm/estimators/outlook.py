@@ -1,12 +1,12 @@
 """What is told of the time and the memory that a fit takes: before it starts, and as rounds are finished."""
 
-import sys
 import time
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from ..announcements import announce
 from ..datasets.memory import free_memory
 from ..errors import InputError
 from ..kernels.forecast import Forecast, duration, size
@@ -47,7 +47,7 @@ class Outlook:
         total = sum(self._seconds) + left
         if self._told and left > LONG_FIT_SECONDS and not 1 / MOVED < total / self._said < MOVED:
             self._said = total
-            _say(f"after {done} of {len(self._expected)} rounds: about {duration(left)} left (estimated)")
+            announce(f"after {done} of {len(self._expected)} rounds: about {duration(left)} left (estimated)")
 
     @property
     def seconds_left(self) -> float:
@@ -99,11 +99,11 @@ def outlook(
     if verbose or long:
         in_folds = f", each in {len(folds)} folds as well," if folds else ""
         takes = f"about {duration(seconds)}" if long else "less than a minute"
-        _say(
+        announce(
             f"fitting {len(expected)} rounds{in_folds} on {n} images: {takes} and {size(needed)} (estimated). {FIRST_ROUND}"
         )
     if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop)):
-        _say(f"{fewer} On the command line the option is --agop-samples.")
+        announce(fewer)
     return Outlook(expected, told=long)
 
 
@@ -135,7 +135,7 @@ def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, needed:
     if not isinstance(problem.solver, Exact):
         return (
             f"a fit on random features needs {size(needed)}, and {size(free)} can be used: their products are decomposed. Pass "
-            "a smaller n_features, or a kernel whose readout keeps fewer positions (AvgPool before Flatten, or GlobalAvgPool)."
+            "a smaller n_features, or a kernel that averages more positions in front of its readout."
         )
     fitting, too_many, n_folds = 0, len(problem.x), len(ahead.fold_shares)
     while too_many - fitting > 1:
@@ -170,7 +170,3 @@ def _with_fewer_gradients(ahead: Prospect, n: int, agop: int) -> str:
     if shorter > whole / 2:
         return ""
     return f"With agop_samples={fewer} (gradients at {fewer} of the images) it would be about {duration(shorter)}."
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr)

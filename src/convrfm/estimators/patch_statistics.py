@@ -39,8 +39,9 @@ def of_one_contrast(kernel: LearnableKernel, x: Images, weights: Weights) -> Inf
     """
     if not isinstance(kernel, InfiniteWidthKernel):
         raise InputError(
-            f'patch_normalization="contrast" is for kernels.NNGP and kernels.NTK; {type(kernel).__name__} sees patches as they '
-            "are. Pass patch_normalization=None, or an NNGP with Rbf(), a Gaussian kernel of patches."
+            f'patch_normalization="contrast" is for NNGP and NTK; {type(kernel).__name__} sees patches as they are. Pass one '
+            "of these kernels, or patch_normalization=None.",
+            in_python="An NNGP with Rbf() is a Gaussian kernel of patches.",
         )
     plain = replace(kernel.architecture.first, contrast=None)
     variance = _mean_over_patches(x, plain.window, weights, lambda patches: patches.var(0, correction=0).sum())

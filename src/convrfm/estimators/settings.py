@@ -1,6 +1,7 @@
 """The parameters of an estimator, checked when `fit` is called, and what they select."""
 
 import math
+import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -62,7 +63,10 @@ def check_seed(random_state: object) -> None:
 def check_kernel(kernel: object) -> None:
     """Raise `InputError` unless it is a kernel with a metric on patches."""
     if isinstance(kernel, type) or not isinstance(kernel, LearnableKernel):
-        raise InputError(f"kernel must be a kernel of convrfm.kernels, such as NTK(vanilla(depth=3)); got {kernel!r}.")
+        raise InputError(
+            f"kernel must be a kernel of convrfm.kernels; got {kernel!r}.",
+            in_python="Pass NTK(vanilla(depth=3)), for instance.",
+        )
 
 
 def check_positive(name: str, value: Any) -> None:
@@ -90,7 +94,9 @@ def check_judge(choose_on: str, cv: object, selection: object) -> None:
     if selection is not None and not (isinstance(selection, tuple | list) and len(selection) == 2):
         raise InputError(f"selection must be a pair, (images, labels or targets); got {type(selection).__name__}.")
     if cv is not None and selection is not None:
-        raise InputError('choose by cross-validation or on a selection set, not both: pass cv=None or choose_on="loo".')
+        raise InputError(
+            "choose by cross-validation or on a selection set, not both.", in_python='Pass cv=None or choose_on="loo".'
+        )
 
 
 def check_weights(sample_weight: Any, n: int) -> Float[np.ndarray, " n"] | None:
@@ -178,12 +184,15 @@ def fold_indices(
     counted = np.ones(len(labels), dtype=bool) if weights is None else weights > 0
     if isinstance(cv, Integral):
         labels, groups, counted = labels[counted], None if groups is None else groups[counted], counted[counted]
+        _check_number_of_folds(int(cv), labels, groups, classify=classify)
     try:
         if groups is not None and isinstance(cv, Integral):
             splitter = StratifiedGroupKFold(cv) if classify else GroupKFold(cv)
         else:
             splitter = check_cv(cv, labels, classifier=classify)
-        folds = [(np.sort(part), held_out) for part, held_out in splitter.split(labels, labels, groups)]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class")  # said by us in other words
+            folds = [(np.sort(part), held_out) for part, held_out in splitter.split(labels, labels, groups)]
     except (ValueError, TypeError) as error:
         raise InputError(
             f"cv must be None, a number of folds, or a splitter for these labels; got {cv!r}: {error}"
@@ -202,6 +211,26 @@ def fold_indices(
     if len(parts) < 2:
         raise InputError(f"cv must leave images of positive weight to learn from in every fold; got {cv!r}.")
     return parts
+
+
+def _check_number_of_folds(
+    cv: int, labels: Shaped[np.ndarray, "n *k"], groups: Int[np.ndarray, " n"] | None, *, classify: bool
+) -> None:
+    """Raise `InputError` for more folds than can hold something out; warn where some hold out none of the rarest class."""
+    if groups is not None:
+        most, of = len(np.unique(groups)), "groups"
+    elif classify:
+        counts = np.unique(labels, return_counts=True)[1]
+        most, of = int(counts.max()), "training images of the most frequent class"
+        if counts.min() < cv <= most:
+            warnings.warn(
+                f"the rarest class has {counts.min()} training images: some of the {cv} folds hold out none of it.",
+                stacklevel=5,
+            )
+    else:
+        most, of = len(labels), "training images"
+    if cv > most:
+        raise InputError(f"cv must be at most {most}, the number of {of}; got {cv}. Pass fewer folds.")
 
 
 def several(name: str, value: Any) -> list[Any]:

@@ -14,6 +14,8 @@ from .layers import FittedLayer
 from .plan import Plan
 from .problem import Problem
 
+OTHERWISE = "warm_start=False begins anew."
+
 
 def layers_to_go_on_from(
     fitted: FittedLayers, problem: Problem, plan: Plan, folds: Sequence[np.ndarray]
@@ -34,30 +36,34 @@ def layers_to_go_on_from(
         raise InputError("warm_start goes on with one kernel: pass one.")
     if fitted.solver != problem.solver:
         raise InputError(
-            "warm_start adds rounds to a fit with the same solver and the same draw of features; pass its solver, n_features "
-            "and random_state, or warm_start=False."
+            "a fit is gone on with by the same solver and the same draw of features: pass its solver, n_features and "
+            "random_state.",
+            in_python=OTHERWISE,
         )
     if tuple(layer.kernel for layer in fitted.layers) != plan.candidates[0][: len(fitted.layers)]:
-        raise InputError("warm_start adds rounds to a fit with the same kernel; pass it, or warm_start=False.")
+        raise InputError("a fit is gone on with under the same kernel: pass it.", in_python=OTHERWISE)
     then, now = (fitted.x, fitted.targets, fitted.weights), (problem.x, problem.y, problem.weights)
     if not all(map(_same, then, now)):
         raise InputError(
-            "warm_start adds rounds to a fit of the same images, labels and weights; these differ. Pass them again, or "
-            "warm_start=False."
+            "a fit is gone on with on the same images, labels and weights, and these differ: pass them again.",
+            in_python=OTHERWISE,
         )
     start = problem.first_metric()
     if not _same(start, fitted.layers[0].rounds[0].metric):
-        raise InputError("warm_start goes on from the same initial_metric; pass it again, or warm_start=False.")
+        raise InputError("a fit is gone on with from the same initial_metric: pass it again.", in_python=OTHERWISE)
     if fitted.grouped or problem.groups is not None:
         raise InputError("warm_start does not go on where groups are left out together: pass no groups.")
     judge = judge_of(problem, folds)
     if any(round_.judge is not judge for layer in fitted.layers for round_ in layer.rounds):
-        raise InputError("warm_start goes on choosing as before: pass the same choose_on and cv, or warm_start=False.")
+        raise InputError("a fit goes on choosing as before: pass the same choose_on and cv.", in_python=OTHERWISE)
     if fitted.judged_on != judged_on(problem, folds):
-        raise InputError(f"warm_start goes on choosing as before: {judge.label} is of other images now.")
+        raise InputError(
+            f"a fit goes on choosing as before, and {judge.label} is of other images now: pass those of before.",
+            in_python=OTHERWISE,
+        )
     if folds and not all(layer.rounds[-1].folds for layer in fitted.layers[-1:]):
         raise InputError(
-            "a finished fit keeps no metrics of its folds to go on from: pass cv=None or warm_start=False."
+            "a finished fit keeps no metrics of its folds to go on from.", in_python="Pass cv=None or warm_start=False."
         )
     finished = max(len(layer.rounds) for layer in fitted.layers) - 1
     if plan.n_iterations < finished:

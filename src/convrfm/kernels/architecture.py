@@ -88,8 +88,9 @@ class Architecture:
                     grid = (layer.window.output_length(grid[0]), layer.window.output_length(grid[1]))
                 except InputError as error:
                     raise InputError(
-                        f"images of {height} x {width} pixels are too small for this architecture: layer {i}, {layer}, "
-                        f"meets a grid of {grid[0]} x {grid[1]} positions. {error}"
+                        f"images of {height} x {width} pixels are too small for this architecture: layer {i} meets a grid of "
+                        f"{grid[0]} x {grid[1]} positions. {error.sentence}",
+                        in_python='Or padding="same".',
                     ) from error
             grids.append(grid)
         return grids

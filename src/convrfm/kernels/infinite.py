@@ -53,8 +53,8 @@ class InfiniteWidthKernel(PatchKernel):
     def __post_init__(self) -> None:
         if not isinstance(self.architecture, Architecture):
             raise InputError(
-                f"{type(self).__name__} takes an Architecture, such as kernels.vanilla(depth=3); got "
-                f"{type(self.architecture).__name__}."
+                f"{type(self).__name__} takes an Architecture; got {type(self.architecture).__name__}.",
+                in_python="Pass kernels.vanilla(depth=3), for instance.",
             )
         check_numerics(self.memory_budget, self.rank_tolerance)
 

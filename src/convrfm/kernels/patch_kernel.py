@@ -127,7 +127,8 @@ class PatchKernel(ABC):
         if probes is not None:
             if generator is None or not isinstance(probes, int) or probes < 1:
                 raise InputError(
-                    "probes must be at least 1 and needs a generator: generator=torch.Generator().manual_seed(0)."
+                    "probes must be at least 1 and needs a generator.",
+                    in_python="Pass generator=torch.Generator().manual_seed(0).",
                 )
             dual_coef = random_sign_outputs(dual_coef, probes, generator)
         roots = None if weights is None else mean_one(weights, x).sqrt()

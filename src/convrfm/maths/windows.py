@@ -48,7 +48,8 @@ class Window:
         if length < self.size:
             raise InputError(
                 f"a window of side {self.size} needs at least {self.size} positions along each axis; got {length}. "
-                'Use a smaller patch_size, fewer layers, larger images, or padding="same".'
+                "Use a smaller patch_size, fewer layers, or larger images.",
+                in_python='Or padding="same".',
             )
         return (length - self.size) // self.stride + 1
 

@@ -47,7 +47,7 @@ class Design:
         if self.name not in DESIGNS:
             raise InputError(f"NETWORK must be one of {', '.join(DESIGNS)}; got {self.name!r}.")
         if unknown := [name for name in self.sizes if name not in inspect.signature(DESIGNS[self.name]).parameters]:
-            raise InputError(f"{self.name} has no {unknown[0]} to choose. Leave it out.")
+            raise InputError(f"{self.name} has none to choose: leave out {unknown[0]}={self.sizes[unknown[0]]}.")
 
     @property
     def sizes(self) -> dict[str, Any]:

@@ -145,7 +145,8 @@ def check_drawable(kernel: object) -> InfiniteWidthKernel:
     """The kernel, if it is one of a network; raises `InputError` otherwise."""
     if not isinstance(kernel, InfiniteWidthKernel):
         raise InputError(
-            f"random features are drawn from a network's architecture; {type(kernel).__name__} has none. Pass a "
-            'kernels.NNGP or kernels.NTK (one with Rbf() is a Gaussian kernel of patches), or solver="exact".'
+            f"random features are drawn from a network's architecture; {type(kernel).__name__} has none. Pass NNGP or NTK for "
+            'a kernel, or solver="exact".',
+            in_python="An NNGP with Rbf() is a Gaussian kernel of patches.",
         )
     return kernel

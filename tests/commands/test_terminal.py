@@ -1,0 +1,112 @@
+"""What is shown at the terminal speaks of what is typed there."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import convrfm
+from convrfm.announcements import announce
+from convrfm.cli import app
+from convrfm.commands.terminal import as_options, as_typed, worded
+from convrfm.errors import InputError
+
+SOURCE = Path(convrfm.__file__).parent
+COMMANDS = [each.callback for each in app.registered_commands if each.callback is not None]
+TYPED = {name: shown for command in COMMANDS for name, shown in as_typed(command).items() if shown.startswith("--")}
+OF_PYTHON = re.compile(
+    r"(?<![\w\"'])[a-z]\w*=(?!NAME)|\b[A-Z]\w+\(|\bkernels\.\w|\b(?:[Pp]ass|with) [^.;:]*\b(?:None|True|False)\b"
+)
+PLACE = "7"  # of a value that is filled in
+
+
+def message(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(message(part) for part in parts)
+        case ast.BinOp(left=left, right=right):
+            return message(left) + message(right)
+        case ast.IfExp(body=body):
+            return message(body)
+    return PLACE
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """Every sentence that is raised, warned of or announced, and where; without what helps in Python alone."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and node.args:
+                called = ast.unparse(node.func).rpartition(".")[2]
+                if called in ("announce", "warn") or called.endswith("Error"):
+                    yield f"{path.relative_to(SOURCE)}:{node.lineno}", message(node.args[0])
+
+
+MESSAGES = dict(messages())
+
+
+def test_whoever_is_told_an_option_is_told_it_as_it_is_typed_and_nothing_of_python_beside_it() -> None:
+    shown = {place: as_options(sentence, TYPED) for place, sentence in MESSAGES.items()}
+    options = re.compile(rf"(?:{'|'.join(sorted(TYPED.values(), key=len, reverse=True))})(?![\w-])")
+    assert {place: text for place, text in shown.items() if options.search(text) and OF_PYTHON.search(text)} == {}
+
+
+def test_a_message_that_mixes_both_would_be_found() -> None:
+    mixed = as_options("Pass patch_size=3, or padding='same'.", TYPED)
+    assert mixed == "Pass --patch-size 3, or padding='same'."
+    assert OF_PYTHON.search(mixed)
+    assert OF_PYTHON.search("Pass --kernel ntk, or an NNGP with Rbf().")
+    assert OF_PYTHON.search("Pass --patch-normalization None.")
+    assert len(MESSAGES) > 250
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+def test_parameters_are_typed_as_help_shows_them(command: typer.models.CommandFunctionType) -> None:
+    shown = re.sub("\x1b.*?m", "", CliRunner().invoke(app, [command.__name__, "--help"], env={"COLUMNS": "120"}).output)
+    wanted = set(as_typed(command).values())
+    assert {typed for typed in wanted if not re.search(rf"(?<![\w-]){typed}(?![\w-])", shown, re.IGNORECASE)} == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            "bars --kernel laplace --patch-normalization contrast",
+            "Pass one of these kernels, or no --patch-normalization.",
+        ),
+        ("bars --kernel laplace --solver features", "or --solver exact"),
+        ("bars --patch-size 40", "Use a smaller --patch-size, fewer layers, or larger images."),
+        ("bars --n-train 20 --cv 50", "--cv must be at most 10"),
+        ("bars --deep --network myrtle5", "pass --network vanilla, average or global, or leave out --deep"),
+        ("bars --n-train 20 --agop-samples 30", "--agop-samples must lie between 1 and the 20"),
+        ("bars --device abacus", "--device must be"),
+        ("star --sigma 2", "--sigma belongs to"),
+    ],
+)
+def test_refusals_of_a_fit_name_options(arguments: str, expected: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["fit", *arguments.split(), "--out", str(tmp_path), "--quiet"], terminal_width=200)
+    assert result.exit_code == 2, result.output
+    said = " ".join(result.output.split())
+    assert expected in said
+    assert not OF_PYTHON.search(said)
+
+
+def test_announcements_and_remedies_in_python_alone_are_left_to_python(capsys: pytest.CaptureFixture[str]) -> None:
+    @worded
+    def command(agop_samples: int = 0) -> None:
+        announce("With agop_samples=9 it is quicker.")
+        raise InputError("Images are too small.", in_python='Or pass padding="same".')
+
+    with pytest.raises(typer.Exit):
+        command()
+    said = capsys.readouterr().err
+    assert "With --agop-samples 9 it is quicker." in said
+    assert "padding" not in said
+    announce("With agop_samples=9 it is quicker.")
+    assert "agop_samples=9" in capsys.readouterr().err
+    assert str(InputError("Small.", in_python="Pad.")) == "Small. Pad."
