@@ -27,6 +27,7 @@ FLOORS = [
     {"datasets", "solvers", "storage"},
     {"kernels"},
     {"maths"},
+    {"workers"},
     {"optional"},
     {"announcements", "errors"},
 ]

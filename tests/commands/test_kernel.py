@@ -105,3 +105,13 @@ def test_a_run_with_other_images_or_several_layers_is_refused(tmp_path: Path) ->
     result = run(*OF_BARS, "--run", tmp_path / "model", "--out", tmp_path / "K.zarr")
     assert (result.exit_code, "was fitted to images made by" in result.output) == (2, True)
     assert not (tmp_path / "K.zarr").exists()
+
+
+def test_shared_between_workers_it_has_the_same_bits(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    assert run(*SMALL, "--out", tmp_path / "alone.zarr").exit_code == 0
+    result = run(*SMALL, "--workers", "1", "--out", tmp_path / "K.zarr")
+    assert result.exit_code == 0, result.output
+    assert torch.equal(matrix(tmp_path / "K.zarr"), matrix(tmp_path / "alone.zarr"))
+    result = run(*SMALL, "--workers", "1", "--scheduler", "tcp://10.0.0.1:8786", "--out", tmp_path / "K.zarr")
+    assert (result.exit_code, "Pass one of them" in result.output) == (2, True)

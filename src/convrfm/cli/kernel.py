@@ -8,7 +8,7 @@ import typer
 from ..commands.choices import KernelName, TilePrecision, Unreadable
 from ..commands.terminal import say, worded
 from .app import app, defaults_of
-from .options import Broken, Data, Device, Download, ImageSize, Quiet, Seed
+from .options import Broken, Data, Device, Download, ImageSize, Quiet, Scheduler, Seed, Workers, where_work_is_done
 
 
 @app.command()
@@ -38,6 +38,8 @@ def kernel(
     download: Download = False,
     seed: Seed = 0,
     device: Device = "auto",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     quiet: Quiet = False,
 ) -> None:
     """Compute the kernel matrix of the training images, tile by tile; interrupted, the same command goes on."""
@@ -57,5 +59,8 @@ def kernel(
             "bandwidth": (run is None and not infinite, "--kernel laplace and gaussian, without --run"),
         },
     )
-    settings = KernelSettings(**{name: value for name, value in parameters.items() if name not in ("out", "quiet")})
-    say(run_kernel(settings, out, quiet=quiet))
+    deciding = {
+        name: value for name, value in parameters.items() if name not in ("out", "quiet", "workers", "scheduler")
+    }
+    settings = KernelSettings(**deciding)
+    say(run_kernel(settings, out, quiet=quiet, where=where_work_is_done(workers, scheduler)))

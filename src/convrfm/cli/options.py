@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ..commands.choices import Unreadable
+from ..errors import InputError
 
 Data = Annotated[
     str,
@@ -21,4 +22,18 @@ ImageSize = Annotated[
     int | None, typer.Option(help="Bring pictures to this height and width: the center, cropped.", min=1)
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left in --out.")]
+Workers = Annotated[
+    int | None, typer.Option(help="Share tiles between processes of this machine, one thread each.", min=1)
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="Share tiles between the workers of this Dask scheduler, such as tcp://10.0.0.1:8786."),
+]
 Broken = Annotated[Unreadable, typer.Option(help="Stop at a broken picture, or skip it.")]
+
+
+def where_work_is_done(workers: int | None, scheduler: str | None) -> int | str | None:
+    """Where tiles are computed, of the two options that tell it; None for this process."""
+    if workers is not None and scheduler is not None:
+        raise InputError("--workers begins processes here, --scheduler asks those of a cluster. Pass one of them.")
+    return workers if scheduler is None else scheduler

@@ -24,6 +24,7 @@ OPTIONAL = {
     "triton": "cuda",
     "pyarrow": "parquet",
     "zarr": "large",
+    "distributed": "cluster",
 }
 KERNEL = NTK(vanilla(depth=3))
 TOLERANCE = 1e-3  # of the largest entry; float32 is good to about 1e-5

@@ -20,6 +20,7 @@ from ..kernels.devices import chosen_device
 from ..kernels.kernel_tiles import KernelTiles, default_side
 from ..storage.stored_kernel import kept_kernel
 from ..storage.tables import write_table
+from ..workers import workers
 from .choices import KernelName, TilePrecision, Unreadable
 from .fit_folder import settings_of
 from .kernel_by_name import Family
@@ -47,20 +48,21 @@ class KernelSettings:
     device: str
 
 
-def kernel(settings: KernelSettings, out: Path, *, quiet: bool) -> str:
+def kernel(settings: KernelSettings, out: Path, *, quiet: bool, where: int | str | None = None) -> str:
     """Compute a kernel matrix, or what is missing of it, and verify every tile of it.
 
     Args:
         settings: what decides it.
         out: folder of the tiles; the names and labels of its rows and columns come beside it.
         quiet: whether to leave out the progress bar.
+        where: who computes tiles, as `workers.workers` has it; None for this process.
 
     Returns:
         A sentence: what is on disk now.
 
     Raises:
         InputError: if anything does not fit; the message says what.
-        MissingDependencyError: without Zarr.
+        MissingDependencyError: without Zarr, or without Dask where it is asked for.
     """
     out, device = out.resolve(), chosen_device(settings.device)
     of_run = {} if settings.run is None else settings_of(settings.run)
@@ -94,13 +96,13 @@ def kernel(settings: KernelSettings, out: Path, *, quiet: bool) -> str:
     recipe = KernelTiles(matrix_kernel, x, z, None if metric is None else metric.to(x), side)
     origin = {"data": settings.data, "against": settings.against}
     beside = out.name.removesuffix(".zarr")
-    with kept_kernel(out, recipe, settings.precision.value, origin) as kept:
+    with workers(where) as helping, kept_kernel(out, recipe, settings.precision.value, origin) as kept:
         for of, table in tables.items():
             write_table(out.with_name(f"{beside}.{of}.csv"), list(table), zip(*table.values(), strict=True))
         tiles, gigabytes = len(kept.layout.places), kept.store.bytes_missing / 1e9
         remark(f"{tiles} tiles; those that are missing take {gigabytes:.2f} GB of disk")
         with shown_progress(shown=not quiet) as watch:
-            kept.complete(watch("kernel")("on disk"))
+            kept.complete(watch("kernel")("on disk"), helping)
         kept.verify()
     return f"{len(x)} x {columns} kernel matrix: {out}"
 

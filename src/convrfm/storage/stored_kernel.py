@@ -1,7 +1,7 @@
 """A kernel matrix whose tiles are kept on disk: what is missing or damaged there is computed, and what is stale refused."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -13,8 +13,10 @@ from torch import Tensor
 from ..errors import DamagedTileError, InputError
 from ..kernels.description import describe
 from ..kernels.kernel_tiles import KernelTiles, Place, TileLayout
+from ..workers import Workers
 from .digests import digest
 from .held_folder import held, is_used
+from .shared_tiles import shared
 from .tile_store import Precision, TileStore
 
 HALF_WRITTEN = "*.partial"  # as Zarr calls its files until they are whole
@@ -55,14 +57,32 @@ class StoredKernel:
         self.store.write(place, self.recipe.tile(place))
         return self.store.tile(place)
 
-    def complete(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Compute the tiles that are missing; `progress` is called with the number of tiles done and of all tiles."""
-        places = self.layout.places
-        for done, place in enumerate(places, 1):
-            if place not in self.store:
-                self.store.write(place, self.recipe.tile(place))
+    def complete(self, progress: Callable[[int, int], None] | None = None, workers: Workers | None = None) -> None:
+        """Compute the tiles that are missing.
+
+        Args:
+            progress: is called with the number of tiles done and of all tiles.
+            workers: compute them, where the folder is one that they reach too; None for this process.
+
+        Raises:
+            InputError: if a tile cannot be computed or written.
+        """
+        total = len(self.layout.places)
+        missing = [place for place in self.layout.places if place not in self.store]
+        for done, _ in enumerate(self._written(missing, workers), total - len(missing) + 1):
             if progress:
-                progress(done, len(places))
+                progress(done, total)
+
+    def _written(self, places: Sequence[Place], workers: Workers | None) -> Iterator[Place]:
+        """Compute and write tiles, one after the other or shared between workers."""
+        if workers is None or not places:
+            for place in places:
+                self.store.write(place, self.recipe.tile(place))
+                yield place
+            return
+        with shared(self.recipe, self.store) as work:
+            for place, _ in workers.results(work, places):
+                yield place
 
     def verify(self) -> None:
         """Read every tile, so that damaged ones are computed again."""

@@ -1,0 +1,115 @@
+"""Work for several processes, on this machine or on many; the one file that knows Dask."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from .errors import InputError
+from .optional import imported
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+AT_ONCE = 10_000  # items that a scheduler knows of, about 2 kB each
+SECONDS_TO_ANSWER = 30
+DEATHS = 10  # of processes of this machine that had an item at hand, until it is given up
+
+
+@runtime_checkable
+class Workers(Protocol):
+    """Processes that may come and go; what one had at hand when it went, another does again."""
+
+    def results(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[Item, Result]]:
+        """What `work` makes of every item, as soon as it is there, in any order.
+
+        Args:
+            work: is pickled, as items and results are: small, and free to be done twice.
+            items: each is as much as a process may lose.
+
+        Raises:
+            InputError: if processes end again and again with the same item at hand. What `work` raises is raised here.
+        """
+
+
+class DaskWorkers:
+    """Those of a Dask scheduler.
+
+    Args:
+        client: of it.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def results(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[Item, Result]]:
+        """As `Workers` has it; a scheduler is told of ten thousand items at a time."""
+        distributed = imported("distributed", "cluster")
+        for first in range(0, len(items), AT_ONCE):
+            futures = {self._client.submit(work, item, pure=False): item for item in items[first : first + AT_ONCE]}
+            try:
+                for future, result in distributed.as_completed(futures, with_results=True):
+                    yield futures.pop(future), result
+            except distributed.KilledWorker as error:
+                raise InputError(
+                    "workers ended again and again with one piece of work at hand, as they do where memory is short: "
+                    f"{error}. Give each of them more memory, or pass smaller tiles."
+                ) from error
+            finally:
+                self._client.cancel(list(futures))
+
+
+@contextmanager
+def workers(where: int | str | None) -> Iterator[Workers | None]:
+    """Have workers within it.
+
+    Args:
+        where: a number of processes of this machine, each of one thread, which end with it; the address of a Dask scheduler,
+            such as "tcp://10.0.0.1:8786", whose workers stay; None for no workers.
+
+    Raises:
+        InputError: if there is no such number, or no scheduler that answers.
+        MissingDependencyError: without Dask.
+    """
+    if where is None:
+        yield None
+        return
+    if isinstance(where, bool) or not isinstance(where, int | str) or (isinstance(where, int) and where < 1):
+        raise InputError(f"workers must be a number of processes or the address of a Dask scheduler; got {where!r}.")
+    if isinstance(where, int):
+        with _processes_here(where) as client:
+            yield DaskWorkers(client)
+        return
+    distributed = imported("distributed", "cluster")
+    try:
+        client = distributed.Client(where, timeout=SECONDS_TO_ANSWER)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at {where} ({error}). Begin one, dask scheduler, and pass the address that it tells."
+        ) from error
+    with client:
+        yield DaskWorkers(client)
+
+
+@contextmanager
+def _processes_here(count: int) -> Iterator[Any]:
+    """The client of so many processes of one thread; Dask sets variables of the environment for them, which are put back."""
+    distributed, dask = imported("distributed", "cluster"), imported("dask", "cluster")
+    before = dict(os.environ)
+    try:
+        with (
+            dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}),
+            distributed.LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs="CRITICAL",
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            yield client
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
