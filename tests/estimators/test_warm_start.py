@@ -192,8 +192,15 @@ def test_numbers_are_targets_as_labels_are() -> None:
 def test_a_warm_start_does_not_mix_ways_of_judging() -> None:
     x, y = datasets.bars(16, sigma=1.0, generator=np.random.default_rng(0))
     model = ConvRFMClassifier(kernels.NTK(kernels.vanilla(1)), n_iterations=0, warm_start=True).fit(x, y)
-    with pytest.raises(InputError, match="pass no groups"):
+    with pytest.raises(InputError, match="leave-one-out is of other images now"):
         model.set_params(n_iterations=1).fit(x, y, groups=np.arange(16) // 2)
+
+
+def test_groups_go_on_as_groups() -> None:
+    groups = np.arange(16) // 2
+    whole = ConvRFMClassifier(KERNEL, n_iterations=1).fit(X, Y, groups=groups)
+    part = ConvRFMClassifier(KERNEL, n_iterations=0, warm_start=True).fit(X, Y, groups=groups)
+    same(part.set_params(n_iterations=1).fit(X, Y, groups=groups), whole)
 
 
 @pytest.mark.parametrize("depth", [None, 2], ids=["shallow", "deep"])

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..commands.choices import (
+    AugmentationName,
     InitialMetricName,
     KernelName,
     Network,
@@ -62,6 +63,10 @@ def fit(
     initial_metric: Annotated[
         InitialMetricName, typer.Option(help="M before any update: the identity, or what whitens patches.")
     ] = InitialMetricName.IDENTITY,
+    augment: Annotated[
+        list[AugmentationName],
+        typer.Option(help="Copies of training images: mirrored, or moved by a pixel. Given again: both."),
+    ] = [],
     deep: Annotated[bool, typer.Option("--deep", help="Layer upon layer, joined by random features of M.")] = False,
     filters: Annotated[int, typer.Option(help="Random features between layers (--deep).", min=1)] = 64,
     cv: Annotated[

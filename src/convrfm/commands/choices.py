@@ -46,6 +46,13 @@ class InitialMetricName(StrEnum):
     WHITENING = "whitening"
 
 
+class AugmentationName(StrEnum):
+    """Copies of training images that are fitted beside them."""
+
+    FLIP = "flip"
+    SHIFT = "shift"
+
+
 class Unreadable(StrEnum):
     """What to do with a broken picture."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .candidates import Candidates, Model
 from .choices import (
+    AugmentationName,
     InitialMetricName,
     KernelName,
     Network,
@@ -34,6 +35,7 @@ class FitSettings:
     memory_budget: int | None
     patch_normalization: PatchNormalizationName
     initial_metric: InitialMetricName
+    augment: Sequence[AugmentationName]
     deep: bool
     filters: int
     cv: int | None
@@ -83,6 +85,7 @@ class FitSettings:
             memory_budget=self.memory_budget,
             patch_normalization=None if self.patch_normalization is PatchNormalizationName.NONE else "contrast",
             initial_metric=self.initial_metric.value,
+            augment=tuple(name.value for name in self.augment),
             agop_samples=self.agop_samples,
             cv=self.cv,
             device=self.device,

@@ -88,11 +88,15 @@ class ConvRFMClassifier(Classifier, ConvRFM):
             the images (never the labels) that a fold holds out.
         initial_metric: M at round 0: "identity"; "whitening", the inverse covariance of the training patches after a tenth of
             its mean eigenvalue is added to each; or `(d, d)`. It is scaled as all others. Folds whiten their own images.
+        augment: copies of the training images that are fitted beside them: "flip" mirrors left and right, "shift" moves by a
+            pixel up, down, left and right (the edge is repeated); ("flip", "shift") makes ten images of each. An image is left
+            out, and held out by `cv`, with all its copies, each of which has its weight; scores on training images count the
+            copies too. New images are predicted as they are.
         ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1, times the power of a thousand that is
             nearest to the mean of the weights: the fit is the same for weights times any such power. K is divided by its
             largest entry first, so that a ridge means the same in every round.
         agop_samples: training images at which gradients are taken: None for all, a number (drawn with `random_state`), or a
-            slice or index array of those whose weight is not 0.
+            slice or index array of those whose weight is not 0; their copies come along.
         keep: the round that is kept: "best", or "last".
         choose_on: kernel, ridge and round are chosen by "loo", or on the "selection" set given to `fit`.
         cv: None, or a number of folds or a scikit-learn splitter: kernel, ridge and round are chosen by cross-validation in
@@ -126,7 +130,7 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         fitted_: all that the fit left, as tensors on its device.
         feature_names_in_: the names of the columns, where `fit` was to a data frame with strings for names; further data
             frames must have the same ones in the same order.
-        x_fit_: the training images `(n, c, h, w)`, a copy, without those of weight 0.
+        x_fit_: the training images `(n, c, h, w)`, a copy, without those of weight 0; those of `augment` come after them.
         preprocessing_: how raw pictures became images, where the model was loaded with it.
         history_: one record for each round: iteration, ridge, accuracy and mean squared error by leave-one-out (by
             leave-one-group-out where `fit` was given groups), on the training images, and by cross-validation or on the

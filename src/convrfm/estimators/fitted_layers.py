@@ -49,7 +49,6 @@ class FittedLayers:
         x: the training images `(n, c, h, w)`.
         targets: of the regression, `(n, k)`.
         weights: of the training images, `(n,)`; None for 1.
-        grouped: whether groups of images were left out together.
         history: a record for each round of every candidate.
         judged_on: tells whether another fit would be judged on the same images (`warm_start.judged_on`).
     """
@@ -59,7 +58,6 @@ class FittedLayers:
     x: Float[Tensor, "n c h w"]
     targets: Float[Tensor, "n k"]
     weights: Float[Tensor, " n"] | None
-    grouped: bool
     history: list[dict[str, Any]]
     judged_on: str
 
@@ -74,7 +72,6 @@ class FittedLayers:
             problem.x,
             problem.y,
             problem.weights,
-            problem.groups is not None,
             history,
             judged_on,
         )
@@ -158,7 +155,7 @@ class FittedLayers:
         tensors |= {"x_fit": self.x, "targets": self.targets}
         if self.weights is not None:
             tensors["weights"] = self.weights
-        others = {"history": self.history, "grouped": self.grouped, "judged_on": self.judged_on}
+        others = {"history": self.history, "judged_on": self.judged_on}
         return {"layers": learned} | others | self.solver.to_file(), tensors
 
     @classmethod
@@ -178,8 +175,7 @@ class FittedLayers:
             weights is None or weights.shape == x.shape[:1]
         ):
             raise ValueError(f"targets or weights do not fit {len(x)} images")
-        grouped, history, judge = bool(learned["grouped"]), learned["history"], str(learned["judged_on"])
-        fitted = cls(tuple(layers), solver, x, targets, weights, grouped, history, judge)
+        fitted = cls(tuple(layers), solver, x, targets, weights, learned["history"], str(learned["judged_on"]))
         one = replace(fitted, x=x[:1], targets=targets[:1], weights=None)
         one._through(one.x, len(layers) - 1)  # fails on images that are too small for the filters
         if solver.rows(1) is None:  # fails where coefficients are not those of so many features

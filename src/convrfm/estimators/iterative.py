@@ -88,7 +88,8 @@ class IterativeBasis(KernelBasis):
         """All that will be asked for is solved at once, while the tiles are there."""
         if groups is not None:
             raise InputError(
-                'solver="cg" cannot leave out groups: it knows single images by an estimate. Pass solver="exact".'
+                'solver="cg" cannot leave out groups, nor images with their copies (augment): it knows single images by an '
+                'estimate. Pass solver="exact" or "features".'
             )
         n = len(self.x)
         regression = _Regression(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
+import torch
 from sklearn.base import clone
 from torch import Tensor
 
@@ -22,6 +23,7 @@ from ..kernels.growth import THOROUGHLY
 from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
 from .arrays import Array, check_columns, to_device
+from .augmentation import Augmentation
 from .candidates import Layers, best_fit, fit_candidates
 from .choosing import as_before, kernel_solver
 from .codings import Coding, Values
@@ -56,6 +58,7 @@ class RecursiveFeatureMachine(FittedMachine):
     tile_folder: str | None = None
     patch_normalization: PatchNormalization = None
     initial_metric: InitialMetric = "identity"
+    augment: Sequence[Augmentation] = ()
     ridge: float | Sequence[float] | Literal["loo"] = "loo"
     agop_samples: int | slice | Array | None = None
     keep: Keep = "best"
@@ -162,7 +165,7 @@ class RecursiveFeatureMachine(FittedMachine):
             alike = clone(self)
             check_columns(alike, x, learn=True)
             check_columns(alike, selection[0])
-        given = training_set(
+        originals = training_set(
             x,
             y,
             sample_weight,
@@ -173,11 +176,14 @@ class RecursiveFeatureMachine(FittedMachine):
             image_shape=self.image_shape,
             device=chosen_device(self.device),
         )
+        indices = agop_indices(self.agop_samples, len(originals.x), self.random_state)
+        given = originals.with_copies(self.augment)
+        if indices is not None:
+            indices = torch.cat([indices + first for first in range(0, len(given.x), len(originals.x))])
         plan = self._plan(given.x.shape[1:])
         if self.patch_normalization == "contrast":
             first_of = [(of_one_contrast(first, given.x, given.weights), *others) for first, *others in plan.candidates]
             plan = replace(plan, candidates=first_of)
-        indices = agop_indices(self.agop_samples, len(given.x), self.random_state)
         problem = Problem(
             kernel=plan.candidates[0][0],
             solver=self._solver(plan, given),

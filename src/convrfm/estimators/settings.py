@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..datasets import check_unmasked
 from ..errors import InputError
+from .augmentation import check_augmentation
 from .patch_statistics import check_initial_metric
 from .solver import LearnableKernel
 
@@ -31,6 +32,7 @@ def check_parameters(parameters: Mapping[str, Any], selection: object) -> None:
     check_count("n_features", parameters["n_features"])
     check_choice("patch_normalization", parameters["patch_normalization"], (None, "contrast"))
     check_initial_metric(parameters["initial_metric"])
+    check_augmentation(parameters["augment"])
     check_choice("keep", parameters["keep"], ("best", "last"))
     check_choice("choose_on", parameters["choose_on"], ("loo", "selection"))
     check_choice("agop_ridge", parameters["agop_ridge"], ("chosen", "last"))

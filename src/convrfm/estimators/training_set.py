@@ -1,7 +1,7 @@
 """What `fit` is given, checked, as tensors on its device."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from ..datasets import check_images
 from ..errors import InputError
 from .arrays import Array, check_same_size, in_precision_of, to_device
+from .augmentation import Augmentation, augmented
 from .codings import Coding, Values
 from .settings import check_balance, check_groups, check_weights, fold_indices
 
@@ -37,6 +38,24 @@ class TrainingSet:
     groups: Int[Tensor, " n"] | None
     coding: Coding
     folds: list[Int[np.ndarray, " _"]]
+
+    def with_copies(self, augment: Sequence[Augmentation]) -> "TrainingSet":
+        """All images and their copies: a group together, with those of its own group where images have groups.
+
+        Folds hold them out together; each has its image's weight. Raises `InputError` where copies are the images themselves.
+        """
+        if not augment:
+            return self
+        x, n = augmented(self.x, augment), len(self.x)
+        original = torch.arange(n, device=x.device).repeat(len(x) // n)
+        return replace(
+            self,
+            x=x,
+            y=self.y[original],
+            weights=None if self.weights is None else self.weights[original],
+            groups=original if self.groups is None else self.groups[original],
+            folds=[np.concatenate([held_out + first for first in range(0, len(x), n)]) for held_out in self.folds],
+        )
 
 
 def training_set(

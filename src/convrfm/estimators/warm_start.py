@@ -51,8 +51,6 @@ def layers_to_go_on_from(
     start = problem.first_metric()
     if not _same(start, fitted.layers[0].rounds[0].metric):
         raise InputError("a fit is gone on with from the same initial_metric: pass it again.", in_python=OTHERWISE)
-    if fitted.grouped or problem.groups is not None:
-        raise InputError("warm_start does not go on where groups are left out together: pass no groups.")
     judge = judge_of(problem, folds)
     if any(round_.judge is not judge for layer in fitted.layers for round_ in layer.rounds):
         raise InputError("a fit goes on choosing as before: pass the same choose_on and cv.", in_python=OTHERWISE)
@@ -79,8 +77,10 @@ def judge_of(problem: Problem, folds: Sequence[np.ndarray]) -> Judge:
 
 
 def judged_on(problem: Problem, folds: Sequence[np.ndarray]) -> str:
-    """A digest of the images that rounds are judged on beside those that are fitted: the folds', or the selection set."""
+    """A digest of the images that judge rounds: which are left out together, those of the folds, or the selection set."""
     digest = hashlib.sha256()
+    if problem.groups is not None:
+        digest.update(b"groups" + problem.groups.cpu().numpy().astype(np.int64).tobytes())
     for held_out in folds:
         digest.update(np.asarray(held_out, dtype=np.int64).tobytes() + b";")
     for tensor in problem.selection or ():

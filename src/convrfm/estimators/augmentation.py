@@ -1,0 +1,54 @@
+"""Copies of training images that show the same as they do, mirrored or moved."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+
+from ..errors import InputError
+from ..kernels.recursion.recursion import Images
+
+Augmentation = Literal["flip", "shift"]
+
+
+def _mirrored(images: Images) -> Images:
+    return images.flip(-1)
+
+
+def _moved(images: Images, axis: int, step: int) -> Images:
+    """By so many pixels along an axis; what comes in repeats the edge."""
+    places = torch.arange(images.shape[axis], device=images.device) - step
+    return images.index_select(axis, places.clamp(0, images.shape[axis] - 1))
+
+
+COPIES: Mapping[str, Sequence[Callable[[Images], Images]]] = {
+    "flip": (_mirrored,),
+    "shift": tuple(partial(_moved, axis=axis, step=step) for axis in (-2, -1) for step in (-1, 1)),
+}
+
+
+def augmented(x: Images, augment: Sequence[Augmentation]) -> Float[torch.Tensor, "copies_n c h w"]:
+    """All images, then all of them once more for every kind of copy: of "flip" one, of "shift" four, of both nine.
+
+    Raises:
+        InputError: where a copy of every image is the image itself.
+    """
+    for name in augment:
+        copies = [copy(x) for copy in COPIES[name]]
+        if all(torch.equal(copy, x) for copy in copies):
+            raise InputError(
+                f'augment="{name}" changes nothing here: every copy of a training image is the image itself. Leave it out.'
+            )
+        x = torch.cat([x, *copies])
+    return x
+
+
+def check_augmentation(augment: object) -> None:
+    """Raise `InputError` unless it is a sequence of names of copies, each once."""
+    names = augment if isinstance(augment, list | tuple) else None
+    if names is None or any(not isinstance(name, str) or name not in COPIES or names.count(name) > 1 for name in names):
+        raise InputError(
+            f'augment must be a sequence of "flip" and "shift", each once, such as ("flip",); got {augment!r}.'
+        )

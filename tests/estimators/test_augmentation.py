@@ -1,0 +1,90 @@
+"""Copies of training images are training images that are left out with their original."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convrfm
+from convrfm import ConvRFMClassifier, kernels
+from convrfm.errors import InputError
+
+from .cases import CHEAP, KERNEL, pictures
+
+X, Y = pictures(12)
+WEIGHTS = 1.0 + np.arange(12) % 2
+
+
+def copies(x: np.ndarray, augment: tuple[str, ...]) -> np.ndarray:
+    """All images, then every kind of copy of all, by slices."""
+    if "flip" in augment:
+        x = np.concatenate([x, x[..., ::-1]])
+    if "shift" in augment:
+        wide = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+        shifted = [wide[..., 2:, 1:-1], wide[..., :-2, 1:-1], wide[..., 1:-1, 2:], wide[..., 1:-1, :-2]]
+        x = np.concatenate([x, *shifted])
+    return x
+
+
+def halves(times: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Two folds of images that come so many times."""
+    first = np.tile(np.arange(12) < 6, times)
+    return [(np.flatnonzero(part), np.flatnonzero(~part)) for part in (first, ~first)]
+
+
+@pytest.mark.parametrize(("solver", "augment"), [("exact", ("flip",)), ("features", ("flip", "shift"))], ids=str)
+@pytest.mark.parametrize("by", [None, halves], ids=["leave-one-out", "folds"])
+@pytest.mark.parametrize("estimator", CHEAP)
+def test_a_fit_is_that_of_the_copies_in_groups(estimator: type, by: Any, solver: str, augment: tuple[str, ...]) -> None:
+    times = len(copies(X, augment)) // 12
+    settings = CHEAP[estimator] | {"solver": solver, "n_features": 6, "keep": "last"}
+    model = estimator(**settings, augment=augment, agop_samples=[1, 8], cv=by and by(1)).fit(X, Y, WEIGHTS)
+    explicit = estimator(
+        **settings,
+        agop_samples=[first + i for first in range(0, 12 * times, 12) for i in (1, 8)],
+        cv=by and by(times),
+    ).fit(copies(X, augment), np.tile(Y, times), np.tile(WEIGHTS, times), groups=np.tile(np.arange(12), times))
+    np.testing.assert_array_equal(model.coef_, explicit.coef_)
+    np.testing.assert_array_equal(model.predict(X), explicit.predict(X))
+    for record, expected in zip(model.history_, explicit.history_, strict=True):
+        assert record | {"seconds": 0} == expected | {"seconds": 0}
+
+
+def test_groups_hold_the_copies_of_all_their_images() -> None:
+    groups = np.arange(12) // 3
+    model = ConvRFMClassifier(KERNEL, n_iterations=1, augment=("flip",)).fit(X, Y, groups=groups)
+    explicit = ConvRFMClassifier(KERNEL, n_iterations=1)
+    explicit.fit(copies(X, ("flip",)), np.tile(Y, 2), groups=np.tile(groups, 2))
+    assert [r["loo_error"] for r in model.history_] == [r["loo_error"] for r in explicit.history_]
+
+
+def test_with_flips_mirror_images_have_one_prediction_and_the_metric_is_its_own_mirror_image() -> None:
+    model = ConvRFMClassifier(KERNEL, n_iterations=2, keep="last", augment=("flip",)).fit(X, Y)
+    other, _ = pictures(5, seed=1)
+    np.testing.assert_allclose(model.decision_function(other[..., ::-1]), model.decision_function(other), atol=1e-9)
+    M = model.feature_matrix_.reshape(3, 3, 3, 3)
+    np.testing.assert_allclose(M[:, ::-1, :, ::-1], M, atol=1e-9)
+
+
+def test_a_fit_goes_on_and_is_loaded_with_its_copies(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"kernel": KERNEL, "augment": ("flip",)}
+    ConvRFMClassifier(**settings, n_iterations=0).fit(X, Y).save(tmp_path / "model")
+    loaded = convrfm.load(tmp_path / "model").set_params(n_iterations=1, warm_start=True).fit(X, Y)
+    np.testing.assert_array_equal(loaded.dual_coef_, ConvRFMClassifier(**settings, n_iterations=1).fit(X, Y).dual_coef_)
+    assert len(loaded.x_fit_) == 24
+
+
+def test_what_makes_no_copies_is_said(as_a_user: None) -> None:
+    mirrored = (X + X[..., ::-1]) / 2
+    for augment, x, said in [
+        (("flip",), mirrored, "every copy of a training image is the image itself"),
+        (("flip", "flip"), X, "each once"),
+        ("flip", X, "must be a sequence"),
+        (("turn",), X, "must be a sequence"),
+        (None, X, "must be a sequence"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            ConvRFMClassifier(KERNEL, augment=augment).fit(x, Y)
+    with pytest.raises(InputError, match="nor images with their copies"):
+        ConvRFMClassifier(kernels.Laplace(3), solver="cg", augment=("flip",)).fit(X, Y)
