@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from convrfm import cnfa
 from convrfm.cnfa import controls
-from convrfm.cnfa.estimates import Bootstrap, compare
+from convrfm.cnfa.estimates import compare
 from convrfm.cnfa.moments import Moments
 from convrfm.cnfa.rotations import Rotations
 
@@ -107,7 +107,7 @@ def test_resampling_by_quadratic_forms_is_resampling_the_images(images: Tensor) 
     sweep_parts = cnfa.measure(model, images, rotations=0, resamples=2, generator=torch.Generator().manual_seed(3))
     assert sweep_parts["0"].correlations.trained.cosine.interval is not None
     from convrfm.cnfa.batches import Batch
-    from convrfm.cnfa.estimates import resampled
+    from convrfm.cnfa.spread import resampled
     from convrfm.cnfa.state import as_found
     from convrfm.cnfa.sweep import Sweep
     from convrfm.cnfa.target import Target
@@ -142,4 +142,3 @@ def test_intervals_narrow_with_the_number_of_images() -> None:
 
 def test_bootstrap_of_one_image_gives_no_interval(images: Tensor) -> None:
     assert cnfa.measure(network(), images[:1])["0"].correlations.trained.cosine.interval is None
-    assert Bootstrap(0, 0.95, torch.Generator()).draws == 0

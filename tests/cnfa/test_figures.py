@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from convrfm.cnfa import controls
-from convrfm.cnfa.estimates import Comparison, Estimate, compare, resampled
+from convrfm.cnfa.estimates import Comparison, Estimate, compare
 from convrfm.cnfa.moment_sums import MomentSums
 from convrfm.cnfa.moments import Moments, effective_ranks
 from convrfm.cnfa.rotations import Rotations
+from convrfm.cnfa.spread import resampled
 
 N_IMAGES = 5
 N_PROBES = 3

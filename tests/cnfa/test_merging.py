@@ -2,6 +2,8 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -42,8 +44,56 @@ def test_merged_reports_are_the_report_of_all_images(images: Tensor) -> None:
                     assert getattr(ours, measure) is None
                 else:
                     assert getattr(ours, measure).value == pytest.approx(value.value, abs=1e-10, nan_ok=True)
-                    assert getattr(ours, measure).interval is None
         assert (found.correlations.rotated is None) == (expected.correlations.rotated is None)
+
+
+def probed(images: Tensor, seed: int, **options: Any) -> cnfa.Report:
+    generator = torch.Generator().manual_seed(seed)
+    options = {"rotations": 0, "resamples": 0, **options}
+    return cnfa.measure(network(), images, probes=3, keep_probes=True, generator=generator, **options)
+
+
+@pytest.mark.parametrize("sizes", [[1, 2], [20, 10, 30]])  # few gradients, which are kept, and many
+def test_merged_probes_are_probes_of_all_images(sizes: list[int], tmp_path: Path) -> None:
+    """Value, bias and standard error are those of measuring together with the same signs."""
+    images = torch.randn(sum(sizes), 3, 6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    generator = torch.Generator().manual_seed(5)
+    options = {"initial": network(1), "probes": 3, "rotations": 0, "resamples": 0}
+    together = cnfa.measure(network(), images.split(sizes), generator=torch.Generator().manual_seed(5), **options)
+    for number, part in enumerate(images.split(sizes)):
+        cnfa.measure(network(), part, generator=generator, keep_probes=True, **options).save(tmp_path / str(number))
+    merged = cnfa.merge([cnfa.Report.load(tmp_path / str(n)) for n in range(len(sizes))], rotations=0)
+    for found, expected in zip(merged, together, strict=True):
+        for control in ("trained", "initial"):
+            ours, theirs = (getattr(layer.correlations, control) for layer in (found, expected))
+            for measure in ("cosine", "pearson", "cosine_half", "pearson_half"):
+                estimates = [getattr(comparison, measure) for comparison in (ours, theirs)]
+                if estimates[1] is not None and not expected.final:
+                    fields = [(each.value, each.bias, each.standard_error) for each in estimates]
+                    assert fields[0] == pytest.approx(fields[1], abs=1e-9)
+
+
+def test_intervals_of_merged_reports_are_from_leaving_each_out(images: Tensor) -> None:
+    parts = [probed(part, seed) for seed, part in enumerate(images.split([2, 3, 4]))]
+    found = cnfa.merge(parts, rotations=0)["2"].correlations.trained
+    for measure in ("cosine", "pearson"):
+        plain, *left_out = (
+            estimate.value + estimate.bias
+            for chosen in (parts, parts[1:], [parts[0], parts[2]], parts[:2])
+            for estimate in [getattr(cnfa.merge(chosen, rotations=0)["2"].correlations.trained, measure)]
+        )
+        weights = [9 / n for n in (2, 3, 4)]
+        value = 3 * plain - sum((1 - 1 / h) * other for h, other in zip(weights, left_out, strict=True))
+        pseudo_values = [h * plain - (h - 1) * other for h, other in zip(weights, left_out, strict=True)]
+        error = (sum((p - value) ** 2 / (h - 1) for p, h in zip(pseudo_values, weights, strict=True)) / 3) ** 0.5
+        reach = 4.302652729696142 * error  # of Student's t with two degrees of freedom
+        expected = (max(-1, value - reach), min(1, value + reach))
+        assert getattr(found, measure).interval == pytest.approx(expected, abs=1e-9)
+
+
+def test_two_reports_have_no_interval(images: Tensor) -> None:
+    parts = [cnfa.measure(network(), part) for part in images.split([4, 5])]
+    assert cnfa.merge(parts)["0"].correlations.trained.cosine.interval is None
 
 
 def test_rotations_and_the_power_one_half_can_be_left_out(images: Tensor) -> None:
@@ -69,7 +119,10 @@ def test_what_does_not_belong_together_is_refused_in_words(images: Tensor) -> No
         ([report, cnfa.measure(network(), images, initial=network(1))], "layer '0' of report 2 has others"),
         ([report, report, cnfa.measure(network(), images, layers=["0"])], "reports 1 and 3 differ in 2, 5"),
         ([report, cnfa.measure(wider, images)], "same n_outputs; report 1 has 4, report 2 has 5"),
-        ([report, cnfa.measure(network(), images, probes=2)], "reports from probes cannot be merged"),
+        ([report, cnfa.measure(network(), images, probes=2)], "same probes; report 1 has None, report 2 has 2"),
+        ([cnfa.measure(network(), images, probes=2)] * 2, "report 1 has none. Measure with keep_probes=True"),
+        ([probed(images, 5), probed(images, 6), probed(images, 5)], "reports 1 and 3 drew the same.*manual_seed"),
+        ([cnfa.measure(network(), images, positions=2)] * 2, "reports 1 and 2 drew the same"),
     ):
         with pytest.raises(InputError, match=message):
             cnfa.merge(others)

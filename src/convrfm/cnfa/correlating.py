@@ -3,17 +3,18 @@
 from dataclasses import replace
 
 from . import controls
-from .estimates import Bootstrap, compare
+from .estimates import compare
 from .layer_report import Correlations
 from .moments import Moments
 from .rotations import Rotations
+from .spread import Spread
 
 
 def correlate(
-    moments: Moments, at_start: Moments | None, rotations: Rotations, bootstrap: Bootstrap, half_power: bool
+    moments: Moments, at_start: Moments | None, rotations: Rotations, spread: Spread | None, half_power: bool
 ) -> Correlations:
     """Of one layer; those with the initial network where its moments are given."""
-    found = Correlations(trained=compare(moments, bootstrap, half_power))
+    found = Correlations(trained=compare(moments, spread, half_power))
     if rotations.draws and not moments.final:
         turned = controls.rotated(moments, rotations, half_power)
         found = replace(found, rotated=turned)
@@ -21,7 +22,7 @@ def correlate(
         return found
     return replace(
         found,
-        initial=compare(at_start, bootstrap, half_power),
+        initial=compare(at_start, spread, half_power),
         initial_cnfm=controls.between_cnfms(at_start.filters, moments.filters),
         change=controls.change(moments, at_start.filters, half_power),
     )

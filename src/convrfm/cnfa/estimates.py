@@ -3,15 +3,11 @@
 from dataclasses import asdict, dataclass, replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from ..maths.bootstrap import correlation_interval, resampling_weights
 from ..maths.jackknife import jackknife
-from ..maths.row_space_agop import Sums, against_cnfm, similarities
-from ..maths.similarity import Similarity
-from ..maths.spectra import RowSpace
-from .moments import Moments, PartSums
+from ..maths.row_space_agop import similarities
+from .moments import Moments
+from .spread import Spread
 
 
 @dataclass(frozen=True)
@@ -23,8 +19,8 @@ class Estimate:
         bias: What probing had added, by jackknife over probes; None if the outputs were summed exactly.
         standard_error: Of probing, by jackknife over probes; for the rotation control the standard deviation of its
             draws.
-        interval: Bootstrap interval over images, corrected for the bias of few images; it covers the error of probing
-            too.
+        interval: Over images, corrected for the bias of few images; it covers the error of probing too. By bootstrap; of
+            merged reports by leaving one out at a time.
     """
 
     value: float
@@ -54,27 +50,12 @@ class Comparison:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Bootstrap:
-    """How to resample the images.
-
-    Attributes:
-        draws: Number of resamples; 0 for no intervals.
-        level: Coverage of the intervals.
-        generator: Where the resamples come from.
-    """
-
-    draws: int
-    level: float
-    generator: torch.Generator
-
-
-def compare(moments: Moments, bootstrap: Bootstrap | None, half_power: bool = True) -> Comparison:
+def compare(moments: Moments, spread: Spread | None, half_power: bool = True) -> Comparison:
     """The CNFM of a layer against its AGOP, with errors of probing, and an interval over images for the power 1.
 
     Args:
         moments: The layer as measured.
-        bootstrap: None for no interval.
+        spread: What makes intervals, of moments that keep parts of the images; None for none.
         half_power: Also with the AGOP to the power 1/2, which needs eigenvalues; not for the layer that makes the outputs.
     """
     space, half_power = moments.row_space, half_power and not moments.final
@@ -87,19 +68,7 @@ def compare(moments: Moments, bootstrap: Bootstrap | None, half_power: bool = Tr
         reduced = torch.stack([value for pair in similarities(left_out, space, half_power) for value in pair], -1)
         corrected = (tensor.tolist() for tensor in jackknife(plain, reduced))
         estimates = [Estimate(*found) for found in zip(*corrected, strict=True)]
-    parts = moments.part_sums() if bootstrap is not None and bootstrap.draws else None
-    if bootstrap is not None and parts is not None:
-        weights = resampling_weights(len(parts.inner), bootstrap.draws, bootstrap.generator)
-        for place, replicates in enumerate(resampled(parts, space, weights)):
-            interval = correlation_interval(plain[place], replicates, bootstrap.level)
+    if spread is not None and (parts := moments.part_sums()) is not None:
+        for place, interval in enumerate(spread.intervals(plain[:2].unbind(), parts, space)):
             estimates[place] = replace(estimates[place], interval=interval)
     return Comparison(*estimates)
-
-
-def resampled(parts: PartSums, space: RowSpace, weights: Float[Tensor, "draws n_parts"]) -> Similarity:
-    """Similarity of the CNFM with weighted sums of the parts' AGOPs, one for each row of weights.
-
-    The norm of a sum of AGOPs is a quadratic form in the weights, so that no sum is ever formed.
-    """
-    square = ((weights @ parts.gram) * weights).sum(-1)
-    return against_cnfm(space, Sums(weights @ parts.inner, square, weights @ parts.total))

@@ -57,6 +57,9 @@ class LayerReport:
         effective_ranks: Participation ratios of CNFM ("cnfm"), AGOP ("agop") and G ("delta"): the whiter G is, the less
             a correlation says.
         correlations: CNFM against AGOP, with controls.
+        probes: G of each probe, `(probes, groups, r, r)`, or `W^T G W` where W has more rows than columns: what merging
+            needs, if it was asked for.
+        initial_probes: Likewise of the initial network.
     """
 
     name: str
@@ -71,6 +74,8 @@ class LayerReport:
     final: bool
     effective_ranks: dict[str, float]
     correlations: Correlations
+    probes: Float[Tensor, "probes groups r r"] | None = None
+    initial_probes: Float[Tensor, "probes groups r r"] | None = None
 
     def __repr__(self) -> str:
         """One line, without the tensors."""

@@ -11,16 +11,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..storage.digests import digest
 from . import values
 from .batches import ImageSource, ToArguments, batches
 from .correlating import correlate
-from .estimates import Bootstrap
-from .layer_report import LayerReport
+from .layer_report import Correlations, LayerReport
 from .layers import unwrapped
 from .moments import Moments, effective_ranks
 from .products import Product
 from .report import Report
 from .rotations import Rotations
+from .spread import Bootstrap, check_level
 from .state import as_found
 from .sweep import Sweep
 from .target import Head, Loss, Target
@@ -50,6 +51,7 @@ def measure(
     parts: int = 64,
     level: float = 0.95,
     half_power: bool = True,
+    keep_probes: bool = False,
     memory_budget: int = DEFAULT_BUDGET,
     progress: bool = False,
 ) -> Report:
@@ -89,6 +91,7 @@ def measure(
         level: Coverage of the intervals.
         half_power: Compare with the AGOP to the power 1/2 too, which needs eigenvalues: most of what a report costs
             beyond the passes through the network.
+        keep_probes: Keep G of each probe in the report, which is as many times as large and can then be merged with others.
         memory_budget: Bytes for activations, gradients and resampling together. W and G of each layer come on top.
         progress: Show a progress bar.
 
@@ -115,10 +118,11 @@ def measure(
     )
     if resamples == 1:
         raise InputError("resamples must be 0 or at least 2: a spread needs two.")
-    if not 0 < level < 1:
-        raise InputError(f"level must be strictly between 0 and 1, such as 0.95; got {level}.")
+    check_level(level)
+    if keep_probes and probes is None:
+        raise InputError("keep_probes keeps what each probe gives: it needs probes, such as probes=4.")
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
-    network = unwrapped(network)
+    network, draws = unwrapped(network), digest({}, {"generator": generator.get_state()})
     options: dict[str, Any] = {
         "probes": probes,
         "positions": positions,
@@ -147,13 +151,23 @@ def measure(
                     at_first.add(each)
     trained = sweep.finish()
     at_start = {} if at_first is None else at_first.finish()
-    bootstrap, turns = Bootstrap(resamples, level, generator), Rotations(rotations, generator)
-    reports = tuple(
-        _layer_report(name, *trained.pop(name), at_start.pop(name, (None, None))[1], turns, bootstrap, half_power)
-        for name in list(trained)
-    )
+    spread, turns = Bootstrap(resamples, level, generator), Rotations(rotations, generator)
+
+    def layer_report(name: str) -> LayerReport:
+        product, moments = trained.pop(name)
+        initial_moments = at_start.pop(name)[1] if name in at_start else None
+        correlations = correlate(moments, initial_moments, turns, spread, half_power)
+        return _layer_report(name, product, moments, initial_moments, correlations, keep_probes)
+
     return Report(
-        reports, type(network).__name__, sweep.n_images, sweep.n_outputs or 0, probes, tuple(sweep.skipped), positions
+        layers=tuple(map(layer_report, list(trained))),
+        network=type(network).__name__,
+        n_images=sweep.n_images,
+        n_outputs=sweep.n_outputs or 0,
+        probes=probes,
+        skipped=tuple(sweep.skipped),
+        positions=positions,
+        draws=(draws,),
     )
 
 
@@ -232,9 +246,8 @@ def _layer_report(
     product: Product,
     moments: Moments,
     at_start: Moments | None,
-    rotations: Rotations,
-    bootstrap: Bootstrap,
-    half_power: bool,
+    correlations: Correlations,
+    keep_probes: bool,
 ) -> LayerReport:
     return LayerReport(
         name=name,
@@ -248,7 +261,9 @@ def _layer_report(
         uses=moments.uses,
         final=moments.final,
         effective_ranks=effective_ranks(moments),
-        correlations=correlate(moments, at_start, rotations, bootstrap, half_power),
+        correlations=correlations,
+        probes=moments.of_probes() if keep_probes else None,
+        initial_probes=at_start.of_probes() if keep_probes and at_start is not None else None,
     )
 
 

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
 from .correlating import correlate
-from .estimates import Bootstrap
 from .layer_report import LayerReport
 from .moments import Moments, effective_ranks
 from .report import Report
 from .rotations import Rotations
+from .spread import LeftOut, check_level
+
+FEWEST_REPORTS = 3  # of two, Student's interval is nine times as wide as they lie apart
 
 
 def merge(
@@ -21,22 +23,27 @@ def merge(
     *,
     rotations: int = 8,
     half_power: bool = True,
+    level: float = 0.95,
     generator: torch.Generator | None = None,
 ) -> Report:
     """One report of all images, as if they had been measured together: on several machines, or in several sittings.
 
-    G is the mean over images of all reports, and every correlation is computed from it. Intervals need the images one by
-    one, which a report does not keep: the merged report has none.
+    G is the mean over images of all reports, and every correlation is computed from it. The first probes of all reports are
+    one probe of all images, and so on: bias and standard error come from them as in `measure`. Images are not kept one by
+    one, so intervals come from leaving out one report at a time, if there are at least three: they cover probes and images,
+    as far as the images of all reports are samples of one kind.
 
     Args:
-        reports: Of the same weights, with all outputs exactly. Images that are in two of them count twice.
-        rotations: As in `measure`.
+        reports: Of the same weights, with all outputs exactly, or with as many probes, which were kept. Images that are in
+            two of them count twice.
+        rotations: As in `measure`, like the arguments below.
         half_power: Likewise.
+        level: Likewise.
         generator: Likewise.
 
     Raises:
-        InputError: If there are no reports, if they are of different networks, layers, outputs or weights, or if they
-            come from probes, whose correlations are corrected by what a report does not keep.
+        InputError: If there are no reports, if they are of different networks, layers, outputs or weights, if their probes
+            were not kept, or if two of them drew the same probes or positions.
 
     Example:
         >>> from convrfm import cnfa
@@ -45,53 +52,70 @@ def merge(
         >>> cnfa.merge(parts).n_images
         8
     """
+    check_level(level)
     _check(reports)
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
-    counts = [report.n_images for report in reports]
-    bootstrap, turns = Bootstrap(0, 0.95, generator), Rotations(rotations, generator)
+    spread, turns = LeftOut([report.n_images for report in reports], level), Rotations(rotations, generator)
     layers = tuple(
-        _merged(parts, counts, bootstrap, turns, half_power)
-        for parts in zip(*(report.layers for report in reports), strict=True)
+        _merged(parts, spread, turns, half_power) for parts in zip(*(report.layers for report in reports), strict=True)
     )
-    skipped = dict.fromkeys(each for report in reports for each in report.skipped)
-    return replace(reports[0], layers=layers, n_images=sum(counts), skipped=tuple(skipped))
+    return replace(
+        reports[0],
+        layers=layers,
+        n_images=sum(spread.sizes),
+        skipped=tuple(dict.fromkeys(each for report in reports for each in report.skipped)),
+        draws=tuple(each for report in reports for each in report.draws),
+    )
 
 
-def _merged(
-    parts: Sequence[LayerReport], counts: Sequence[int], bootstrap: Bootstrap, rotations: Rotations, half_power: bool
-) -> LayerReport:
+def _merged(parts: Sequence[LayerReport], spread: LeftOut, rotations: Rotations, half_power: bool) -> LayerReport:
     first = parts[0]
-    moments = Moments(first.filters, _mean([part.covariance for part in parts], counts), final=first.final)
+    moments = _moments(first.filters, parts, "", spread.sizes)
     at_start = None
     if first.initial_filters is not None:
-        initial = [cast(Tensor, part.initial_covariance) for part in parts]
-        at_start = Moments(first.initial_filters, _mean(initial, counts), final=first.final)
+        at_start = _moments(first.initial_filters, parts, "initial_", spread.sizes)
     return replace(
         first,
         covariance=moments.covariance.to(first.covariance),
         initial_covariance=None if at_start is None else at_start.covariance.to(first.covariance),
         uses=max(part.uses for part in parts),
         effective_ranks=effective_ranks(moments),
-        correlations=correlate(moments, at_start, rotations, bootstrap, half_power),
+        correlations=correlate(moments, at_start, rotations, spread, half_power),
+        probes=moments.probes,
+        initial_probes=None if at_start is None else at_start.probes,
     )
 
 
-def _mean(covariances: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
-    weighted = (count * covariance.double() for count, covariance in zip(counts, covariances, strict=True))
-    return torch.stack(list(weighted)).sum(0) / sum(counts)
+def _moments(
+    filters: Float[Tensor, "groups rows d"], parts: Sequence[LayerReport], prefix: str, sizes: Sequence[int]
+) -> Moments:
+    covariances, probes = ([getattr(part, f"{prefix}{name}") for part in parts] for name in ("covariance", "probes"))
+    final = parts[0].final
+    return Moments(
+        filters=filters,
+        covariance=_sums(covariances, sizes).sum(0) / sum(sizes),
+        parts=None if final or len(parts) < FEWEST_REPORTS else _small_side(_sums(covariances, sizes), filters),
+        probes=None if probes[0] is None else (_sums(probes, sizes).sum(0) / sum(sizes)).to(probes[0]),
+        final=final,
+    )
+
+
+def _sums(means: Sequence[Tensor], sizes: Sequence[int]) -> Float[Tensor, "reports ..."]:
+    return torch.stack([size * mean.double() for size, mean in zip(sizes, means, strict=True)])
+
+
+def _small_side(
+    sums: Float[Tensor, "reports groups rows rows"], filters: Tensor
+) -> Float[Tensor, "reports groups r r"]:
+    return filters.mT.double() @ sums @ filters.double() if filters.shape[1] > filters.shape[2] else sums
 
 
 def _check(reports: Sequence[Report]) -> None:
     if not reports:
         raise InputError("reports must hold at least one report; got none.")
-    if any(report.probes is not None for report in reports):
-        raise InputError(
-            "reports from probes cannot be merged: the bias of few probes is corrected from each probe, which a report does "
-            "not keep. Measure all images together, or without probes."
-        )
     first = reports[0]
     for number, other in enumerate(reports[1:], 2):
-        for what in ("network", "n_outputs", "positions"):
+        for what in ("network", "n_outputs", "probes", "positions"):
             mine, theirs = getattr(first, what), getattr(other, what)
             if mine != theirs:
                 raise InputError(
@@ -106,6 +130,30 @@ def _check(reports: Sequence[Report]) -> None:
                 raise InputError(
                     f"reports must be of the same weights; layer {mine.name!r} of report {number} has others. Epochs of "
                     "training are compared, not merged: cnfa.Tracker does that."
+                )
+    if first.probes is not None:
+        _check_probes(reports)
+    if first.probes is not None or first.positions is not None:
+        _check_draws(reports)
+
+
+def _check_probes(reports: Sequence[Report]) -> None:
+    for number, report in enumerate(reports, 1):
+        if any(layer.probes is None and not layer.final for layer in report.layers):
+            raise InputError(
+                f"reports from probes can be merged if each probe was kept, for the bias of few probes is corrected from them; "
+                f"report {number} has none. Measure with keep_probes=True."
+            )
+
+
+def _check_draws(reports: Sequence[Report]) -> None:
+    drawn: dict[str, int] = {}
+    for number, report in enumerate(reports, 1):
+        for each in report.draws or ("unknown",):
+            if (other := drawn.setdefault(each, number)) != number:
+                raise InputError(
+                    f"reports must have independent probes and positions; reports {other} and {number} drew the same. Measure "
+                    f"each with a seed of its own, such as generator=torch.Generator().manual_seed({number})."
                 )
 
 

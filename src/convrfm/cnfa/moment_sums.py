@@ -62,7 +62,7 @@ class MomentSums:
             filters=self.filters.cpu(),
             covariance=(self._products.covariance * scale).cpu(),
             parts=None if parts is None else parts[:n_resampled].cpu(),
-            probes=None if probes is None else probes.cpu(),
+            probes=None if probes is None else (probes / n_images).cpu(),
             uses=self.uses,
         )
 

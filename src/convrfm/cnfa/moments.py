@@ -12,6 +12,7 @@ from torch.nn.functional import one_hot
 from ..maths.jackknife import leave_one_out_means
 from ..maths.row_space_agop import Agops, Cores, Grams
 from ..maths.spectra import RowSpace, effective_rank
+from ..maths.symmetric import symmetric_product
 
 PRODUCT_ENTRIES = 2**22
 """Parts are multiplied with each other this many of their entries at a time."""
@@ -57,7 +58,7 @@ class Moments:
         covariance: G, the mean over images of the sum over outputs, positions and uses of `delta delta^T`, in float64.
         gradients: What G is made of, where it is kept; then there are no parts and probes.
         parts: G of disjoint parts of the images, up to a scale; None if not kept. Of tall filters `W^T G W`.
-        probes: G of each probe, up to a scale; None if the outputs were summed exactly. Of tall filters `W^T G W`.
+        probes: G of each probe; None if the outputs were summed exactly. Of tall filters `W^T G W`.
         uses: how often the layer runs in one forward pass.
         final: True for the linear layer that makes the outputs, whose AGOP is its CNFM.
     """
@@ -94,6 +95,16 @@ class Moments:
         if self.probes is None or len(self.probes) < 2:
             return None
         return Cores(leave_one_out_means(self._cores(self.probes)))
+
+    def of_probes(self) -> Float[Tensor, "s groups r r"] | None:
+        """G of each probe, whose mean is G; of tall filters `W^T G W`. None if the outputs were summed exactly."""
+        if self.gradients is None or self.gradients.probe_of is None:
+            return self.probes
+        columns, probe_of = self.gradients.columns, self.gradients.probe_of
+        rows, d = self.filters.shape[1:]
+        columns = self.filters.to(columns).mT @ columns if rows > d else columns
+        count = int(probe_of.max()) + 1
+        return torch.stack([symmetric_product(columns[..., probe_of == probe]) * count for probe in range(count)])
 
     def part_sums(self) -> PartSums | None:
         """Of the parts of the images; None if there are fewer than two."""

@@ -35,6 +35,8 @@ class Report:
         probes: Number of random-sign probes; None if the sum over outputs is exact.
         skipped: What ran and was not measured, each with its reason.
         positions: At most how many positions of each product's result were drawn; None for all.
+        draws: Digest of the state of the generator that probes and positions came from: reports in which it is the same
+            drew the same. Merged reports have those of all.
     """
 
     layers: tuple[LayerReport, ...]
@@ -44,6 +46,7 @@ class Report:
     probes: int | None
     skipped: tuple[Skipped, ...] = ()
     positions: int | None = None
+    draws: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> LayerReport:
         """The layer of this name."""
@@ -85,6 +88,7 @@ class Report:
             "n_outputs": self.n_outputs,
             "probes": self.probes,
             "positions": self.positions,
+            "draws": list(self.draws),
             "layers": [layer.to_dict() for layer in self.layers],
             "skipped": [asdict(skipped) for skipped in self.skipped],
         }
@@ -138,7 +142,7 @@ class Report:
         data, layers = load_folder(Path(folder), FORMAT)
         skipped = tuple(Skipped(**entry) for entry in data.get("skipped", ()))
         counts = (data["n_images"], data["n_outputs"], data["probes"])
-        return cls(layers, data["network"], *counts, skipped, data.get("positions"))
+        return cls(layers, data["network"], *counts, skipped, data.get("positions"), tuple(data.get("draws", ())))
 
 
 def layer_row(layer: LayerReport) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from .layer_report import Correlations, LayerReport
 
 NUMBERS = "report.json"
 TENSORS = "layers.safetensors"
+TENSOR_FIELDS = ("filters", "covariance", "initial_filters", "initial_covariance", "probes", "initial_probes")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -32,7 +33,7 @@ def save_folder(folder: Path, data: dict[str, Any], layers: Iterable[LayerReport
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     for layer in layers:
-        for name in ("filters", "covariance", "initial_filters", "initial_covariance"):
+        for name in TENSOR_FIELDS:
             if (tensor := getattr(layer, name)) is not None:
                 tensors[f"{layer.name}/{name}"] = tensor.detach().cpu()
     write_tensors(folder / TENSORS, tensors)
@@ -77,6 +78,8 @@ def _layer(entry: dict[str, Any], tensors: dict[str, Tensor]) -> LayerReport:
         final=entry["final"],
         effective_ranks=entry["effective_ranks"],
         correlations=Correlations(**comparisons),
+        probes=tensors.get(f"{name}/probes"),
+        initial_probes=tensors.get(f"{name}/initial_probes"),
     )
 
 

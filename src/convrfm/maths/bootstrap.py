@@ -35,8 +35,9 @@ def correlation_interval(
     """
     center = float(2 * plain - replicates.mean())
     reach = NormalDist().inv_cdf((1 + level) / 2) * float(replicates.std())
-    return _clipped(center - reach), _clipped(center + reach)
+    return clipped(center - reach), clipped(center + reach)
 
 
-def _clipped(correlation: float) -> float:
+def clipped(correlation: float) -> float:
+    """To [-1, 1]."""
     return correlation if math.isnan(correlation) else min(1.0, max(-1.0, correlation))
