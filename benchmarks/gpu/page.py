@@ -22,14 +22,15 @@ script runs at tiny sizes under Triton's interpreter in the test suite. Seconds 
 one, which compiles, does not count. `python -m benchmarks.gpu.page` makes the page from several runs.
 
 Measured natively: all figures below, on the cards that they name. Not measured: other cards, Neural Tangents on the same card
-(no JAX with it was at hand there), the training of the paper's networks, and what else says so below.
+(no JAX with it was at hand there), and what else says so below. Lines of the H100 are of one run of four minutes; those of the
+H200 are older, where a remark says so.
 
 At a card's first use the engine measures for at most 20 seconds with how many warps each of its strip programs is fastest, and
 keeps that by the card's name in `cuda_blocks.json`, in the user's cache folder. `CONVRFM_CACHE` names another folder,
 `CONVRFM_TUNING=off` leaves the 4 warps that serve an H100 and an H200 (there no other number that was tried was more than 4%
 faster), and `python -m benchmarks.gpu.tuning` measures anew. One thread computes one pair of images whatever the number of
 warps: under Triton's interpreter results keep their bits, and a run on a card says under "Agreement" whether they do there. The
-rows of strips, which decide in which order sums are taken, are the same for all cards. The measuring waits for its first card.
+rows of strips, which decide in which order sums are taken, are the same for all cards.
 
 """
 SECTIONS = {
@@ -43,8 +44,7 @@ named "golden" are against values of Neural Tangents. Sums are accumulated in fl
 `torch.backends.cuda.matmul.allow_tf32` is set: it rounds what goes through products of matrices, patches for the first
 covariance and adjoints for the gradients, to ten bits, and costs the AGOP three digits.
 
-After these runs the program of adjoints was changed: a factor of one image alone is multiplied in behind the sum over its
-partners. That has run under the interpreter alone, so that "gradients", "agop" and "probes" wait for a card again.
+Lines of the H200 are older than the present program of adjoints; those of the H100 are of the present one.
 """,
     "speed": f"""
 ## Speed and memory
@@ -53,8 +53,8 @@ partners. That has run under the interpreter alone, so that "gradients", "agop" 
 outputs. Operations are what a pair of images needs, each activation once: {FORWARD} additions, multiplications and roots for
 an activation with its window, {BACKWARD} more for its adjoint, and products of patches; they stand beside the card's peak in
 a float32 product of large matrices. Bytes are those that the programs must write and read; they stand beside a copy's peak.
-All AGOPs were measured before a pair of training images was made to serve both: one of at most 8192 training images, whose
-gradients fit the memory budget, now walks half of the pairs forward and backward. Here all are counted.
+An AGOP of at most 8192 training images, whose gradients fit the memory budget, walks half of the pairs forward and backward,
+since a pair serves both images; all are counted here, and those of the H200 were measured before.
 Networks with pooling, 100 x 100 pairs of which half mirror the others, stand beside 20 x 20 pairs of the reference engine.
 """,
     "published": """
@@ -68,6 +68,7 @@ rounds.
 
 The flat NTK of depth 3. The kernel matrix of all 50,000 images is timed on random ones, since its time does not depend on
 them; the accuracy is of a fit with ridge 0.001 to as many images as were at hand, with the identity and after one update of M.
+The 50,000 and 10,000 images of the H100 went there as JPEG pictures of quality 89, and so did those that SimpleNet was trained on.
 """,
     "meter": """
 ## The meter
@@ -78,7 +79,7 @@ ResNet-18 at random weights, all layers, 16 random-sign probes of its 1000 outpu
 ## A kernel matrix without room on the card
 
 It goes to the memory of the CPU tile by tile, over two pinned buffers and a stream of its own, while the next tile is computed.
-Under Triton's interpreter it has the bits of the matrix that stays. Beside it: that one, and how many entries differ.
+It has the bits of the matrix that stays. Beside it: that one, and how many entries differ.
 """,
     "neural_tangents": """
 ## Neural Tangents beside
