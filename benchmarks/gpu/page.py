@@ -68,7 +68,8 @@ rounds.
 
 The flat NTK of depth 3. The kernel matrix of all 50,000 images is timed on random ones, since its time does not depend on
 them; the accuracy is of a fit with ridge 0.001 to as many images as were at hand, with the identity and after one update of M.
-The 50,000 and 10,000 images of the H100 went there as JPEG pictures of quality 89, and so did those that SimpleNet was trained on.
+The 50,000 and 10,000 images of the H100 went there as JPEG pictures of quality 89, and so did those that SimpleNet was
+trained on.
 """,
     "meter": """
 ## The meter
