@@ -375,3 +375,13 @@ def test_help_comes_without_torch() -> None:
 def test_every_public_name_is_there_on_first_use(name: str) -> None:
     assert getattr(convrfm, name) is not None
     assert name in dir(convrfm)
+
+
+def test_layers_that_lose_against_the_fixed_kernel_are_called_a_loss_in_the_terminal(tmp_path: Path) -> None:
+    size = ["--depth", "2", "--filters", "2", "--n-train", "16", "--n-test", "8", "--sigma", "30", "--cv", "2"]
+    arguments = ["fit", "bars", "--deep", *size, "--iterations", "0", "--seed", "8", "--no-baselines", "--quiet"]
+    said = run(*arguments, "--out", tmp_path / "run").output
+    first, *_, last = json.loads((tmp_path / "run" / "metrics.json").read_text())["rounds"]
+    assert last["cv_accuracy"] < first["cv_accuracy"]
+    assert "Learning lost (cross-validation: 56.2% with the fixed kernel, 50.0% after 2 layers)." in said
+    assert "Without --deep the fixed kernel is kept" in said

@@ -97,3 +97,20 @@ def test_trained_weights_need_no_warning(tmp_path: Path) -> None:
     assert random_weights_warning("torchvision:resnet18@DEFAULT", None) == ()
     assert random_weights_warning("torchvision:resnet18", tmp_path / "trained.pt") == ()
     assert random_weights_warning("convrfm.networks:resnet20", None) == ()
+
+
+def test_fewer_images_than_asked_for_are_told_and_so_is_what_was_cropped(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convrfm.commands.cnfa.load_network", lambda name: resnet20())
+    options = ("--layers", "conv1", "--probes", 1, "--image-size", 8)
+    _, output = run("cnfa", "its:own", photos, "--out", tmp_path / "all", "--n-images", 9, *options)
+    page = (tmp_path / "all" / "report.html").read_text(encoding="utf-8")
+    for words in (
+        "no more than 4 images: all are measured on, in place of 9",
+        "Cropped at the center to the proportions",
+    ):
+        assert words in " ".join(output.split())
+        assert words in page
+    _, output = run("cnfa", "its:own", photos, "--out", tmp_path / "few", "--n-images", 4, *options)
+    assert "no more than" not in output

@@ -61,10 +61,12 @@ def test_the_same_command_computes_nothing_again_and_another_is_refused(trained:
     assert (trained / "checkpoint.safetensors").stat().st_mtime_ns == before
     other = run("train", *TRAINING, "--out", trained, "--seed", 4)
     assert other.exit_code == 2
-    assert "differs in seed, initial weights, images" in " ".join(other.output.split())
+    assert "holds a training with --seed 3." in " ".join(other.output.split())
     other = run("train", *TRAINING, "--out", trained, "--seed", 3, "--patch-size", 2)
     assert other.exit_code == 2
-    assert "a training of another network" in " ".join(other.output.split())
+    assert "holds a training with no --patch-size." in " ".join(other.output.split())
+    other = run("train", "vanilla", "bars", *TRAINING[2:], "--out", trained, "--seed", 3)
+    assert "holds a training with DATA sklearn:digits." in " ".join(other.output.split())
 
 
 def test_an_unfinished_or_damaged_run_is_no_network(trained: Path, tmp_path: Path) -> None:
@@ -96,3 +98,11 @@ def test_what_cannot_be_trained_is_said(arguments: list[str], message: str, tmp_
     assert result.exit_code == 2
     assert re.search(message, " ".join(result.output.split()))
     assert not (tmp_path / "run" / "network.json").exists()
+
+
+def test_the_page_counts_the_images_that_were_measured_on(tmp_path: Path) -> None:
+    many = [*SMALL, "--epochs", "1", "--n-images", "1000"]
+    assert run("train", *many, "--out", tmp_path / "run").exit_code == 0
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "on 90 training images" in page
+    assert "Curves along 1 epoch." in page

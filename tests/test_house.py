@@ -29,7 +29,7 @@ FLOORS = [
     {"maths"},
     {"workers"},
     {"optional"},
-    {"announcements", "errors"},
+    {"announcements", "errors", "quantities"},
 ]
 INSIDE = {  # the rooms of rooms, the highest first; files stand between them wherever nothing turns in a circle
     "kernels": ["features", "engines", "recursion", "activations", "lanes"],

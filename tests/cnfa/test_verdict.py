@@ -59,7 +59,7 @@ def test_the_verdict_counts_layers_and_says_what_it_cannot_say(report: cnfa.Repo
     nothing, alone = layer_with(report, math.nan, math.nan, math.nan), layer_with(report, 0.8, None, 0)
     final = report["21"]
     assert "in 2 of 3 layers (Pearson, median 0.80 beside 0.50)" in verdict([good, good, weak, final])
-    assert "in 1 of 1 layers" in verdict([good, nothing])
+    assert "in 1 of 1 layer " in verdict([good, nothing])
     assert "1 more with zero filters or gradients" in verdict([good, nothing])
     assert "No rotation control was taken" in verdict([good, alone])
     assert "No layer has a correlation" in verdict([nothing])

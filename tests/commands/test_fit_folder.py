@@ -107,7 +107,7 @@ def test_an_interrupted_fit_says_so_and_the_same_command_goes_on(
     end_after(1, monkeypatch, KeyboardInterrupt())
     result = run(*command)
     assert result.exit_code == 0, result.output
-    assert "2 of 4 rounds are kept" in result.output
+    assert "keeps 2 of 4 rounds" in result.output
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert (metrics["finished"], len(metrics["rounds"])) == (False, 2)
     assert "This fit was interrupted" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
@@ -127,7 +127,7 @@ def test_other_settings_and_finished_runs_are_left_alone(
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
     other = run(*command, "--seed", "1")
     assert other.exit_code == 2
-    assert "not empty" in other.output
+    assert "holds an unfinished run with --seed 0." in other.output
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
     (again,) = [run("fit", "bars", *SMALL, *KINDS["shallow"], "--out", whole["shallow"])]
     assert again.exit_code == 2

@@ -115,3 +115,16 @@ def test_shared_between_workers_it_has_the_same_bits(tmp_path: Path) -> None:
     assert torch.equal(matrix(tmp_path / "K.zarr"), matrix(tmp_path / "alone.zarr"))
     result = run(*SMALL, "--workers", "1", "--scheduler", "tcp://10.0.0.1:8786", "--out", tmp_path / "K.zarr")
     assert (result.exit_code, "Pass one of them" in result.output) == (2, True)
+
+
+def test_the_network_is_named_as_for_a_fit(tmp_path: Path) -> None:
+    for options, architecture in (
+        (["--network", "average", "--pool-size", "3"], kernels.vanilla(1, pooling=3)),
+        (["--network", "global"], kernels.vanilla(1, pooling="global")),
+    ):
+        result = run(*SMALL, *options, "--out", tmp_path / options[1])
+        assert result.exit_code == 0, result.output
+        expected = torch.from_numpy(kernels.NTK(architecture)(IMAGES.x_train))
+        torch.testing.assert_close(matrix(tmp_path / options[1]), expected, rtol=1e-5, atol=1e-6)
+    refused = run(*SMALL, "--pool-size", "3", "--out", tmp_path / "idle")
+    assert "--pool-size changes nothing here" in refused.output

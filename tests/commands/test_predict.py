@@ -101,3 +101,24 @@ def test_a_regressor_has_a_page_without_probabilities(photos: Path, tmp_path: Pa
     result = run("predict", tmp_path / "model", picture, "--out", tmp_path / "t.csv", "--page", tmp_path / "p.html")
     assert result.exit_code == 0, result.output
     assert "Probability" not in (tmp_path / "p.html").read_text(encoding="utf-8")
+
+
+def test_what_is_noted_of_many_pictures_is_noted_once_and_their_page_has_a_short_title(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    wide = [tmp_path / "wide" / f"{i}.png" for i in range(3)]
+    wide[0].parent.mkdir()
+    for path in wide:
+        Image.new("L", (16, 8), 100).save(path)
+    page = tmp_path / "page.html"
+    given = [photos / "dark" / "0.png", wide[0], photos / "bright", wide[1], wide[2]]
+    said = " ".join(
+        run("predict", model, *given[:2], *wide[1:], "--out", tmp_path / "t.csv", "--page", page).output.split()
+    )
+    assert said.count("Cropped at the center") == 1
+    assert "3 of 4 pictures" in said
+    assert f"<h1>{model.name} on {given[0]} and 3 more</h1>" in page.read_text(encoding="utf-8")
+    run("predict", model, *given, "--out", tmp_path / "mixed.csv")
+    with (tmp_path / "mixed.csv").open() as file:
+        names = [row["name"] for row in csv.DictReader(file)]
+    assert names == [*map(str, given[:2]), *(f"{photos / 'bright'}/{i}.png" for i in range(6)), *map(str, wide[1:])]

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,13 +37,13 @@ def message(node: ast.expr) -> str:
     return PLACE
 
 
-def messages() -> Iterator[tuple[str, str]]:
-    """Every sentence that is raised, warned of or announced, and where; without what helps in Python alone."""
+def messages(doors: Collection[str] = ("announce", "warn")) -> Iterator[tuple[str, str]]:
+    """Every sentence that goes through these doors or is raised, and where; without what helps in Python alone."""
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and node.args:
                 called = ast.unparse(node.func).rpartition(".")[2]
-                if called in ("announce", "warn") or called.endswith("Error"):
+                if called in doors or ("warn" in doors and called.endswith("Error")):
                     yield f"{path.relative_to(SOURCE)}:{node.lineno}", message(node.args[0])
 
 
@@ -54,6 +54,19 @@ def test_whoever_is_told_an_option_is_told_it_as_it_is_typed_and_nothing_of_pyth
     shown = {place: as_options(sentence, TYPED) for place, sentence in MESSAGES.items()}
     options = re.compile(rf"(?:{'|'.join(sorted(TYPED.values(), key=len, reverse=True))})(?![\w-])")
     assert {place: text for place, text in shown.items() if options.search(text) and OF_PYTHON.search(text)} == {}
+
+
+PLURAL = re.compile(
+    rf"\b{PLACE} (?:rounds|tiles|pictures|updates|layers|folds|epochs|classes|outputs|probes|files|models)\b"
+)
+
+
+def test_what_is_announced_counts_one_thing_as_one() -> None:
+    """Numbers are told by `counted`, but for those of images, of which there are always several."""
+    said = dict(messages(("announce", "remark", "say")))
+    assert said
+    assert {place: text for place, text in said.items() if PLURAL.search(text)} == {}
+    assert PLURAL.search(message(ast.parse("f'fitting {n} rounds'", mode="eval").body))
 
 
 def test_a_message_that_mixes_both_would_be_found() -> None:

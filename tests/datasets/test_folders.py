@@ -70,7 +70,7 @@ def test_everything_left_out_is_named_in_the_notes(pets: Path) -> None:
 
 def test_what_a_new_shape_cuts_off_is_said(pets: Path) -> None:
     assert any(
-        f"20 of 20 pictures of {pets} were cropped at their center to the proportions of 3 x 3: up to 25%" in note
+        f"Cropped at the center to the proportions of 3 x 3: 20 of 20 pictures of {pets}, with up to 25%" in note
         for note in load(pets, image_size=(3, 3)).notes
     )
     assert not any("cropped" in note for note in load(pets, image_size=(12, 16)).notes)

@@ -261,7 +261,7 @@ class Interrupted(InfiniteWidthKernel):
 
 def test_an_interrupt_keeps_the_finished_rounds() -> None:
     x, y = bars(20)
-    with pytest.warns(UserWarning, match="1 of 4 rounds are kept"):
+    with pytest.warns(UserWarning, match="keeps 1 of 4 rounds"):
         model = classifier(kernel=Interrupted(KERNEL.architecture), n_iterations=3).fit(x, y)
     np.testing.assert_array_equal(model.predict(x), classifier(n_iterations=0).fit(x, y).predict(x))
 

@@ -50,7 +50,7 @@ def test_steps_are_told_apart_by_what_they_are_at(tmp_path: Path) -> None:
     assert calls == [0, 1]
 
 
-@pytest.mark.parametrize("how", [KeyboardInterrupt(), InterruptedFitWarning("1 of 3 rounds are kept")])
+@pytest.mark.parametrize("how", [KeyboardInterrupt(), InterruptedFitWarning("the fit keeps 1 of 3 rounds")])
 def test_an_interrupted_step_leaves_nothing(how: BaseException, tmp_path: Path) -> None:
     """Also where a model warns that it keeps the rounds it had."""
 

@@ -294,7 +294,7 @@ def test_a_disk_without_room_is_told_before_anything_is_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 383}))
-    with pytest.raises(InputError, match="GB more, and its disk has"):
+    with pytest.raises(InputError, match="KiB more, and its disk has"):
         written(tmp_path / "K.zarr")
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 384}))
     written(tmp_path / "K.zarr")

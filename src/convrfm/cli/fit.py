@@ -129,7 +129,10 @@ def fit(
     console.print(rounds_table(record.layers, record.judge.label))
     if record.baselines:
         console.print(beside_table(record))
-    if record.next_steps:
+    if record.next_steps or record.lost:
         say(little_gained(record))
+    if record.lost and deep:
+        say("Without --deep the fixed kernel is kept where learning loses.")
+    if record.next_steps:
         console.print(next_steps_table(record))
     say(f"report: {out / 'report.html'}")

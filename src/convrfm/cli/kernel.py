@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..commands.choices import KernelName, TilePrecision, Unreadable
+from ..commands.choices import KernelName, Network, TilePrecision, Unreadable
 from ..commands.terminal import say, worded
 from .app import app, defaults_of
 from .options import Broken, Data, Device, Download, ImageSize, Quiet, Scheduler, Seed, Workers, where_work_is_done
@@ -23,8 +23,16 @@ def kernel(
         Path | None, typer.Option(help="Take the kernel and the learned metric of this run; default the options below.")
     ] = None,
     kernel: Annotated[KernelName, typer.Option(help="ntk and nngp of a network, or a radial one.")] = KernelName.NTK,
+    network: Annotated[
+        Network,
+        typer.Option(
+            help="Of ntk and nngp: convolutions alone, averaged over squares of positions (--pool-size), or over all of them; "
+            "or Myrtle."
+        ),
+    ] = Network.VANILLA,
     depth: Annotated[int, typer.Option(help="Convolutions of the network (ntk, nngp).", min=1)] = 3,
     patch_size: Annotated[int, typer.Option(help="Side of the patches.", min=1)] = 3,
+    pool_size: Annotated[int, typer.Option(help="Side of the squares of --network average.", min=1)] = 2,
     bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (laplace, gaussian).")] = 10.0,
     n_train: Annotated[int | None, typer.Option(help="Training images, drawn by class; default all.", min=1)] = None,
     image_size: ImageSize = None,
@@ -54,6 +62,8 @@ def kernel(
         defaults_of("kernel"),
         {
             "kernel": (run is None, "kernels without --run"),
+            "network": (run is None and infinite, "--kernel ntk and nngp, without --run"),
+            "pool_size": (run is None and infinite and network is Network.AVERAGE, "--network average, without --run"),
             "depth": (run is None and infinite, "--kernel ntk and nngp, without --run"),
             "patch_size": (run is None, "kernels without --run"),
             "bandwidth": (run is None and not infinite, "--kernel laplace and gaussian, without --run"),

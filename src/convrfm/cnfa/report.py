@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from ..errors import InputError, MissingDependencyError
+from ..quantities import counted
 from .layer_report import LayerReport
 from .pictures import correlation_bars, matrix_panels
 from .saving import load_folder, save_folder, write_text
@@ -63,10 +64,10 @@ class Report:
     @property
     def extent(self) -> str:
         """What was measured, in words."""
-        outputs = f"{self.n_outputs} outputs"
-        probes = "" if self.probes is None else f"{self.probes} probes of "
+        outputs = counted(self.n_outputs, "output")
+        probes = "" if self.probes is None else f"{counted(self.probes, 'probe')} of "
         positions = "" if self.positions is None else f", at most {self.positions} positions of each result"
-        return f"{self.n_images} images, {probes}{outputs}{positions}, {len(self.layers)} layers"
+        return f"{counted(self.n_images, 'image')}, {probes}{outputs}{positions}, {counted(len(self.layers), 'layer')}"
 
     def __repr__(self) -> str:
         """At most ten lines: the verdict, and the first layers."""

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
+from ..quantities import counted
 from .layer_report import LayerReport
 from .skipped import Skipped
 
@@ -27,11 +28,11 @@ def is_above_control(layer: LayerReport) -> bool:
 
 def verdict(layers: Sequence[LayerReport]) -> str:
     """One or two sentences: in how many layers the ansatz says more than the algebra, and by how much."""
-    counted = [layer for layer in layers if not layer.final]
-    if not counted:
+    learned = [layer for layer in layers if not layer.final]
+    if not learned:
         return "No layer counts: the only one makes the outputs, and its AGOP is its CNFM by construction."
-    defined = [layer for layer in counted if not math.isnan(layer.correlations.trained.pearson.value)]
-    without = len(counted) - len(defined)
+    defined = [layer for layer in learned if not math.isnan(layer.correlations.trained.pearson.value)]
+    without = len(learned) - len(defined)
     left_out = f" {without} more with zero filters or gradients." if without else ""
     if not defined:
         return "No layer has a correlation: filters or gradients are zero."
@@ -39,12 +40,12 @@ def verdict(layers: Sequence[LayerReport]) -> str:
     controls = [layer.correlations.rotated.pearson.value for layer in defined if layer.correlations.rotated]
     if len(controls) < len(defined):
         return (
-            f"CNFM and AGOP correlate with {typical:.2f} (Pearson, median of {len(defined)} layers).{left_out} "
+            f"CNFM and AGOP correlate with {typical:.2f} (Pearson, median of {counted(len(defined), 'layer')}).{left_out} "
             "No rotation control was taken, so nothing says how much of that comes for free."
         )
     above = sum(map(is_above_control, defined))
     return (
-        f"CNFM and AGOP correlate above their rotation control in {above} of {len(defined)} layers "
+        f"CNFM and AGOP correlate above their rotation control in {above} of {counted(len(defined), 'layer')} "
         f"(Pearson, median {typical:.2f} beside {median(controls):.2f}).{left_out}"
     )
 

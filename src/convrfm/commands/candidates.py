@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from ..errors import InputError
 from ..estimators import ConvRFMClassifier, DeepConvRFMClassifier
+from ..quantities import counted
 from .choices import KernelName, Network
 from .kernel_by_name import MYRTLE, Family
 
@@ -58,7 +59,7 @@ class Candidates:
     def names(self) -> list[str]:
         """What they are called, in the order in which they are fitted."""
         if self.deep:
-            return [f"{family.name}, {depth} layers" for family in self.families for depth in self.depths]
+            return [f"{family.name}, {counted(depth, 'layer')}" for family in self.families for depth in self.depths]
         return [f"{family.name}, depth {depth}" if depth else family.name for family, depth in self._shallow]
 
     def unfitted(self) -> Model:

@@ -25,10 +25,12 @@ from ..networks import (
     load_trained,
     load_weights,
 )
+from ..quantities import counted
 from ..report.cnfa_page import cnfa_page
 from ..storage.held_folder import held
 from .choices import PixelScale
 from .fit_folder import check_folder
+from .terminal import say_notes
 
 IMAGENET = Scaling((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -67,8 +69,8 @@ def subject_by_name(
 
 def images_by_name(
     data: str, n_images: int, image_size: tuple[int, int] | None, channels: int, seed: int
-) -> Float[Tensor, "n c h w"]:
-    """Images from 0 to 1, drawn with the seed; of data with a test part, from that.
+) -> tuple[Float[Tensor, "n c h w"], list[str]]:
+    """Images from 0 to 1, drawn with the seed; of data with a test part, from that. And remarks on them.
 
     Args:
         data: A folder of pictures, with or without sub-folders, a `.npz`, or a name of a data set.
@@ -83,9 +85,12 @@ def images_by_name(
     else:
         source = read_source(data, reading)
         pictures = source.train if source.test is None else source.test
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(pictures.raw))[:n_images])
+    there = len(pictures.raw)
+    drawn = np.sort(np.random.default_rng(seed).permutation(there)[:n_images])
     raw = [pictures.raw[i] for i in drawn]
-    return torch.from_numpy(Preprocessing(image_size, channels, pictures.white).apply(raw))
+    fewer = f"There are no more than {counted(there, 'image')}: all are measured on, in place of {n_images}."
+    notes = [*pictures.notes, *([fewer] if there < n_images else [])]
+    return torch.from_numpy(Preprocessing(image_size, channels, pictures.white).apply(raw)), notes
 
 
 def _scale_text(scaling: Scaling | None) -> str:
@@ -159,7 +164,8 @@ def run_cnfa(
     with held(out):
         torch.manual_seed(seed)  # networks without weights draw theirs from torch's own generator
         subject = subject_by_name(network, weights, initial, image_size, scale)
-        images = images_by_name(data, n_images, subject.image_size, subject.channels, seed)
+        images, notes = images_by_name(data, n_images, subject.image_size, subject.channels, seed)
+        say_notes(notes)
         if subject.scaling is not None:
             images = subject.scaling.apply(images)
         report = measure(
@@ -185,5 +191,6 @@ def run_cnfa(
             "seed": seed,
             "torch": torch.__version__,
         }
-        cnfa_page(report, network, command=command, settings=settings, warnings=warnings).write(out / "report.html")
+        page = cnfa_page(report, network, command=command, settings=settings, notes=notes, warnings=warnings)
+        page.write(out / "report.html")
         return report

@@ -14,6 +14,7 @@ from ..storage.models import FILE_NAME
 from ..storage.values import values_from
 from .run_files import FILES, METRICS
 
+ARGUMENTS = ("data", "network")  # of `convrfm train`, without a name where they are typed
 TILES = "tiles"  # of the kernel matrix of the round that is not finished
 SETTINGS = "settings.json"  # of an unfinished run; those of a finished one are in its metrics
 
@@ -22,6 +23,24 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     """Refuse the folder of a run that holds something, unless it may be overwritten, before anything is computed."""
     if is_used(folder) and not (overwrite and folder.is_dir()):
         raise InputError(f"{folder} exists already and is not empty. Choose another --out, or pass --overwrite.")
+
+
+def check_same_run(folder: Path, what: str, there: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse a folder with a run of other settings, in JSON; those that differ are named as they were typed there."""
+    differing = [_typed(name, there[name]) for name, value in now.items() if name in there and there[name] != value]
+    if differing:
+        raise InputError(
+            f"{folder} holds {what} with {', '.join(differing)}. Repeat its options to go on with it, choose another --out, or "
+            "pass --overwrite."
+        )
+
+
+def _typed(name: str, value: Any) -> str:
+    option = name.upper() if name in ARGUMENTS else f"--{name.replace('_', '-')}"
+    if value is None or value is False:
+        return f"no {option}"
+    values = value if isinstance(value, list) else [value]
+    return " ".join(option if each is True else f"{option} {each}" for each in values)
 
 
 @contextmanager
@@ -33,8 +52,10 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
             something else than an unfinished run of these settings and may not be overwritten.
     """
     wanted = json.loads(json.dumps(settings, default=str))
-    goes_on = not overwrite and _read(folder / SETTINGS) == wanted
+    goes_on = not overwrite and read_values(folder / SETTINGS) == wanted
     if not goes_on:
+        if not overwrite:
+            check_same_run(folder, "an unfinished run", read_values(folder / SETTINGS), wanted)
         check_folder(folder, overwrite=overwrite)
     with held(folder):
         for name in (*FILES, TILES):
@@ -44,7 +65,7 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
         try:
             yield (folder / FILE_NAME).is_file()
         finally:
-            finished = _read(folder / METRICS).get("finished")
+            finished = read_values(folder / METRICS).get("finished")
             if finished:
                 _remove(folder / TILES)
             if finished or not any((folder / name).exists() for name in (FILE_NAME, TILES)):
@@ -54,10 +75,10 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
 def settings_of(run: Path) -> dict[str, Any]:
     """The settings of a run, finished or not, from its folder or the model in it; none of a model by itself."""
     folder = run if run.is_dir() else run.parent
-    return _read(folder / METRICS).get("settings") or _read(folder / SETTINGS)
+    return read_values(folder / METRICS).get("settings") or read_values(folder / SETTINGS)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_values(path: Path) -> dict[str, Any]:
     """The values in a JSON file; none where it is missing or damaged."""
     try:
         return values_from(path.read_text(encoding="utf-8"))

@@ -18,10 +18,11 @@ from ..estimators.problem import LearnableKernel
 from ..estimators.progress import shown_progress
 from ..kernels.devices import chosen_device
 from ..kernels.kernel_tiles import KernelTiles, default_side
+from ..quantities import counted, size
 from ..storage.stored_kernel import kept_kernel
 from ..storage.tables import write_table
 from ..workers import workers
-from .choices import KernelName, TilePrecision, Unreadable
+from .choices import KernelName, Network, TilePrecision, Unreadable
 from .fit_folder import settings_of
 from .kernel_by_name import Family
 from .terminal import remark, say_notes
@@ -35,8 +36,10 @@ class KernelSettings:
     against: str | None
     run: Path | None
     kernel: KernelName
+    network: Network
     depth: int
     patch_size: int
+    pool_size: int
     bandwidth: float
     n_train: int | None
     image_size: int | None
@@ -99,8 +102,9 @@ def kernel(settings: KernelSettings, out: Path, *, quiet: bool, where: int | str
     with workers(where) as helping, kept_kernel(out, recipe, settings.precision.value, origin) as kept:
         for of, table in tables.items():
             write_table(out.with_name(f"{beside}.{of}.csv"), list(table), zip(*table.values(), strict=True))
-        tiles, gigabytes = len(kept.layout.places), kept.store.bytes_missing / 1e9
-        remark(f"{tiles} tiles; those that are missing take {gigabytes:.2f} GB of disk")
+        missing = kept.store.bytes_missing
+        on_disk = f"those that are missing take {size(missing)} of disk" if missing else "all of them on disk"
+        remark(f"{counted(len(kept.layout.places), 'tile')}; {on_disk}")
         with shown_progress(shown=not quiet) as watch:
             kept.complete(watch("kernel")("on disk"), helping)
         kept.verify()
@@ -120,7 +124,8 @@ def kernel_and_metric(
         InputError: for a run of several layers, and one whose images were made otherwise.
     """
     if settings.run is None:
-        return Family(settings.kernel, settings.patch_size, settings.bandwidth)(settings.depth), None, preprocessing
+        family = Family(settings.kernel, settings.patch_size, settings.bandwidth, settings.network, settings.pool_size)
+        return family(settings.depth), None, preprocessing
     model = load(settings.run, "cpu")
     if len(model.layers_) > 1:
         raise InputError(f"{settings.run} has {len(model.layers_)} layers, and must have one. Pass another --run.")

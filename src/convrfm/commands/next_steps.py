@@ -8,8 +8,8 @@ from ..datasets import ImageData
 from ..errors import InputError
 from ..estimators.classification import Classifier
 from ..estimators.targets import Quality
-from ..kernels.forecast import duration
 from ..kernels.growth import ROUGHLY
+from ..quantities import duration
 from ..report import NextStep
 from .choices import InitialMetricName, KernelName, Network, PatchNormalizationName, SolverName
 from .fit_settings import FitSettings

@@ -10,10 +10,12 @@ from jaxtyping import Float, Shaped
 
 from .. import datasets
 from ..datasets import Preprocessing
+from ..datasets.prediction import in_short
 from ..errors import InputError
 from ..estimators import load
 from ..estimators.classification import Classifier
 from ..estimators.machine import RecursiveFeatureMachine
+from ..quantities import counted
 from ..report import Prediction, likeliest, prediction_page
 from ..report.prediction_page import MOST_PICTURES
 from ..storage.atomic import check_writable
@@ -87,7 +89,7 @@ def predict(
     _write_predictions(out, model, predicted)
     say_notes(notes)
     if page is not None:
-        _write_page(page, model, predicted, f"{Path(run).name} on {', '.join(data)}", notes)
+        _write_page(page, model, predicted, f"{Path(run).name} on {in_short(data)}", notes)
     return _sentences(model, predicted)
 
 
@@ -131,4 +133,4 @@ def accuracy_sentence(predicted: Labels, labels: Labels, classes: Shaped[np.ndar
     texts, known = labels.astype(str), np.isin(labels.astype(str), classes.astype(str))
     if not known.any():
         return f"no accuracy: the model knows none of these labels; its classes are {', '.join(map(str, classes[:10]))}"
-    return f"accuracy: {np.mean(predicted.astype(str) == texts):.2%} of {len(labels)} images"
+    return f"accuracy: {np.mean(predicted.astype(str) == texts):.2%} of {counted(len(labels), 'image')}"

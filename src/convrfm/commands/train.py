@@ -25,15 +25,17 @@ from ..networks import (
     write_card,
 )
 from ..plots import plot_training
+from ..quantities import counted
 from ..report import Page, Section
 from ..report.fit_sections import reproduction_section
 from ..report.versions import versions
 from ..storage.atomic import write_json
 from ..storage.held_folder import held
-from .fit_folder import check_folder
+from .fit_folder import check_folder, check_same_run, read_values
 from .terminal import remark, say_notes
 
 RESULT = "training.json"
+MACHINE = ("device", "download")  # what may change while a training goes on
 CONTROLS = ("trained", "rotated", "initial", "initial_cnfm")
 FILES = {
     "report.html": "this page",
@@ -92,8 +94,12 @@ def run_training(settings: TrainSettings, out: Path, *, overwrite: bool, quiet: 
     """
     design, protocol = settings.design, settings.training
     device = chosen_device(settings.device)
+    plain = asdict(settings)
     if overwrite or not holds_training(out):
         check_folder(out, overwrite=overwrite)
+    else:
+        there = read_values(out / RESULT).get("settings", {})
+        check_same_run(out, "a training", there, {name: value for name, value in plain.items() if name not in MACHINE})
     with held(out):
         if overwrite:
             for name in FILES:
@@ -101,12 +107,13 @@ def run_training(settings: TrainSettings, out: Path, *, overwrite: bool, quiet: 
         images = _images(settings)
         network = design.build(images.image_shape, images.n_classes, settings.seed).to(device)
         write_card(out, NetworkCard(design, images.image_shape, images.n_classes, images.scaling, settings.data))
+        write_json(out / RESULT, {"settings": plain})
         shown = images.parts.train.x[: settings.n_images].to(device)
         tracker = Tracker(network, shown, settings.every, out, seed=settings.seed)
         tell: Callable[[Epoch], None] = (lambda _: None) if quiet else _tell_epoch
         found = train(network, images.parts, protocol, seed=settings.seed, folder=out, watch=tracker.update, tell=tell)
         epochs = [asdict(epoch) for epoch in found.epochs]
-        write_json(out / RESULT, {"kept": found.kept.epoch, "epochs": epochs, "settings": asdict(settings)})
+        write_json(out / RESULT, {"kept": found.kept.epoch, "epochs": epochs, "settings": plain})
         page = training_page(settings, images, found, tracker, command)
         page.write(out / "report.html")
         return accuracy_sentence(found, images)
@@ -158,12 +165,12 @@ def training_page(settings: TrainSettings, images: RealImages, found: Trained, t
                     curves, steps, correlations, kept=found.kept.epoch, quantity="correlation of CNFM and AGOP"
                 ),
                 "Accuracies, and the Pearson correlation of CNFM and AGOP in every layer; the dotted epoch is kept.",
-                f"Curves along {len(found.epochs)} epochs.",
+                f"Curves along {counted(len(found.epochs), 'epoch')}.",
             ),
             Section("Layers").table(
                 ("layer", "CNFM and AGOP", "rotated", "initial network", "initial and trained CNFM"),
                 [[row["name"], *(_told(row.get(f"{name}_pearson")) for name in CONTROLS)] for row in measured[-1]],
-                f"Pearson correlations after epoch {steps[-1]}, on {settings.n_images} training images.",
+                f"Pearson correlations after epoch {steps[-1]}, on {min(settings.n_images, sizes[0])} training images.",
             ),
             reproduction_section(command, asdict(settings), versions(), FILES),
         ],

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..quantities import counted
 from .conversions import how_to_convert
 from .memory import check_memory
 from .pictures import SUFFIXES, Picture, read_first_frame, resize, share_cut_off
@@ -54,10 +55,19 @@ def read_unlabeled(path: Path, reading: Reading) -> Pictures:
     return read_files(path, files, notes, reading)
 
 
+def read_by_path(files: Sequence[Path], reading: Reading) -> Pictures:
+    """Read these pictures, wherever they lie, without labels; what is noted is noted of all of them together.
+
+    Raises:
+        InputError: If one is unreadable and `unreadable` is "error", or all are.
+    """
+    return read_files(Path(), files, [], reading)
+
+
 def holds_loose_pictures(path: Path) -> bool:
     """Whether `path` is a picture, or a folder with pictures directly in it and so without classes."""
     files = path.iterdir() if path.is_dir() else [path]
-    return any(_is_picture(file) and not file.name.startswith(".") for file in files)
+    return any(is_picture(file) and not file.name.startswith(".") for file in files)
 
 
 def picture_files(folder: Path) -> tuple[list[Path], list[str]]:
@@ -67,8 +77,8 @@ def picture_files(folder: Path) -> tuple[list[Path], list[str]]:
         InputError: If there is none.
     """
     found = walk(folder)
-    files = [path for path in found.files if _is_picture(path)]
-    others = [path for path in found.files if not _is_picture(path)]
+    files = [path for path in found.files if is_picture(path)]
+    others = [path for path in found.files if not is_picture(path)]
     if not files:
         remedies = filter(None, map(how_to_convert, others))
         remedy = next((f"In {folder}: {remedy}" for remedy in remedies), "Look at the path.")
@@ -82,7 +92,7 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
     Raises:
         InputError: If one is unreadable and `unreadable` is "error", or all are, or they do not fit into memory.
     """
-    pictures: dict[str, Picture] = {}
+    pictures, names = list[Picture](), list[str]()
     skipped, of_several = list[Path](), list[Path]()
     cut_off: list[float] = []
     for file in files:
@@ -98,7 +108,8 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
             picture = resize(picture, reading.image_size)
         if not pictures:
             check_memory(f"the {len(files)} pictures of {folder}", len(files), picture.shape, picture.itemsize)
-        pictures[printable(file, folder)] = picture
+        pictures.append(picture)
+        names.append(printable(file, folder))
         if frames > 1:
             of_several.append(file)
     if not pictures:
@@ -109,7 +120,7 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
         *left_out("all frames or pages but the first", folder, of_several),
         *_crop_note(folder, cut_off, reading.image_size),
     ]
-    return Pictures(list(pictures.values()), None, tuple(pictures), white=255.0, notes=tuple(notes))
+    return Pictures(pictures, None, tuple(names), white=255.0, notes=tuple(notes))
 
 
 def _crop_note(folder: Path, cut_off: Sequence[float], size: tuple[int, int] | None) -> list[str]:
@@ -117,13 +128,15 @@ def _crop_note(folder: Path, cut_off: Sequence[float], size: tuple[int, int] | N
     cropped = [share for share in cut_off if share > TOLERABLE]
     if size is None or not cropped:
         return []
+    whole = "" if folder == Path() else f" of {folder}"
     return [
-        f"{len(cropped)} of {len(cut_off)} pictures of {folder} were cropped at their center to the proportions of "
-        f"{size[0]} x {size[1]}: up to {max(cropped):.0%} of a picture is cut off."
+        f"Cropped at the center to the proportions of {size[0]} x {size[1]}: {len(cropped)} of "
+        f"{counted(len(cut_off), 'picture')}{whole}, with up to {max(cropped):.0%} of a picture cut off."
     ]
 
 
-def _is_picture(path: Path) -> bool:
+def is_picture(path: Path) -> bool:
+    """Whether a path is that of a file with the name of a picture."""
     return path.is_file() and path.suffix.lower() in SUFFIXES
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Shaped
 
+from ..quantities import counted
 from .preprocessing import Preprocessing
 
 Selection = tuple[Float32[np.ndarray, "s c h w"], Shaped[np.ndarray, " s"]]
@@ -45,6 +46,6 @@ class ImageData:
         size = " x ".join(map(str, self.x_train.shape[1:]))
         apart = "" if self.selection is None else f", {len(self.selection[0])} for validation"
         return (
-            f"<ImageData: {len(self.x_train)} images to train, {len(self.x_test)} to test{apart}, {size} (channels x height "
-            f"x width), {len(self.classes)} classes: {', '.join(map(str, self.classes[:CLASSES_SHOWN]))}{more}>"
+            f"<ImageData: {counted(len(self.x_train), 'image')} to train, {len(self.x_test)} to test{apart}, {size} (channels "
+            f"x height x width), {len(self.classes)} classes: {', '.join(map(str, self.classes[:CLASSES_SHOWN]))}{more}>"
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
+from ..quantities import size
 
 FLOAT_BYTES = 4  # of a pixel that a model takes, beside the one that was read
 MEMINFO = Path("/proc/meminfo")
@@ -16,7 +17,7 @@ def check_memory(what: str, n: int, shape: Sequence[int], itemsize: int) -> None
     needed, free = n * math.prod(shape) * (itemsize + FLOAT_BYTES), free_memory()
     if needed > free:
         raise InputError(
-            f"{what} must fit into memory; they need {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free. "
+            f"{what} must fit into memory; they need {size(needed)} and {size(free)} are free. "
             "Take fewer, or smaller ones (image_size, for pictures)."
         )
 

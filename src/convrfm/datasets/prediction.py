@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ from jaxtyping import Float32, Shaped
 
 from ..errors import InputError
 from .catalogue import is_name, read_source
-from .folders import holds_loose_pictures, read_unlabeled
+from .folders import holds_loose_pictures, is_picture, read_by_path, read_unlabeled
 from .pictures import SUFFIXES
 from .preprocessing import Preprocessing
 from .sources import Pictures, Reading
@@ -52,38 +53,49 @@ def load_for_prediction(
     pictures = _read(data, reading) if isinstance(data, str | Path) else _read_all(data, reading)
     if pictures.white != preprocessing.divide_by:
         raise InputError(
-            f"The value of white in {data} must be {preprocessing.divide_by:g}, as in training; "
+            f"The value of white in {in_short(data)} must be {preprocessing.divide_by:g}, as in training; "
             f"got {pictures.white:g} (255 for pictures and uint8, 1 for floats). "
             "Give the images in the type and scale of the training images."
         )
     sizes = {picture.shape[1:] for picture in pictures.raw}
     if preprocessing.image_size and sizes != {preprocessing.image_size}:
         raise InputError(
-            f"the images of {data} must be {preprocessing.image_size}, as in training; got {sorted(sizes)[:3]}. Resize them; "
-            "pictures in files are brought to size by themselves."
+            f"the images of {in_short(data)} must be {preprocessing.image_size}, as in training; got {sorted(sizes)[:3]}. "
+            "Resize them; pictures in files are brought to size by themselves."
         )
     notes = list(pictures.notes)
     return preprocessing.apply(pictures.raw), pictures.names, pictures.labels, tuple(notes)
 
 
+def in_short(data: str | Path | Sequence[str | Path]) -> str:
+    """What was given, of several the first."""
+    several = [data] if isinstance(data, str | Path) else data
+    return f"{several[0]}{f' and {len(several) - 1} more' if len(several) > 1 else ''}"
+
+
 def _read_all(several: Sequence[str | Path], reading: Reading) -> Pictures:
-    """All of them as one; every name says where its picture lies."""
-    parts = [_read(data, reading) for data in several]
-    if len(parts) == 1:
-        return parts[0]
+    """All of them as one; every name says where its picture lies. Single pictures are read, and noted, together."""
+    if len(several) == 1:
+        return _read(several[0], reading)
+    parts = list[Pictures]()
+    for single, group in groupby(several, lambda data: is_picture(Path(data))):
+        if single:
+            parts.append(read_by_path([Path(data) for data in group], reading))
+        else:
+            parts += (_named_below(data, _read(data, reading)) for data in group)
     if len({part.labels is None for part in parts}) > 1 or len({part.white for part in parts}) > 1:
         raise InputError(
-            f"{', '.join(map(str, several))} must have labels all or none, and values of one scale. Predict them one by one."
+            f"{in_short(several)} must have labels all or none, and values of one scale. Predict them one by one."
         )
-    names = [
-        str(data) if Path(data).name == name else f"{data}/{name}"
-        for data, part in zip(several, parts, strict=True)
-        for name in part.names
-    ]
     raw = [picture for part in parts for picture in part.raw]
     labels = [part.labels for part in parts if part.labels is not None]
     notes = tuple(note for part in parts for note in part.notes)
-    return Pictures(raw, np.concatenate(labels) if labels else None, tuple(names), parts[0].white, notes)
+    names = tuple(name for part in parts for name in part.names)
+    return Pictures(raw, np.concatenate(labels) if labels else None, names, parts[0].white, notes)
+
+
+def _named_below(data: str | Path, pictures: Pictures) -> Pictures:
+    return replace(pictures, names=tuple(f"{data}/{name}" for name in pictures.names))
 
 
 def _read(data: str | Path, reading: Reading) -> Pictures:

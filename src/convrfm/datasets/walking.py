@@ -65,8 +65,12 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def printable(path: Path, folder: Path) -> str:
-    """The name of a file below a folder, with slashes, in UTF-8 whatever the terminal speaks; other bytes are spelled out."""
-    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", errors="backslashreplace")
+    """The name of a file below a folder, elsewhere its path, with slashes, in UTF-8 whatever the terminal speaks.
+
+    Other bytes are spelled out.
+    """
+    named = path.relative_to(folder) if path.is_relative_to(folder) else path
+    return os.fsencode(named.as_posix()).decode("utf-8", errors="backslashreplace")
 
 
 def left_out(reason: str, folder: Path, files: Sequence[Path]) -> list[str]:
@@ -75,4 +79,5 @@ def left_out(reason: str, folder: Path, files: Sequence[Path]) -> list[str]:
         return []
     more = f" and {len(files) - NAMES_SHOWN} more" if len(files) > NAMES_SHOWN else ""
     names = ", ".join(printable(file, folder) for file in files[:NAMES_SHOWN])
-    return [f"Left out of {folder}, {reason}: {names}{more}."]
+    whole = "" if folder == Path() else f" of {folder}"
+    return [f"Left out{whole}, {reason}: {names}{more}."]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..errors import InterruptedFitWarning
+from ..quantities import counted
 from .folds import Fold
 from .layers import FittedLayer, fit_layers
 from .outlook import outlook
@@ -71,7 +72,9 @@ def fit_candidates(
                 raise
             finished = sum(_finished(layers)[1] for layers in fits)
             warnings.warn(
-                f"interrupted: {finished} of {plan.n_rounds} rounds are kept.", InterruptedFitWarning, stacklevel=4
+                f"interrupted: the fit keeps {finished} of {counted(plan.n_rounds, 'round')}.",
+                InterruptedFitWarning,
+                stacklevel=4,
             )
     return fits
 

@@ -9,7 +9,7 @@ import torch
 from ..announcements import announce
 from ..errors import InputError
 from ..kernels.features import FeatureDraw
-from ..kernels.forecast import size
+from ..quantities import size
 from .forecast import MATRICES, MATRICES_WITH_WEIGHTS
 from .iterative import Iterative
 from .outlook import USABLE, free_bytes

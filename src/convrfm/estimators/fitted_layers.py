@@ -11,11 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
-from ..kernels.forecast import size
 from ..maths.patches import filter_patches
 from ..maths.precision import full_precision
 from ..maths.psd import psd_factor
 from ..maths.random_filters import RandomFeatures
+from ..quantities import counted, size
 from ..solvers.exact import GaussianPosterior
 from .forecast import MATRICES
 from .iterative import solver_from_file
@@ -137,7 +137,9 @@ class FittedLayers:
         """
         channels = self.x.shape[1]
         if images.shape[1] != channels:
-            raise InputError(f"the model was fitted to images of {channels} channels; got {images.shape[1]}.")
+            raise InputError(
+                f"the model was fitted to images of {counted(channels, 'channel')}; got {images.shape[1]}."
+            )
         if not isinstance(layer, Integral) or layer not in range(1, len(self.layers) + 1):
             raise InputError(f"layer must be an integer from 1 to {len(self.layers)}; got {layer!r}.")
         lengths: Sequence[int] = images.shape[2:]

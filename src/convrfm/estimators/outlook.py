@@ -9,9 +9,10 @@ import torch
 from ..announcements import announce
 from ..datasets.memory import free_memory
 from ..errors import InputError
-from ..kernels.forecast import Forecast, duration, size
+from ..kernels.forecast import Forecast
 from ..kernels.growth import ROUGHLY, THOROUGHLY
 from ..kernels.infinite import InfiniteWidthKernel
+from ..quantities import counted, duration, size
 from .forecast import ExpectedRound, Prospect, bytes_of, prospect
 from .iterative import Iterative
 from .layers import FittedLayer
@@ -47,7 +48,9 @@ class Outlook:
         total = sum(self._seconds) + left
         if self._told and left > LONG_FIT_SECONDS and not 1 / MOVED < total / self._said < MOVED:
             self._said = total
-            announce(f"after {done} of {len(self._expected)} rounds: about {duration(left)} left (estimated)")
+            announce(
+                f"after {done} of {counted(len(self._expected), 'round')}: about {duration(left)} left (estimated)"
+            )
 
     @property
     def seconds_left(self) -> float:
@@ -97,11 +100,9 @@ def outlook(
     expected = ahead.rounds(n, agop)[sum(len(layer.rounds) for layer in earlier) :]
     seconds = sum(round_.seconds for round_ in expected)
     if verbose or long:
-        in_folds = f", each in {len(folds)} folds as well," if folds else ""
+        rounds = counted(len(expected), "round") + (f", each in {len(folds)} folds as well," if folds else "")
         takes = f"about {duration(seconds)}" if long else "less than a minute"
-        announce(
-            f"fitting {len(expected)} rounds{in_folds} on {n} images: {takes} and {size(needed)} (estimated). {FIRST_ROUND}"
-        )
+        announce(f"fitting {rounds} on {n} images: {takes} and {size(needed)} (estimated). {FIRST_ROUND}")
     if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop)):
         announce(fewer)
     return Outlook(expected, told=long)

@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..kernels.features import FeatureDraw, FeatureMap, check_drawable
 from ..kernels.recursion.recursion import Images
 from ..maths.windows import Window
+from ..quantities import size
 from ..solvers.exact import RidgePath
 from ..solvers.path import Path
 from ..solvers.streamed import streamed_path
@@ -238,6 +239,6 @@ class FeatureBasis:
 
 def _no_room(x: Images) -> InputError:
     return InputError(
-        f"a fit to {len(x)} images decomposes their kernel matrix, which takes {4 * 8e-9 * len(x) ** 2:.1f} GB beside it, and "
+        f"a fit to {len(x)} images decomposes their kernel matrix, which takes {size(32 * len(x) ** 2)} beside it, and "
         f'{x.device} has no room for that. Fit fewer images, pass device="cpu", or solver="features".'
     )

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
+from ..quantities import duration, size
 
 MOST_IMAGES = 2048
 SAMPLE_BYTES = 1 << 27  # of images that are timed
@@ -22,26 +23,6 @@ class Forecast:
 
     def __str__(self) -> str:
         return f"about {duration(self.seconds)} and {size(self.bytes)}"
-
-
-def duration(seconds: float) -> str:
-    """A time as a reader expects it.
-
-    >>> duration(3725.0)
-    '1 h 2 min'
-    """
-    minutes, rest = divmod(max(1, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def size(count: int) -> str:
-    """Bytes as a reader expects them.
-
-    >>> size(3 * 2**30)
-    '3.0 GiB'
-    """
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 def sample_size(image: Float[Tensor, "c h w"], n: int) -> int:

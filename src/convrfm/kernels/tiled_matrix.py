@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..errors import InputError
+from ..quantities import size
 from . import devices
 
 Wait = Callable[[], None]
@@ -146,7 +147,7 @@ def tiled_matrix(x: Float[Tensor, "n c h w"], columns: int, temporaries: int) ->
         whole = torch.empty(len(x), columns, dtype=x.dtype, device="cpu" if x.is_cuda else x.device)
     except RuntimeError as error:
         raise InputError(
-            f"a kernel matrix of {len(x)} x {columns} takes {bytes_of_all / 1e9:.1f} GB, and this machine has no room for "
+            f"a kernel matrix of {len(x)} x {columns} takes {size(bytes_of_all)}, and this machine has no room for "
             "it. Compute some rows at a time, kernel(x[rows], z), and keep them on disk."
         ) from error
     if x.is_cuda:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ..estimators.judge import Judge
+from ..quantities import counted
 from .fit_record import CandidateRecord, FitRecord, Task, best_learned
 from .headline import held_out_text, measure_name, score_text
 from .page import Section
@@ -36,11 +37,11 @@ def little_gained(record: FitRecord) -> str:
     layers, rounds = len(record.layers), record.layers[-1].rounds
     if layers == 1 and record.layers[0].gained_nothing:
         found, learned = "Nothing was gained by learning: the fixed kernel is kept", best_learned(rounds)
-    elif kept.held_out_score < fixed.held_out_score:
+    elif record.lost:
         found, learned = "Learning lost", kept
     else:
         found, learned = "Learning gained little", kept
-    updates = f"{learned.iteration} update{'s' * (learned.iteration > 1)}"
+    updates = counted(learned.iteration, "update")
     return (
         f"{found} ({record.judge.label}: {held_out_text(fixed, record.task)} with the fixed kernel, "
         f"{held_out_text(learned, record.task)} after {updates if layers == 1 else f'{layers} layers'})."

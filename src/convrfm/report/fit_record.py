@@ -213,6 +213,14 @@ class FitRecord:
         return self.judge if self.chosen else None
 
     @property
+    def lost(self) -> bool:
+        """Whether by the judge the layers do worse than the fixed kernel alone."""
+        fixed, kept = self.stages[0], self.stages[-1]
+        if isnan(kept.held_out_score):
+            return kept.held_out_error > fixed.held_out_error
+        return kept.held_out_score < fixed.held_out_score
+
+    @property
     def stages(self) -> list[RoundRecord]:
         """The fixed kernel, then every layer's kept round."""
         return [self.layers[0].rounds[0], *(layer.kept for layer in self.layers)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from scipy.stats import binomtest
 
 from ..estimators.judge import Judge
+from ..quantities import counted
 from .fit_record import RoundRecord, Task, best_learned
 
 ABSENT = "—"
@@ -49,8 +50,7 @@ def headline(
     """
     if best_iteration == 0 and len(rounds) > 1:
         return f"{_nothing_gained(rounds, task, judge)} {_of_fixed(rounds[0], task, n_test, judge)}"
-    updates = "1 update" if best_iteration == 1 else f"{best_iteration} updates"
-    cause = f"After {updates} of the patch metric" if best_iteration else None
+    cause = f"After {counted(best_iteration, 'update')} of the patch metric" if best_iteration else None
     return _result(rounds[0], rounds[best_iteration], cause, task, n_test, judge)
 
 
@@ -83,7 +83,8 @@ def _nothing_gained(rounds: Sequence[RoundRecord], task: Task, judge: Judge) -> 
     return (
         f"Nothing was gained by learning the patch metric: the {judge.scored(measure)} is "
         f"{held_out_text(rounds[0], task)} with the fixed kernel and {held_out_text(best, task)} after "
-        f"{best.iteration} of {len(rounds) - 1} updates, the best of them. The fixed kernel is kept."
+        f"{best.iteration} of {counted(len(rounds) - 1, 'update')}{', the best of them' * (len(rounds) > 2)}. The fixed kernel "
+        "is kept."
     )
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from ..estimators.judge import Judge
 from ..maths.random_filters import Centering
 from ..plots import effective_rank, leading_eigenvectors, plot_feature_maps, plot_layers, plot_rounds, plot_spectra
+from ..quantities import counted
 from .fit_record import LayerRecord, RoundRecord, Task
 from .fit_sections import MOST_SAMPLES, show_eigenvectors
 from .headline import measure_name, score_text
@@ -29,7 +30,7 @@ def stages_section(stages: Sequence[RoundRecord], task: Task, judge: Judge = Jud
     columns = {
         name: cells for name, cells in score_columns(stages, task, judge).items() if name not in ("Error", "Seconds")
     }
-    names = ["fixed kernel", *(_layers(number) for number in range(1, len(stages)))]
+    names = ["fixed kernel", *(counted(number, "layer") for number in range(1, len(stages)))]
     return (
         Section(f"{capitalised(measure)} by layer")
         .prose(
@@ -166,7 +167,8 @@ def maps_of_layers_section(
             caption="Sample images, |x[u]| at every position u before learning, and |M^(1/2) x[u]| of every layer. Every "
             "panel has its own color scale, dark for its smallest and bright for its largest value; the range is written "
             "below.",
-            alt=f"{len(images[shown])} sample images, each with its map before learning and in {_layers(len(layers))}.",
+            alt=f"{len(images[shown])} sample images, each with its map before learning and in "
+            f"{counted(len(layers), 'layer')}.",
             name="feature_maps",
         )
     )
@@ -174,7 +176,3 @@ def maps_of_layers_section(
 
 def _centerings(layers: Sequence[LayerRecord]) -> str:
     return ", ".join(f"{CENTERED[layer.centering]} from layer {number}" for number, layer in enumerate(layers[:-1], 1))
-
-
-def _layers(count: int) -> str:
-    return "1 layer" if count == 1 else f"{count} layers"

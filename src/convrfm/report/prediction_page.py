@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..plots import plot_feature_maps
+from ..quantities import counted
 from .page import Page
 
 MOST_PICTURES = 30
@@ -52,13 +53,13 @@ def prediction_page(
         notes: remarks on the pictures.
     """
     shown = predictions[:MOST_PICTURES]
-    page = Page(title, f"{len(predictions)} picture{'s' * (len(predictions) != 1)}")
+    page = Page(title, counted(len(predictions), "picture"))
     how = page.section("How to read this").prose(
         "Every picture stands as the model takes it, beside the length of its patches under the learned metric: bright is "
         "what the model looks at. Every panel has its own color scale."
     )
     left_out = len(predictions) - len(shown)
-    how.note(*notes, *([f"{left_out} more pictures are in the table of predictions only."] if left_out else []))
+    how.note(*notes, *([f"{counted(left_out, 'more picture')} in the table of predictions only."] if left_out else []))
     for each in shown:
         section = page.section(each.name)
         section.lead(f"{each.predicted}")

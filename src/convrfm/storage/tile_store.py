@@ -14,6 +14,7 @@ from torch import Tensor
 from ..errors import DamagedTileError, InputError
 from ..kernels.kernel_tiles import Place, TileLayout
 from ..optional import imported
+from ..quantities import size
 
 FORMAT, FORMAT_VERSION = "convrfm-kernel", 1
 LARGEST = 32767  # of 16 bits with a sign; the one below its negative stands for what is missing
@@ -191,7 +192,7 @@ class TileStore:
         free = shutil.disk_usage(self.folder).free
         if self.bytes_missing > free:
             raise InputError(
-                f"{self.folder} needs {self.bytes_missing / 1e9:.1f} GB more, and its disk has {free / 1e9:.1f} GB. Make room, "
+                f"{self.folder} needs {size(self.bytes_missing)} more, and its disk has {size(free)}. Make room, "
                 'choose another folder, or pass precision="int16", which takes half of float32.'
             )
 
