@@ -13,6 +13,7 @@ from convrfm.errors import InputError
 from convrfm.estimators import outlook
 from convrfm.estimators.solver import Features
 from convrfm.kernels.features import FeatureDraw, FeatureMap
+from convrfm.solvers import streamed
 
 from .cases import CHEAP, one_hot, pictures
 
@@ -97,6 +98,46 @@ def test_warm_start_adds_rounds_to_the_same_draw_only() -> None:
         model.set_params(n_features=25).fit(x, y)
 
 
+class KilledError(Exception):
+    """As by kill -9."""
+
+
+def test_an_interrupted_round_goes_on_from_the_sums_that_were_kept_and_ends_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streamed, "KEPT_EVERY", 0.0)
+    x, y = pictures(40)
+    kernel = kernels.NNGP(POOLED.architecture, memory_budget=8 * 12 * 8)  # eight images at a time
+    settings: dict[str, Any] = {"kernel": kernel, "n_features": 3, "tile_folder": str(tmp_path / "sums")}
+    whole = classifier(**settings | {"tile_folder": None}).fit(x, y)
+    seen: list[int] = []
+    whole_call = FeatureMap.__call__
+
+    def killed_after(batches: int) -> Any:
+        def call(self: FeatureMap, images: torch.Tensor) -> torch.Tensor:
+            if len(seen) == batches:
+                raise KilledError
+            seen.append(len(images))
+            return whole_call(self, images)
+
+        return call
+
+    # Five batches pass twice: killed among the sums, then in the second pass; at last that pass, and both of round 1.
+    for batches, expected in [(3, 3), (6, 6), (100, 5 + 10)]:
+        seen.clear()
+        monkeypatch.setattr(FeatureMap, "__call__", killed_after(batches))
+        model = classifier(**settings)
+        try:
+            model.fit(x, y)
+        except KilledError:
+            assert len(list((tmp_path / "sums").iterdir())) == 1
+        assert len(seen) == expected
+    np.testing.assert_array_equal(model.coef_, whole.coef_)
+    np.testing.assert_array_equal(model.feature_matrix_, whole.feature_matrix_)
+    assert not list((tmp_path / "sums").iterdir())
+    assert Features(FeatureDraw(3, 0)) == model.fitted_.solver
+
+
 def test_memory_is_that_of_the_smaller_side_and_a_lack_of_it_is_said(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,7 +145,7 @@ def test_memory_is_that_of_the_smaller_side_and_a_lack_of_it_is_said(
     classifier(verbose=True).fit(x, y)
     assert "less than a minute and" in capfd.readouterr().err
     monkeypatch.setattr(outlook, "free_bytes", lambda device: 1000)
-    with pytest.raises(InputError, match="smaller n_features, or a kernel whose readout keeps fewer positions"):
+    with pytest.raises(InputError, match="smaller n_features, or a kernel that averages more positions"):
         classifier().fit(x, y)
     solver = Features(FeatureDraw(5, 0))
     assert solver.decomposed(POOLED, 6, 7, 10**6) == 5 * 2 * 2

@@ -61,6 +61,8 @@ def test_leave_one_out_is_scikit_learn_s_fit_to_all_others(columns: int) -> None
 def test_sums_of_single_precision_features_do_not_lose_small_ones() -> None:
     """A million equal numbers added up one by one in single precision would stop growing."""
     ones = torch.ones(4096, 1)
-    equations = NormalEquations.of((ones, ones.double() / 3, None) for _ in range(2**13))
+    equations = NormalEquations.empty(1, ones)
+    for _ in range(2**13):
+        equations.add(ones, ones.double() / 3, None)
     assert float(equations.products) == 2**25
     assert float(equations.targets) == pytest.approx(2**25 / 3, rel=1e-12)

@@ -80,8 +80,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
             (NNGP, NTK), the same draw under every M, in time and memory linear in the images (docs/estimators.md).
         n_features: random filters of every convolution of the network that is drawn for "features".
         memory_budget: bytes that the kernel matrix and its regression may take; None for nine tenths of what is free.
-        tile_folder: where "cg" keeps tiles that do not fit, and what an interrupted fit goes on from; None for a temporary
-            folder.
+        tile_folder: where "cg" keeps tiles that do not fit, and both "cg" and "features" what an interrupted fit goes on from;
+            None for a temporary folder, and for "features" for none.
         patch_normalization: None, or "contrast": patches less their mean and over their deviation (the root of their variance
             plus a hundredth of the training patches' weighted mean variance), in kernels.NNGP and NTK. Metric and features are
             those of such patches, and `kernel_` keeps the variance. Folds of `cv` share it: it is the one number that has seen

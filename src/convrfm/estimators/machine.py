@@ -256,6 +256,7 @@ class RecursiveFeatureMachine(FittedMachine):
         """
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         name, seed = as_before(self.solver, self.random_state, self._fitted.solver if goes_on else None)
+        folder = None if self.tile_folder is None else Path(self.tile_folder)
         if name != "features":
             return kernel_solver(
                 name,
@@ -265,11 +266,11 @@ class RecursiveFeatureMachine(FittedMachine):
                 memory_budget=self.memory_budget,
                 device=given.x.device,
                 seed=seed,
-                folder=None if self.tile_folder is None else Path(self.tile_folder),
+                folder=folder,
             )
         for kernel in chain.from_iterable(plan.candidates):
             check_drawable(kernel)
-        return Features(FeatureDraw(int(self.n_features), seed))
+        return Features(FeatureDraw(int(self.n_features), seed), folder)
 
     def _image_weights(self, values: Values, sample_weight: Weights) -> Weights:
         """The weight of every image in the regression."""

@@ -25,7 +25,7 @@ PatchNormalization = Literal["contrast"] | None
 InitialMetric = Literal["identity", "whitening"] | Array
 CONTRAST_SHARE = 0.01  # of the mean variance of patches: flat ones are not blown up to noise
 WHITENING_SHARE = 0.1  # of the mean eigenvalue, added to each: directions in which patches hardly vary are mostly noise
-NUMBERS_AT_ONCE = 2**24  # of unfolded patches
+NUMBERS_AT_ONCE = 2**19  # of unfolded patches: what a processor's caches hold
 
 
 @one_torch_thread()
@@ -44,7 +44,7 @@ def of_one_contrast(kernel: LearnableKernel, x: Images, weights: Weights) -> Inf
             in_python="An NNGP with Rbf() is a Gaussian kernel of patches.",
         )
     plain = replace(kernel.architecture.first, contrast=None)
-    variance = _mean_over_patches(x, plain.window, weights, lambda patches: patches.var(0, correction=0).sum())
+    variance = _mean_over_patches(x, plain.window, weights, _variances)
     if not variance > 0:
         raise InputError(
             "patches of one value have no contrast: all training images are flat. Check how they were read."
@@ -71,8 +71,10 @@ def first_metric(initial: InitialMetric, x: Images, weights: Weights, window: Wi
         return None
     d = x.shape[1] * window.size**2
     if isinstance(initial, str):
-        mean = _mean_over_patches(x, window, weights, lambda patches: patches.sum(1))
-        square = _mean_over_patches(x, window, weights, lambda patches: patches @ patches.T)
+        means = _mean_over_patches(
+            x, window, weights, lambda patches: torch.cat([patches @ patches.T, patches.sum(1, keepdim=True)], 1)
+        )
+        square, mean = means[:, :-1], means[:, -1]
         covariance = square - mean.outer(mean)
         spread = covariance.trace() / d
         if not spread > 8 * torch.finfo(spread.dtype).eps * square.trace() / d:
@@ -98,6 +100,11 @@ def check_initial_metric(initial: object) -> None:
         return
     if not isinstance(initial, np.ndarray | Tensor | Sequence) or isinstance(initial, str):
         raise InputError(f'initial_metric must be "identity", "whitening", or a (d, d) array; got {initial!r}.')
+
+
+def _variances(patches: Float[Tensor, "d m"]) -> Float[Tensor, ""]:
+    """Of every patch, added up."""
+    return (patches - patches.mean(0)).square_().mean(0).sum()
 
 
 def _as_numbers(initial: object) -> Float[Tensor, "*shape"]:

@@ -4,8 +4,9 @@ Either way the fitted function is a sum of functions with coefficients, `Basis`:
 column of the features. All that follows (rounds, judges, folds, files) sees only that.
 """
 
+import pathlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..errors import InputError
+from ..kernels.description import describe
 from ..kernels.features import FeatureDraw, FeatureMap, check_drawable
 from ..kernels.recursion.recursion import Images
 from ..maths.windows import Window
@@ -22,6 +24,8 @@ from ..solvers.exact import RidgePath
 from ..solvers.path import Path
 from ..solvers.streamed import streamed_path
 from ..solvers.tiled import InMemory, Tiles, is_diagonal
+from ..storage.digests import digest
+from ..storage.kept_state import KeptState
 
 SolverName = Literal["auto", "exact", "cg", "features"]
 Metric = Float[Tensor, "d d"] | None  # None: the identity
@@ -117,13 +121,19 @@ class Exact:
 
 @dataclass(frozen=True)
 class Features:
-    """On random features, the same draw under every metric."""
+    """On random features, the same draw under every metric.
+
+    Attributes:
+        draw: which.
+        folder: where the sums of an unfinished regression are kept; None for nowhere.
+    """
 
     draw: FeatureDraw
+    folder: pathlib.Path | None = field(default=None, compare=False)
 
     @override
     def basis(self, kernel: LearnableKernel, x: Images, metric: Metric) -> "FeatureBasis":
-        return FeatureBasis(FeatureMap(check_drawable(kernel), self.draw, x, metric), x)
+        return FeatureBasis(FeatureMap(check_drawable(kernel), self.draw, x, metric), x, self._kept(kernel, x, metric))
 
     @override
     def rows(self, n: int) -> int | None:
@@ -136,7 +146,28 @@ class Features:
 
     @override
     def to_file(self) -> dict[str, Any]:
-        return {"solver": "features", **asdict(self.draw)}
+        return {"solver": "features", **vars(self.draw)}
+
+    def _kept(self, kernel: LearnableKernel, x: Images, metric: Metric) -> "Keeping | None":
+        if self.folder is None:
+            return None
+        recipe = {"kernel": describe(kernel), **vars(self.draw)}
+        return Keeping(self.folder, recipe, {"x": x} | ({} if metric is None else {"metric": metric}))
+
+
+@dataclass(frozen=True, eq=False)
+class Keeping:
+    """Where the sums of a regression are kept whose features are made by a recipe, of images under a metric."""
+
+    folder: pathlib.Path
+    recipe: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    def of(self, y: Float[Tensor, "n k"], weights: Weights, at_once: int) -> KeptState:
+        """The file of these targets' sums, batches of so many images."""
+        tensors = self.tensors | {"y": y} | ({} if weights is None else {"weights": weights})
+        computation = digest(self.recipe | {"at_once": at_once}, {name: each.cpu() for name, each in tensors.items()})
+        return KeptState(self.folder / f"sums-{computation[:16]}.safetensors", computation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +230,7 @@ class FeatureBasis:
 
     features: FeatureMap
     x: Images
+    keeping: Keeping | None = None
 
     @override
     def path(
@@ -211,16 +243,23 @@ class FeatureBasis:
         centered: bool,
         watch: Watch,
     ) -> Path:
-        return streamed_path(
+        at_once, columns = self.features.rows_at_once, self.features.n_columns
+        kept = self.keeping.of(y, weights, at_once) if self.keeping and len(self.x) > columns else None
+        path = streamed_path(
             lambda rows: self.features(self.x[rows]),
-            self.features.n_columns,
+            columns,
             y,
             weights,
             groups,
             ridges=ridges,
             centered=centered,
-            at_once=self.features.rows_at_once,
+            at_once=at_once,
+            watch=watch,
+            kept=kept,
         )
+        if kept:
+            kept.remove()
+        return path
 
     @override
     def outputs(self, images: Images, coef: Float[Tensor, "j k"], watch: Watch | None = None) -> Float[Tensor, "m k"]:

@@ -1,6 +1,6 @@
 """Ridge regression in the primal: from sums over batches of features, every ridge and what is left out."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,9 @@ from torch import Tensor
 from .centering import about, mean_moves
 from .exact import largest_entry
 
-Batch = tuple[Float[Tensor, "m columns"], Float[Tensor, "m k"], Float[Tensor, " m"] | None]
+BLOCK = 1024  # columns of the products that are summed at a time
+Progress = Callable[[int, int], None]
+Numbers = Float[Tensor, "..."]
 
 
 @dataclass(eq=False)
@@ -18,46 +20,89 @@ class NormalEquations:
     """Sums over images, in double precision, with weights w and features phi.
 
     Attributes:
-        products: of w phi phi^T, `(columns, columns)`.
+        products: of w phi phi^T, `(columns, columns)`; what is below its diagonal means nothing.
         with_targets: of w phi y^T, `(columns, k)`.
         features: of w phi, `(columns,)`.
         targets: of w y, `(k,)`.
         weight: of w.
-        scale: the largest phi . phi.
-        least: what rounding of the features makes of an eigenvalue of 0, over the scale.
+        lightest: the least w.
+        largest: the largest phi . phi.
+        images: how many there are.
+        eps: the rounding of the features.
     """
 
     products: Float[Tensor, "columns columns"]
     with_targets: Float[Tensor, "columns k"]
     features: Float[Tensor, " columns"]
     targets: Float[Tensor, " k"]
-    weight: float
-    scale: float
-    least: float
+    weight: float = 0.0
+    lightest: float = float("inf")
+    largest: float = 0.0
+    images: int = 0
+    eps: float = 0.0
 
     @classmethod
-    def of(cls, batches: Iterable[Batch]) -> "NormalEquations":
-        """Those of all batches, each of features `(m, columns)`, targets `(m, k)` and weights `(m,)` or None for 1.
+    def empty(cls, columns: int, targets: Float[Tensor, "n k"]) -> "NormalEquations":
+        """Those of no image, for targets like these."""
 
-        Raises:
-            InputError: if there is no batch, or features are all zero or not finite.
-        """
-        sums: list[Tensor] | None = None
-        weight, largest, n, lightest, eps = 0.0, 0.0, 0, float("inf"), 0.0
-        for features, targets, weights in batches:
-            w = features.new_ones(len(features), dtype=torch.float64) if weights is None else weights.double()
-            unit = w.mean()  # weights of any size are near 1 in the precision of the features
-            weighted = features * (w / unit).sqrt()[:, None].to(features)
-            products = (weighted.T @ weighted).double() * unit
-            wide = features.double()
-            parts = [products, wide.T @ (w[:, None] * targets.double()), w @ wide, w @ targets.double()]
-            sums = parts if sums is None else [total.add_(part) for total, part in zip(sums, parts, strict=True)]
-            weight, n, eps = weight + float(w.sum()), n + len(w), torch.finfo(features.dtype).eps
-            largest = max(largest, float(features.square().sum(1).max()))
-            lightest = min(lightest, float(w.min()))
-        scale = largest_entry(torch.tensor([[largest]], dtype=torch.float64))
-        assert sums is not None
-        return cls(sums[0], sums[1], sums[2], sums[3], weight, scale, 8 * n**0.5 * eps * lightest)
+        def zeros(*shape: int) -> Numbers:
+            return targets.new_zeros(shape, dtype=torch.float64)
+
+        k = targets.shape[1]
+        return cls(zeros(columns, columns), zeros(columns, k), zeros(columns), zeros(k))
+
+    def add(
+        self, features: Float[Tensor, "m columns"], targets: Float[Tensor, "m k"], weights: Float[Tensor, " m"] | None
+    ) -> None:
+        """More images; None for weights of 1."""
+        w = features.new_ones(len(features), dtype=torch.float64) if weights is None else weights.double()
+        unit = w.mean()  # weights of any size are near 1 in the precision of the features
+        weighted = features * (w / unit).sqrt()[:, None].to(features)
+        for first in range(0, features.shape[1], BLOCK):
+            rows = slice(first, first + BLOCK)
+            self.products[rows, first:].add_(weighted[:, rows].T @ weighted[:, first:], alpha=float(unit))
+        wide = features.double()
+        self.with_targets += wide.T @ (w[:, None] * targets.double())
+        self.features += w @ wide
+        self.targets += w @ targets.double()
+        self.weight += float(w.sum())
+        self.lightest = min(self.lightest, float(w.min()))
+        self.largest = max(self.largest, float(features.square().sum(1).max()))
+        self.images += len(features)
+        self.eps = torch.finfo(features.dtype).eps
+
+    @property
+    def scale(self) -> float:
+        """The largest phi . phi; raises `InputError` where features are all zero or not finite."""
+        return largest_entry(torch.tensor([[self.largest]], dtype=torch.float64))
+
+    @property
+    def least(self) -> float:
+        """What rounding of the features makes of an eigenvalue of 0, over the scale."""
+        return 8 * self.images**0.5 * self.eps * self.lightest
+
+    def to_tensors(self) -> dict[str, Numbers]:
+        """All of it by name."""
+        return {
+            name: value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+            for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Numbers], device: torch.device) -> "NormalEquations":
+        """Those of which `to_tensors` were."""
+        there = {name: value.to(device) for name, value in tensors.items()}
+        return cls(
+            products=there["products"],
+            with_targets=there["with_targets"],
+            features=there["features"],
+            targets=there["targets"],
+            weight=float(there["weight"]),
+            lightest=float(there["lightest"]),
+            largest=float(there["largest"]),
+            images=int(there["images"]),
+            eps=float(there["eps"]),
+        )
 
 
 class PrimalPath:
@@ -77,6 +122,7 @@ class PrimalPath:
         groups: the number of every image's group; None for one image a group.
         ridges: those that may be asked for.
         centered: whether the regression is of the targets less their mean.
+        progress: is told how many batches of how many were met.
     """
 
     estimated = False
@@ -92,84 +138,86 @@ class PrimalPath:
         *,
         ridges: Sequence[float],
         centered: bool,
+        progress: Progress | None = None,
     ) -> None:
-        self._sums, self._targets = equations, targets.double()
+        self._targets = targets.double()
         self._weights = self._targets.new_ones(len(targets)) if weights is None else weights.double()
         self.intercept = equations.targets / equations.weight if centered else None
-        values, self._vectors = torch.linalg.eigh(equations.products / equations.scale)
-        self._values = values.clamp_min(0)
+        self._scale = equations.scale
+        values, self._vectors = torch.linalg.eigh(equations.products, UPLO="U")
+        self._values = (values / self._scale).clamp_min(0)
         moment, remainder = equations.with_targets, self._targets
         if self.intercept is not None:
             moment = moment - equations.features[:, None] * self.intercept
             remainder = about(self._targets, self.intercept)
         both = torch.cat([moment, equations.features[:, None]], 1)  # of the targets, and of a constant
-        self._projected = self._vectors.T @ both / equations.scale
+        self._projected = self._vectors.T @ both / self._scale
         self._remainder = remainder
         self._moves = torch.zeros_like(remainder)
         if centered:
             self._moves = mean_moves(remainder, self._weights, groups)
-        self._at = {ridge: _Residuals.zeros(self._targets) for ridge in ridges}
-        for rows in batches:
-            self._meet(features(rows).double() @ self._vectors, rows, None if groups is None else groups[rows])
+        self._ridges = list(ridges)
+        self._penalties = self._values.new_tensor([max(ridge, equations.least) for ridge in ridges])
+        self._kept, self._left_out = (self._targets.new_zeros(len(ridges), *targets.shape) for _ in range(2))
+        self._variances = self._targets.new_zeros(len(ridges), len(targets))
+        for number, rows in enumerate(batches, 1):
+            phi = features(rows)
+            rotated = (phi @ self._vectors.to(phi)).double()
+            self._meet(rotated, rows, None if groups is None else groups[rows])
+            if progress:
+                progress(number, len(batches))
 
     def coefs(self, ridges: Sequence[float]) -> list[Float[Tensor, "columns k"]]:
         """For every ridge, the coefficients of the features."""
-        return [self._vectors @ self._in_basis(ridge)[:, :-1] for ridge in ridges]
+        return [self._vectors @ self._in_basis(self._ridges.index(ridge))[:, :-1] for ridge in ridges]
 
     def fitted(self, ridge: float) -> Float[Tensor, "n k"]:
         """Predictions on the training images."""
-        return self._targets - self._at[ridge].kept
+        return self._targets - self._kept[self._ridges.index(ridge)]
 
     def leave_one_out(self, ridges: Sequence[float]) -> list[Float[Tensor, "n k"]]:
         """For every ridge and every training image, the prediction of the fit to all others, or to all other groups."""
-        return [self._targets - self._at[ridge].left_out for ridge in ridges]
+        return [self._targets - self._left_out[self._ridges.index(ridge)] for ridge in ridges]
 
     def amplitude(self, ridge: float) -> Float[Tensor, " k"]:
         """The variance of every output as a Gaussian process; see `exact.RidgePath`."""
-        at = self._at[ridge]
-        squares = at.left_out.square() / at.variances[:, None]
+        at = self._ridges.index(ridge)
+        squares = self._left_out[at].square() / self._variances[at, :, None]
         return self._weights @ squares / self._weights.sum()
 
-    def _penalty(self, ridge: float) -> float:
-        return max(ridge, self._sums.least)
-
-    def _in_basis(self, ridge: float) -> Float[Tensor, "columns k_and_1"]:
-        return self._projected / (self._values + self._penalty(ridge))[:, None]
+    def _in_basis(self, number: int) -> Float[Tensor, "columns k_and_1"]:
+        return self._projected / (self._values + self._penalties[number])[:, None]
 
     def _meet(
         self, rotated: Float[Tensor, "m columns"], rows: Int[Tensor, " m"], groups: Int[Tensor, " m"] | None
     ) -> None:
         """What remains of these images' targets, for every ridge."""
-        outputs = rotated @ torch.cat([self._in_basis(ridge) for ridge in self._at], 1)
-        weights = self._weights[rows]
-        for (ridge, at), output in zip(self._at.items(), outputs.chunk(len(self._at), 1), strict=True):
-            residuals = self._remainder[rows] - output[:, :-1]
-            leaving = residuals + self._moves[rows] * (1 - output[:, -1:])
-            at.kept[rows] = residuals
-            penalty = self._penalty(ridge)
-            shrunk = rotated / (self._values + penalty) / self._sums.scale
-            if groups is None:
-                remaining = 1 - weights * (shrunk * rotated).sum(1)
-                inverse = 1 / remaining.clamp_min(torch.finfo(remaining.dtype).eps)
-                at.left_out[rows], at.variances[rows] = leaving * inverse[:, None], penalty * inverse / weights
-                continue
-            for group in groups.unique():
-                own = groups == group
-                leverage = shrunk[own] @ rotated[own].T * weights[own]
-                inverse = torch.linalg.inv(torch.eye(len(leverage)).to(leverage) - leverage)
-                at.left_out[rows[own]] = inverse @ leaving[own]
-                at.variances[rows[own]] = penalty * inverse.diagonal() / weights[own]
+        outputs = (rotated @ torch.cat([self._in_basis(number) for number in range(len(self._ridges))], 1)).unflatten(
+            1, (len(self._ridges), -1)
+        )
+        kept = self._remainder[rows, None] - outputs[..., :-1]
+        leaving = (kept + self._moves[rows, None] * (1 - outputs[..., -1:])).transpose(0, 1)
+        self._kept[:, rows] = kept.transpose(0, 1)
+        shares = 1 / (self._values[:, None] + self._penalties) / self._scale
+        for together in members_by_size(groups, len(rows)):
+            met, weights = rotated[together], self._weights[rows[together]]
+            meeting = torch.stack([(met[:, i, None] * met) @ shares for i in range(met.shape[1])], 1)
+            inverse = _inverse_of_rest(meeting.movedim(-1, 0) * weights[:, None, :])
+            self._left_out[:, rows[together]] = inverse @ leaving[:, together]
+            variances = inverse.diagonal(dim1=-2, dim2=-1) / weights
+            self._variances[:, rows[together]] = self._penalties[:, None, None] * variances
 
 
-@dataclass(frozen=True, eq=False)
-class _Residuals:
-    """With one ridge: what remains of the targets in the fit to all, and in that to all others with its variance over s^2."""
+def members_by_size(groups: Int[Tensor, " m"] | None, m: int) -> list[Int[Tensor, "groups size"]]:
+    """The places of every group's members, those of equally large groups as the rows of one matrix; None for m single ones."""
+    if groups is None:
+        return [torch.arange(m)[:, None]]
+    members = groups.argsort(stable=True).split(groups.unique(return_counts=True)[1].tolist())
+    sizes = {len(each) for each in members}
+    return [torch.stack([each for each in members if len(each) == size]) for size in sorted(sizes)]
 
-    kept: Float[Tensor, "n k"]
-    left_out: Float[Tensor, "n k"]
-    variances: Float[Tensor, " n"]
 
-    @classmethod
-    def zeros(cls, targets: Float[Tensor, "n k"]) -> "_Residuals":
-        """Nothing yet."""
-        return cls(torch.zeros_like(targets), torch.zeros_like(targets), torch.zeros_like(targets[:, 0]))
+def _inverse_of_rest(leverages: Float[Tensor, "*n size size"]) -> Float[Tensor, "*n size size"]:
+    """(1 - H)^-1."""
+    rest = torch.eye(leverages.shape[-1]).to(leverages) - leverages
+    return 1 / rest.clamp_min(torch.finfo(rest.dtype).eps) if rest.shape[-1] == 1 else torch.linalg.inv(rest)

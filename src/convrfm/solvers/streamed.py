@@ -1,18 +1,38 @@
 """Ridge regression on features that are made batch by batch: whatever there are fewer of, features or images, is decomposed."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from .exact import RidgePath
-from .normal_equations import NormalEquations, PrimalPath
+from .normal_equations import NormalEquations, PrimalPath, Progress
 from .path import Path
 
 Rows = Int[Tensor, " _"]
 Features = Callable[[Rows], Float[Tensor, "_ columns"]]
+Watch = Callable[[str], Progress | None]
+Tensors = Mapping[str, Float[Tensor, "..."]]
+KEPT_EVERY = 300.0  # seconds
+
+
+@runtime_checkable
+class Kept(Protocol):
+    """Where the tensors of an unfinished computation are kept."""
+
+    def read(self) -> Tensors | None:
+        """Those that are there, whole and of the same computation; None without any."""
+
+    def write(self, tensors: Tensors) -> None:
+        """Keep these in place of those."""
+
+
+def unwatched(_: str) -> None:
+    """Tells nobody."""
 
 
 def streamed_path(
@@ -25,6 +45,8 @@ def streamed_path(
     ridges: Sequence[float],
     centered: bool,
     at_once: int,
+    watch: Watch = unwatched,
+    kept: Kept | None = None,
 ) -> Path:
     """The regression of the targets on features; the same numbers either way, but for rounding.
 
@@ -41,14 +63,50 @@ def streamed_path(
         ridges: those that will be asked for.
         centered: whether the regression is of the targets less their mean.
         at_once: images of which features may be alive.
+        watch: from what is being done to what is told of its progress.
+        kept: where unfinished sums are kept, of which it goes on from those that are there; None for nowhere.
     """
     if len(targets) <= columns:
         return DualPath(features, targets, weights, groups, centered=centered, at_once=at_once)
     batches = batches_of_groups(len(targets), groups, at_once, targets.device)
-    equations = NormalEquations.of(
-        (features(rows), targets[rows], None if weights is None else weights[rows]) for rows in batches
+    equations = summed(features, columns, targets, weights, batches, watch("normal equations"), kept)
+    return PrimalPath(
+        equations,
+        features,
+        batches,
+        targets,
+        weights,
+        groups,
+        ridges=ridges,
+        centered=centered,
+        progress=watch("leave-one-out"),
     )
-    return PrimalPath(equations, features, batches, targets, weights, groups, ridges=ridges, centered=centered)
+
+
+def summed(
+    features: Features,
+    columns: int,
+    targets: Float[Tensor, "n k"],
+    weights: Float[Tensor, " n"] | None,
+    batches: Sequence[Rows],
+    progress: Progress | None,
+    kept: Kept | None,
+) -> NormalEquations:
+    """The sums over all batches, from those on that were kept; they are kept every few minutes, and when they are complete."""
+    state = kept.read() if kept else None
+    sums = NormalEquations.from_tensors(state, targets.device) if state else NormalEquations.empty(columns, targets)
+    last, met = time.monotonic(), 0
+    for number, rows in enumerate(batches, 1):
+        met += len(rows)
+        if met <= sums.images:
+            continue
+        sums.add(features(rows), targets[rows], None if weights is None else weights[rows])
+        if progress:
+            progress(number, len(batches))
+        if kept and (met == len(targets) or time.monotonic() - last > KEPT_EVERY):
+            kept.write(sums.to_tensors())
+            last = time.monotonic()
+    return sums
 
 
 class DualPath(RidgePath):

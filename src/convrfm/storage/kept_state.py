@@ -1,6 +1,7 @@
 """Tensors of an unfinished computation in a file, which is believed only where it is whole and of the same computation."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from jaxtyping import Shaped
@@ -38,3 +39,29 @@ def read_state(path: Path, computation: str) -> dict[str, Shaped[Tensor, "..."]]
     except (SafetensorError, OSError):
         return None
     return tensors if said == digest({"of": computation}, tensors) else None
+
+
+@dataclass(frozen=True)
+class KeptState:
+    """The file of one unfinished computation.
+
+    Attributes:
+        path: the file; its folder is made when it is first written.
+        computation: as `write_state` has it.
+    """
+
+    path: Path
+    computation: str
+
+    def read(self) -> Tensors | None:
+        """What `read_state` reads."""
+        return read_state(self.path, self.computation)
+
+    def write(self, tensors: Tensors) -> None:
+        """Keep these in place of what was there."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_state(self.path, tensors, self.computation)
+
+    def remove(self) -> None:
+        """Keep nothing any longer."""
+        self.path.unlink(missing_ok=True)

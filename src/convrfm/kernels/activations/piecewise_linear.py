@@ -60,7 +60,8 @@ class PiecewiseLinear(LaneActivation):
     @override
     def phi(self, t: Values) -> Values:
         a, b = self.slopes
-        return a * t.clamp_max(0) + b * t.clamp_min(0)
+        above = t.clamp_min(0).mul_(b)
+        return above.add_(t.clamp_max(0), alpha=a) if a else above
 
     @override
     def derivative(self, t: Values) -> Values:

@@ -1,6 +1,7 @@
 """From images to random features of a kernel, and from a function of the features to its gradient with respect to patches."""
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -16,10 +17,12 @@ from ..patch_gradients import PatchGradients
 from ..patch_kernel import mean_one
 from ..ranges import finite
 from ..tiling import blocks
-from .random_layers import FeatureDraw, Signal
+from .random_layers import FeatureDraw, RandomLayer, Signal
 
 ALIVE = 4  # fields of the largest layer that are alive at once, beside what every layer took
 BYTES = 8  # of a number, at most
+FEWEST = 2  # images at a time: of a single one torch does not see the order of memory
+CACHED = 1 << 21  # numbers of a layer's images that a processor's caches hold, and whose memory is used again
 
 
 class FeatureMap:
@@ -56,6 +59,7 @@ class FeatureMap:
         self._first, self._hidden = draw.network(architecture, like, root, tangent=kernel.tangent)
         self._readout, self._budget = architecture.readout, kernel.budget_on(like.device)
         self._grids = architecture.grids(*like.shape[-2:])
+        self._on_cpu = like.device.type == "cpu"
         self._pools = isinstance(self._readout, GlobalAvgPool)
         positions = 1 if self._pools else math.prod(self._grids[-1])
         self._scale = self._readout.weight_std / math.sqrt(draw.n_features * positions)
@@ -68,7 +72,7 @@ class FeatureMap:
         """The features of images."""
         out = images.new_full((len(images), self.n_columns), self._readout.bias_std)
         for rows in self.blocks(len(images)):
-            last = self._signals(images[rows])[-1].together(1)
+            last = functools.reduce(_next, self._hidden, self._first.forward(Signal(images[rows]))).together(1)
             out[rows, : self._reads] = (last.mean((-2, -1)) if self._pools else last.flatten(1)) * self._scale
         return out
 
@@ -105,14 +109,8 @@ class FeatureMap:
         """So many images at a time as the memory budget has room for, with the gradients of so many outputs."""
         field = max(map(math.prod, self._grids)) * self._channels
         numbers = field * (len(self._hidden) + 1 + ALIVE * (1 + outputs)) + self.n_columns
-        return blocks(n, self._budget // (BYTES * numbers))
-
-    def _signals(self, images: Float[Tensor, "n c h w"]) -> list[Signal]:
-        """What comes out of every layer."""
-        signals = [self._first.forward(Signal(images))]
-        for layer in self._hidden:
-            signals.append(layer.forward(signals[-1]))
-        return signals
+        fitting = self._budget // (BYTES * numbers)
+        return blocks(n, min(fitting, max(FEWEST, CACHED // field)) if self._on_cpu else fitting)
 
     def _read_back(self, coef: Float[Tensor, "columns k"]) -> Signal:
         """The adjoints of what comes out of the last layer, the same for all images."""
@@ -131,10 +129,15 @@ class FeatureMap:
         for rows in self.blocks(len(images), coef.shape[1]):
             some = images[rows]
             bar = seed.mapped(functools.partial(_for_each, some))
-            for layer, signal in zip(reversed(self._hidden), reversed(self._signals(some)[:-1]), strict=True):
+            signals = list(itertools.accumulate(self._hidden, _next, initial=self._first.forward(Signal(some))))
+            for layer, signal in zip(reversed(self._hidden), reversed(signals[:-1]), strict=True):
                 bar = layer.backward(signal, bar)
             met = bar.together(2).flatten(-2)
             yield (met if filters is None else filters.T @ met).permute(3, 0, 1, 2)
+
+
+def _next(signal: Signal, layer: RandomLayer) -> Signal:
+    return layer.forward(signal)
 
 
 def _for_each(images: Float[Tensor, "n c h w"], shared: Float[Tensor, "1 k r rows cols"]) -> Float[Tensor, "..."]:

@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 from torch.nn.grad import conv2d_input
 
 from ...maths.patches import filter_patches
-from ...maths.windows import POSITIONS, Window, pad, unpad, window_mean, window_mean_transpose
+from ...maths.windows import POSITIONS, Window, pad, unpad, window_mean_transpose
 from ..activations.activation import Activation
 from ..architecture import Architecture
 from ..layers import AvgPool, Conv, GlobalAvgPool, HiddenLayer
@@ -61,14 +62,15 @@ class RandomLayer(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """Filters and a bias, or a direction of them."""
+    """Filters and a bias, None for none; or a direction of them."""
 
     filters: Float[Tensor, "r d"]
-    bias: Float[Tensor, " r"]
+    bias: Float[Tensor, " r"] | None
 
     def meet(self, images: Before, window: Window) -> Channels:
         """The filters at every position, plus the bias."""
-        return filter_patches(images, self.filters, window).add_(self.bias[:, None, None])
+        met = filter_patches(images, self.filters, window)
+        return met if self.bias is None else met.add_(self.bias[:, None, None])
 
     def transposed(self, bar: Adjoint, window: Window, like: Before) -> Float[Tensor, "n k c h w"]:
         """The adjoint of the images that met the filters."""
@@ -142,7 +144,7 @@ class Pooled:
 
     def forward(self, x: Signal) -> Signal:
         """The means."""
-        return x.mapped(lambda field: window_mean(field, self.window, POSITIONS))
+        return x.mapped(lambda field: avg_pool2d(field, self.window.size))
 
     def backward(self, x: Signal, bar: Signal) -> Signal:
         """The means, spread."""
@@ -214,4 +216,6 @@ class FeatureDraw:
         filters = torch.from_numpy(generator.standard_normal((self.n_features, d))).to(like.device)
         bias = torch.from_numpy(generator.standard_normal(self.n_features)).to(like)
         filters = filters if root is None else filters @ root.double()
-        return Weights((filters * (conv.weight_std / math.sqrt(d))).to(like), bias * conv.bias_std)
+        return Weights(
+            (filters * (conv.weight_std / math.sqrt(d))).to(like), bias * conv.bias_std if conv.bias_std else None
+        )
