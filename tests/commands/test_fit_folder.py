@@ -100,6 +100,42 @@ def test_a_killed_fit_goes_on_after_its_finished_rounds(
     assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in whole[kind].iterdir()}
 
 
+COMPARED = {
+    "depths": ["--depth", "1", "--depth", "2"],
+    "patches in folds": ["--depth", "1", "--patch-size", "3", "--patch-size", "5", "--cv", "2"],
+    "deep": ["--deep", "--depth", "1", "--depth", "2", "--filters", "3"],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("depths", EndedError()), ("patches in folds", EndedError()), ("deep", KeyboardInterrupt())],
+    ids=["killed among depths", "killed among patches in folds", "interrupted among deep ones"],
+)
+def test_a_fit_that_compares_models_keeps_those_that_are_finished(
+    kind: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["fit", "bars", *SMALL, *COMPARED[kind]]
+    each = 3 if "folds" in kind else 1
+    calls = end_after(99, monkeypatch, error)
+    assert run(*command, "--out", tmp_path / "whole").exit_code == 0
+    total = len(calls)
+    monkeypatch.undo()
+    end_after(4 * each, monkeypatch, error)  # three in the first model, and the first of the second
+    run(*command, "--out", tmp_path / "run")
+    monkeypatch.undo()
+    calls = end_after(99, monkeypatch, error)
+    result = run(*command, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "Going on after 6 finished rounds" in result.output
+    assert len(calls) == total - 4 * each
+    whole, again = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("whole", "run"))
+    assert [{**c, "seconds": 0} for c in again["candidates"]] == [{**c, "seconds": 0} for c in whole["candidates"]]
+    assert (tmp_path / "run" / "predictions.csv").read_bytes() == (tmp_path / "whole" / "predictions.csv").read_bytes()
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "run")]
+    assert abs(sizes[0] - sizes[1]) < 200  # nothing is left of the other models
+
+
 def test_an_interrupted_fit_says_so_and_the_same_command_goes_on(
     whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,7 +68,7 @@ def test_it_goes_on_where_an_interrupt_stopped_it() -> None:
     after_three_ways_of_centering = 3 + 3
     with (
         interrupt_after(after_three_ways_of_centering) as family,
-        pytest.warns(UserWarning, match="interrupted: 4 of 6"),
+        pytest.warns(UserWarning, match="the fit keeps 4 of 6"),
     ):
         model = DeepConvRFMClassifier(family, **settings, warm_start=True).fit(X, Y)
     model.fit(X, Y)
@@ -87,7 +87,7 @@ def test_an_interrupt_leaves_what_has_more_layers_and_of_as_many_more_rounds(
     with interrupt_after(-1) as family:
         model = DeepConvRFMClassifier(family, **settings, n_iterations=1).fit(X, Y)
     before = list(model.staged_outputs(X_NEW))
-    with interrupt_after(calls), pytest.warns(UserWarning, match=f"interrupted: {sum(rounds)} of "):
+    with interrupt_after(calls), pytest.warns(UserWarning, match=f"the fit keeps {sum(rounds)} of "):
         model.set_params(n_iterations=n_iterations).fit(X, Y)
     assert [len(layer.rounds) for layer in model.layers_] == rounds
     assert len(model.history_) == sum(rounds)

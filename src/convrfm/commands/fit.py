@@ -9,6 +9,7 @@ from ..estimators import load
 from ..estimators.classification import Classifier
 from ..estimators.settings import check_parameters, ridge_candidates
 from ..kernels.devices import chosen_device
+from ..quantities import counted
 from ..report import FitRecord
 from ..storage.models import FILE_NAME
 from .baselines import baselines
@@ -58,7 +59,7 @@ def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, comma
         selection = images.selection if settings.cv is None else None
         model.set_params(choose_on="loo" if selection is None else "selection")
         if goes_on:
-            model = with_finished_rounds(model, out, several=len(settings.candidates.names) > 1)
+            model = with_finished_rounds(model, out)
 
         def save(rounds_so_far: Classifier) -> None:
             rounds_so_far.save(out / FILE_NAME, preprocessing=images.preprocessing)
@@ -78,19 +79,13 @@ def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, comma
         )
 
 
-def with_finished_rounds(model: Model, folder: Path, *, several: bool) -> Model:
+def with_finished_rounds(model: Model, folder: Path) -> Model:
     """The model with the rounds that an interrupted run of it left in its folder, from which `fit` goes on."""
-    if several:
-        say_notes(["An interrupted run is here; one that compares models begins anew."])
-        return model
     try:
         earlier = load(folder, model.device)
     except ModelFileError as error:
         say_notes([f"{error} The fit begins anew."])
         return model
-    say_notes(
-        [
-            f"Going on after {sum(len(layer.rounds) for layer in earlier.layers_)} finished rounds; --overwrite begins anew."
-        ]
-    )
+    finished = counted(len(earlier.history_), "finished round")
+    say_notes([f"Going on after {finished}; --overwrite begins anew."])
     return earlier.set_params(**(model.get_params(deep=False) | {"warm_start": True}))

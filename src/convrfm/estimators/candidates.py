@@ -23,32 +23,32 @@ def fit_candidates(
     plan: Plan,
     problem: Problem,
     folds: Sequence[np.ndarray],
-    earlier: Sequence[FittedLayer],
+    earlier: Sequence[Layers],
     *,
     verbose: bool,
     after_round: Callable[[Sequence[Layers]], None],
 ) -> list[Layers]:
     """The layers of every candidate.
 
-    An interrupt leaves those with a finished round. In a warm start it leaves the layers of the fit before where these are
-    more than the new ones, or as many of no fewer rounds.
+    An interrupt leaves those that are finished, none of a candidate that has not begun. In a warm start it leaves the layers
+    of the fit before where these are more than the new ones, or as many of no fewer rounds.
 
     Args:
         plan: what is tried.
         problem: that of the first layer, with whichever kernel.
         folds: the images that each fold holds out.
-        earlier: the layers that a warm start goes on from.
+        earlier: the layers that a warm start goes on from, none of a candidate that had not begun.
         verbose: show progress, and an estimate also of a short fit.
         after_round: is told the fits so far after each round that was not finished before.
     """
-    fits: list[Layers] = []
-    ahead = outlook(plan, problem, folds, earlier, verbose=verbose)
+    fits = list(earlier)
+    ahead = outlook(plan, problem, folds, sum(map(n_rounds, earlier)), verbose=verbose)
     with shown_progress(shown=verbose) as watch:
         try:
-            for number, kernels in enumerate(plan.candidates, 1):
+            for at, kernels in enumerate(plan.candidates):
                 start = replace(problem, kernel=kernels[0])
-                place = within(f"kernel {number}/{len(plan.candidates)}", watch) if len(plan.candidates) > 1 else watch
-                fits.append(())
+                place = within(f"kernel {at + 1}/{len(fits)}", watch) if len(fits) > 1 else watch
+                layers: Layers = ()
                 for layers in fit_layers(
                     start,
                     kernels,
@@ -56,21 +56,19 @@ def fit_candidates(
                     keep=plan.keep,
                     draw=plan.draw,
                     folds=[Fold.of(start, torch.from_numpy(held_out).to(start.x.device)) for held_out in folds],
-                    earlier=earlier,
+                    earlier=earlier[at],
                     watch=place,
                 ):
-                    fits[-1] = layers
-                    if not earlier or _finished(layers) > _finished(tuple(earlier)):
+                    if _finished(layers) > _finished(earlier[at]):
+                        fits[at] = layers
                         after_round(fits)
                         ahead.round_finished()
+                fits[at] = layers
             fits = [tuple(map(without_folds, layers)) for layers in fits]
         except KeyboardInterrupt:
-            fits = [layers for layers in fits if layers]
-            if earlier:
-                fits = [max([tuple(earlier), *fits], key=_finished)]
-            if not fits:
+            finished = sum(map(n_rounds, fits))
+            if not finished:
                 raise
-            finished = sum(_finished(layers)[1] for layers in fits)
             warnings.warn(
                 f"interrupted: the fit keeps {finished} of {counted(plan.n_rounds, 'round')}.",
                 InterruptedFitWarning,
@@ -86,10 +84,16 @@ def without_folds(layer: FittedLayer) -> FittedLayer:
 
 
 def best_fit(fits: Sequence[Layers]) -> Layers:
-    """The fit whose last layer keeps the best round; of equals the first."""
-    return max(enumerate(fits), key=lambda fit: (fit[1][-1].kept.judged.rank, -fit[0]))[1]
+    """The fit whose last layer keeps the best round; of equals the first. One without layers does not count."""
+    begun = [layers for layers in fits if layers]
+    return max(enumerate(begun), key=lambda fit: (fit[1][-1].kept.judged.rank, -fit[0]))[1]
+
+
+def n_rounds(layers: Layers) -> int:
+    """How many rounds of a fit are finished."""
+    return sum(len(layer.rounds) for layer in layers)
 
 
 def _finished(layers: Layers) -> tuple[int, int]:
     """How much of a fit is done: its layers count first, then their rounds."""
-    return len(layers), sum(len(layer.rounds) for layer in layers)
+    return len(layers), n_rounds(layers)

@@ -32,6 +32,9 @@ ROW_COPIES = (
 )
 
 
+UNFINISHED = "unfinished/"  # of names of tensors
+
+
 class Stage(NamedTuple):
     """A round of a layer that predicts: the layer's number, from 0, and the round."""
 
@@ -50,6 +53,8 @@ class FittedLayers:
         targets: of the regression, `(n, k)`.
         weights: of the training images, `(n,)`; None for 1.
         history: a record for each round of every candidate.
+        unfinished: the layers of every candidate, none of one that has not begun, of a fit among several that was
+            interrupted; empty for others.
         judged_on: tells whether another fit would be judged on the same images (`warm_start.judged_on`).
     """
 
@@ -60,10 +65,17 @@ class FittedLayers:
     weights: Float[Tensor, " n"] | None
     history: list[dict[str, Any]]
     judged_on: str
+    unfinished: tuple[tuple[FittedLayer, ...], ...] = ()
 
     @classmethod
     def of(
-        cls, problem: Problem, layers: tuple[FittedLayer, ...], history: list[dict[str, Any]], judged_on: str
+        cls,
+        problem: Problem,
+        layers: tuple[FittedLayer, ...],
+        history: list[dict[str, Any]],
+        judged_on: str,
+        *,
+        unfinished: tuple[tuple[FittedLayer, ...], ...],
     ) -> "FittedLayers":
         """What a fit to this problem left."""
         return cls(
@@ -74,6 +86,7 @@ class FittedLayers:
             problem.weights,
             history,
             judged_on,
+            unfinished,
         )
 
     @property
@@ -157,7 +170,15 @@ class FittedLayers:
         tensors |= {"x_fit": self.x, "targets": self.targets}
         if self.weights is not None:
             tensors["weights"] = self.weights
-        others = {"history": self.history, "judged_on": self.judged_on}
+        unfinished = list[Any]()
+        for number, layers in enumerate(self.unfinished):
+            if layers is self.layers:
+                unfinished.append(None)  # they are there already
+                continue
+            entries, of_candidate = layers_to_file(layers)
+            unfinished.append(entries)
+            tensors |= {f"{UNFINISHED}{number}/{name}": tensor for name, tensor in of_candidate.items()}
+        others = {"history": self.history, "judged_on": self.judged_on, "unfinished": unfinished}
         return {"layers": learned} | others | self.solver.to_file(), tensors
 
     @classmethod
@@ -171,13 +192,21 @@ class FittedLayers:
         if not all(tensor.is_floating_point() and bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise ValueError("a tensor holds NaN or infinity, or no floats")
         solver = solver_from_file(learned)
-        layers = layers_from_file(learned["layers"], tensors, solver.rows(len(tensors["x_fit"])), n_outputs)
+        rows = solver.rows(len(tensors["x_fit"]))
+        layers = tuple(layers_from_file(learned["layers"], tensors, rows, n_outputs))
+        unfinished = [
+            layers
+            if entries is None
+            else tuple(layers_from_file(entries, _of_candidate(tensors, number), rows, n_outputs))
+            for number, entries in enumerate(learned["unfinished"])
+        ]
         x, targets, weights = tensors["x_fit"], tensors["targets"], tensors.get("weights")
         if targets.shape != (len(x), layers[-1].kept.coef.shape[1]) or not (
             weights is None or weights.shape == x.shape[:1]
         ):
             raise ValueError(f"targets or weights do not fit {len(x)} images")
-        fitted = cls(tuple(layers), solver, x, targets, weights, learned["history"], str(learned["judged_on"]))
+        history, judge = learned["history"], str(learned["judged_on"])
+        fitted = cls(layers, solver, x, targets, weights, history, judge, tuple(unfinished))
         one = replace(fitted, x=x[:1], targets=targets[:1], weights=None)
         one._through(one.x, len(layers) - 1)  # fails on images that are too small for the filters
         if solver.rows(1) is None:  # fails where coefficients are not those of so many features
@@ -218,3 +247,10 @@ class FittedLayers:
         at_once = BYTES_AT_ONCE // ((arriving + entries) * images.element_size())
         for part in images.split(max(1, at_once)):
             yield self._through(part, number)
+
+
+def _of_candidate(tensors: Tensors, number: int) -> Tensors:
+    """The tensors of one of several candidates of a fit that is not finished, as a fit of its own has them."""
+    prefix = f"{UNFINISHED}{number}/"
+    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return own | {"x_fit": tensors["x_fit"]}

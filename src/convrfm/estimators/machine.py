@@ -24,13 +24,13 @@ from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
 from .arrays import Array, check_columns, to_device
 from .augmentation import Augmentation
-from .candidates import Layers, best_fit, fit_candidates
+from .candidates import Layers, best_fit, fit_candidates, n_rounds
 from .choosing import as_before, kernel_solver
 from .codings import Coding, Values
 from .fitted_layers import FittedLayers
 from .fitted_machine import FittedMachine
 from .layer_files import Tensors
-from .layers import FittedLayer, Keep
+from .layers import Keep
 from .outlook import expected_of
 from .patch_statistics import InitialMetric, PatchNormalization, of_one_contrast
 from .plan import Plan
@@ -41,7 +41,7 @@ from .saving import from_json, save_model
 from .settings import agop_indices, check_parameters, ridge_candidates
 from .solver import Features, LearnableKernel, Solver, SolverName
 from .training_set import TrainingSet, Weights, selection_set, training_set
-from .warm_start import judged_on, layers_to_go_on_from
+from .warm_start import fits_to_go_on_from, judged_on
 
 Machine = TypeVar("Machine", bound="RecursiveFeatureMachine")
 
@@ -114,26 +114,30 @@ class RecursiveFeatureMachine(FittedMachine):
             InputError: on any input that cannot be learned from; the message says what to change.
         """
         given, plan, problem = self._to_be_fitted(x, y, sample_weight, groups, selection)
-        earlier: Sequence[FittedLayer] = ()
+        earlier: list[Layers] = [()] * len(plan.candidates)
         if self.warm_start and self.__sklearn_is_fitted__():
-            earlier = layers_to_go_on_from(self._fitted, problem, plan, given.folds)
+            earlier = fits_to_go_on_from(self._fitted, problem, plan, given.folds)
         if contradiction := problem.contradiction:
             warnings.warn(contradiction, stacklevel=3)
 
         judges = judged_on(problem, given.folds)
 
-        def remember(fits: Sequence[Layers]) -> None:
+        def remember(fits: Sequence[Layers], *, finished: bool) -> None:
             self.preprocessing_ = None
             check_columns(self, x, learn=True)
             self._coded, self._as_arrays = given.coding, not isinstance(x, Tensor)
-            self._fitted = FittedLayers.of(problem, best_fit(fits), history_of(fits, deep=self._deep), judges)
+            unfinished = () if finished or len(fits) == 1 else tuple(fits)
+            self._fitted = FittedLayers.of(
+                problem, best_fit(fits), history_of(fits, deep=self._deep), judges, unfinished=unfinished
+            )
 
         def tell(fits: Sequence[Layers]) -> None:
             if after_round is not None:
-                remember(fits)
+                remember(fits, finished=False)
                 after_round(self)
 
-        remember(fit_candidates(plan, problem, given.folds, earlier, verbose=self.verbose, after_round=tell))
+        fits = fit_candidates(plan, problem, given.folds, earlier, verbose=self.verbose, after_round=tell)
+        remember(fits, finished=sum(map(n_rounds, fits)) == plan.n_rounds)
         return self
 
     @full_precision()

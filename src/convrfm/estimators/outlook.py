@@ -15,7 +15,6 @@ from ..kernels.infinite import InfiniteWidthKernel
 from ..quantities import counted, duration, size
 from .forecast import ExpectedRound, Prospect, bytes_of, prospect
 from .iterative import Iterative
-from .layers import FittedLayer
 from .plan import Plan
 from .problem import Problem
 from .solver import Exact
@@ -69,7 +68,7 @@ def outlook(
     plan: Plan,
     problem: Problem,
     folds: Sequence[np.ndarray],
-    earlier: Sequence[FittedLayer],
+    finished: int,
     *,
     verbose: bool,
 ) -> Outlook:
@@ -79,7 +78,7 @@ def outlook(
         plan: what is to be fitted.
         problem: that of the first layer.
         folds: the images that each fold of a cross-validation holds out.
-        earlier: layers that are finished already.
+        finished: rounds that are finished already.
         verbose: whether short fits are announced too.
 
     Raises:
@@ -97,7 +96,7 @@ def outlook(
     long = ahead.seconds(n, agop) > LONG_FIT_SECONDS
     if long:
         ahead = prospect(plan, problem, shares, THOROUGHLY)
-    expected = ahead.rounds(n, agop)[sum(len(layer.rounds) for layer in earlier) :]
+    expected = ahead.rounds(n, agop)[finished:]
     seconds = sum(round_.seconds for round_ in expected)
     if verbose or long:
         rounds = counted(len(expected), "round") + (f", each in {len(folds)} folds as well," if folds else "")

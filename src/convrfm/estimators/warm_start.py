@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,14 +14,15 @@ from .judge import Judge
 from .layers import FittedLayer
 from .plan import Plan
 from .problem import Problem
+from .solver import LearnableKernel
 
 OTHERWISE = "warm_start=False begins anew."
 
 
-def layers_to_go_on_from(
+def fits_to_go_on_from(
     fitted: FittedLayers, problem: Problem, plan: Plan, folds: Sequence[np.ndarray]
-) -> Sequence[FittedLayer]:
-    """The layers of the fit before.
+) -> list[tuple[FittedLayer, ...]]:
+    """The layers of the fit before, of every candidate.
 
     Args:
         fitted: that fit.
@@ -29,44 +31,58 @@ def layers_to_go_on_from(
         folds: the images that each fold holds out, now.
 
     Raises:
-        InputError: unless it was to the same images, labels and weights with the same one kernel, judged by the same images,
-            and has no more rounds than are wanted now.
+        InputError: unless it was to the same images, labels and weights with the same one kernel, or was interrupted among
+            the same ones, judged by the same images, and has no more rounds than are wanted now.
     """
-    if len(plan.candidates) > 1:
-        raise InputError("warm_start goes on with one kernel: pass one.")
+    fits = list(fitted.unfinished or [fitted.layers])
+    if len(fits) != len(plan.candidates):
+        raise InputError("a finished fit is gone on with under one kernel: pass one.", in_python=OTHERWISE)
     if fitted.solver != problem.solver:
         raise InputError(
             "a fit is gone on with by the same solver and the same draw of features: pass its solver, n_features and "
             "random_state.",
             in_python=OTHERWISE,
         )
-    if tuple(layer.kernel for layer in fitted.layers) != plan.candidates[0][: len(fitted.layers)]:
-        raise InputError("a fit is gone on with under the same kernel: pass it.", in_python=OTHERWISE)
     then, now = (fitted.x, fitted.targets, fitted.weights), (problem.x, problem.y, problem.weights)
     if not all(map(_same, then, now)):
         raise InputError(
             "a fit is gone on with on the same images, labels and weights, and these differ: pass them again.",
             in_python=OTHERWISE,
         )
-    start = problem.first_metric()
-    if not _same(start, fitted.layers[0].rounds[0].metric):
-        raise InputError("a fit is gone on with from the same initial_metric: pass it again.", in_python=OTHERWISE)
-    judge = judge_of(problem, folds)
-    if any(round_.judge is not judge for layer in fitted.layers for round_ in layer.rounds):
-        raise InputError("a fit goes on choosing as before: pass the same choose_on and cv.", in_python=OTHERWISE)
     if fitted.judged_on != judged_on(problem, folds):
         raise InputError(
-            f"a fit goes on choosing as before, and {judge.label} is of other images now: pass those of before.",
+            f"a fit goes on choosing as before, and {judge_of(problem, folds).label} is of other images now: pass those of "
+            "before.",
             in_python=OTHERWISE,
         )
-    if folds and not all(layer.rounds[-1].folds for layer in fitted.layers[-1:]):
+    for layers, kernels in zip(fits, plan.candidates, strict=True):
+        if layers:
+            _check_layers(layers, kernels, problem, plan, folds)
+    return fits
+
+
+def _check_layers(
+    layers: Sequence[FittedLayer],
+    kernels: Sequence[LearnableKernel],
+    problem: Problem,
+    plan: Plan,
+    folds: Sequence[np.ndarray],
+) -> None:
+    """Raise `InputError` unless these layers of a candidate can be gone on with."""
+    if tuple(layer.kernel for layer in layers) != tuple(kernels[: len(layers)]):
+        raise InputError("a fit is gone on with under the same kernel: pass it.", in_python=OTHERWISE)
+    if not _same(replace(problem, kernel=kernels[0]).first_metric(), layers[0].rounds[0].metric):
+        raise InputError("a fit is gone on with from the same initial_metric: pass it again.", in_python=OTHERWISE)
+    judge = judge_of(problem, folds)
+    if any(round_.judge is not judge for layer in layers for round_ in layer.rounds):
+        raise InputError("a fit goes on choosing as before: pass the same choose_on and cv.", in_python=OTHERWISE)
+    if folds and not layers[-1].rounds[-1].folds:
         raise InputError(
             "a finished fit keeps no metrics of its folds to go on from.", in_python="Pass cv=None or warm_start=False."
         )
-    finished = max(len(layer.rounds) for layer in fitted.layers) - 1
+    finished = max(len(layer.rounds) for layer in layers) - 1
     if plan.n_iterations < finished:
         raise InputError(f"warm_start can only add rounds: n_iterations must be at least {finished}.")
-    return fitted.layers
 
 
 def judge_of(problem: Problem, folds: Sequence[np.ndarray]) -> Judge:
