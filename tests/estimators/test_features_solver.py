@@ -152,6 +152,17 @@ def test_memory_is_that_of_the_smaller_side_and_a_lack_of_it_is_said(
     assert solver.decomposed(POOLED, 6, 7, 9) == 9
 
 
+def test_filters_that_are_patches_are_those_of_the_training_images_also_from_a_file(tmp_path: Path) -> None:
+    x, y = pictures(12)
+    model = classifier(first_filters="patches", cv=2).fit(x, y)
+    images = torch.from_numpy(x)
+    M = model.layers_[0].kept.metric
+    phi = FeatureMap(POOLED, FeatureDraw(24, 0, "patches"), images, M)
+    np.testing.assert_allclose(model.decision_function(x), phi(images).numpy() @ model.coef_)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(convrfm.load(tmp_path / "model").decision_function(x), model.decision_function(x))
+
+
 def test_what_features_cannot_do_is_said(as_a_user: None) -> None:
     x, y = pictures(12)
     with pytest.raises(InputError, match="Laplace has none"):
@@ -160,6 +171,8 @@ def test_what_features_cannot_do_is_said(as_a_user: None) -> None:
         classifier(n_features=0).fit(x, y)
     with pytest.raises(InputError, match="solver must be one of"):
         classifier(solver="primal").fit(x, y)
+    with pytest.raises(InputError, match="is of random features"):
+        classifier(first_filters="patches", solver="exact").fit(x, y)
     regressor = any_estimator(ConvRFMRegressor).fit(x, x[:, 0, 2, 2])
     with pytest.raises(InputError, match="without return_std"):
         regressor.predict(x, return_std=True)

@@ -7,6 +7,7 @@ import typer
 
 from ..commands.choices import (
     AugmentationName,
+    FirstFiltersName,
     InitialMetricName,
     KernelName,
     Network,
@@ -54,6 +55,10 @@ def fit(
         ),
     ] = SolverName.AUTO,
     n_features: Annotated[int, typer.Option(help="Random filters of a convolution (--solver features).", min=1)] = 1024,
+    first_filters: Annotated[
+        FirstFiltersName,
+        typer.Option(help="Of the first convolution: Gaussian, or training patches (--solver features)."),
+    ] = FirstFiltersName.GAUSSIAN,
     memory_budget: Annotated[
         int | None, typer.Option(help="Bytes for the kernel matrix and its regression; default what is free.", min=1)
     ] = None,
@@ -117,6 +122,7 @@ def fit(
                 "--kernel laplace and gaussian",
             ),
             "n_features": (solver is SolverName.FEATURES, "--solver features"),
+            "first_filters": (solver is SolverName.FEATURES, "--solver features"),
             "filters": (deep, "--deep"),
             "agop_samples": (iterations > 0, "updates of M (--iterations)"),
         },

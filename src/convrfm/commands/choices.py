@@ -32,6 +32,13 @@ class SolverName(StrEnum):
     FEATURES = "features"
 
 
+class FirstFiltersName(StrEnum):
+    """What the random filters of the first convolution are drawn from."""
+
+    GAUSSIAN = "gaussian"
+    PATCHES = "patches"
+
+
 class PatchNormalizationName(StrEnum):
     """How patches are brought to one scale."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from .candidates import Candidates, Model
 from .choices import (
     AugmentationName,
+    FirstFiltersName,
     InitialMetricName,
     KernelName,
     Network,
@@ -32,6 +33,7 @@ class FitSettings:
     ridge: float | None
     solver: SolverName
     n_features: int
+    first_filters: FirstFiltersName
     memory_budget: int | None
     patch_normalization: PatchNormalizationName
     initial_metric: InitialMetricName
@@ -82,6 +84,7 @@ class FitSettings:
             ridge="loo" if self.ridge is None else self.ridge,
             solver=self.solver.value,
             n_features=self.n_features,
+            first_filters=self.first_filters.value,
             memory_budget=self.memory_budget,
             patch_normalization=None if self.patch_normalization is PatchNormalizationName.NONE else "contrast",
             initial_metric=self.initial_metric.value,

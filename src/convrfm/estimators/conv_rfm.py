@@ -79,6 +79,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
             `memory_budget`, otherwise the second, and says so; "features" is the regression on random features of the kernel
             (NNGP, NTK), the same draw under every M, in time and memory linear in the images (docs/estimators.md).
         n_features: random filters of every convolution of the network that is drawn for "features".
+        first_filters: those of its first convolution: "gaussian", N(0, M); or "patches": M^(1/2) times whitened patches of
+            training images, each of one length, which photographs are better told apart by. Folds take patches of their own.
         memory_budget: bytes that the kernel matrix and its regression may take; None for nine tenths of what is free.
         tile_folder: where "cg" keeps tiles that do not fit, and both "cg" and "features" what an interrupted fit goes on from;
             None for a temporary folder, and for "features" for none.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -15,7 +15,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..errors import InputError
-from ..kernels.features import FeatureDraw
+from ..kernels.features import FeatureDraw, FirstFilters
 from ..kernels.kernel_tiles import KernelTiles, default_side
 from ..kernels.recursion.recursion import Images
 from ..solvers.conjugate_gradients import State
@@ -159,4 +159,7 @@ def solver_from_file(learned: Mapping[str, Any]) -> Solver:
         return Iterative(int(learned["seed"]))
     if learned["solver"] != "features":
         raise ValueError(f"the solver {learned['solver']!r} is unknown")
-    return Features(FeatureDraw(int(learned["n_features"]), int(learned["seed"])))
+    first_filters = learned.get("first_filters", "gaussian")
+    if first_filters not in get_args(FirstFilters):
+        raise ValueError(f"the filters {first_filters!r} are unknown")
+    return Features(FeatureDraw(int(learned["n_features"]), int(learned["seed"]), first_filters))

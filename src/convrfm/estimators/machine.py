@@ -17,7 +17,7 @@ from ..datasets import Preprocessing
 from ..errors import InputError
 from ..kernels.description import from_description
 from ..kernels.devices import chosen_device
-from ..kernels.features import FeatureDraw, check_drawable
+from ..kernels.features import FeatureDraw, FirstFilters, check_drawable
 from ..kernels.forecast import Forecast
 from ..kernels.growth import THOROUGHLY
 from ..maths.precision import full_precision
@@ -54,6 +54,7 @@ class RecursiveFeatureMachine(FittedMachine):
     n_iterations: int = 5
     solver: SolverName = "auto"
     n_features: int = 1024
+    first_filters: FirstFilters = "gaussian"
     memory_budget: int | None = None
     tile_folder: str | None = None
     patch_normalization: PatchNormalization = None
@@ -274,7 +275,7 @@ class RecursiveFeatureMachine(FittedMachine):
             )
         for kernel in chain.from_iterable(plan.candidates):
             check_drawable(kernel)
-        return Features(FeatureDraw(int(self.n_features), seed), folder)
+        return Features(FeatureDraw(int(self.n_features), seed, self.first_filters), folder)
 
     def _image_weights(self, values: Values, sample_weight: Weights) -> Weights:
         """The weight of every image in the regression."""

@@ -30,6 +30,7 @@ def check_parameters(parameters: Mapping[str, Any], selection: object) -> None:
     if parameters["memory_budget"] is not None:
         check_count("memory_budget", parameters["memory_budget"])
     check_count("n_features", parameters["n_features"])
+    check_first_filters(parameters["first_filters"], parameters["solver"])
     check_choice("patch_normalization", parameters["patch_normalization"], (None, "contrast"))
     check_initial_metric(parameters["initial_metric"])
     check_augmentation(parameters["augment"])
@@ -52,6 +53,13 @@ def check_iterations(n_iterations: object) -> None:
     """Raise `InputError` unless updates of M can be counted by it."""
     if isinstance(n_iterations, bool) or not isinstance(n_iterations, int | np.integer) or n_iterations < 0:
         raise InputError(f"n_iterations counts updates of M: an integer of at least 0; got {n_iterations!r}.")
+
+
+def check_first_filters(first_filters: object, solver: object) -> None:
+    """Raise `InputError` unless it names filters, and where there are none to be named."""
+    check_choice("first_filters", first_filters, ("gaussian", "patches"))
+    if first_filters != "gaussian" and solver != "features":
+        raise InputError(f'first_filters="{first_filters}" is of random features: pass solver="features" with it.')
 
 
 def check_seed(random_state: object) -> None:

@@ -37,7 +37,7 @@ class FeatureMap:
     Args:
         kernel: NNGP or NTK; its `memory_budget` bounds what is alive beside the features.
         draw: which network.
-        like: images of the shape, precision and device of those that come.
+        like: images of the shape, precision and device of those that come; the training images, where filters are patches.
         feature_matrix: the metric M on patches, `(d, d)`; None for the identity.
 
     Attributes:

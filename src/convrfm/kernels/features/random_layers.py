@@ -13,7 +13,7 @@ and from adjoints of what a layer puts out follow those of what it takes.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,7 +27,9 @@ from ...maths.windows import POSITIONS, Window, pad, unpad, window_mean_transpos
 from ..activations.activation import Activation
 from ..architecture import Architecture
 from ..layers import AvgPool, Conv, GlobalAvgPool, HiddenLayer
+from .patch_directions import patch_directions
 
+FirstFilters = Literal["gaussian", "patches"]
 Channels = Float[Tensor, "n r rows cols"]
 Before = Float[Tensor, "n c h w"]
 Adjoint = Float[Tensor, "n k r rows cols"]
@@ -167,10 +169,13 @@ class FeatureDraw:
     Attributes:
         n_features: filters of every convolution.
         seed: of all random weights.
+        first_filters: those of the first convolution: "gaussian", or "patches" of the images (`patch_directions`), with which
+            inner products of features are no longer the kernel's values.
     """
 
     n_features: int
     seed: int
+    first_filters: FirstFilters = "gaussian"
 
     def columns(self, architecture: Architecture, height: int, width: int, *, tangent: bool) -> int:
         """How many numbers an image of this size has: what the readout's dense layer takes, and its bias."""
@@ -191,31 +196,35 @@ class FeatureDraw:
 
         Args:
             architecture: its layers.
-            like: images of the channels, precision and device that it takes.
+            like: images of the channels, precision and device that it takes, and whose patches may be filters.
             root: the symmetric root of the metric on patches of the images; None for the identity.
             tangent: whether a direction of the weights is drawn too.
         """
         generator = np.random.default_rng(self.seed)
 
-        def convolution(conv: Conv, channels: int, factor: Float[Tensor, "d d"] | None) -> RandomConv:
-            weights = self._weights(generator, conv, channels, like, factor)
-            direction = self._weights(generator, conv, channels, like, factor) if tangent else None
-            return RandomConv(weights, direction, conv.window)
+        def weights(conv: Conv, directions: Float[Tensor, "r d"]) -> Weights:
+            bias = torch.from_numpy(generator.standard_normal(self.n_features)).to(like)
+            filters = directions * (conv.weight_std / math.sqrt(directions.shape[1]))
+            return Weights(filters.to(like), bias * conv.bias_std if conv.bias_std else None)
+
+        def gaussian(conv: Conv, channels: int) -> Float[Tensor, "r d"]:
+            normals = generator.standard_normal((self.n_features, channels * conv.size**2))
+            return torch.from_numpy(normals).to(like.device)
 
         def hidden(layer: HiddenLayer) -> RandomLayer:
             if isinstance(layer, Conv):
-                return convolution(layer, self.n_features, None)
+                drawn = [weights(layer, gaussian(layer, self.n_features)) for _ in range(1 + tangent)]
+                return RandomConv(drawn[0], drawn[1] if tangent else None, layer.window)
             return Pooled(layer.window) if isinstance(layer, AvgPool) else Activated(layer)
 
-        return convolution(architecture.first, like.shape[1], root), [hidden(layer) for layer in architecture.hidden]
+        first = architecture.first
 
-    def _weights(
-        self, generator: np.random.Generator, conv: Conv, channels: int, like: Tensor, root: Float[Tensor, "d d"] | None
-    ) -> Weights:
-        d = channels * conv.size**2
-        filters = torch.from_numpy(generator.standard_normal((self.n_features, d))).to(like.device)
-        bias = torch.from_numpy(generator.standard_normal(self.n_features)).to(like)
-        filters = filters if root is None else filters @ root.double()
-        return Weights(
-            (filters * (conv.weight_std / math.sqrt(d))).to(like), bias * conv.bias_std if conv.bias_std else None
-        )
+        def under_metric(directions: Float[Tensor, "r d"]) -> Weights:
+            return weights(first, directions if root is None else directions @ root.double())
+
+        if self.first_filters == "patches":
+            value = under_metric(patch_directions(like, first.window, self.n_features, generator))
+        else:
+            value = under_metric(gaussian(first, like.shape[1]))
+        direction = under_metric(gaussian(first, like.shape[1])) if tangent else None
+        return RandomConv(value, direction, first.window), [hidden(layer) for layer in architecture.hidden]
