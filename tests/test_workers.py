@@ -16,7 +16,8 @@ from typing_extensions import override
 from convrfm import kernels
 from convrfm.errors import InputError, MissingDependencyError
 from convrfm.kernels.kernel_tiles import KernelTiles
-from convrfm.storage.shared_tiles import INGREDIENTS, TileWork
+from convrfm.storage.shared_arrays import SharedArrays
+from convrfm.storage.shared_tiles import INGREDIENTS, PRODUCT, TileWork
 from convrfm.storage.stored_kernel import kept_kernel
 from convrfm.workers import DaskWorkers, Workers, workers
 
@@ -62,8 +63,8 @@ def chunks(folder: Path) -> dict[str, bytes]:
 
 
 def written(folder: Path, of: KernelTiles, by: Workers | None = None, precision: Any = "float32") -> dict[str, bytes]:
-    with kept_kernel(folder, of, precision) as kept:
-        kept.complete(workers=by)
+    with kept_kernel(folder, of, precision, workers=by) as kept:
+        kept.complete()
     return chunks(folder)
 
 
@@ -83,12 +84,26 @@ def test_a_worker_killed_with_a_tile_at_hand_costs_that_tile_and_nothing_else(tw
     assert bits == written(tmp_path / "alone", recipe())
 
 
+def test_products_of_workers_have_the_bits_of_one_process_and_a_damaged_tile_is_computed_again(
+    two: Workers, tmp_path: Path
+) -> None:
+    vectors = torch.randn(14, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    expected = recipe().product(vectors)
+    with kept_kernel(tmp_path / "K.zarr", recipe(), workers=two) as kept:
+        kept.complete()
+        assert torch.equal(kept.product(vectors), expected)
+        (tmp_path / "K.zarr" / "kernel" / "c" / "1" / "2").write_bytes(b"short")
+        with pytest.warns(UserWarning, match="damaged and is computed again"):
+            assert torch.equal(kept.product(vectors), expected)
+        assert not (tmp_path / "K.zarr" / PRODUCT).exists()
+
+
 def test_progress_counts_what_was_there_before(two: Workers, tmp_path: Path) -> None:
     told = []
-    with kept_kernel(tmp_path / "K.zarr", recipe()) as kept:
+    with kept_kernel(tmp_path / "K.zarr", recipe(), workers=two) as kept:
         kept.tile((0, 0))
-        kept.complete(lambda done, total: told.append((done, total)), two)
-        kept.complete(lambda done, total: told.append((done, total)), two)
+        kept.complete(lambda done, total: told.append((done, total)))
+        kept.complete(lambda done, total: told.append((done, total)))
     assert told == [(done, 10) for done in range(2, 11)]
 
 
@@ -103,7 +118,7 @@ def test_a_worker_that_finds_another_matrix_or_version_computes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with kept_kernel(tmp_path / "K.zarr", recipe()) as kept:
-        work = TileWork(tmp_path / "K.zarr", "another", KERNEL, "cpu")
+        work = TileWork(tmp_path / "K.zarr", "another", KERNEL, "cpu", SharedArrays(tmp_path / "K.zarr" / INGREDIENTS))
         with pytest.raises(InputError, match="finds another matrix"):
             work((0, 0))
         monkeypatch.setattr("convrfm.storage.shared_tiles.version", lambda name: "99")

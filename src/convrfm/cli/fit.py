@@ -18,7 +18,19 @@ from ..commands.choices import (
 )
 from ..commands.terminal import command_line, console, say, worded
 from .app import app, defaults_of
-from .options import Broken, Data, Device, Download, ImageSize, Overwrite, Quiet, Seed
+from .options import (
+    Broken,
+    Data,
+    Device,
+    Download,
+    ImageSize,
+    Overwrite,
+    Quiet,
+    Scheduler,
+    Seed,
+    Workers,
+    where_work_is_done,
+)
 
 AGAIN = "Given again: one more model to compare."
 
@@ -98,6 +110,8 @@ def fit(
     download: Download = False,
     seed: Seed = 0,
     device: Device = "auto",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -127,9 +141,11 @@ def fit(
             "agop_samples": (iterations > 0, "updates of M (--iterations)"),
         },
     )
-    deciding = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
+    beside = ("out", "quiet", "overwrite", "workers", "scheduler")
+    deciding = {name: value for name, value in parameters.items() if name not in beside}
     settings = FitSettings(**deciding)
-    record = run_fit(settings, out, overwrite=overwrite, quiet=quiet, command=command_line())
+    where = where_work_is_done(workers, scheduler)
+    record = run_fit(settings, out, overwrite=overwrite, quiet=quiet, command=command_line(), where=where)
     if record.candidates:
         console.print(candidates_table(record))
     console.print(rounds_table(record.layers, record.judge.label))

@@ -21,7 +21,9 @@ from .run_files import write_run
 from .terminal import say_notes
 
 
-def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, command: str) -> FitRecord:
+def fit(
+    settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, command: str, where: int | str | None = None
+) -> FitRecord:
     """Learn from images and write the run.
 
     Args:
@@ -30,6 +32,7 @@ def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, comma
         overwrite: whether to replace an earlier run there.
         quiet: whether to leave out progress bars.
         command: shown on the page.
+        where: who shares the work of conjugate gradients, as `workers.workers` has it; None for this process.
 
     Returns:
         What the report shows.
@@ -37,7 +40,7 @@ def fit(settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, comma
     Raises:
         InputError: if anything does not fit; the message says what.
     """
-    model = settings.unfitted(verbose=not quiet).set_params(tile_folder=str(out / TILES))
+    model = settings.unfitted(verbose=not quiet).set_params(tile_folder=str(out.resolve() / TILES), workers=where)
     check_parameters(model.get_params(deep=False), None)
     ridge_candidates(model.ridge)
     chosen_device(model.device)

@@ -99,14 +99,14 @@ def kernel(settings: KernelSettings, out: Path, *, quiet: bool, where: int | str
     recipe = KernelTiles(matrix_kernel, x, z, None if metric is None else metric.to(x), side)
     origin = {"data": settings.data, "against": settings.against}
     beside = out.name.removesuffix(".zarr")
-    with workers(where) as helping, kept_kernel(out, recipe, settings.precision.value, origin) as kept:
+    with workers(where) as helping, kept_kernel(out, recipe, settings.precision.value, origin, helping) as kept:
         for of, table in tables.items():
             write_table(out.with_name(f"{beside}.{of}.csv"), list(table), zip(*table.values(), strict=True))
         missing = kept.store.bytes_missing
         on_disk = f"those that are missing take {size(missing)} of disk" if missing else "all of them on disk"
         remark(f"{counted(len(kept.layout.places), 'tile')}; {on_disk}")
         with shown_progress(shown=not quiet) as watch:
-            kept.complete(watch("kernel")("on disk"), helping)
+            kept.complete(watch("kernel")("on disk"))
         kept.verify()
     return f"{len(x)} x {columns} kernel matrix: {out}"
 

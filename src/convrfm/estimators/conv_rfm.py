@@ -84,6 +84,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         memory_budget: bytes that the kernel matrix and its regression may take; None for nine tenths of what is free.
         tile_folder: where "cg" keeps tiles that do not fit, and both "cg" and "features" what an interrupted fit goes on from;
             None for a temporary folder, and for "features" for none.
+        workers: None, or who shares the work of "cg": a number of processes of this machine, or the address of a Dask
+            scheduler whose workers reach `tile_folder` (docs/cluster.md). Results keep their bits.
         patch_normalization: None, or "contrast": patches less their mean and over their deviation (the root of their variance
             plus a hundredth of the training patches' weighted mean variance), in kernels.NNGP and NTK. Metric and features are
             those of such patches, and `kernel_` keeps the variance. Folds of `cv` share it: it is the one number that has seen

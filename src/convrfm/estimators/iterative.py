@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import torch
@@ -16,15 +16,17 @@ from typing_extensions import override
 
 from ..errors import InputError
 from ..kernels.features import FeatureDraw, FirstFilters
-from ..kernels.kernel_tiles import KernelTiles, default_side
+from ..kernels.kernel_tiles import KernelTiles, Tiles, default_side
 from ..kernels.recursion.recursion import Images
 from ..solvers.conjugate_gradients import State
 from ..solvers.iterative import IterativePath, default_rank
 from ..solvers.path import Path
-from ..solvers.tiled import InMemory, Tiles
+from ..solvers.tiled import InMemory
 from ..storage.digests import digest
 from ..storage.kept_state import read_state, write_state
 from ..storage.stored_kernel import fingerprint, kept_kernel
+from ..workers import Workers
+from .agop_in_parts import AgopInParts
 from .solver import Basis, Exact, Features, KernelBasis, LearnableKernel, Metric, Solver, Watch, Weights
 
 KEPT_EVERY = 60.0  # seconds: how often the state of a solve is kept
@@ -39,12 +41,14 @@ class Iterative(Exact):
     Attributes:
         seed: of what the solver draws.
         memory: bytes that a kernel matrix may take; a larger one lies on disk.
-        folder: where, and what an interrupted solve goes on from; None for a temporary folder.
+        folder: where, and what an interrupted fit goes on from; None for a temporary folder.
+        workers: share the work on a matrix that lies on disk, in a folder that they reach too; None for this process.
     """
 
     seed: int
     memory: int = field(default=0, compare=False)
     folder: pathlib.Path | None = field(default=None, compare=False)
+    workers: Workers | None = field(default=None, compare=False)
 
     @override
     def basis(self, kernel: LearnableKernel, x: Images, metric: Metric) -> Basis:
@@ -53,6 +57,10 @@ class Iterative(Exact):
     @override
     def decomposed(self, kernel: LearnableKernel, height: int, width: int, n: int) -> int:
         return default_rank(n)
+
+    @override
+    def shared_between(self, workers: Workers | None) -> "Iterative":
+        return replace(self, workers=workers)
 
     @override
     def to_file(self) -> dict[str, Any]:
@@ -91,24 +99,36 @@ class IterativeBasis(KernelBasis):
                 'solver="cg" cannot leave out groups, nor images with their copies (augment): it knows single images by an '
                 'estimate. Pass solver="exact" or "features".'
             )
-        n = len(self.x)
         regression = _Regression(
             y.cpu(), None if weights is None else weights.cpu(), tuple(ridges), centered, self.solver.seed
         )
-        if n * n * self.x.element_size() <= self.solver.memory:
+        side = default_side(len(self.x))
+        if not self._on_disk:
             matrix = self.kernel(self.x, feature_matrix=self.metric, progress=watch("kernel"))
-            tiles = InMemory(matrix, min(n, default_side(n)))
+            tiles = InMemory(matrix, min(len(self.x), side))
             self.check_resemblance(tiles)
             return regression.solved(tiles, watch)
-        recipe = KernelTiles(self.kernel, self.x, None, self.metric, default_side(n))
+        recipe = KernelTiles(self.kernel, self.x, None, self.metric, side)
         with self.solver.working_folder() as folder:
             of_round = folder / fingerprint(recipe, "float32")[:16]
-            with kept_kernel(of_round / "K.zarr", recipe) as kept:
+            with kept_kernel(of_round / "K.zarr", recipe, workers=self.solver.workers) as kept:
                 kept.complete(watch("kernel"))
                 self.check_resemblance(kept)
                 path = regression.solved(kept, watch, of_round / STATE)
             shutil.rmtree(of_round)
         return path
+
+    @override
+    def agop(self, images: Images, coef: Float[Tensor, "j k"], weights: Weights, watch: Watch) -> Float[Tensor, "d d"]:
+        if not self._on_disk:
+            return super().agop(images, coef, weights, watch)
+        with self.solver.working_folder() as folder:
+            in_parts = AgopInParts(self.kernel, self.metric, images, self.x, coef, weights)
+            return in_parts.computed(folder, self.solver.workers, watch)
+
+    @property
+    def _on_disk(self) -> bool:
+        return self.solver.workers is not None or len(self.x) ** 2 * self.x.element_size() > self.solver.memory
 
 
 @dataclass(frozen=True, eq=False)

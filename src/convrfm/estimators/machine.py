@@ -22,6 +22,7 @@ from ..kernels.forecast import Forecast
 from ..kernels.growth import THOROUGHLY
 from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
+from ..workers import workers
 from .arrays import Array, check_columns, to_device
 from .augmentation import Augmentation
 from .candidates import Layers, best_fit, fit_candidates, n_rounds
@@ -57,6 +58,7 @@ class RecursiveFeatureMachine(FittedMachine):
     first_filters: FirstFilters = "gaussian"
     memory_budget: int | None = None
     tile_folder: str | None = None
+    workers: int | str | None = None
     patch_normalization: PatchNormalization = None
     initial_metric: InitialMetric = "identity"
     augment: Sequence[Augmentation] = ()
@@ -137,7 +139,9 @@ class RecursiveFeatureMachine(FittedMachine):
                 remember(fits, finished=False)
                 after_round(self)
 
-        fits = fit_candidates(plan, problem, given.folds, earlier, verbose=self.verbose, after_round=tell)
+        with workers(self.workers) as helping:
+            shared = problem.shared_between(helping)
+            fits = fit_candidates(plan, shared, given.folds, earlier, verbose=self.verbose, after_round=tell)
         remember(fits, finished=sum(map(n_rounds, fits)) == plan.n_rounds)
         return self
 
@@ -218,7 +222,7 @@ class RecursiveFeatureMachine(FittedMachine):
         Kernels, settings and everything that was learned are kept; a splitter in `cv` is not (a number of folds is).
         """
         learned, tensors = self.fitted_.to_file()
-        elsewhere = {"tile_folder", *self._parameters_of([layer.kernel for layer in self.layers_])}
+        elsewhere = {"tile_folder", "workers", *self._parameters_of([layer.kernel for layer in self.layers_])}
         save_model(
             Path(path),
             type(self).__name__,
@@ -263,6 +267,8 @@ class RecursiveFeatureMachine(FittedMachine):
         name, seed = as_before(self.solver, self.random_state, self._fitted.solver if goes_on else None)
         folder = None if self.tile_folder is None else Path(self.tile_folder)
         if name != "features":
+            if isinstance(self.workers, str) and self.tile_folder is None:
+                raise InputError(f"workers={self.workers!r} need a tile_folder that they and this process reach.")
             return kernel_solver(
                 name,
                 len(given.x),
@@ -272,7 +278,10 @@ class RecursiveFeatureMachine(FittedMachine):
                 device=given.x.device,
                 seed=seed,
                 folder=folder,
+                shared=self.workers is not None,
             )
+        if self.workers is not None:
+            raise InputError('workers share the tiles of conjugate gradients: pass solver="cg", or workers=None.')
         for kernel in chain.from_iterable(plan.candidates):
             check_drawable(kernel)
         return Features(FeatureDraw(int(self.n_features), seed, self.first_filters), folder)

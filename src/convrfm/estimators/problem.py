@@ -13,6 +13,7 @@ from ..kernels.recursion.recursion import Images
 from ..maths.psd import psd_power, scale_to_trace
 from ..maths.random_filters import RandomFeatures
 from ..solvers.path import Path
+from ..workers import Workers
 from .patch_statistics import InitialMetric, first_metric
 from .solver import Basis, LearnableKernel, Metric, Solver, Watch
 
@@ -146,6 +147,10 @@ class Problem:
     def feeding_ridge(self, chosen: float) -> float:
         """The ridge whose coefficients feed the AGOP."""
         return self.ridges[-1] if self.agop_ridge == "last" else chosen
+
+    def shared_between(self, workers: Workers | None) -> "Problem":
+        """The same problem, whose work workers share; None for this process."""
+        return replace(self, solver=self.solver.shared_between(workers))
 
     def without(self, held_out: Int[Tensor, " s"]) -> "Problem":
         """The same problem without some images, which become its selection."""

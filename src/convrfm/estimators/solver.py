@@ -17,15 +17,17 @@ from typing_extensions import override
 from ..errors import InputError
 from ..kernels.description import describe
 from ..kernels.features import FeatureDraw, FeatureMap, check_drawable
+from ..kernels.kernel_tiles import Tiles
 from ..kernels.recursion.recursion import Images
 from ..maths.windows import Window
 from ..quantities import size
 from ..solvers.exact import RidgePath
 from ..solvers.path import Path
 from ..solvers.streamed import streamed_path
-from ..solvers.tiled import InMemory, Tiles, is_diagonal
+from ..solvers.tiled import InMemory, is_diagonal
 from ..storage.digests import digest
 from ..storage.kept_state import KeptState
+from ..workers import Workers
 
 SolverName = Literal["auto", "exact", "cg", "features"]
 Metric = Float[Tensor, "d d"] | None  # None: the identity
@@ -94,6 +96,9 @@ class Solver(Protocol):
     def decomposed(self, kernel: LearnableKernel, height: int, width: int, n: int) -> int:
         """The side of the matrix that is decomposed for n images of this size."""
 
+    def shared_between(self, workers: Workers | None) -> "Solver":
+        """The same solver, with workers where it can share work."""
+
     def to_file(self) -> dict[str, Any]:
         """The solver as JSON."""
 
@@ -113,6 +118,10 @@ class Exact:
     @override
     def decomposed(self, kernel: LearnableKernel, height: int, width: int, n: int) -> int:
         return n
+
+    @override
+    def shared_between(self, workers: Workers | None) -> "Exact":
+        return self
 
     @override
     def to_file(self) -> dict[str, Any]:
@@ -143,6 +152,10 @@ class Features:
     def decomposed(self, kernel: LearnableKernel, height: int, width: int, n: int) -> int:
         network = check_drawable(kernel)
         return min(n, self.draw.columns(network.architecture, height, width, tangent=network.tangent))
+
+    @override
+    def shared_between(self, workers: Workers | None) -> "Features":
+        return self
 
     @override
     def to_file(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -60,6 +61,43 @@ def default_side(images: int) -> int:
     return SMALL if images <= UP_TO else LARGE
 
 
+@runtime_checkable
+class Tiles(Protocol):
+    """Where the tiles of a symmetric matrix come from: one in memory, one on disk, or the images (`KernelTiles`).
+
+    Attributes:
+        layout: where they lie.
+        eps: the precision of entries, in units of the largest.
+    """
+
+    @property
+    def layout(self) -> TileLayout: ...  # noqa: D102 (above)
+
+    @property
+    def eps(self) -> float: ...  # noqa: D102 (above)
+
+    def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
+        """One tile, on or above the diagonal."""
+
+    def product(self, vectors: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        """The matrix times vectors in double precision, as `product` adds it up."""
+
+
+def product(tiles: Tiles, vectors: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    """A symmetric matrix times vectors of double precision: every row of tiles is added up from left to right.
+
+    Each kept tile is read or computed once.
+    """
+    out = torch.zeros_like(vectors)
+    for place in tiles.layout.places:
+        down, across = tiles.layout.of(place)
+        tile = tiles.tile(place).cpu().double()
+        out[down] += tile @ vectors[across]
+        if down != across:
+            out[across] += tile.T @ vectors[down]
+    return out
+
+
 @dataclass(frozen=True, eq=False)
 class KernelTiles:
     """What every tile of a kernel matrix is computed from.
@@ -99,3 +137,7 @@ class KernelTiles:
         alike = self.z is None and down == across
         right = None if alike else (self.x if self.z is None else self.z)[across]
         return self.kernel(self.x[down], right, feature_matrix=self.feature_matrix)
+
+    def product(self, vectors: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        """The matrix times vectors, whose tiles are computed for it."""
+        return product(self, vectors)

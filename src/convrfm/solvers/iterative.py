@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..kernels.kernel_tiles import Tiles
 from .centering import about, mean_moves
 from .conjugate_gradients import AfterIteration, IndefiniteError, Solution, State, solve
 from .preconditioner import Preconditioner, pivoted_factor
-from .tiled import TiledKernel, Tiles
+from .tiled import TiledKernel
 
 TOLERANCE, PROBE_TOLERANCE = 1e-6, 1e-3
 PROBES = 32

@@ -1,32 +1,11 @@
 """A symmetric matrix of which one tile is in memory at a time, and the products that solvers need of it."""
 
-from typing import Protocol, runtime_checkable
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..kernels.kernel_tiles import Place, TileLayout
+from ..kernels.kernel_tiles import Place, TileLayout, Tiles, product
 from .exact import largest_entry
-
-
-@runtime_checkable
-class Tiles(Protocol):
-    """Where tiles come from: a matrix in memory (`InMemory`), one on disk, or the images (`kernels.kernel_tiles`).
-
-    Attributes:
-        layout: where they lie; symmetric.
-        eps: the precision of entries, in units of the largest.
-    """
-
-    @property
-    def layout(self) -> TileLayout: ...  # noqa: D102 (above)
-
-    @property
-    def eps(self) -> float: ...  # noqa: D102 (above)
-
-    def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
-        """One tile, on or above the diagonal."""
 
 
 class InMemory:
@@ -40,6 +19,10 @@ class InMemory:
         """One tile."""
         down, across = self.layout.of(place)
         return self.matrix[down, across]
+
+    def product(self, vectors: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        """The matrix times vectors."""
+        return product(self, vectors)
 
 
 def is_diagonal(tiles: Tiles) -> bool:
@@ -78,14 +61,7 @@ class TiledKernel:
         self.floor = 8 * self.n**0.5 * tiles.eps
 
     def __matmul__(self, vectors: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-        out = torch.zeros_like(vectors)
-        for place in self._tiles.layout.places:
-            down, across = self._tiles.layout.of(place)
-            tile = self._tile(place)
-            out[down] += tile @ vectors[across]
-            if down != across:
-                out[across] += tile.T @ vectors[down]
-        return out / self.scale
+        return self._tiles.product(vectors) / self.scale
 
     def columns(self, indices: Int[Tensor, " s"]) -> Float[Tensor, "n s"]:
         """Some columns of K / scale."""

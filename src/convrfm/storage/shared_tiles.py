@@ -1,23 +1,23 @@
-"""Tiles that workers compute: images and metric lie in the store of the tiles, so that nothing but places goes to a worker."""
+"""What workers do with a store of tiles: compute them, and multiply with them; nothing but places goes to a worker and back."""
 
 import functools
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
 from ..kernels.kernel_tiles import KernelTiles, Place
-from ..optional import imported
+from ..workers import Workers
+from .shared_arrays import SharedArrays, shared_arrays
 from .tile_store import TileStore
 
-INGREDIENTS = "ingredients"
+INGREDIENTS, PRODUCT = "ingredients", "product"
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,14 @@ class TileWork:
         fingerprint: of the matrix.
         kernel: of it.
         device: where it is computed.
+        ingredients: images and metric.
     """
 
     folder: Path
     fingerprint: str
     kernel: Callable[..., Tensor]
     device: str
+    ingredients: SharedArrays
 
     def __call__(self, place: Place) -> None:
         """Compute the tile at a place, unless it is there.
@@ -42,45 +44,79 @@ class TileWork:
         Raises:
             InputError: if the store is not within reach, or of another version or matrix, and where `KernelTiles.tile` does.
         """
-        store, ingredients = _opened(self.folder, self.fingerprint)
+        store = opened(self.folder, self.fingerprint)
         if place in store:
             return
         down, across = store.layout.of(place)
+        alike = store.layout.symmetric and down == across
+        x = self._read("x", down)
+        z = None if alike else self._read("x" if store.layout.symmetric else "z", across)
+        metric = self._read("feature_matrix") if "feature_matrix" in self.ingredients else None
+        store.write(place, KernelTiles(self.kernel, x, z, metric, store.layout.side).tile((0, 0)))
 
-        def read(name: str, *rows: slice) -> Tensor:
-            return torch.from_numpy(ingredients[name][rows or ...]).to(self.device)
-
-        columns = "x" if store.layout.symmetric else "z"
-        z = None if store.layout.symmetric and down == across else read(columns, across)
-        metric = read("feature_matrix") if "feature_matrix" in ingredients else None
-        store.write(place, KernelTiles(self.kernel, read("x", down), z, metric, store.layout.side).tile((0, 0)))
+    def _read(self, name: str, rows: slice = slice(None)) -> Tensor:
+        return self.ingredients.read(name, rows).to(self.device)
 
 
-@contextmanager
-def shared(recipe: KernelTiles, store: TileStore) -> Iterator[TileWork]:
-    """Within it, what workers need to compute tiles lies in their store: twice the side of a tile in images for each.
+@dataclass(frozen=True)
+class StripWork:
+    """Multiplies the rows of one row of tiles with vectors, in any process that reaches the store of a symmetric matrix.
+
+    Attributes:
+        folder: of the store.
+        fingerprint: of the matrix.
+        arrays: the vectors, and what comes of them.
+    """
+
+    folder: Path
+    fingerprint: str
+    arrays: SharedArrays
+
+    def __call__(self, strip: int) -> None:
+        """Add up tiles times vectors in the order of `kernel_tiles.product`."""
+        store = opened(self.folder, self.fingerprint)
+        total: Tensor | None = None
+        for other in range(store.layout.tiles[0]):
+            across = store.layout.of((other, other))[0]
+            tile = store.tile((min(strip, other), max(strip, other))).double()
+            part = (tile if strip <= other else tile.T) @ self.arrays.read("vectors", across)
+            total = torch.zeros_like(part) + part if total is None else total + part
+        assert total is not None
+        self.arrays.write("product", store.layout.of((strip, strip))[0], total)
+
+
+def shared(recipe: KernelTiles, store: TileStore) -> AbstractContextManager[SharedArrays]:
+    """Within it, what workers need to compute tiles lies in their store; each reads twice the side of a tile in images.
 
     Raises:
         InputError: if it cannot be written.
     """
     tensors = {"x": recipe.x, "z": recipe.z, "feature_matrix": recipe.feature_matrix}
-    zarr, folder = imported("zarr", "large"), store.folder / INGREDIENTS
-    try:
-        group = zarr.open_group(folder, mode="w")
-        for name, tensor in tensors.items():
-            if tensor is not None:
-                chunks = (min(recipe.side, len(tensor)), *tensor.shape[1:])
-                values, checksums = tensor.detach().cpu().numpy(), [zarr.codecs.Crc32cCodec()]
-                group.create_array(name, data=values, chunks=chunks, compressors=checksums)
-        yield TileWork(store.folder, store.attributes["fingerprint"], recipe.kernel, recipe.x.device.type)
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error}. Make room, or choose another folder.") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return shared_arrays(store.folder / INGREDIENTS, tensors, recipe.side)
+
+
+def shared_product(store: TileStore, vectors: Float[Tensor, "n k"], workers: Workers) -> Float[Tensor, "n k"]:
+    """A symmetric matrix times vectors; vectors and product go through the folder of the store.
+
+    Raises:
+        InputError: if it cannot be written.
+        DamagedTileError: if a tile is missing or damaged.
+    """
+    tensors = {"vectors": vectors, "product": torch.full_like(vectors, torch.nan)}
+    with shared_arrays(store.folder / PRODUCT, tensors, store.layout.side) as arrays:
+        work = StripWork(store.folder, store.attributes["fingerprint"], arrays)
+        for _ in workers.results(work, range(store.layout.tiles[0])):
+            pass
+        return arrays.read("product")
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(folder: Path, fingerprint: str) -> tuple[TileStore, Any]:
+def opened(folder: Path, fingerprint: str) -> TileStore:
+    """The store of this matrix.
+
+    Raises:
+        InputError: if it is of another one, or of another version of convrfm.
+    """
     store = TileStore.at(folder)
     if (wrote := store.attributes["library_version"]) != version("convrfm"):
         raise InputError(
@@ -90,4 +126,4 @@ def _opened(folder: Path, fingerprint: str) -> tuple[TileStore, Any]:
         raise InputError(
             f"a worker finds another matrix at {folder} than is computed. Pass a folder that all machines share."
         )
-    return store, imported("zarr", "large").open_group(folder / INGREDIENTS, mode="r")
+    return store

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from ..errors import DamagedTileError, InputError
 from ..kernels.description import describe
-from ..kernels.kernel_tiles import KernelTiles, Place, TileLayout
+from ..kernels.kernel_tiles import KernelTiles, Place, TileLayout, product
 from ..workers import Workers
 from .digests import digest
 from .held_folder import held, is_used
-from .shared_tiles import shared
+from .shared_tiles import TileWork, shared, shared_product
 from .tile_store import Precision, TileStore
 
 HALF_WRITTEN = "*.partial"  # as Zarr calls its files until they are whole
@@ -28,10 +28,11 @@ class StoredKernel:
     Args:
         recipe: what they are computed from.
         store: where they are kept.
+        workers: compute them and multiply with them, where the folder is one that they reach too; None for this process.
     """
 
-    def __init__(self, recipe: KernelTiles, store: TileStore) -> None:
-        self.recipe, self.store = recipe, store
+    def __init__(self, recipe: KernelTiles, store: TileStore, workers: Workers | None = None) -> None:
+        self.recipe, self.store, self.workers = recipe, store, workers
 
     @property
     def layout(self) -> TileLayout:
@@ -57,31 +58,35 @@ class StoredKernel:
         self.store.write(place, self.recipe.tile(place))
         return self.store.tile(place)
 
-    def complete(self, progress: Callable[[int, int], None] | None = None, workers: Workers | None = None) -> None:
-        """Compute the tiles that are missing.
+    def product(self, vectors: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        """The matrix times vectors; a damaged tile is computed again, with a warning."""
+        if self.workers is None:
+            return product(self, vectors)
+        try:
+            return shared_product(self.store, vectors, self.workers)
+        except DamagedTileError:
+            self.verify()
+            return shared_product(self.store, vectors, self.workers)
 
-        Args:
-            progress: is called with the number of tiles done and of all tiles.
-            workers: compute them, where the folder is one that they reach too; None for this process.
-
-        Raises:
-            InputError: if a tile cannot be computed or written.
-        """
+    def complete(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Compute the tiles that are missing; `progress` is called with the number of tiles done and of all tiles."""
         total = len(self.layout.places)
         missing = [place for place in self.layout.places if place not in self.store]
-        for done, _ in enumerate(self._written(missing, workers), total - len(missing) + 1):
+        for done, _ in enumerate(self._written(missing), total - len(missing) + 1):
             if progress:
                 progress(done, total)
 
-    def _written(self, places: Sequence[Place], workers: Workers | None) -> Iterator[Place]:
+    def _written(self, places: Sequence[Place]) -> Iterator[Place]:
         """Compute and write tiles, one after the other or shared between workers."""
-        if workers is None or not places:
+        if self.workers is None or not places:
             for place in places:
                 self.store.write(place, self.recipe.tile(place))
                 yield place
             return
-        with shared(self.recipe, self.store) as work:
-            for place, _ in workers.results(work, places):
+        folder, of, device = self.store.folder, self.store.attributes["fingerprint"], self.recipe.x.device.type
+        with shared(self.recipe, self.store) as ingredients:
+            work = TileWork(folder, of, self.recipe.kernel, device, ingredients)
+            for place, _ in self.workers.results(work, places):
                 yield place
 
     def verify(self) -> None:
@@ -92,7 +97,11 @@ class StoredKernel:
 
 @contextmanager
 def kept_kernel(
-    folder: Path, recipe: KernelTiles, precision: Precision = "float32", origin: dict[str, Any] | None = None
+    folder: Path,
+    recipe: KernelTiles,
+    precision: Precision = "float32",
+    origin: dict[str, Any] | None = None,
+    workers: Workers | None = None,
 ) -> Iterator[StoredKernel]:
     """Hold a folder with the tiles of a kernel matrix: a new one, or one that was begun with the same images and settings.
 
@@ -101,6 +110,7 @@ def kept_kernel(
         recipe: what they are computed from.
         precision: of what is kept.
         origin: what the store says of its data, for people.
+        workers: as `StoredKernel` has them.
 
     Raises:
         InputError: if the folder holds another matrix or something else, another process writes to it, or its disk has no
@@ -114,7 +124,7 @@ def kept_kernel(
         for half_written in folder.rglob(HALF_WRITTEN):
             half_written.unlink()
         store.check_room()
-        yield StoredKernel(recipe, store)
+        yield StoredKernel(recipe, store, workers)
 
 
 def fingerprint(recipe: KernelTiles, precision: Precision) -> str:

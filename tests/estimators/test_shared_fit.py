@@ -1,0 +1,137 @@
+"""A fit whose work is shared or interrupted is the fit of one process, bit for bit."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typing_extensions import override
+
+from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
+from convrfm.errors import InputError
+from convrfm.estimators import agop_in_parts
+from convrfm.estimators.agop_in_parts import AgopInParts
+from convrfm.workers import DaskWorkers, workers
+
+from .cases import pictures
+
+pytest.importorskip("zarr")
+pytest.importorskip("distributed")
+KERNEL = kernels.Laplace(3)
+ON_DISK = 1000  # bytes: half of it is less than the kernel matrix
+
+
+@dataclass(frozen=True)
+class DeadlyGradients(kernels.Laplace):
+    """Kills the first process that takes gradients with it."""
+
+    marker: str = ""
+
+    @override
+    def agop(self, *arguments: Any, **settings: Any) -> Any:
+        try:
+            Path(self.marker).touch(exist_ok=False)
+        except FileExistsError:
+            return super().agop(*arguments, **settings)
+        return os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    with workers(2) as found:
+        assert isinstance(found, DaskWorkers)
+        yield found._client.scheduler.address
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agop_in_parts, "PART", 7)
+
+
+def classifier(folder: Path, kernel: Any = KERNEL, **settings: Any) -> ConvRFMClassifier:
+    plain: dict[str, Any] = {"n_iterations": 1, "solver": "cg", "ridge": [1e-2, 1e-1], "keep": "last"}
+    return ConvRFMClassifier(kernel, tile_folder=str(folder), memory_budget=ON_DISK, **(plain | settings))
+
+
+def in_parts(weights: torch.Tensor | None) -> AgopInParts:
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(24, 1, 6, 6, generator=generator)
+    return AgopInParts(KERNEL, torch.eye(9), z[2:20], z, torch.randn(24, 2, generator=generator), weights)
+
+
+def unwatched(stage: str) -> None:
+    return None
+
+
+@pytest.mark.parametrize("weights", [None, torch.linspace(0.1, 3.0, 18)], ids=["equal", "weighted"])
+def test_the_average_of_parts_is_that_of_all_images(
+    weights: torch.Tensor | None, small_parts: None, tmp_path: Path
+) -> None:
+    found = in_parts(weights)
+    whole = KERNEL.agop(found.x, found.z, found.coef, feature_matrix=torch.eye(9), weights=weights)
+    torch.testing.assert_close(found.computed(tmp_path, None, unwatched), whole.double(), rtol=1e-4, atol=1e-6)
+    assert not list(tmp_path.iterdir())
+
+
+def test_finished_parts_are_not_computed_again(
+    small_parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agop_in_parts, "KEPT_EVERY", -1.0)
+    whole = in_parts(None).computed(tmp_path, None, unwatched)
+    computed: list[int] = []
+    plain = AgopInParts.part
+
+    def ending(self: AgopInParts, number: int) -> torch.Tensor:
+        if number == 2 and len(computed) == 2:
+            raise KeyboardInterrupt
+        computed.append(number)
+        return plain(self, number)
+
+    monkeypatch.setattr(AgopInParts, "part", ending)
+    with pytest.raises(KeyboardInterrupt):
+        in_parts(None).computed(tmp_path, None, unwatched)
+    computed.append(-1)
+    assert torch.equal(in_parts(None).computed(tmp_path, None, unwatched), whole)
+    assert computed == [0, 1, -1, 2]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_with_workers_a_fit_has_the_same_bits(
+    weighted: bool, scheduler: str, small_parts: None, tmp_path: Path
+) -> None:
+    x, y = pictures(24)
+    weights = np.linspace(0.5, 2.0, 24) if weighted else None
+    alone = classifier(tmp_path).fit(x, y, weights)
+    shared = classifier(tmp_path, workers=scheduler, solver="auto").fit(x, y, weights)
+    assert np.array_equal(shared.feature_matrix_, alone.feature_matrix_)
+    assert np.array_equal(shared.dual_coef_, alone.dual_coef_)
+    assert shared.history_[1]["loo_error"] == alone.history_[1]["loo_error"]
+    assert not list(tmp_path.iterdir())
+    shared.save(tmp_path / "model")
+    assert scheduler.encode() not in (tmp_path / "model").read_bytes()
+
+
+def test_a_worker_killed_with_gradients_at_hand_changes_nothing(
+    scheduler: str, small_parts: None, tmp_path: Path
+) -> None:
+    x, y = pictures(24)
+    deadly = DeadlyGradients(3, marker=str(tmp_path / "killed"))
+    shared = classifier(tmp_path / "tiles", deadly, workers=scheduler).fit(x, y)
+    assert (tmp_path / "killed").exists()
+    assert np.array_equal(shared.dual_coef_, classifier(tmp_path).fit(x, y).dual_coef_)
+
+
+def test_where_nothing_can_be_shared_it_is_said(tmp_path: Path) -> None:
+    x, y = pictures(24)
+    for solver in ("exact", "features"):
+        with pytest.raises(InputError, match="workers share the tiles"):
+            DeepConvRFMClassifier(kernels.vanilla_ntk, depth=1, n_iterations=0, solver=solver, workers=1).fit(x, y)
+    with pytest.raises(InputError, match="without groups"):
+        classifier(tmp_path, solver="auto", workers=1).fit(x, y, groups=np.arange(24) // 2)
+    with pytest.raises(InputError, match="need a tile_folder"):
+        ConvRFMClassifier(KERNEL, solver="cg", workers="tcp://127.0.0.1:9").fit(x, y)
