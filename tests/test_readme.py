@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
     ("page", "blocks", "files"),
     [
         ("README.md", 2, ["digits.safetensors"]),
-        ("docs/estimators.md", 16, []),
+        ("docs/estimators.md", 17, []),
         ("docs/accuracy.md", 1, []),
         ("docs/from_neural_tangents.md", 4, []),
     ],

@@ -23,7 +23,7 @@ from convrfm.kernels import NNGP
 
 SETTINGS = FitSettings(
     data="bars", kernel=[KernelName.NTK], network=[Network.VANILLA], depth=[1], patch_size=[3], pool_size=2, bandwidth=10.0,
-    iterations=1, ridge=None, solver=SolverName.EXACT, n_features=1024,
+    iterations=1, shrinkage=(0.0,), ridge=None, solver=SolverName.EXACT, n_features=1024,
     first_filters=FirstFiltersName.GAUSSIAN, memory_budget=None,
     patch_normalization=PatchNormalizationName.NONE, initial_metric=InitialMetricName.IDENTITY,
     augment=(), deep=False, filters=4, cv=None, agop_samples=None, n_train=30, n_test=10, image_size=None,

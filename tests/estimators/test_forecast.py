@@ -71,6 +71,7 @@ def problem(**changes: Any) -> Problem:
         "initial_metric": "identity",
         "feature_power": 0.5,
         "feature_trace": None,
+        "shrinkages": (0.0,),
         "selection": None,
     }
     return Problem(**(settings | changes))

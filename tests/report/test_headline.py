@@ -1,10 +1,19 @@
 import math
+from dataclasses import replace
 
 import pytest
 
 from convrfm.estimators.judge import Judge
 from convrfm.report.fit_record import RoundRecord
-from convrfm.report.headline import choice, choice_of_layers, headline, headline_of_layers, interval_text, score_text
+from convrfm.report.headline import (
+    choice,
+    choice_of_layers,
+    headline,
+    headline_of_layers,
+    interval_text,
+    optimism,
+    score_text,
+)
 
 
 def a_round(
@@ -55,6 +64,18 @@ def test_no_rise_is_told_as_such(after: float, words: str) -> None:
     text = headline([a_round(0, 0.8, 0.812), a_round(1, 0.9, after)], 1, "classification", 100)
     assert words in text
     assert "rose" not in text
+
+
+def test_how_optimistic_leave_one_out_was_is_told_where_something_else_judged() -> None:
+    kept = replace(a_round(1, 0.458), left_out_score=0.53)
+    assert optimism(kept, "classification", Judge.CROSS_VALIDATION) == (
+        "Leave-one-out, whose M has seen every label, says 53.0% of that round, 7.2 points more than cross-validation: it "
+        "chose nothing."
+    )
+    assert "1.0 points less than the selection set" in optimism(
+        replace(kept, left_out_score=0.448), "classification", Judge.SELECTION
+    )
+    assert optimism(a_round(1, 0.458), "classification", Judge.LEAVE_ONE_OUT) == ""
 
 
 def test_a_kept_fixed_kernel_is_told_as_such() -> None:

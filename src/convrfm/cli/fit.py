@@ -57,6 +57,13 @@ def fit(
     pool_size: Annotated[int, typer.Option(help="Side of the squares of --network average.", min=1)] = 2,
     bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (laplace, gaussian).")] = 10.0,
     iterations: Annotated[int, typer.Option(help="Updates of the patch metric M.", min=0)] = 3,
+    shrinkage: Annotated[
+        list[float],
+        typer.Option(
+            help="How far an update stays with the M before it, 0 to 1. Given again: one more to choose from (--cv).",
+            min=0,
+        ),
+    ] = [0.0],
     ridge: Annotated[
         float | None, typer.Option(help="Regularization; by default the best on held-out images.", min=0)
     ] = None,
@@ -139,6 +146,7 @@ def fit(
             "first_filters": (solver is SolverName.FEATURES, "--solver features"),
             "filters": (deep, "--deep"),
             "agop_samples": (iterations > 0, "updates of M (--iterations)"),
+            "shrinkage": (iterations > 0, "updates of M (--iterations)"),
         },
     )
     beside = ("out", "quiet", "overwrite", "workers", "scheduler")

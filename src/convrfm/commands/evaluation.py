@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Shaped
 from scipy.special import softmax
 
 from ..estimators.classification import Classifier
+from ..estimators.judge import Judge
 from ..estimators.records import records_by_layer
 from ..estimators.rounds import Round
 from ..maths.intervals import wilson_interval
@@ -73,4 +74,6 @@ def _record(round_: Round, hits: Bool[np.ndarray, " n"] | None, of_fixed: Bool[n
         test_interval=None if hits is None else wilson_interval(int(hits.sum()), len(hits)),
         seconds=round_.seconds,
         test_changes=None if hits is None else (int((hits & ~of_fixed).sum()), int((of_fixed & ~hits).sum())),
+        left_out_score=None if round_.judge is Judge.LEAVE_ONE_OUT else round_.loo.accuracy,
+        shrinkage=round_.shrinkage,
     )

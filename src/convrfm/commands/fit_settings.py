@@ -30,6 +30,7 @@ class FitSettings:
     pool_size: int
     bandwidth: float
     iterations: int
+    shrinkage: Sequence[float]
     ridge: float | None
     solver: SolverName
     n_features: int
@@ -81,6 +82,7 @@ class FitSettings:
         """The model that is to be fitted."""
         return self.candidates.unfitted().set_params(
             n_iterations=self.iterations,
+            shrinkage=tuple(self.shrinkage),
             ridge="loo" if self.ridge is None else self.ridge,
             solver=self.solver.value,
             n_features=self.n_features,

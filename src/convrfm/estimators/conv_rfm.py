@@ -110,6 +110,9 @@ class ConvRFMClassifier(Classifier, ConvRFM):
             of folds keeps the classes' shares, and the groups given to `fit` together.
         feature_power: patches are multiplied by AGOP^feature_power: 0.5 makes the metric the AGOP, 1 its square.
         feature_trace: trace to which the metric is scaled; None for d, which keeps the scale of the fixed kernel.
+        shrinkage: after an update M is (1 - shrinkage) times what was learned plus shrinkage times the M before it: from 0 to
+            below 1. Of several, (0.0, 0.5, 0.9) for instance, the folds of `cv` (or the selection set) choose in every round;
+            leave-one-out cannot, since every M has seen every label.
         agop_ridge: which ridge's coefficients feed the AGOP: the "chosen" one's, or the "last" candidate's.
         image_shape: `(c, h, w)` of flattened images; one of the three may be -1, for whatever is left.
         class_weight: None, "balanced" (every class counts alike), or a weight for each class, of training images: accuracies

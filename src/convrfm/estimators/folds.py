@@ -58,19 +58,9 @@ class Fold:
         """The fold that holds these images out."""
         return cls(whole.without(held_out), held_out)
 
-    def advance(self, previous: FoldRound | None, watch: Watch) -> AdvancedFold:
-        """One more round.
-
-        Args:
-            previous: the round before; None for the fixed kernel.
-            watch: is told of progress.
-        """
+    def advance(self, metric: Metric, watch: Watch) -> AdvancedFold:
+        """One more round under the fold's own metric; `watch` is told of progress."""
         problem = self.problem
-        metric = (
-            problem.first_metric()
-            if previous is None
-            else problem.learned_metric(previous.metric, previous.agop_coef, watch)
-        )
         path = problem.path(metric, watch)
         coef_by_ridge = problem.coefficients(path, problem.ridges)
         return AdvancedFold(metric, coef_by_ridge, problem.selection_outputs(metric, path, watch))
@@ -80,12 +70,9 @@ class Fold:
         return Fold(self.problem.through(features, kernel), self.held_out)
 
 
-def advanced_folds(folds: Sequence[Fold], previous: Sequence[FoldRound], watch: Watch) -> list[AdvancedFold]:
-    """One more round of every fold; `previous` are those before, none of them for the fixed kernel."""
-    return [
-        fold.advance(previous[number] if previous else None, within(f"fold {number + 1}/{len(folds)}", watch))
-        for number, fold in enumerate(folds)
-    ]
+def watch_of_fold(number: int, folds: Sequence[Fold], watch: Watch) -> Watch:
+    """What is told of one fold's progress."""
+    return within(f"fold {number + 1}/{len(folds)}", watch)
 
 
 def held_out_outputs(

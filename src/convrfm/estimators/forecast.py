@@ -71,13 +71,14 @@ class FitSize:
     judging: int
     agop: int
 
-    def seconds(self, costs: LayerCosts, iteration: int) -> float:
-        """Of one round; the first update is by gradients under the identity."""
+    def seconds(self, costs: LayerCosts, iteration: int, shrinkages: int) -> float:
+        """Of one round, with so many metrics that are tried; the first update is by gradients under the identity."""
         matrix = costs.matrices[iteration > 0]
         seconds = matrix.symmetric_seconds(self.n) + costs.regression.seconds(self.n)
         if self.judging:
             seconds += matrix.seconds(self.judging, self.n)
         if iteration:
+            seconds *= shrinkages
             seconds += costs.agops[iteration > 1].seconds(self.agop, self.n)
         return seconds
 
@@ -98,12 +99,14 @@ class Prospect:
         plan: what is fitted.
         costs: of every layer of every candidate.
         judging: images of a selection set.
+        shrinkages: of how many metrics every update chooses.
         fold_shares: the share of the images that each fold of a cross-validation holds out.
     """
 
     plan: Plan
     costs: Sequence[Sequence[LayerCosts]]
     judging: int
+    shrinkages: int
     fold_shares: Sequence[float]
 
     def rounds(self, n: int, agop: int) -> list[ExpectedRound]:
@@ -115,7 +118,7 @@ class Prospect:
             for number, costs in enumerate(layers):
                 tried = len(self.plan.draw.centerings) if number else 1
                 for iteration in range(self.plan.n_iterations + 1):
-                    seconds = sum(size.seconds(costs, iteration) for size in sizes)
+                    seconds = sum(size.seconds(costs, iteration, self.shrinkages) for size in sizes)
                     rounds.append(ExpectedRound(iteration, seconds if iteration else tried * seconds))
         return rounds
 
@@ -142,6 +145,7 @@ def prospect(plan: Plan, problem: Problem, fold_shares: Sequence[float], patienc
         plan,
         [_layers_costs(plan, kernels, problem, regression, patience) for kernels in plan.candidates],
         0 if problem.selection is None else len(problem.selection[0]),
+        len(problem.shrinkages),
         fold_shares,
     )
 

@@ -39,7 +39,7 @@ from .presets import preset
 from .problem import Problem
 from .records import history_of
 from .saving import from_json, save_model
-from .settings import agop_indices, check_parameters, ridge_candidates
+from .settings import agop_indices, check_parameters, ridge_candidates, shrinkage_candidates
 from .solver import Features, LearnableKernel, Solver, SolverName
 from .training_set import TrainingSet, Weights, selection_set, training_set
 from .warm_start import fits_to_go_on_from, judged_on
@@ -69,6 +69,7 @@ class RecursiveFeatureMachine(FittedMachine):
     cv: Any = None
     feature_power: float = 0.5
     feature_trace: float | None = None
+    shrinkage: float | Sequence[float] = 0.0
     agop_ridge: Literal["chosen", "last"] = "chosen"
     image_shape: tuple[int, int, int] | None = None
     device: str = "auto"
@@ -207,6 +208,7 @@ class RecursiveFeatureMachine(FittedMachine):
             initial_metric=self.initial_metric,
             feature_power=self.feature_power,
             feature_trace=self.feature_trace,
+            shrinkages=shrinkage_candidates(self.shrinkage),
             selection=selection_set(selection, given, image_shape=self.image_shape, estimator=type(self).__name__),
         )
         return given, plan, problem

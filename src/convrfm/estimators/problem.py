@@ -36,6 +36,7 @@ class Problem:
         initial_metric: that of round 0, as `first_metric` has it.
         feature_power: patches are multiplied by M to this power.
         feature_trace: the trace of the metric; None for d.
+        shrinkages: how far an update may stay with the metric before it, of which the judge chooses.
         selection: images and targets that the fit does not see, to judge it by.
     """
 
@@ -52,6 +53,7 @@ class Problem:
     initial_metric: InitialMetric
     feature_power: float
     feature_trace: float | None
+    shrinkages: Sequence[float]
     selection: tuple[Float[Tensor, "s c h w"], Float[Tensor, "s k"]] | None
 
     @property
@@ -143,6 +145,13 @@ class Problem:
                 "enormous, and rescale very small or very large images."
             )
         return scale_to_trace(learned, trace).to(self.x)
+
+    def shrunk(self, learned: Float[Tensor, "d d"], before: Metric, amount: float) -> Float[Tensor, "d d"]:
+        """(1 - amount) times the learned metric plus amount times the one before it, brought to the same trace."""
+        if not amount:
+            return learned
+        before = torch.eye(self.patch_entries).to(learned) if before is None else before
+        return torch.lerp(learned, scale_to_trace(before, float(learned.trace())), amount)
 
     def feeding_ridge(self, chosen: float) -> float:
         """The ridge whose coefficients feed the AGOP."""

@@ -45,6 +45,8 @@ def record_of(round_: Round) -> dict[str, Any]:
     for name, measured in {"loo": round_.loo, "train": round_.train, judge: round_.judged}.items():
         record |= {f"{name}_{figure}": value for figure, value in measured.figures.items()}
     record["path"] = [{"ridge": ridge, **measured.figures} for ridge, measured in round_.path.items()]
+    if round_.shrinkage:
+        record["shrinkage"] = round_.shrinkage
     if round_.train.accuracy is not None:
         record["temperature"] = round_.temperature
     return record | {"seconds": round_.seconds}
@@ -81,6 +83,7 @@ def round_from_record(
         temperature=record.get("temperature", 1.0),
         amplitude=amplitude,
         seconds=record["seconds"],
+        shrinkage=record.get("shrinkage", 0.0),
     )
 
 

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..maths.calibration import temperature
-from .folds import Fold, FoldRound, advanced_folds, held_out_outputs
+from .folds import Fold, FoldRound, held_out_outputs, watch_of_fold
 from .judge import Judge
 from .problem import Problem
 from .solver import Metric, Watch
@@ -34,6 +34,7 @@ class Round:
         temperature: of the class probabilities, by the judge's outputs; 1 for regression, which has none.
         amplitude: variance of every output as a Gaussian process.
         seconds: what the round took.
+        shrinkage: how far the update of the metric stayed with the one before; see `Problem.shrunk`.
         folds: what every fold needs to go on from it, of a fit that is not finished; none without folds.
     """
 
@@ -50,6 +51,7 @@ class Round:
     temperature: float
     amplitude: Float[Tensor, " k"]
     seconds: float
+    shrinkage: float = 0.0
     folds: tuple[FoldRound, ...] = ()
 
     @property
@@ -84,18 +86,39 @@ def fit_rounds(
 def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], watch: Watch) -> Round:
     """One round: the metric from the previous predictor's AGOP (the initial one at first), then ridge regression.
 
-    Ridge (and later the round) is judged by the held-out images of the folds, where there are any, otherwise by the
-    selection set, otherwise by leave-one-out.
+    Ridge, shrinkage of the update (and later the round) are judged by the held-out images of the folds, where there are any,
+    otherwise by the selection set, otherwise by leave-one-out. Every fold learns its own metric. Of equally good shrinkages the
+    larger one is taken.
     """
     start = time.perf_counter()
-    metric = (
-        problem.first_metric()
-        if previous is None
-        else problem.learned_metric(previous.metric, previous.agop_coef, watch)
-    )
+    problems = [problem, *(fold.problem for fold in folds)]
+    if previous is None:
+        best = _round_under([each.first_metric() for each in problems], problem, folds, watch)
+    else:
+        before = [(previous.metric, previous.agop_coef), *((fold.metric, fold.agop_coef) for fold in previous.folds)]
+        watches = [watch, *(watch_of_fold(number, folds, watch) for number in range(len(folds)))]
+        learned = [
+            each.learned_metric(*earlier, at) for each, earlier, at in zip(problems, before, watches, strict=True)
+        ]
+
+        def shrunk_by(amount: float) -> Round:
+            metrics = [problem.shrunk(own, metric, amount) for own, (metric, _) in zip(learned, before, strict=True)]
+            fitted = _round_under(metrics, problem, folds, watch)
+            return replace(fitted, iteration=previous.iteration + 1, shrinkage=amount)
+
+        best = max(map(shrunk_by, problem.shrinkages), key=lambda fitted: (fitted.judged.rank, fitted.shrinkage))
+    return replace(best, seconds=time.perf_counter() - start)
+
+
+def _round_under(metrics: Sequence[Metric], problem: Problem, folds: Sequence[Fold], watch: Watch) -> Round:
+    """The regression under a metric, and every fold's under its own."""
+    metric, *of_folds = metrics
     path = problem.path(metric, watch)
     targets, weights = problem.y, problem.weights
-    advanced = advanced_folds(folds, () if previous is None else previous.folds, watch)
+    advanced = [
+        fold.advance(own, watch_of_fold(number, folds, watch))
+        for number, (fold, own) in enumerate(zip(folds, of_folds, strict=True))
+    ]
     if folds:
         judge = Judge.CROSS_VALIDATION
         outputs = held_out_outputs(problem, folds, advanced)
@@ -114,7 +137,7 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
     feeding = problem.feeding_ridge(ridge)
     coef, *others = problem.coefficients(path, [ridge] if feeding == ridge else [ridge, feeding])
     return Round(
-        iteration=0 if previous is None else previous.iteration + 1,
+        iteration=0,
         feature_matrix=torch.eye(problem.patch_entries).to(problem.x) if metric is None else metric,
         coef=coef,
         intercept=problem.intercept(path),
@@ -126,7 +149,7 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
         path=dict(zip(problem.ridges, judged, strict=True)),
         temperature=temperature(outputs[at], targets, weights) if problem.classify else 1.0,
         amplitude=path.amplitude(ridge),
-        seconds=time.perf_counter() - start,
+        seconds=0.0,
         folds=tuple(
             FoldRound(fold.metric, fold.coef_by_ridge[list(problem.ridges).index(feeding)]) for fold in advanced
         ),

@@ -41,6 +41,11 @@ def check_parameters(parameters: Mapping[str, Any], selection: object) -> None:
     check_positive("feature_trace", parameters["feature_trace"])
     check_seed(parameters["random_state"])
     check_judge(parameters["choose_on"], parameters["cv"], selection)
+    if len(shrinkage_candidates(parameters["shrinkage"])) > 1 and parameters["cv"] is None and selection is None:
+        raise InputError(
+            "of several values of shrinkage leave-one-out cannot choose, because every M has seen every label. Choose by folds "
+            "that learn an M each (cv=5), or pass one value."
+        )
 
 
 def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
@@ -271,6 +276,18 @@ def ridge_candidates(ridge: Any, weights: Float[Tensor, " n"] | None = None) -> 
     if ridges.ndim != 1 or not len(ridges) or not np.isfinite(ridges).all() or (ridges < 0).any():
         raise InputError(f'ridge must be finite and must not be negative: a number, several, or "loo"; got {ridge!r}.')
     return tuple(float(r) for r in ridges)
+
+
+def shrinkage_candidates(shrinkage: Any) -> tuple[float, ...]:
+    """The amounts of shrinkage to choose from, one or several; raises `InputError` for others than from 0 to below 1."""
+    amounts = several("shrinkage", shrinkage)
+    for amount in amounts:
+        if not isinstance(amount, Real) or isinstance(amount, bool) or not 0 <= float(amount) < 1:
+            raise InputError(
+                "shrinkage must be from 0 (M is what was learned) to below 1 (M stays what it was), one number or several; got "
+                f"{shrinkage!r}."
+            )
+    return tuple(float(amount) for amount in amounts)
 
 
 def agop_indices(wanted: Any, n: int, random_state: int | None) -> Int[Tensor, " m"] | None:

@@ -10,7 +10,7 @@ from .fit_sections import (
     reproduction_section,
     rounds_section,
 )
-from .headline import choice, choice_of_layers, headline, headline_of_layers, measure_name, score_text
+from .headline import choice, choice_of_layers, headline, headline_of_layers, measure_name, optimism, score_text
 from .layer_sections import maps_of_layers_section, metrics_section, rounds_of_layers_section, stages_section
 from .page import Page, Section
 from .quality_sections import baselines_section, show_mistakes, show_recalls
@@ -50,6 +50,8 @@ def summary_section(record: FitRecord) -> Section:
     else:
         section.lead(headline_of_layers(record.stages, record.task, record.n_test, record.judge))
         section.prose(choice_of_layers(iterations, record.selected_on))
+    if said := optimism(kept, record.task, record.judge):
+        section.prose(said)
     if fixed.test_score is None or kept.test_score is None:
         measure = record.judge.scored(measure_name(record.task))
         first, last = fixed.held_out_score, kept.held_out_score

@@ -29,6 +29,8 @@ class RoundRecord:
         test_interval: Lower and upper end of its 95% interval.
         seconds: Wall time of the round.
         test_changes: How many test images it gets right and the fixed kernel wrong, and how many the other way round.
+        left_out_score: Score by leave-one-out, where something else judges the rounds and it has one.
+        shrinkage: How far the update of M stayed with the M before it.
     """
 
     iteration: int
@@ -40,6 +42,8 @@ class RoundRecord:
     test_interval: tuple[float, float] | None
     seconds: float
     test_changes: tuple[int, int] | None = None
+    left_out_score: float | None = None
+    shrinkage: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,17 @@ def headline_of_layers(
     return _result(stages[0], stages[-1], f"With {len(stages) - 1} layers", task, n_test, judge)
 
 
+def optimism(kept: RoundRecord, task: Task, judge: Judge) -> str:
+    """By how much leave-one-out, where it did not judge, thinks otherwise of the kept round than what did; "" where it did."""
+    if kept.left_out_score is None or math.isnan(kept.held_out_score):
+        return ""
+    more = 100 * (kept.left_out_score - kept.held_out_score)
+    return (
+        f"Leave-one-out, whose M has seen every label, says {score_text(kept.left_out_score, task)} of that round, "
+        f"{abs(more):.1f} points {'more' if more >= 0 else 'less'} than {judge.label}: it chose nothing."
+    )
+
+
 def choice(best_iteration: int, selected_on: Judge | None) -> str:
     """Which round is kept and what chose it."""
     if selected_on is None:

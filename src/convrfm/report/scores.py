@@ -46,7 +46,8 @@ class Scores(NamedTuple):
 
 def score_columns(rounds: Sequence[RoundRecord], task: Task, judge: Judge) -> dict[str, list[str]]:
     """A table of rounds, column by column."""
-    return {
+    shrunk = {"Shrinkage": [f"{r.shrinkage:g}" for r in rounds]} if any(r.shrinkage for r in rounds) else {}
+    return shrunk | {
         "Ridge": [f"{r.ridge:.3g}" for r in rounds],
         "Train": [score_text(r.train_score, task) for r in rounds],
         "Selection" if judge is Judge.SELECTION else capitalised(judge.label): [

@@ -21,8 +21,8 @@ def patch_directions(
     """Patches at random places of random images, less their mean, whitened, and of length sqrt(d).
 
     Like Gaussian vectors they take all directions alike on average, so that M^(1/2) times them has about the covariance M;
-    unlike those they point where patches are. Coates and Ng, "The importance of encoding versus training with sparse coding and vector
-    quantization" (2011), compare the two.
+    unlike those they point where patches are. Coates and Ng (2011), "The importance of encoding versus training with sparse
+    coding and vector quantization", compare the two.
 
     Args:
         images: to cut patches from.
