@@ -102,7 +102,7 @@ def _processes_here(count: int) -> Iterator[Any]:
                 n_workers=count,
                 threads_per_worker=1,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 memory_limit=0,
                 silence_logs="CRITICAL",
             ) as cluster,

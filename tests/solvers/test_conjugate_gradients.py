@@ -114,6 +114,11 @@ def test_the_preconditioner_inverts_its_own_matrix() -> None:
         A = low + shift * torch.eye(20, dtype=torch.float64)
         back = A @ preconditioner.solve(v, RIDGES)[:, column]
         torch.testing.assert_close(back, v[:, column], rtol=1e-6, atol=1e-6)
+    shifts = torch.maximum(RIDGES, 4e-3 * root[:, None])  # uneven for two of them, and even for the last
+    assert (shifts[0] == shifts[-1]).tolist() == [False, False, True]
+    for column, shift in enumerate(shifts.T):
+        back = (low + torch.diag(shift)) @ preconditioner.solve(v, shifts)[:, column]
+        torch.testing.assert_close(back, v[:, column], rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("kept_after", [1, 4])

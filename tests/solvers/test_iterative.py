@@ -14,6 +14,10 @@ from convrfm.solvers.tiled import InMemory, TiledKernel
 N, RIDGES = 150, (1e-4, 1e-2, 1.0)
 
 
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(1)
+
+
 def problem() -> tuple[Tensor, Tensor, Tensor]:
     """A kernel of images in the plane, two noisy targets far from zero, and weights."""
     generator = torch.Generator().manual_seed(0)
@@ -118,6 +122,23 @@ def test_an_image_of_a_large_weight_leaves_the_rounding_of_all_others_as_it_is()
     K_at_ridge = K / K.max() + torch.diag((ridge / weights).clamp_min(TiledKernel(InMemory(single)).floor))
     P = torch.linalg.inv(K_at_ridge)
     torch.testing.assert_close(iterative.dual_coef(ridge) * K.max(), P @ y, rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("decades", [4, 8])
+def test_weights_of_any_spread_at_a_tiny_ridge_take_no_more_iterations_than_equal_ones_at_the_rounding(
+    decades: int,
+) -> None:
+    """Where no image weighs so little that the ridge over its weight is above K's rounding."""
+    K, y, _ = problem()
+    spread = 10 ** torch.linspace(0, decades, N, dtype=torch.float64)[torch.randperm(N, generator=seeded())]
+    ridge = 1e-8
+    equal, uneven = (
+        IterativePath(InMemory(K.float()), y, seeded(), weights, rank=40) for weights in (None, spread * 1e-2)
+    )
+    equal.dual_coef(ridge)
+    exact = RidgePath(K.float(), y, spread * 1e-2)
+    torch.testing.assert_close(uneven.fitted(ridge), exact.fitted(ridge), rtol=0, atol=1e-2)
+    assert uneven.iterations <= 1.5 * equal.iterations
 
 
 def test_where_rounding_proves_larger_it_counts_as_that_and_the_solve_says_so_and_goes_on_to_the_same_bits() -> None:

@@ -182,7 +182,7 @@ class IterativePath:
             lambda v: self._rows * (self._kernel @ (self._rows * v)),
             targets,
             torch.maximum(ridges, least[:, None]),
-            lambda v, shifts: self._preconditioner.solve(v, shifts.log().mean(0).exp()),
+            self._preconditioner.solve,
             tolerances,
             most_iterations=MOST_ITERATIONS,
             start=self._start,

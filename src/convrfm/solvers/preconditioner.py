@@ -39,7 +39,10 @@ def pivoted_factor(kernel: TiledKernel, rank: int, generator: torch.Generator) -
 
 
 class Preconditioner:
-    """(R F F^T R + shift)^-1 for any number of shifts, R = diag(root), from one decomposition.
+    """(R F F^T R + diag(shifts))^-1 for any shifts, R = diag(root).
+
+    One decomposition serves all shifts that are the same for every image. For others, as images of unequal weights have at
+    ridges below K's rounding, the r x r matrix of Woodbury's identity is decomposed, once for each.
 
     Args:
         factor: F.
@@ -47,19 +50,38 @@ class Preconditioner:
     """
 
     def __init__(self, factor: Float[Tensor, "n r"], root: Float[Tensor, " n"]) -> None:
-        weighted = root[:, None] * factor
-        values, vectors = torch.linalg.eigh(weighted.T @ weighted)
+        self._weighted = root[:, None] * factor
+        values, vectors = torch.linalg.eigh(self._weighted.T @ self._weighted)
         known = values > LEAST * values.max() if len(values) else values > 0
         self._values = values[known]
-        self._vectors = weighted @ (vectors[:, known] / self._values.sqrt())
+        self._vectors = self._weighted @ (vectors[:, known] / self._values.sqrt())
+        self._roots: dict[float, Tensor] = {}
 
     @property
     def rank(self) -> int:
         """How many eigenvalues are known."""
         return len(self._values)
 
-    def solve(self, vectors: Float[Tensor, "n c"], shifts: Float[Tensor, " c"]) -> Float[Tensor, "n c"]:
-        """Each column by its own shift."""
+    def solve(self, vectors: Float[Tensor, "n c"], shifts: Float[Tensor, "*rows c"]) -> Float[Tensor, "n c"]:
+        """Each column by its own shifts, `(n, c)`, or `(c,)` or `(1, c)` where they are the same for every image."""
+        shifts = torch.atleast_2d(shifts)
+        even, sums = shifts.amin(0) == shifts.amax(0), shifts.sum(0)
+        out = torch.empty_like(vectors)
+        out[:, even] = self._by_eigenvalues(vectors[:, even], shifts[0, even])
+        for which in sums[~even].unique():
+            columns = (sums == which).nonzero()[:, 0]
+            out[:, columns] = self._by_woodbury(vectors[:, columns], shifts[:, columns[:1]], float(which))
+        return out
+
+    def _by_eigenvalues(self, vectors: Tensor, shifts: Tensor) -> Tensor:
         within = self._vectors.T @ vectors
         corrected = within * (1 / (self._values[:, None] + shifts) - 1 / shifts)
         return vectors / shifts + self._vectors @ corrected
+
+    def _by_woodbury(self, vectors: Tensor, shift: Float[Tensor, "n 1"], which: float) -> Tensor:
+        if which not in self._roots:
+            inner = self._weighted.T @ (self._weighted / shift)
+            inner.diagonal().add_(1)
+            self._roots[which] = torch.linalg.cholesky(inner)
+        scaled = vectors / shift
+        return scaled - self._weighted @ torch.cholesky_solve(self._weighted.T @ scaled, self._roots[which]) / shift
