@@ -11,7 +11,7 @@ from torch import Tensor
 from convrfm import ConvRFMClassifier, datasets, kernels
 from convrfm.errors import InputError, ModelFileError
 from convrfm.kernels.description import describe, from_description
-from convrfm.kernels.radial import RadialKernel
+from convrfm.kernels.radial import Patches, RadialKernel
 from convrfm.maths.patches import unfold_patches
 
 SMOOTHNESSES = (0.5, 1.5, 2.5)
@@ -93,14 +93,14 @@ def test_only_as_many_patches_are_unfolded_at_once_as_the_budget_holds(
     held: list[int] = []
     unfolded = RadialKernel._patches
 
-    def recorded(self: RadialKernel, x: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
+    def recorded(self: RadialKernel, x: torch.Tensor, factor: torch.Tensor | None) -> Patches:
         patches = unfolded(self, x, factor)
-        held.append(patches.nbytes)
+        held.append(patches.entries.nbytes)
         return patches
 
     monkeypatch.setattr(RadialKernel, "_patches", recorded)
     x, z, coef = images(60), images(50, 1), torch.ones(50, 3, dtype=torch.float64)
-    whole = unfolded(kernel, x, None).nbytes
+    whole = unfolded(kernel, x, None).entries.nbytes
     budget = whole // 4
     bounded = replace(kernel, memory_budget=budget)
     for compute in (lambda: bounded(x), lambda: bounded(x, z), lambda: bounded.agop(x, z, coef)):

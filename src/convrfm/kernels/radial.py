@@ -26,13 +26,11 @@ from ..maths.windows import Window
 from .integers import positive_integer
 from .patch_gradients import PatchGradients
 from .patch_kernel import PatchKernel, Progress, check_numerics
-from .threads import in_order, parts, share, sum_in_order
+from .threads import MOST_PARTS, in_order, parts, share, sum_in_order
 from .tiled_matrix import tiled_matrix
 from .tiling import blocks
 
-PatchesFirst = Float[Tensor, "positions n r"]
 Squares = Float[Tensor, "positions n m"]
-ARRAYS = 4  # temporaries of a tile's size that are alive at once
 UNFOLDED = 2  # copies of a patch, likewise
 MIRRORED_AT_ONCE = 64  # rows
 WIDEST = 1e18  # bandwidth
@@ -42,6 +40,31 @@ UNRELATED = (
 )
 IMAGES_TOGETHER = 16  # in one part of the work that threads share
 POSITIONS_TOGETHER = 16
+PAIRS_TOGETHER = 2**15  # whose distances at a position stay in a core's own cache
+WEIGHTS_TOGETHER = 2**18  # of pairs by outputs, likewise
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """L x[u] of some images at some positions, and |L x[u]|^2."""
+
+    entries: Float[Tensor, "positions n r"]
+    norms: Float[Tensor, "positions n"]
+
+    @classmethod
+    def of(cls, entries: Float[Tensor, "positions n r"]) -> "Patches":
+        """With their norms."""
+        return cls(entries, entries.square().sum(2))
+
+    def at(self, positions: slice, images: slice = slice(None)) -> "Patches":
+        """Some of them."""
+        return Patches(self.entries[positions, images], self.norms[positions, images])
+
+    def squared_distances(self, others: "Patches") -> Squares:
+        """|f - g|^2; what is zero but for rounding is zero."""
+        norms = self.norms[:, :, None] + others.norms[:, None]
+        squares = torch.baddbmm(norms, self.entries, others.entries.transpose(1, 2), alpha=-2)
+        return torch.where(squares > 8 * torch.finfo(norms.dtype).eps * norms, squares, 0)
 
 
 @dataclass(frozen=True)
@@ -102,9 +125,10 @@ class RadialKernel(PatchKernel):
         for rows, across in tiles:
             left = self._patches(x[rows], factor)
             for cols in across:
-                right = self._patches(others[cols], factor)
-                values = sum_in_order(partial(self._sum_of_values, left, right), len(left), left.device)
-                out.put(rows, cols, values / len(left))
+                same = z is None and rows == cols
+                right = left if same else self._patches(others[cols], factor)
+                values = sum_in_order(partial(self._sum_of_values, left, right, same), len(left.norms), x.device)
+                out.put(rows, cols, values / len(left.norms))
                 done += 1
                 if progress:
                     progress(done, total)
@@ -140,46 +164,58 @@ class RadialKernel(PatchKernel):
         down, across = blocks(len(x), height), blocks(len(z), width)
         for number, rows in enumerate(down):
             f = self._patches(x[rows], factor)
-            gradients = f.new_zeros(len(f), f.shape[1], k, r)
+            gradients = x.new_zeros(*f.norms.shape, k, r)
             for done, cols in enumerate(across, number * len(across) + 1):
                 g, coef = self._patches(z[cols], factor), dual_coef[cols]
-                share(partial(self._add_gradients, f, g, coef, gradients), parts(len(f), POSITIONS_TOGETHER, f.device))
+                share(
+                    partial(self._add_gradients, f, g, coef, gradients),
+                    parts(len(gradients), POSITIONS_TOGETHER, x.device),
+                )
                 if progress:
                     progress(done, len(down) * len(across))
             yield gradients
 
-    def _sum_of_values(self, f: PatchesFirst, g: Float[Tensor, "positions m r"], at: slice) -> Float[Tensor, "n m"]:
-        return self.value(squared_distances(f[at], g[at])).sum(0)
+    def _sum_of_values(self, f: Patches, g: Patches, same: bool, at: slice) -> Float[Tensor, "n m"]:
+        """Over some positions; of the same images the upper half at least."""
+        (_, n), (_, m) = f.norms.shape, g.norms.shape
+        sums = f.norms.new_zeros(n, m)
+        for rows in parts(n, PAIRS_TOGETHER // m, sums.device):
+            columns = slice(rows.start if same else 0, m)
+            for here in one_by_one(at, sums.device):
+                sums[rows, columns] += self.value(f.at(here, rows).squared_distances(g.at(here, columns))).sum(0)
+        return sums
 
     def _add_gradients(
         self,
-        f: PatchesFirst,
-        g: Float[Tensor, "positions m r"],
+        f: Patches,
+        g: Patches,
         coef: Float[Tensor, "m k"],
         gradients: Float[Tensor, "positions n k r"],
         some_positions: Iterator[slice],
     ) -> None:
+        rows_together = WEIGHTS_TOGETHER // coef.numel()
         for at in some_positions:
-            slopes = self.slope(squared_distances(f[at], g[at]))
-            for output in range(coef.shape[1]):
-                gradients[at, :, output] += slopes @ (g[at] * coef[:, output, None])
-            gradients[at].sub_((slopes @ coef)[..., None] * f[at, :, None])
+            for here in one_by_one(at, coef.device):
+                slopes = self.slope(f.at(here).squared_distances(g.at(here)))
+                for rows in parts(slopes.shape[1], rows_together, coef.device):
+                    weights = slopes[:, rows, None] * coef.T
+                    met = weights.flatten(1, 2) @ g.entries[here]
+                    gradients[here, rows] += met.unflatten(1, weights.shape[1:3])
+                gradients[here].sub_((slopes @ coef)[..., None] * f.entries[here, :, None])
 
     @override
     def check_image_size(self, height: int, width: int) -> None:
         for length in (height, width):
             self.window.output_length(length)
 
-    def _patches(self, x: Tensor, factor: Tensor | None) -> PatchesFirst:
-        """L x[u], positions first."""
+    def _patches(self, x: Tensor, factor: Tensor | None) -> Patches:
         window = self.window
 
         def of(part: slice) -> Tensor:
-            return unfold_patches(x[part], window) if factor is None else filter_patches(x[part], factor, window)
+            cut = unfold_patches(x[part], window) if factor is None else filter_patches(x[part], factor, window)
+            return cut.flatten(2).permute(2, 0, 1)
 
-        return (
-            torch.cat(in_order(of, parts(len(x), IMAGES_TOGETHER, x.device))).flatten(2).permute(2, 0, 1).contiguous()
-        )
+        return Patches.of(torch.cat(in_order(of, parts(len(x), IMAGES_TOGETHER, x.device)), 1))
 
     def _positions(self, x: Tensor) -> int:
         rows, cols = (self.window.output_length(length) for length in x.shape[-2:])
@@ -193,10 +229,11 @@ class RadialKernel(PatchKernel):
 
         A tile is as high as half the budget allows: the patches of its other side are made again for each row of tiles.
         """
-        patch = UNFOLDED * self._entries(x)
-        numbers = self.budget_on(x.device) // 2 // (self._positions(x) * x.element_size())
+        positions, patch = self._positions(x), UNFOLDED * self._entries(x)
+        numbers = self.budget_on(x.device) // 2 // (positions * x.element_size())
         height = max(1, min(len(x), numbers // (patch + entries)))
-        return height, max(1, numbers // (patch + ARRAYS * height))
+        sums = height * min(MOST_PARTS, positions) / positions
+        return height, max(1, int(numbers / (patch + sums)))
 
 
 @dataclass(frozen=True)
@@ -233,16 +270,16 @@ class Gaussian(RadialKernel):
         return self.value(squares).div_(self.bandwidth**2)
 
 
+def one_by_one(positions: slice, device: torch.device) -> list[slice]:
+    """Each alone, where a core's cache holds what is computed at one; all together on a GPU."""
+    if device.type != "cpu":
+        return [positions]
+    return [slice(at, at + 1) for at in range(positions.start, positions.stop)]
+
+
 def mirror_upper_half(matrix: Float[Tensor, "n n"]) -> None:
     """Make a matrix symmetric in place, some rows at a time."""
     for rows in blocks(len(matrix), MIRRORED_AT_ONCE):
         square = matrix[rows, rows]
         matrix[rows, rows] = square.triu() + square.triu(1).T
         matrix[rows.stop :, rows] = matrix[rows, rows.stop :].T
-
-
-def squared_distances(f: PatchesFirst, g: Float[Tensor, "positions m r"]) -> Squares:
-    """|f - g|^2 at every position; what is zero but for rounding is zero."""
-    norms = f.square().sum(2)[:, :, None] + g.square().sum(2)[:, None, :]
-    squares = torch.baddbmm(norms, f, g.transpose(1, 2), alpha=-2)
-    return torch.where(squares > 8 * torch.finfo(f.dtype).eps * norms, squares, 0)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 Values = Float[Tensor, "..."]
 
@@ -78,6 +79,8 @@ class AngleAndSine(torch.autograd.Function):
 
 def root(values: Values) -> Values:
     """The square root of what is not negative."""
+    if not values.requires_grad and unpack_dual(values).tangent is None:
+        return values.sqrt()  # a function with a gradient of its own costs as much as the roots of a tile
     roots: Values = Root.apply(values)
     return roots
 
