@@ -45,7 +45,8 @@ class DaskWorkers:
         """As `Workers` has it; a scheduler is told of ten thousand items at a time."""
         distributed = imported("distributed", "cluster")
         for first in range(0, len(items), AT_ONCE):
-            futures = {self._client.submit(work, item, pure=False): item for item in items[first : first + AT_ONCE]}
+            told = items[first : first + AT_ONCE]
+            futures = dict(zip(self._client.map(work, told, pure=False), told, strict=True))
             try:
                 for future, result in distributed.as_completed(futures, with_results=True):
                     yield futures.pop(future), result
