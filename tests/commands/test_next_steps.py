@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from convrfm import ConvRFMClassifier
 from convrfm.commands import next_steps
 from convrfm.commands.choices import (
     FirstFiltersName,
@@ -20,6 +21,7 @@ from convrfm.commands.choices import (
 from convrfm.commands.fit_settings import FitSettings
 from convrfm.datasets import ImageData, load
 from convrfm.kernels import NNGP
+from convrfm.kernels.forecast import Forecast
 
 SETTINGS = FitSettings(
     data="bars", kernel=[KernelName.NTK], network=[Network.VANILLA], depth=[1], patch_size=[3], pool_size=2, bandwidth=10.0,
@@ -42,7 +44,7 @@ def chance() -> ImageData:
 
 @pytest.fixture(autouse=True)
 def timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def seconds(settings: FitSettings, images: ImageData) -> float | None:
+    def seconds(settings: FitSettings, images: ImageData, pace: float | None) -> float | None:
         if settings.deep:
             return None
         return SECONDS["larger" if Network.VANILLA in settings.network else str(settings.network[0])]
@@ -52,7 +54,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def steps(settings: FitSettings, data: ImageData, **changes: Any) -> list[tuple[str, str]]:
     model = settings.unfitted(verbose=False).fit(data.x_train, data.y_train)
-    return [(step.options, step.cost) for step in next_steps.next_steps(settings, model, data)]
+    return [(step.options, step.cost) for step in next_steps.next_steps(settings, model, data, None)]
 
 
 def test_every_step_is_told_with_its_cost_and_what_the_images_do_not_allow_is_not(chance: ImageData) -> None:
@@ -65,6 +67,13 @@ def test_every_step_is_told_with_its_cost_and_what_the_images_do_not_allow_is_no
         "--network global": "about 1 h 0 min",
         "--patch-size 5": "about 2 min 0 s",
     }
+
+
+def test_a_cost_is_told_at_the_pace_that_the_fit_had(chance: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(ConvRFMClassifier, "forecast", lambda *_, **__: Forecast(30.0, 1))
+    assert next_steps.expected_seconds(SETTINGS, chance, 4.0) == 120.0
+    assert next_steps.expected_seconds(SETTINGS, chance, None) == 30.0
 
 
 def test_what_was_tried_is_not_proposed(chance: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from convrfm import kernels
 from convrfm.errors import InputError
 from convrfm.kernels import growth
 from convrfm.kernels.forecast import Forecast
-from convrfm.kernels.growth import Powers, measured_pairs, measured_powers
+from convrfm.kernels.growth import AT_A_GLANCE, Powers, measured_pairs, measured_powers, timed_by
 
 
 class Clock:
@@ -83,6 +83,39 @@ def test_the_law_of_pairs_is_found_and_runs_stay_short() -> None:
     assert max(n for n, _ in runs) <= 1000
     assert max(m for _, m in runs) <= 300
     assert Clock.now - start < 10
+
+
+@pytest.mark.parametrize("per_pair", [1e-3, 1e-5])
+@pytest.mark.usefixtures("clocked")
+def test_at_a_glance_few_images_tell_what_an_image_takes_beside_its_pairs(per_pair: float) -> None:
+    """What is slow is run a few times with two images on the left: neither term of the law stands for the other."""
+    runs = list[tuple[int, int]]()
+
+    def compute(n: int, m: int) -> Tensor:
+        runs.append((n, m))
+        Clock.now += 0.02 * n + 0.02 * m + per_pair * n * (-(-m // 32) * 32)
+        return torch.ones(1)
+
+    law = measured_pairs(compute, 300, 300, alike=True, timed=64, patience=AT_A_GLANCE)
+    assert law.symmetric_seconds(300) == pytest.approx(0.02 * 300 + per_pair * 300 * 332 / 2, rel=1e-3)
+    assert sum(n * m for n, m in runs) <= 4 * 32
+    law = measured_pairs(compute, 300, 300, alike=False, timed=64, patience=AT_A_GLANCE)
+    assert law.seconds(300, 320) == pytest.approx(0.02 * 620 + per_pair * 300 * 320, rel=1e-3)
+    assert max(runs) <= (2, 64)
+
+
+@pytest.mark.usefixtures("clocked")
+def test_runs_may_be_timed_by_a_clock_that_other_programs_do_not_move() -> None:
+    worked = [0.0]
+
+    def compute(n: int) -> Tensor:
+        worked[0] += 1e-3 * n
+        Clock.now += 5e-3 * n  # of which others had four fifths
+        return torch.ones(1)
+
+    with timed_by(lambda: worked[0]):
+        assert measured_powers(compute, (1,), first=1, largest=9, patience=1.0).seconds(10) == pytest.approx(0.01)
+    assert measured_powers(compute, (1,), first=1, largest=9, patience=1.0).seconds(10) == pytest.approx(0.05)
 
 
 @pytest.mark.usefixtures("clocked")

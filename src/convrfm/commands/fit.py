@@ -1,5 +1,6 @@
 """What `convrfm fit` does: from data by name to a fitted model and the folder of its run."""
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from .fit_settings import FitSettings
 from .next_steps import next_steps
 from .run_files import write_run
 from .terminal import say_notes
+
+ENOUGH_TO_TELL = 0.5  # seconds of work that tell how fast this machine gets on
 
 
 def fit(
@@ -67,7 +70,10 @@ def fit(
         def save(rounds_so_far: Classifier) -> None:
             rounds_so_far.save(out / FILE_NAME, preprocessing=images.preprocessing)
 
+        began, worked = time.perf_counter(), time.process_time()
         model.fit(images.x_train, images.y_train, selection=selection, after_round=save)
+        took, worked = time.perf_counter() - began, time.process_time() - worked
+        pace = took / worked if chosen_device(model.device).type == "cpu" and worked > ENOUGH_TO_TELL else None
         finished = len(model.history_) == settings.n_rounds
         return write_run(
             out,
@@ -78,7 +84,7 @@ def fit(
             finished=finished,
             beside=baselines(images, settings.seed) if settings.baselines and finished else [],
             candidates=settings.candidates.names,
-            next_steps=next_steps(settings, model, images) if finished else [],
+            next_steps=next_steps(settings, model, images, pace) if finished else [],
         )
 
 

@@ -1,5 +1,6 @@
 """What may do better than a fit that gained little by learning, each with what it would take."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,7 @@ from ..datasets import ImageData
 from ..errors import InputError
 from ..estimators.classification import Classifier
 from ..estimators.targets import Quality
-from ..kernels.growth import ROUGHLY
+from ..kernels.growth import AT_A_GLANCE, timed_by
 from ..quantities import duration
 from ..report import NextStep
 from .choices import InitialMetricName, KernelName, Network, PatchNormalizationName, SolverName
@@ -43,8 +44,16 @@ PHOTOGRAPHS: Mapping[str, Any] = {
 COMPARED = ("--network average", "--network global")
 
 
-def next_steps(settings: FitSettings, model: Classifier, images: ImageData) -> list[NextStep]:
-    """What to try where learning gained less than the judge's standard error; nothing where it gained more."""
+def next_steps(settings: FitSettings, model: Classifier, images: ImageData, pace: float | None) -> list[NextStep]:
+    """What to try where learning gained less than the judge's standard error; nothing where it gained more.
+
+    Args:
+        settings: of the fit.
+        model: what was fitted.
+        images: to which.
+        pace: seconds on the clock for each of the processors', as the fit had it beside whatever else is running here; None
+            to go by the clock.
+    """
     fixed, kept = model.layers_[0].rounds[0].judged, model.layers_[-1].kept.judged
     if not settings.iterations or _gained(fixed, kept, len(images.x_train)):
         return []
@@ -52,7 +61,7 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData) -> l
     for options, (reason, changes) in {**_for_photographs(images), **STEPS}.items():
         changed = replace(settings, **changes)
         idle = "network" in changes and not set(changed.kernel) & set(INFINITE)
-        cost = None if idle or _includes(settings, changes) else expected_seconds(changed, images)
+        cost = None if idle or _includes(settings, changes) else expected_seconds(changed, images, pace)
         if cost is not None:
             seconds[options] = cost
             steps.append(NextStep(options, reason, f"about {duration(cost)}"))
@@ -93,11 +102,14 @@ def _gained(fixed: Quality, kept: Quality, n: int) -> bool:
     return kept.accuracy - fixed.accuracy > (fixed.accuracy * (1 - fixed.accuracy) / n) ** 0.5
 
 
-def expected_seconds(settings: FitSettings, images: ImageData) -> float | None:
+def expected_seconds(settings: FitSettings, images: ImageData, pace: float | None) -> float | None:
     """Of a fit with these settings, from runs that cost little; None where the images do not allow it."""
     selection = images.selection if settings.cv is None else None
     model = settings.unfitted(verbose=False).set_params(choose_on="loo" if selection is None else "selection")
+    clock = time.perf_counter if pace is None else time.process_time
     try:
-        return model.forecast(images.x_train, images.y_train, selection=selection, patience=ROUGHLY).seconds
+        with timed_by(clock):
+            forecast = model.forecast(images.x_train, images.y_train, selection=selection, patience=AT_A_GLANCE)
     except InputError:
         return None
+    return forecast.seconds * (pace or 1.0)

@@ -8,7 +8,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..kernels.forecast import sample_size
-from ..kernels.growth import Pairs, Powers, measured_pairs, measured_powers
+from ..kernels.growth import AT_A_GLANCE, Pairs, Powers, measured_pairs, measured_powers
 from ..maths.windows import Window
 from ..solvers.exact import RidgePath
 from ..solvers.iterative import PROBES
@@ -18,6 +18,7 @@ from .problem import Images, Problem
 from .solver import FeatureBasis, Features, LearnableKernel, Metric
 
 FIRST_SOLVED, MOST_SOLVED = 64, 1024  # images in a regression that is timed
+FEW = 64  # images that are timed at a glance
 MATRICES, MATRICES_WITH_WEIGHTS = 5.0, 7.5  # of n^2 doubles, alive while K is decomposed; with weights it is twice
 FACTORS, STATES = 2, 8  # arrays of n doubles for each column of the preconditioner, and for each right-hand side
 ITERATIONS, SOLVING = (
@@ -202,16 +203,18 @@ def _layers_costs(
     """Of one candidate; deeper layers see random features of the identity."""
     n, costs, x = len(problem.x), [], problem.x
     for number, kernel in enumerate(kernels):
-        x = x[: sample_size(x[0], n)]
+        x = x[: min(sample_size(x[0], n), FEW if patience <= AT_A_GLANCE else n)]
         identity = torch.eye(x.shape[1] * kernel.window.size**2).to(x)
         if isinstance(problem.solver, Features):
             costs.append(_costs_of_features(problem.solver.basis(kernel, x, None), problem, regression, patience))
             x = plan.draw.features(number, identity, kernel.window)(x) if number + 1 < len(kernels) else x
             continue
-        metrics = (None, identity)
-        matrices = [_matrix_law(kernel, x, metric, n, patience) for metric in metrics[: plan.n_iterations + 1]]
-        agops = [_agop_law(kernel, x, metric, problem, patience) for metric in metrics[: plan.n_iterations]]
-        costs.append(LayerCosts(matrices, agops, regression))
+        under, updated = [None, identity][: plan.n_iterations + 1], [None, identity][: plan.n_iterations]
+        if patience <= AT_A_GLANCE:
+            under, updated = under[-1:], updated[-1:]  # which stands for both
+        matrices = [_matrix_law(kernel, x, metric, n, patience) for metric in under]
+        agops = [_agop_law(kernel, x, metric, problem, patience) for metric in updated]
+        costs.append(LayerCosts(matrices[:1] + matrices[-1:], agops[:1] + agops[-1:], regression))
         if number + 1 < len(kernels):
             x = plan.draw.features(number, identity, kernel.window)(x)
     return costs

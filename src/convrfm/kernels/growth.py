@@ -1,20 +1,39 @@
 """How the time of a computation grows with its size, found out by small runs of it."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import nnls
 from torch import Tensor
 
-ROUGHLY, THOROUGHLY = 0.1, 0.8  # seconds of patience: a run that is expected to take longer is not tried,
+AT_A_GLANCE, ROUGHLY, THOROUGHLY = (
+    0.02,
+    0.1,
+    0.8,
+)  # seconds of patience: a run that is expected to take longer is not tried,
 WORTH_IT = 0.1  # unless it is as small a share of the whole,
 TOO_LONG = 6  # and no longer than so many times the patience
 SHORT = 0.1  # seconds; a run this short is timed twice
-SMALLEST = (4, 32)  # images on either side of the pairs that are timed first
-FEWEST = 3  # runs from which a law is learned
+SMALLEST = (4, 32)  # images on either side of the pairs that are timed first; one on the left where that is slow
+FEWEST = 3  # runs from which a law is learned: as many as it has terms
 SIDE_BY_SIDE = 32  # images of the right side that engines compute together, whether or not there are as many
+
+
+_clock: ContextVar[Callable[[], float]] = ContextVar("clock", default=lambda: time.perf_counter())
+
+
+@contextmanager
+def timed_by(clock: Callable[[], float]) -> Iterator[None]:
+    """Within it, runs are timed by this clock: by `time.process_time` other programs do not count."""
+    token = _clock.set(clock)
+    try:
+        yield
+    finally:
+        _clock.reset(token)
 
 
 @dataclass(frozen=True)
@@ -78,8 +97,9 @@ def measured_pairs(
         patience: seconds of a run.
     """
     most = min(n, timed), min(m, timed)
-    shape = (min(SMALLEST[0], most[0]), min(SMALLEST[1], most[1]))
-    compute(*shape)
+    right = min(SMALLEST[1], most[1])
+    slow = SMALLEST[0] * _once(lambda: compute(1, right)) > TOO_LONG * patience
+    shape = (1 if slow else min(SMALLEST[0], most[0]), right)
     shapes, seconds = list[tuple[int, int]](), list[float]()
     while True:
         shapes.append(shape)
@@ -89,7 +109,7 @@ def measured_pairs(
         following = longer if wider == shape or (len(shapes) % 2 and longer != shape) else wider
         expected = law.seconds(*following)
         worth_it = expected < patience or expected < min(TOO_LONG * patience, WORTH_IT * law.seconds(n, m))
-        enough = len(shapes) >= FEWEST or seconds[-1] > TOO_LONG * patience
+        enough = len(shapes) >= (2 if alike and slow else FEWEST)
         if following == shape or (enough and not worth_it):
             return law
         shape = following
@@ -117,11 +137,12 @@ def _filled_up(images: int) -> int:
 
 def _seconds(compute: Callable[[], Tensor]) -> float:
     """What it takes; of two runs the quicker one, where they are short."""
+    first = _once(compute)
+    return min(first, _once(compute)) if first < SHORT else first
 
-    def once() -> float:
-        start = time.perf_counter()
-        compute().cpu()  # a GPU has finished what is read back
-        return max(time.perf_counter() - start, 1e-9)
 
-    first = once()
-    return min(first, once()) if first < SHORT else first
+def _once(compute: Callable[[], Tensor]) -> float:
+    clock = _clock.get()
+    start = clock()
+    compute().cpu()  # a GPU has finished what is read back
+    return max(clock() - start, 1e-9)
