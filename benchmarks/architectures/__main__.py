@@ -45,7 +45,7 @@ def main() -> None:
         measured = "layers" in known and (known.get("state") == state or not arguments.again)
         if arguments.only not in family or measured:
             continue
-        name = known.get("name") or smallest(members)[0]
+        name = known["name"] if "layers" in known else smallest(members)[0]
         found = limited(partial(outcome, dict(members)[name]), arguments.seconds, arguments.gigabytes)
         results[family] = {"name": name, "state": state, **found}
         print(family, json.dumps(results[family]), flush=True)

@@ -24,21 +24,24 @@ def outcome(build: Callable[[], nn.Module]) -> dict[str, Any]:
     start = time.process_time()
     torch.manual_seed(0)
     network = jittered(build().double().eval())
-    images = accepted_images(network)
-    if images is None:
-        return {"failed": f"takes no images (n, 3, size, size) of size {', '.join(map(str, SIZES))}"}
-    head = head_of(network, images)
+    accepted = accepted_images(network)
+    if accepted is None:
+        return {"failed": f"takes no images (n, 3, size, size) in float64 of size {', '.join(map(str, SIZES))}"}
+    images, arguments = accepted
+    head = head_of(network, arguments(images))
     try:
-        report = cnfa.measure(network, images, head=head, rotations=0, resamples=0, half_power=False)
+        report = cnfa.measure(network, images, batch=arguments, head=head, rotations=0, resamples=0, half_power=False)
     except ConvRFMError as error:
         return {"refused": str(error)}
-    found = compared(report, agop_products(network, images, head))
+    products, rounds = agop_products(network, arguments(images), head)
+    found = compared(report, products)
     return {
         "size": images.shape[-1],
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         **found,
         "skipped": sorted({f"{skipped.kind}: {skipped.reason}" for skipped in report.skipped}),
         "left_out": len(report.skipped),
+        "rounds": rounds,
         "seconds": round(time.process_time() - start, 1),
     }
 
@@ -57,30 +60,36 @@ def jittered(network: nn.Module) -> nn.Module:
     return network
 
 
-def accepted_images(network: nn.Module) -> Tensor | None:
-    """The smallest square images, or short clips, that the network takes."""
+Arguments = Callable[[Tensor], tuple[Tensor, ...]]
+ARGUMENTS: tuple[Arguments, ...] = (lambda images: (images,), lambda images: (images, images.flip(-1)))
+"""Images, or pairs of an image and its mirror image where two are compared."""
+
+
+def accepted_images(network: nn.Module) -> tuple[Tensor, Arguments] | None:
+    """The smallest square images, or short clips, that the network takes, and its arguments from them."""
     generator = torch.Generator().manual_seed(0)
     for size in SIZES:
         for shape in ((3, size, size), (3, 4, size, size), (3, 16, size, size)):
             images = torch.randn(N_IMAGES, *shape, generator=generator, dtype=torch.float64)
-            try:
-                with torch.no_grad():
-                    network(images)
-                return images
-            except Exception:  # whatever an architecture says to a size that it was not made for
-                continue
+            for arguments in ARGUMENTS:
+                try:
+                    with torch.no_grad():
+                        network(*arguments(images))
+                    return images, arguments
+                except Exception:  # whatever an architecture says to a size that it was not made for
+                    continue
     return None
 
 
-def head_of(network: nn.Module, images: Tensor) -> Callable[[Any], Tensor]:
+def head_of(network: nn.Module, arguments: tuple[Tensor, ...]) -> Callable[[Any], Tensor]:
     """Two random sums of all outputs."""
 
     def values(raw: Any) -> Tensor:
         return torch.cat([tensor.reshape(len(tensor), -1) for tensor in Batch((_plain(raw),)).tensors], 1)
 
     with torch.no_grad():
-        width = values(network(images)).shape[1]
-    mixing = torch.randn(width, 2, generator=torch.Generator().manual_seed(2), dtype=images.dtype) / width**0.5
+        width = values(network(*arguments)).shape[1]
+    mixing = torch.randn(width, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64) / width**0.5
     return lambda raw: values(raw) @ mixing
 
 

@@ -18,15 +18,16 @@ def families() -> dict[str, list[tuple[str, Build]]]:
 
 
 SMALL = re.compile(
-    "test|tiny|nano|pico|femto|atto|zepto|small|mini|lite|light|x+s|micro|_s|_ti|_t|[bstml]0|18|14|26|11|_0|00",
-    re.IGNORECASE,
+    "test|tiny|nano|pico|femto|atto|zepto|small|mini|lite|light|x+s|micro|_s|_ti|_t|[bstml]0", re.IGNORECASE
 )
 """How names of architectures say that they are small."""
+SHORTENED = {"deepseek_vit_412m": 2, "gemma4_vit_167m_enc": 2}
+"""Blocks of those whose smallest member is too large."""
 
 
 def smallest(members: list[tuple[str, Build]]) -> tuple[str, Build]:
-    """The one with the fewest parameters, of those whose names say that they are small; nothing is initialized."""
-    members = [member for member in members if SMALL.search(member[0])][:16] or members[:16]
+    """The one with the fewest parameters, of sixteen, first those whose names say that they are small; on no device."""
+    members = sorted(members, key=lambda member: not SMALL.search(member[0]))[:16]
 
     def size(member: tuple[str, Build]) -> float:
         try:
@@ -44,22 +45,28 @@ def _of_timm() -> Iterator[tuple[str, list[tuple[str, Build]]]]:
     for module in timm.list_modules():
         names = timm.list_models(module=module)
         if names:
-            yield f"timm {module}", [(name, partial(_small, name)) for name in names]
+            yield f"timm {module}", [_member(name) for name in names]
 
 
-def _small(name: str) -> nn.Module:
+def _member(name: str) -> tuple[str, Build]:
+    if name not in SHORTENED:
+        return name, partial(_small, name)
+    return f"{name} of {SHORTENED[name]} blocks", partial(_small, name, depth=SHORTENED[name])
+
+
+def _small(name: str, **options: Any) -> nn.Module:
     """For small images, where an architecture is built for a size."""
     import timm
 
     for size in (64, 96, 112, 128):
         try:
-            network = timm.create_model(name, num_classes=CLASSES, img_size=size).eval()
+            network = timm.create_model(name, num_classes=CLASSES, img_size=size, **options).eval()
             with torch.no_grad():
                 network(torch.zeros(1, 3, size, size))
             return network
         except Exception:  # whatever an architecture says to an argument or a size that it does not know
             continue
-    return timm.create_model(name, num_classes=CLASSES)
+    return timm.create_model(name, num_classes=CLASSES, **options)
 
 
 def _of_torchvision() -> dict[str, list[tuple[str, Build]]]:

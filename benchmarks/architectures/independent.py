@@ -2,7 +2,9 @@
 
 Patches are gathered into tensors of their own, each product is a plain einsum of them, and autograd gives the gradient of
 one output of one image with respect to all patches. Nothing here knows that the AGOP has the form `W^T G W`. An AGOP is
-compared through its products with random vectors, so that no large matrix is formed.
+compared through its products with random vectors, so that no large matrix is formed; a gradient is multiplied as it arrives,
+so that no patches and no gradients are kept. Values are those of torch's own kernel: where two that are equal but for
+rounding meet in a max pool, the gradient takes the way that it takes in the network.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,18 +26,31 @@ OPENED = FunctionType(
 
 @dataclass(frozen=True)
 class Product:
-    """A call: patches `(..., groups, d)` and filters `(groups, rows, d)`."""
+    """A call: filters `(groups, rows, d)`, and sums over gradients g by patches of `g (g^T v)` for vectors v."""
 
-    patches: Tensor
     filters: Tensor
+    vectors: Tensor
+    total: Tensor
+
+    def add(self, gradient: Tensor) -> None:
+        columns = gradient.reshape(-1, *gradient.shape[-2:]).transpose(0, 1)
+        self.total.add_(columns.mT @ (columns @ self.vectors))
 
 
 class Unfolded(TorchFunctionMode):
-    """Convolutions and products with a matrix run from patches, which are kept in the order of the calls."""
+    """Convolutions and products with a matrix run from patches; calls are kept in their order.
+
+    Attributes:
+        products: The calls.
+        leaves: Patches that do not depend on the images.
+        rounds: Whether something that depends on the images is in float32.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.products: list[Product] = []
+        self.leaves: list[Tensor] = []
+        self.rounds = False
 
     def __torch_function__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -46,20 +61,26 @@ class Unfolded(TorchFunctionMode):
                 return OPENED(*args, **kwargs)
         name = getattr(func, "__name__", "").strip("_")
         if name == "linear":
-            return self._linear(*args, **kwargs)
+            return _with_values(self._linear(*args, **kwargs), func(*args, **kwargs))
         if name in ("conv1d", "conv2d", "conv3d"):
-            return self._convolution(*args, **kwargs)
+            return _with_values(self._convolution(*args, **kwargs), func(*args, **kwargs))
         if name in ("conv_transpose1d", "conv_transpose2d"):
             return self._transposed(func, *args, **kwargs)
         if name in ("matmul", "addmm") and not kwargs and args[-1].ndim == 2 and args[-2].ndim > 1:
             added = args[0] if name == "addmm" else None
-            return self._linear(args[-2], args[-1].T, added)
-        return func(*args, **kwargs)
+            return _with_values(self._linear(args[-2], args[-1].T, added), func(*args, **kwargs))
+        result = func(*args, **kwargs)
+        self.rounds |= isinstance(result, Tensor) and result.requires_grad and result.dtype == torch.float32
+        return result
 
     def _free(self, patches: Tensor, filters: Tensor) -> Tensor:
         if not patches.requires_grad:
             patches = patches.detach().requires_grad_()
-        self.products.append(Product(patches, filters.detach()))
+            self.leaves.append(patches)
+        vectors = random_vectors(filters)
+        product = Product(filters.detach(), vectors, torch.zeros_like(vectors))
+        patches.register_hook(product.add)
+        self.products.append(product)
         return patches
 
     def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -105,28 +126,30 @@ class Unfolded(TorchFunctionMode):
         return function(patches.movedim((-2, -1), (1, 2)).flatten(1, 2), weight, *args, **kwargs)
 
 
+def _with_values(z: Tensor, values: Tensor) -> Tensor:
+    z.data.copy_(values)
+    return z
+
+
 def _each(value: Any, axes: int) -> tuple[int, ...]:
     values = (value,) if isinstance(value, int) else tuple(value)
     return values * axes if len(values) == 1 else values
 
 
-def agop_products(network: nn.Module, images: Tensor, head: Callable[[Any], Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Of every call: its filters, and the AGOP of this call times `random_vectors`.
+def agop_products(
+    network: nn.Module, arguments: Sequence[Tensor], head: Callable[[Any], Tensor]
+) -> tuple[list[tuple[Tensor, Tensor]], bool]:
+    """Of every call: its filters, and the AGOP of this call times `random_vectors`. The network is frozen after it.
 
-    The sum is over outputs and positions, the mean over images.
+    The sum is over outputs and positions, the mean over images. The second value is whether the network rounds to float32.
     """
+    network.requires_grad_(False)
+    images = [argument.clone().requires_grad_() for argument in arguments]
     with Unfolded() as run:
-        outputs = head(network(images.clone()))
-    found = [(p.filters, random_vectors(p.filters), torch.zeros_like(random_vectors(p.filters))) for p in run.products]
+        outputs = head(network(*(image.clone() for image in images)))
     for output in outputs.flatten():
-        gradients = torch.autograd.grad(
-            output, [product.patches for product in run.products], retain_graph=True, allow_unused=True
-        )
-        for gradient, (_, v, total) in zip(gradients, found, strict=True):
-            if gradient is not None:
-                columns = gradient.reshape(-1, *gradient.shape[-2:]).transpose(0, 1)
-                total += columns.mT @ (columns @ v) / len(images)
-    return [(filters, total) for filters, _, total in found]
+        torch.autograd.grad(output, [*images, *run.leaves], retain_graph=True, allow_unused=True)
+    return [(product.filters, product.total / len(images[0])) for product in run.products], run.rounds
 
 
 def random_vectors(filters: Tensor) -> Tensor:

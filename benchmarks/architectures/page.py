@@ -41,7 +41,7 @@ def _line(family: str, found: Mapping[str, Any]) -> str:
         reason = found.get("refused") or found.get("failed")
         words = " ".join(str(reason).split())[:200]
         return f"| {family} | {found['name']} | | | | not measured: {words} | {found.get('state', '')} |"
-    left_out = "; ".join(found["skipped"])
+    left_out = "; ".join([*found["skipped"], *["(it rounds to float32 inside)"] * found.get("rounds", False)])
     return (
         f"| {family} | {found['name']}, {found['size']} pixels | {found['layers']} | {found['compared']} | "
         f"{found['worst']:.0e} | {left_out} | {found.get('state', '')} |"
