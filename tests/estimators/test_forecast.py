@@ -177,7 +177,11 @@ def test_an_announcement_counts_candidates_layers_and_folds(capfd: pytest.Captur
     ConvRFMClassifier([KERNEL, kernels.NNGP(kernels.vanilla(1))], n_iterations=1, verbose=True, cv=2).fit(x, y)
     assert "fitting 4 rounds, each in 2 folds as well, on 12 images: less than a minute" in capfd.readouterr().err
     DeepConvRFMClassifier(depth=2, n_filters=3, n_iterations=2, verbose=True).fit(x, y)
-    assert "fitting 6 rounds on 12 images: less than a minute" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "fitting 6 rounds on 12 images: less than a minute" in said
+    assert "beside up to 512 MiB at work (estimated). Round 0" in said
+    ConvRFMClassifier(KERNEL, n_iterations=0, verbose=True).fit(x, y)
+    assert capfd.readouterr().err.rstrip().endswith("at work (estimated).")  # of one round nothing is to be explained
 
 
 def test_a_warm_start_announces_the_rounds_that_are_missing(capfd: pytest.CaptureFixture[str]) -> None:

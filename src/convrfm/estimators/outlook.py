@@ -9,6 +9,7 @@ import torch
 from ..announcements import announce
 from ..datasets.memory import free_memory
 from ..errors import InputError
+from ..kernels.devices import default_budget
 from ..kernels.forecast import Forecast
 from ..kernels.growth import ROUGHLY, THOROUGHLY
 from ..kernels.infinite import InfiniteWidthKernel
@@ -101,7 +102,9 @@ def outlook(
     if verbose or long:
         rounds = counted(len(expected), "round") + (f", each in {len(folds)} folds as well," if folds else "")
         takes = f"about {duration(seconds)}" if long else "less than a minute"
-        announce(f"fitting {rounds} on {n} images: {takes} and {size(needed)} (estimated). {FIRST_ROUND}")
+        memory = f"{size(needed)}, beside up to {size(default_budget(problem.x.device))} at work"
+        first = f" {FIRST_ROUND}" if plan.n_iterations else ""
+        announce(f"fitting {rounds} on {n} images: {takes} and {memory} (estimated).{first}")
     if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop)):
         announce(fewer)
     return Outlook(expected, told=long)
