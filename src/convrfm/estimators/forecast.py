@@ -20,7 +20,7 @@ from .solver import FeatureBasis, Features, LearnableKernel, Metric
 FIRST_SOLVED, MOST_SOLVED = 64, 1024  # images in a regression that is timed
 FEW = 64  # images that are timed at a glance
 MATRICES, MATRICES_WITH_WEIGHTS = 5.0, 7.5  # of n^2 doubles, alive while K is decomposed; with weights it is twice
-FACTORS, STATES = 2, 8  # arrays of n doubles for each column of the preconditioner, and for each right-hand side
+FACTORS, STATES = 3, 8  # arrays of n doubles for each column of the preconditioner, and for each right-hand side
 ITERATIONS, SOLVING = (
     40,
     0.5,
