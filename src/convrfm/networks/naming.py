@@ -1,6 +1,7 @@
 """Networks by name: `torchvision:NAME[@WEIGHTS]`, `timm:NAME`, `package.module:factory`."""
 
 import importlib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,11 @@ def _from_torchvision(name: str) -> nn.Module:
     try:
         return models.get_model(architecture, weights=weights or None)
     except (ValueError, KeyError) as error:
+        near = get_close_matches(architecture, models.list_models())
+        remedy = f"Near matches: {', '.join(near)}." if near and architecture not in near else "Look at the name."
         raise InputError(
-            f"torchvision has no network {name!r}: {_told(error)} torchvision.models.list_models() lists its names."
+            f"torchvision has no network {name!r}: {_told(error)} {remedy}",
+            in_python="torchvision.models.list_models() lists its names.",
         ) from error
     except OSError as error:
         raise InputError(f"the weights of {name!r} cannot be had: {_told(error)} Look at the connection.") from error
