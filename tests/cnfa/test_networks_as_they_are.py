@@ -406,3 +406,20 @@ def test_functions_and_methods_that_were_compiled_are_measured(images: Tensor) -
     network(images)
     expected = cnfa.patch_agop(nn.Sequential(network.conv, nn.Tanh()), images, "0", head=lambda z: z.mean((2, 3)))
     torch.testing.assert_close(cnfa.patch_agop(network, images, "conv"), expected)
+
+
+class RandomDepth(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(torch.tanh(self.a(x)) if torch.rand(()) < 0.5 else x)
+
+
+@pytest.mark.filterwarnings("ignore:the images are not independent")
+@pytest.mark.parametrize("seed", range(4))
+def test_a_network_that_draws_in_evaluation_mode_is_named(seed: int) -> None:
+    torch.manual_seed(seed)
+    with pytest.warns(UserWarning, match="draws random numbers in evaluation mode"):
+        cnfa.measure(RandomDepth(), torch.randn(3, 3), rotations=0, resamples=0)

@@ -727,6 +727,24 @@ class MixtureOfExperts(TwoLinear):
         return y
 
 
+@toy((3,), {"a": [0], "b": [1], "c": [2]})
+class EarlyExit(TwoLinear):
+    """Images of which the first layers are sure leave; the others go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = torch.tanh(self.a(x))
+        outputs = torch.sin(self.b(features))
+        unsure = outputs[:, 0] < outputs[:, 1]
+        if unsure.any():
+            outputs = outputs.clone()
+            outputs[unsure] = torch.sin(self.c(features[unsure]))
+        return outputs
+
+
 @toy(TOKENS, {"b": [1]}, skipped={"c": "it multiplies inside"})
 class MappedOverImages(TwoLinear):
     def __init__(self) -> None:

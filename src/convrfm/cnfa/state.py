@@ -101,6 +101,11 @@ def _refill(container: Any, content: Any) -> None:
         container.update(content)
 
 
+def random_states(network: nn.Module) -> list[Tensor]:
+    """Of torch's own generators, where the network is: they change when it draws random numbers."""
+    return [torch.get_rng_state(), *map(torch.cuda.get_rng_state, _accelerators(network))]
+
+
 def _accelerators(network: nn.Module) -> list[torch.device]:
     return list({t.device for t in network.parameters() if t.device.type == "cuda"})
 

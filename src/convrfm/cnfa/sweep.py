@@ -26,6 +26,7 @@ from .moments import Moments, final_moments
 from .products import Product
 from .sampling import Positions
 from .skipped import CHANGING, UNREACHED, Skipped, listed
+from .state import random_states
 from .survey import ImageAxis, Survey, survey
 from .target import Target
 from .watching import Use
@@ -33,6 +34,11 @@ from .watching import Use
 NOT_INDEPENDENT = (
     "the images are not independent of each other: an image's outputs change with the images beside it, as with batch norm "
     "without running statistics. Batches are measured whole, as they come, and intervals resample batches: none of one batch."
+)
+
+RANDOM = (
+    "the network draws random numbers in evaluation mode: every pass measures another draw of it, and another seed of torch "
+    "gives other numbers. Switch off what draws, or measure several times and compare."
 )
 
 
@@ -126,8 +132,11 @@ class Sweep:
         if self._survey is None:
             if any(is_lazy(parameter) for parameter in self.network.parameters()):
                 run_network(self.network, batch.take([0]).placed(self.network))
+            before = random_states(self.network)
             self._survey = survey(self.network, batch, self.target, self.memory_budget)
-            if not self._survey.independent:
+            if not all(map(torch.equal, before, random_states(self.network))):
+                warnings.warn(RANDOM, stacklevel=4)
+            elif not self._survey.independent:
                 warnings.warn(NOT_INDEPENDENT, stacklevel=4)
         return self._survey
 
