@@ -25,7 +25,7 @@ def write_page(results: Mapping[str, Mapping[str, Any]], state: str, path: Path)
         f"{len(results)} families, {len(measured)} measured; {layers} layers, {compared} of them compared; largest error "
         f"{worst:.0e}. {sum(found['left_out'] for found in measured.values())} products were left out, each with a reason. "
         f"{sum(found.get('state') == state for found in measured.values())} of the measured families are of state {state} of "
-        "the meter (`git rev-parse --short=8 HEAD:src/convrfm/cnfa`); the last column has the states of the others, where "
+        "the meter (`git rev-parse --short=8 COMMIT:src/convrfm/cnfa`); the last column has the states of the others, where "
         "they were noted.\n\n"
     )
     lines = [
