@@ -113,7 +113,7 @@ EXPERIMENT = Experiment(
             ("CIFAR-10", "GTSRB", "Fashion-MNIST"), (Stage(tuple(METHODS), (160, 640), seeds=10),)
         ),
     },
-    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 5, Scale.FULL: 300},
+    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 15, Scale.FULL: 480},
     plan=plan,
     conclude=conclude,
     data=WANTED,
