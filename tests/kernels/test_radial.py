@@ -93,20 +93,30 @@ def test_only_as_many_patches_are_unfolded_at_once_as_the_budget_holds(
     held: list[int] = []
     unfolded = RadialKernel._patches
 
-    def recorded(self: RadialKernel, x: torch.Tensor, factor: torch.Tensor | None) -> Patches:
-        patches = unfolded(self, x, factor)
+    def recorded(self: RadialKernel, x: Tensor, factor: Tensor | None, center: Tensor) -> Patches:
+        patches = unfolded(self, x, factor, center)
         held.append(patches.entries.nbytes)
         return patches
 
     monkeypatch.setattr(RadialKernel, "_patches", recorded)
     x, z, coef = images(60), images(50, 1), torch.ones(50, 3, dtype=torch.float64)
-    whole = unfolded(kernel, x, None).entries.nbytes
+    whole = unfolded(kernel, x, None, x[0]).entries.nbytes
     budget = whole // 4
     bounded = replace(kernel, memory_budget=budget)
     for compute in (lambda: bounded(x), lambda: bounded(x, z), lambda: bounded.agop(x, z, coef)):
         held.clear()
         compute()
         assert 2 * max(held) <= budget < whole <= sum(held)
+
+
+@every_kernel
+def test_what_all_images_have_in_common_costs_no_digits(kernel: RadialKernel) -> None:
+    x, z = (images(4, seed).float() for seed in (0, 1))
+    x, z = (torch.round(each * 64) / 64 for each in (x, z))  # so that float32 holds them beside a thousand
+    coef = torch.ones(4, 2)
+    torch.testing.assert_close(kernel(x + 1000, z + 1000), kernel(x, z), rtol=1e-5, atol=0)
+    torch.testing.assert_close(kernel(x + 1000), kernel(x), rtol=1e-5, atol=0)
+    torch.testing.assert_close(kernel.agop(x + 1000, z + 1000, coef), kernel.agop(x, z, coef), rtol=1e-4, atol=1e-7)
 
 
 @every_kernel

@@ -114,7 +114,7 @@ class RadialKernel(PatchKernel):
     def matrix(
         self, x: Tensor, z: Tensor | None, factor: Float[Tensor, "r d"] | None, progress: Progress | None
     ) -> Float[Tensor, "n m"]:
-        others = x if z is None else z
+        others, center = x if z is None else z, center_of(x)
         out = tiled_matrix(x, len(others), self.budget_on(x.device))
         height, width = self._tile(x, entries=0)
         tiles = [
@@ -123,10 +123,10 @@ class RadialKernel(PatchKernel):
         ]
         total, done = sum(len(across) for _, across in tiles), 0
         for rows, across in tiles:
-            left = self._patches(x[rows], factor)
+            left = self._patches(x[rows], factor, center)
             for cols in across:
                 same = z is None and rows == cols
-                right = left if same else self._patches(others[cols], factor)
+                right = left if same else self._patches(others[cols], factor, center)
                 values = sum_in_order(partial(self._sum_of_values, left, right, same), len(left.norms), x.device)
                 out.put(rows, cols, values / len(left.norms))
                 done += 1
@@ -160,13 +160,14 @@ class RadialKernel(PatchKernel):
         self, x: Tensor, z: Tensor, dual_coef: Tensor, factor: Float[Tensor, "r d"] | None, progress: Progress | None
     ) -> Iterator[Float[Tensor, "positions n k r"]]:
         k, r = dual_coef.shape[1], self._entries(x) if factor is None else len(factor)
+        center = center_of(x)
         height, width = self._tile(x, entries=2 * k * r)
         down, across = blocks(len(x), height), blocks(len(z), width)
         for number, rows in enumerate(down):
-            f = self._patches(x[rows], factor)
+            f = self._patches(x[rows], factor, center)
             gradients = x.new_zeros(*f.norms.shape, k, r)
             for done, cols in enumerate(across, number * len(across) + 1):
-                g, coef = self._patches(z[cols], factor), dual_coef[cols]
+                g, coef = self._patches(z[cols], factor, center), dual_coef[cols]
                 share(
                     partial(self._add_gradients, f, g, coef, gradients),
                     parts(len(gradients), POSITIONS_TOGETHER, x.device),
@@ -208,11 +209,12 @@ class RadialKernel(PatchKernel):
         for length in (height, width):
             self.window.output_length(length)
 
-    def _patches(self, x: Tensor, factor: Tensor | None) -> Patches:
+    def _patches(self, x: Tensor, factor: Tensor | None, center: Float[Tensor, "c h w"]) -> Patches:
         window = self.window
 
         def of(part: slice) -> Tensor:
-            cut = unfold_patches(x[part], window) if factor is None else filter_patches(x[part], factor, window)
+            images = x[part] - center
+            cut = unfold_patches(images, window) if factor is None else filter_patches(images, factor, window)
             return cut.flatten(2).permute(2, 0, 1)
 
         return Patches.of(torch.cat(in_order(of, parts(len(x), IMAGES_TOGETHER, x.device)), 1))
@@ -268,6 +270,11 @@ class Gaussian(RadialKernel):
     @override
     def slope(self, squares: Squares) -> Squares:
         return self.value(squares).div_(self.bandwidth**2)
+
+
+def center_of(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "c h w"]:
+    """What all images are taken less of: distances stay, and are not lost beside what images have in common."""
+    return x.detach().mean(0, dtype=torch.float64).to(x)
 
 
 def one_by_one(positions: slice, device: torch.device) -> list[slice]:
