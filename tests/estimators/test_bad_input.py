@@ -239,7 +239,7 @@ def test_predicting_on_other_images(kind: type, shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="fitted to images of 1 x 16 x 32"):
         model.predict(np.ones(shape))
     if shape[1] == 3:
-        with pytest.raises(InputError, match="1 channels"):
+        with pytest.raises(InputError, match="1 channel; got 3"):
             model.feature_maps(np.ones(shape))
 
 
