@@ -99,7 +99,7 @@ def test_only_as_many_patches_are_unfolded_at_once_as_the_budget_holds(
         return patches
 
     monkeypatch.setattr(RadialKernel, "_patches", recorded)
-    x, z, coef = images(60), images(50, 1), torch.ones(50, 3, dtype=torch.float64)
+    x, z, coef = images(24), images(20, 1), torch.ones(20, 3, dtype=torch.float64)
     whole = unfolded(kernel, x, None, x[0]).entries.nbytes
     budget = whole // 4
     bounded = replace(kernel, memory_budget=budget)

@@ -6,8 +6,12 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..estimators import ConvRFMClassifier
 from ..kernels import NNGP, Architecture, AvgPool, Conv, Flatten, ReLU
+from ..plots import plot_levels
+from ..report import Section
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .scale import Scale
 from .small_data.images import CLASSES, WANTED, DataSet, LabeledImages, data_set
@@ -70,7 +74,7 @@ def plan(run: Run[PooledFeaturesSettings]) -> Iterator[Step]:
 def conclude(run: Run[PooledFeaturesSettings], lines: Sequence[Line]) -> Finding:
     """What each method adds to the identity, seed by seed, and what the learned metric adds to whitening."""
     results: Results = {
-        Trial(*(line[name] for name in Trial._fields)): {name: line[name] for name in FIGURES} for line in lines
+        Trial(*(line[name] for name in Trial._fields)): {name: float(line[name]) for name in FIGURES} for line in lines
     }
     rows, gains, told = [], [], []
     for name, n in dict.fromkeys((trial.data, trial.n) for trial in results):
@@ -96,7 +100,23 @@ def conclude(run: Run[PooledFeaturesSettings], lines: Sequence[Line]) -> Finding
         "patches of one contrast (3 x 3 of images below 16 pixels), ReLU, averages over 2 x 2 quarters. Learned: one update "
         f"from whitening, of which 5 folds, each with an M of its own, choose shrinkage ({', '.join(map(str, SHRINKAGES))}), "
         "ridge and whether it is kept; judged is theirs, of the others by leave-one-out. Held out: on 1000 others.",
+        sections=[_by_size(results, name) for name in run.settings.data_sets],
         numbers={"learned above whitening": [sum(gains), len(gains)]},
+    )
+
+
+def _by_size(results: Results, name: str) -> Section:
+    """Every method's accuracy by the number of training images."""
+    sizes = sorted({trial.n for trial in results if trial.data == name})
+    scores = {
+        method: np.array([list(measured(results, name, n, method, "test").values()) for n in sizes])
+        for method in METHODS
+    }
+    return Section(name).figure(
+        plot_levels(sizes, scores, xlabel="training images"),
+        caption="Test accuracy; means over draws with Student's 95% intervals.",
+        alt=f"Line chart of test accuracy on {name} by number of training images: {', '.join(METHODS)}.",
+        name=name.lower(),
     )
 
 

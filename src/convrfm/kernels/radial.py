@@ -182,7 +182,7 @@ class RadialKernel(PatchKernel):
         sums = f.norms.new_zeros(n, m)
         for rows in parts(n, PAIRS_TOGETHER // m, sums.device):
             columns = slice(rows.start if same else 0, m)
-            for here in one_by_one(at, sums.device):
+            for here in together(at, sums[rows, columns].numel(), sums.device):
                 sums[rows, columns] += self.value(f.at(here, rows).squared_distances(g.at(here, columns))).sum(0)
         return sums
 
@@ -196,7 +196,7 @@ class RadialKernel(PatchKernel):
     ) -> None:
         rows_together = WEIGHTS_TOGETHER // coef.numel()
         for at in some_positions:
-            for here in one_by_one(at, coef.device):
+            for here in together(at, f.norms.shape[1] * coef.numel(), coef.device):
                 slopes = self.slope(f.at(here).squared_distances(g.at(here)))
                 for rows in parts(slopes.shape[1], rows_together, coef.device):
                     weights = slopes[:, rows, None] * coef.T
@@ -277,11 +277,13 @@ def center_of(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "c h w"]:
     return x.detach().mean(0, dtype=torch.float64).to(x)
 
 
-def one_by_one(positions: slice, device: torch.device) -> list[slice]:
-    """Each alone, where a core's cache holds what is computed at one; all together on a GPU."""
-    if device.type != "cpu":
-        return [positions]
-    return [slice(at, at + 1) for at in range(positions.start, positions.stop)]
+def together(positions: slice, numbers: int, device: torch.device) -> list[slice]:
+    """As many at once as a core's cache holds, with so many numbers at each; all of them on a GPU."""
+    size = PAIRS_TOGETHER // numbers if device.type == "cpu" else positions.stop
+    return [
+        slice(positions.start + some.start, positions.start + some.stop)
+        for some in blocks(positions.stop - positions.start, size)
+    ]
 
 
 def mirror_upper_half(matrix: Float[Tensor, "n n"]) -> None:
