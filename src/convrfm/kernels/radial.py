@@ -41,6 +41,7 @@ UNRELATED = (
 IMAGES_TOGETHER = 16  # in one part of the work that threads share
 POSITIONS_TOGETHER = 16
 PAIRS_TOGETHER = 2**15  # whose distances at a position stay in a core's own cache
+SHARE_AT_ONCE = 64  # of the budget, for what is alive of them
 WEIGHTS_TOGETHER = 2**18  # of pairs by outputs, likewise
 
 
@@ -182,7 +183,7 @@ class RadialKernel(PatchKernel):
         sums = f.norms.new_zeros(n, m)
         for rows in parts(n, PAIRS_TOGETHER // m, sums.device):
             columns = slice(rows.start if same else 0, m)
-            for here in together(at, sums[rows, columns].numel(), sums.device):
+            for here in self._together(at, sums[rows, columns]):
                 sums[rows, columns] += self.value(f.at(here, rows).squared_distances(g.at(here, columns))).sum(0)
         return sums
 
@@ -196,7 +197,7 @@ class RadialKernel(PatchKernel):
     ) -> None:
         rows_together = WEIGHTS_TOGETHER // coef.numel()
         for at in some_positions:
-            for here in together(at, f.norms.shape[1] * coef.numel(), coef.device):
+            for here in self._together(at, coef.expand(f.norms.shape[1], *coef.shape)):
                 slopes = self.slope(f.at(here).squared_distances(g.at(here)))
                 for rows in parts(slopes.shape[1], rows_together, coef.device):
                     weights = slopes[:, rows, None] * coef.T
@@ -218,6 +219,14 @@ class RadialKernel(PatchKernel):
             return cut.flatten(2).permute(2, 0, 1)
 
         return Patches.of(torch.cat(in_order(of, parts(len(x), IMAGES_TOGETHER, x.device)), 1))
+
+    def _together(self, positions: slice, each: Tensor) -> list[slice]:
+        """As many at once as a core's cache and a share of the budget hold, like `each` at one; all of them on a GPU."""
+        if each.device.type != "cpu":
+            return [positions]
+        at_once = min(PAIRS_TOGETHER, self.budget_on(each.device) // SHARE_AT_ONCE // each.element_size())
+        here = range(positions.start, positions.stop)
+        return [slice(here[some][0], here[some][-1] + 1) for some in blocks(len(here), at_once // each.numel())]
 
     def _positions(self, x: Tensor) -> int:
         rows, cols = (self.window.output_length(length) for length in x.shape[-2:])
@@ -275,15 +284,6 @@ class Gaussian(RadialKernel):
 def center_of(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "c h w"]:
     """What all images are taken less of: distances stay, and are not lost beside what images have in common."""
     return x.detach().mean(0, dtype=torch.float64).to(x)
-
-
-def together(positions: slice, numbers: int, device: torch.device) -> list[slice]:
-    """As many at once as a core's cache holds, with so many numbers at each; all of them on a GPU."""
-    size = PAIRS_TOGETHER // numbers if device.type == "cpu" else positions.stop
-    return [
-        slice(positions.start + some.start, positions.start + some.stop)
-        for some in blocks(positions.stop - positions.start, size)
-    ]
 
 
 def mirror_upper_half(matrix: Float[Tensor, "n n"]) -> None:
