@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, ShuffleSplit
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
 from convrfm.estimators.rounds import best_round
-from convrfm.estimators.settings import fold_indices
+from convrfm.estimators.splitting import fold_indices
 from convrfm.estimators.targets import Quality, quality
 
 from .cases import (

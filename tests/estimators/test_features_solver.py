@@ -1,5 +1,6 @@
 """Fits on random features: one road with exact fits, of which they are a sample."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,21 @@ class KilledError(Exception):
     """As by kill -9."""
 
 
+WHOLE_CALL = FeatureMap.__call__
+
+
+def killed_after(batches: int, seen: list[int]) -> Callable[[FeatureMap, torch.Tensor], torch.Tensor]:
+    """Features that end the process after so many batches, whose sizes are written down."""
+
+    def call(self: FeatureMap, images: torch.Tensor) -> torch.Tensor:
+        if len(seen) == batches:
+            raise KilledError
+        seen.append(len(images))
+        return WHOLE_CALL(self, images)
+
+    return call
+
+
 def test_an_interrupted_round_goes_on_from_the_sums_that_were_kept_and_ends_with_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,21 +127,10 @@ def test_an_interrupted_round_goes_on_from_the_sums_that_were_kept_and_ends_with
     settings: dict[str, Any] = {"kernel": kernel, "n_features": 3, "tile_folder": str(tmp_path / "sums")}
     whole = classifier(**settings | {"tile_folder": None}).fit(x, y)
     seen: list[int] = []
-    whole_call = FeatureMap.__call__
-
-    def killed_after(batches: int) -> Any:
-        def call(self: FeatureMap, images: torch.Tensor) -> torch.Tensor:
-            if len(seen) == batches:
-                raise KilledError
-            seen.append(len(images))
-            return whole_call(self, images)
-
-        return call
-
     # Five batches pass twice: killed among the sums, then in the second pass; at last that pass, and both of round 1.
     for batches, expected in [(3, 3), (6, 6), (100, 5 + 10)]:
         seen.clear()
-        monkeypatch.setattr(FeatureMap, "__call__", killed_after(batches))
+        monkeypatch.setattr(FeatureMap, "__call__", killed_after(batches, seen))
         model = classifier(**settings)
         try:
             model.fit(x, y)
@@ -136,6 +141,22 @@ def test_an_interrupted_round_goes_on_from_the_sums_that_were_kept_and_ends_with
     np.testing.assert_array_equal(model.feature_matrix_, whole.feature_matrix_)
     assert not list((tmp_path / "sums").iterdir())
     assert Features(FeatureDraw(3, 0)) == model.fitted_.solver
+
+
+def test_sums_over_other_groups_are_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups decide which images are in which batch."""
+    monkeypatch.setattr(streamed, "KEPT_EVERY", 0.0)
+    x, y = pictures(40)
+    kernel = kernels.NNGP(POOLED.architecture, memory_budget=8 * 12 * 8)
+    settings: dict[str, Any] = {"kernel": kernel, "n_features": 3, "n_iterations": 0}
+    neighbors, apart = np.arange(40) // 2, np.arange(40) % 20
+    expected = classifier(**settings).fit(x, y, groups=apart)
+    model = classifier(**settings, tile_folder=str(tmp_path / "sums"))
+    monkeypatch.setattr(FeatureMap, "__call__", killed_after(3, []))
+    with pytest.raises(KilledError):
+        model.fit(x, y, groups=neighbors)
+    monkeypatch.setattr(FeatureMap, "__call__", WHOLE_CALL)
+    np.testing.assert_array_equal(model.fit(x, y, groups=apart).coef_, expected.coef_)
 
 
 def test_memory_is_that_of_the_smaller_side_and_a_lack_of_it_is_said(

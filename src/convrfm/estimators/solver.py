@@ -176,10 +176,13 @@ class Keeping:
     recipe: dict[str, Any]
     tensors: dict[str, Tensor]
 
-    def of(self, y: Float[Tensor, "n k"], weights: Weights, at_once: int) -> KeptState:
-        """The file of these targets' sums, batches of so many images."""
-        tensors = self.tensors | {"y": y} | ({} if weights is None else {"weights": weights})
-        computation = digest(self.recipe | {"at_once": at_once}, {name: each.cpu() for name, each in tensors.items()})
+    def of(
+        self, y: Float[Tensor, "n k"], weights: Weights, groups: Int[Tensor, " n"] | None, at_once: int
+    ) -> KeptState:
+        """The file of these targets' sums, over batches of so many images, each with whole groups."""
+        tensors = self.tensors | {"y": y, "weights": weights, "groups": groups}
+        there = {name: each.cpu() for name, each in tensors.items() if each is not None}
+        computation = digest(self.recipe | {"at_once": at_once}, there)
         return KeptState(self.folder / f"sums-{computation[:16]}.safetensors", computation)
 
 
@@ -257,7 +260,7 @@ class FeatureBasis:
         watch: Watch,
     ) -> Path:
         at_once, columns = self.features.rows_at_once, self.features.n_columns
-        kept = self.keeping.of(y, weights, at_once) if self.keeping and len(self.x) > columns else None
+        kept = self.keeping.of(y, weights, groups, at_once) if self.keeping and len(self.x) > columns else None
         path = streamed_path(
             lambda rows: self.features(self.x[rows]),
             columns,

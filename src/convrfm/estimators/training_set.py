@@ -14,7 +14,8 @@ from ..errors import InputError
 from .arrays import Array, check_same_size, in_precision_of, to_device
 from .augmentation import Augmentation, augmented
 from .codings import Coding, Values
-from .settings import check_balance, check_groups, check_weights, fold_indices
+from .settings import check_balance, check_groups, check_weights
+from .splitting import fold_indices
 
 Weights = Float[np.ndarray, " n"] | None
 

@@ -72,7 +72,7 @@ def from_description(description: dict[str, Any]) -> PatchKernel:
             layers = [known[entry["layer"]](**_without(entry, "layer")) for entry in fields["layers"]]
             fields = _without(fields, "layers") | {"architecture": Architecture(*layers)}
         return classes[description["kernel"]](**fields)
-    except (KeyError, TypeError, InputError) as error:
+    except (AttributeError, KeyError, TypeError, InputError) as error:
         raise ModelFileError(f"the description of a kernel cannot be read: {error}") from error
 
 

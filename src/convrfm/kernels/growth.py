@@ -10,11 +10,8 @@ import numpy as np
 from scipy.optimize import nnls
 from torch import Tensor
 
-AT_A_GLANCE, ROUGHLY, THOROUGHLY = (
-    0.02,
-    0.1,
-    0.8,
-)  # seconds of patience: a run that is expected to take longer is not tried,
+# seconds of patience: a run that is expected to take longer is not tried,
+AT_A_GLANCE, ROUGHLY, THOROUGHLY = 0.02, 0.1, 0.8
 WORTH_IT = 0.1  # unless it is as small a share of the whole,
 TOO_LONG = 6  # and no longer than so many times the patience
 SHORT = 0.1  # seconds; a run this short is timed twice

@@ -63,18 +63,15 @@ def default_side(images: int) -> int:
 
 @runtime_checkable
 class Tiles(Protocol):
-    """Where the tiles of a symmetric matrix come from: one in memory, one on disk, or the images (`KernelTiles`).
-
-    Attributes:
-        layout: where they lie.
-        eps: the precision of entries, in units of the largest.
-    """
+    """Where the tiles of a symmetric matrix come from: one in memory, one on disk, or the images (`KernelTiles`)."""
 
     @property
-    def layout(self) -> TileLayout: ...  # noqa: D102 (above)
+    def layout(self) -> TileLayout:
+        """Where they lie."""
 
     @property
-    def eps(self) -> float: ...  # noqa: D102 (above)
+    def eps(self) -> float:
+        """The precision of entries, in units of the largest."""
 
     def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
         """One tile, on or above the diagonal."""
