@@ -11,8 +11,10 @@ from torch import Tensor
 from convrfm import ConvRFMClassifier, datasets, kernels
 from convrfm.errors import InputError, ModelFileError
 from convrfm.kernels.description import describe, from_description
-from convrfm.kernels.radial import Patches, RadialKernel
+from convrfm.kernels.patch_distances import Patches
+from convrfm.kernels.radial import RadialKernel
 from convrfm.maths.patches import unfold_patches
+from convrfm.maths.windows import Window
 
 SMOOTHNESSES = (0.5, 1.5, 2.5)
 CASES = [
@@ -117,6 +119,20 @@ def test_what_all_images_have_in_common_costs_no_digits(kernel: RadialKernel) ->
     torch.testing.assert_close(kernel(x + 1000, z + 1000), kernel(x, z), rtol=1e-5, atol=0)
     torch.testing.assert_close(kernel(x + 1000), kernel(x), rtol=1e-5, atol=0)
     torch.testing.assert_close(kernel.agop(x + 1000, z + 1000, coef), kernel.agop(x, z, coef), rtol=1e-4, atol=1e-7)
+
+
+@every_kernel
+@pytest.mark.parametrize("apart", [1e-2, 1e-4, 1e-6])
+def test_images_that_are_nearly_alike_are_told_apart_to_all_digits(kernel: RadialKernel, apart: float) -> None:
+    """Their distance is the noise; were it |f|^2 + |g|^2 - 2 f . g, its rounding would be the rest."""
+    x, window = images(1), Window(kernel.patch_size)
+    z = x + apart * images(1, 1)
+    scaled = replace(kernel, bandwidth=kernel.bandwidth * apart)
+    steps = unfold_patches(z - x, window).flatten(2)[0].T  # positions first
+    squares = steps.square().sum(1)[:, None, None]
+    torch.testing.assert_close(scaled(x, z)[0, 0], scaled.value(squares).mean(), rtol=1e-9, atol=0)
+    gradients = scaled.patch_gradients(x, z, torch.ones(1, 1, dtype=torch.float64))[0, 0]
+    torch.testing.assert_close(gradients, scaled.slope(squares)[:, 0] * steps / len(steps), rtol=1e-6, atol=0)
 
 
 @every_kernel

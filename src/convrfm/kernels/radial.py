@@ -24,13 +24,13 @@ from ..maths.patches import filter_patches, unfold_patches
 from ..maths.singular import root
 from ..maths.windows import Window
 from .integers import positive_integer
+from .patch_distances import Patches, Squares
 from .patch_gradients import PatchGradients
 from .patch_kernel import PatchKernel, Progress, check_numerics
 from .threads import MOST_PARTS, in_order, parts, share, sum_in_order
 from .tiled_matrix import tiled_matrix
 from .tiling import blocks
 
-Squares = Float[Tensor, "positions n m"]
 UNFOLDED = 2  # copies of a patch, likewise
 MIRRORED_AT_ONCE = 64  # rows
 WIDEST = 1e18  # bandwidth
@@ -43,29 +43,6 @@ POSITIONS_TOGETHER = 16
 PAIRS_TOGETHER = 2**15  # whose distances at a position stay in a core's own cache
 WEIGHTS_TOGETHER = 2**18  # of pairs by outputs, likewise
 SHARE_AT_ONCE = 64  # of the budget, for what is alive of either
-
-
-@dataclass(frozen=True, eq=False)
-class Patches:
-    """L x[u] of some images at some positions, and |L x[u]|^2."""
-
-    entries: Float[Tensor, "positions n r"]
-    norms: Float[Tensor, "positions n"]
-
-    @classmethod
-    def of(cls, entries: Float[Tensor, "positions n r"]) -> "Patches":
-        """With their norms."""
-        return cls(entries, entries.square().sum(2))
-
-    def at(self, positions: slice, images: slice = slice(None)) -> "Patches":
-        """Some of them."""
-        return Patches(self.entries[positions, images], self.norms[positions, images])
-
-    def squared_distances(self, others: "Patches") -> Squares:
-        """|f - g|^2; what is zero but for rounding is zero."""
-        norms = self.norms[:, :, None] + others.norms[:, None]
-        squares = torch.baddbmm(norms, self.entries, others.entries.transpose(1, 2), alpha=-2)
-        return torch.where(squares > 8 * torch.finfo(norms.dtype).eps * norms, squares, 0)
 
 
 @dataclass(frozen=True)
@@ -181,7 +158,7 @@ class RadialKernel(PatchKernel):
         """Over some positions; of the same images the upper half at least."""
         (_, n), (_, m) = f.norms.shape, g.norms.shape
         sums = f.norms.new_zeros(n, m)
-        for rows in parts(n, PAIRS_TOGETHER // m, sums.device):
+        for rows in blocks(n, self._numbers_at_once(sums, PAIRS_TOGETHER) // m):
             columns = slice(rows.start if same else 0, m)
             for here in self._together(at, sums[rows, columns]):
                 sums[rows, columns] += self.value(f.at(here, rows).squared_distances(g.at(here, columns))).sum(0)
@@ -195,11 +172,11 @@ class RadialKernel(PatchKernel):
         gradients: Float[Tensor, "positions n k r"],
         some_positions: Iterator[slice],
     ) -> None:
-        rows_together = WEIGHTS_TOGETHER // coef.numel()
+        rows_together = self._numbers_at_once(coef, WEIGHTS_TOGETHER) // coef.numel()
         for at in some_positions:
             for here in self._together(at, coef.expand(f.norms.shape[1], *coef.shape)):
                 slopes = self.slope(f.at(here).squared_distances(g.at(here)))
-                for rows in parts(slopes.shape[1], rows_together, coef.device):
+                for rows in blocks(slopes.shape[1], rows_together):
                     weights = slopes[:, rows, None] * coef.T
                     met = weights.flatten(1, 2) @ g.entries[here]
                     gradients[here, rows] += met.unflatten(1, weights.shape[1:3])
@@ -221,12 +198,15 @@ class RadialKernel(PatchKernel):
         return Patches.of(torch.cat(in_order(of, parts(len(x), IMAGES_TOGETHER, x.device)), 1))
 
     def _together(self, positions: slice, each: Tensor) -> list[slice]:
-        """As many at once as a core's cache and a share of the budget hold, like `each` at one; all of them on a GPU."""
-        if each.device.type != "cpu":
-            return [positions]
-        at_once = min(PAIRS_TOGETHER, self.budget_on(each.device) // SHARE_AT_ONCE // each.element_size())
+        """As many at once as memory holds, like `each` at one."""
         here = range(positions.start, positions.stop)
-        return [slice(here[some][0], here[some][-1] + 1) for some in blocks(len(here), at_once // each.numel())]
+        at_once = self._numbers_at_once(each, PAIRS_TOGETHER) // each.numel()
+        return [slice(here[some][0], here[some][-1] + 1) for some in blocks(len(here), at_once)]
+
+    def _numbers_at_once(self, like: Tensor, cached: int) -> int:
+        """That may be alive in an array at work: a share of the budget holds them, and a core's cache."""
+        fitting = self.budget_on(like.device) // SHARE_AT_ONCE // like.element_size()
+        return min(fitting, cached) if like.device.type == "cpu" else fitting
 
     def _positions(self, x: Tensor) -> int:
         rows, cols = (self.window.output_length(length) for length in x.shape[-2:])

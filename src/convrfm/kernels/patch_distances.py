@@ -1,0 +1,44 @@
+"""Squared distances of patches at equal positions, right to the last digits also of patches that are nearly alike."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Squares = Float[Tensor, "positions n m"]
+NEAR = 1 / 64  # of |f|^2 + |g|^2: what |f|^2 + |g|^2 - 2 f . g tells of a smaller |f - g|^2 is mostly rounding
+COINCIDENT = 8  # roundings of patches' lengths, within which they are one
+DIFFERENCES_TOGETHER = 2**18  # numbers of near patches' differences
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """L x[u] of some images at some positions, and |L x[u]|^2."""
+
+    entries: Float[Tensor, "positions n r"]
+    norms: Float[Tensor, "positions n"]
+
+    @classmethod
+    def of(cls, entries: Float[Tensor, "positions n r"]) -> "Patches":
+        """With their norms."""
+        return cls(entries, entries.square().sum(2))
+
+    def at(self, positions: slice, images: slice = slice(None)) -> "Patches":
+        """Some of them."""
+        return Patches(self.entries[positions, images], self.norms[positions, images])
+
+    def squared_distances(self, others: "Patches") -> Squares:
+        """|f - g|^2, of near patches from their difference; what is zero but for the rounding of patches is zero."""
+        norms = self.norms[:, :, None] + others.norms[:, None]
+        squares = torch.baddbmm(norms, self.entries, others.entries.transpose(1, 2), alpha=-2)
+        near = (squares < NEAR * norms).nonzero()
+        if not len(near):
+            return squares
+        direct = []
+        for position, left, right in (at.T for at in near.split(max(1, DIFFERENCES_TOGETHER // self.entries.shape[2]))):
+            differences = self.entries[position, left] - others.entries[position, right]
+            least = (COINCIDENT * torch.finfo(norms.dtype).eps) ** 2 * norms[position, left, right]
+            found = differences.square().sum(1)
+            direct.append(torch.where(found > least, found, 0))
+        return squares.index_put(tuple(near.T), torch.cat(direct))
