@@ -9,8 +9,9 @@ HEADING = """# Architectures
 Written by `python -m benchmarks.architectures`: a small member of every family of timm and torchvision (a file of models is
 a family), random weights, jittered statistics of batch norms and jittered zero layers, two images, float64. Every layer's
 AGOP is compared with an independent gradient: all products of the network are computed from unfolded patches, and autograd
-differentiates two random sums of the outputs of each image by them. The error is relative, of products of the AGOP with random
-vectors; AGOPs below 1e-12 of the network's largest are compared with that, because they are rounding of an exact zero.
+differentiates two random sums of the outputs of each image by them. Of some large members the first two blocks are measured,
+which their names tell. The error is relative, of products of the AGOP with random vectors; AGOPs below 1e-12 of the network's
+largest are compared with that, because they are rounding of an exact zero.
 
 """
 
@@ -20,10 +21,15 @@ def write_page(results: Mapping[str, Mapping[str, Any]], state: str, path: Path)
     measured = {family: found for family, found in results.items() if "layers" in found}
     layers = sum(found["layers"] for found in measured.values())
     compared = sum(found["compared"] for found in measured.values())
-    worst = max((found["worst"] for found in measured.values()), default=0.0)
+    exact, rounding = (
+        [found["worst"] for found in measured.values() if bool(found.get("rounds")) is rounds]
+        for rounds in (False, True)
+    )
+    left_out = sum(found["left_out"] for found in measured.values())
+    rounded = f", and {max(rounding):.0e} where a network rounds to float32 inside" if rounding else ""
     summary = (
         f"{len(results)} families, {len(measured)} measured; {layers} layers, {compared} of them compared; largest error "
-        f"{worst:.0e}. {sum(found['left_out'] for found in measured.values())} products were left out, each with a reason. "
+        f"{max(exact, default=0.0):.0e}{rounded}. {left_out} products were left out, each with a reason. "
         f"{sum(found.get('state') == state for found in measured.values())} of the measured families are of state {state} of "
         "the meter (`git rev-parse --short=8 COMMIT:src/convrfm/cnfa`); the last column has the states of the others, where "
         "they were noted.\n\n"

@@ -417,7 +417,6 @@ class RandomDepth(nn.Module):
         return self.b(torch.tanh(self.a(x)) if torch.rand(()) < 0.5 else x)
 
 
-@pytest.mark.filterwarnings("ignore:the images are not independent")
 @pytest.mark.parametrize("seed", range(4))
 def test_a_network_that_draws_in_evaluation_mode_is_named(seed: int) -> None:
     torch.manual_seed(seed)

@@ -88,6 +88,7 @@ class Sweep:
         self._left_out: set[str] = set()
         self._final: dict[str, Moments] = {}
         self._survey: Survey | None = None
+        self._draws = False  # random numbers, so that outputs differ from pass to pass whatever is beside them
 
     def add(self, batch: Batch) -> None:
         """Measure one batch, in pieces that fit in the memory budget."""
@@ -98,7 +99,8 @@ class Sweep:
         for piece in batch.split(seen.plan.images_at_a_time(batch.numel) if seen.apart else 1):
             if not self._add_apart(piece, seen):
                 self._survey = replace(seen, independent=False)
-                warnings.warn(NOT_INDEPENDENT, stacklevel=3)
+                if not self._draws:
+                    warnings.warn(NOT_INDEPENDENT, stacklevel=3)
                 self._add_together(batch)
                 return
 
@@ -134,7 +136,8 @@ class Sweep:
                 run_network(self.network, batch.take([0]).placed(self.network))
             before = random_states(self.network)
             self._survey = survey(self.network, batch, self.target, self.memory_budget)
-            if not all(map(torch.equal, before, random_states(self.network))):
+            self._draws = not all(map(torch.equal, before, random_states(self.network)))
+            if self._draws:
                 warnings.warn(RANDOM, stacklevel=4)
             elif not self._survey.independent:
                 warnings.warn(NOT_INDEPENDENT, stacklevel=4)
