@@ -29,4 +29,4 @@ def test_intervals_from_parts_left_out_in_turn_cover(sizes: list[int]) -> None:
         plain = resampled(found, space, torch.ones(1, len(sizes), dtype=torch.float64))
         intervals = LeftOut(sizes, 0.95).intervals([value[0] for value in plain], found, space)
         covered += [low <= float(true) <= high for (low, high), true in zip(intervals, truth, strict=True)]
-    assert 0.91 < sum(covered) / len(covered) <= 1
+    assert 0.91 < sum(covered) / len(covered) < 0.99

@@ -32,7 +32,14 @@ def test_an_option_without_effect_is_refused_by_name(command: list[str], idle: l
     refused = CliRunner().invoke(app, [*command, *idle])
     assert refused.exit_code == 2
     assert f"{idle[0]} changes nothing here" in refused.output
-    assert "changes nothing" not in CliRunner().invoke(app, command).output
+    assert went_on_to_read(command)
+
+
+def went_on_to_read(command: list[str]) -> bool:
+    """Whether it is refused for nothing but its data or run, which are not there."""
+    refused = CliRunner().invoke(app, command)
+    words = " ".join(refused.output.split())
+    return refused.exit_code == 2 and "changes nothing" not in words and ("nowhere" in words or "runs/fit" in words)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +53,7 @@ def test_an_option_without_effect_is_refused_by_name(command: list[str], idle: l
     ids=" ".join,
 )
 def test_an_option_with_an_effect_on_one_of_the_models_is_none_of_them(command: list[str]) -> None:
-    assert "changes nothing" not in CliRunner().invoke(app, command).output
+    assert went_on_to_read(command)
 
 
 @pytest.mark.parametrize("idle", [["--scale", "none"], ["--image-size", "8"]], ids=" ".join)

@@ -55,7 +55,9 @@ def test_a_class_of_one_image_among_larger_ones(kind: type) -> None:
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_classes_of_one_image_cannot_be_shared_out_among_folds(kind: type) -> None:
-    with pytest.raises(InputError, match="cv must be at most 1, the number of training images"):
+    with pytest.raises(
+        InputError, match=r"something to learn from .* the number of training images of the most frequent class is 1"
+    ):
         kind(**CHEAP[kind], cv=2).fit(X, Y)
 
 

@@ -76,8 +76,9 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         n_iterations: updates of M; `history_` has one record more.
         solver: "exact" decomposes the kernel matrix; "cg" solves by conjugate gradients on tiles of it, in memory or on disk,
             and estimates leave-one-out with random signs (docs/large.md); "auto" takes the first where it fits into
-            `memory_budget`, otherwise the second, and says so; "features" is the regression on random features of the kernel
-            (NNGP, NTK), the same draw under every M, in time and memory linear in the images (docs/estimators.md).
+            `memory_budget`, otherwise the second, and says so (with groups always the first, with `workers` the second);
+            "features" is the regression on random features of the kernel (NNGP, NTK), the same draw under every M, in time and
+            memory linear in the images (docs/estimators.md).
         n_features: random filters of every convolution of the network that is drawn for "features".
         first_filters: those of its first convolution: "gaussian", N(0, M); or "patches": M^(1/2) times whitened patches of
             training images, each of one length, which photographs are better told apart by. Folds take patches of their own.
@@ -118,7 +119,7 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         class_weight: None, "balanced" (every class counts alike), or a weight for each class, of training images: accuracies
             by leave-one-out and `cv` are weighted too; images of a selection set count alike.
         device: "auto" (a GPU where there is one), or a torch device.
-        random_state: seed of the draw of `agop_samples`.
+        random_state: seed of all draws: of `agop_samples`, of random features, and of what "cg" draws.
         warm_start: `fit` goes on from the rounds of the fit before, which must have been to the same images, labels and
             weights with the same kernel; other parameters count for the new rounds. `solver="auto"` and `random_state=None`
             are then what they were in that fit, whatever memory is free now.
@@ -143,8 +144,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
             leave-one-group-out where `fit` was given groups), on the training images, and by cross-validation or on the
             selection set where those choose (`judge` says which); what the judge says of each ridge (`path`);
             temperature and seconds. Accuracies and errors are weighted as the images are. Where there were several kernels, the
-            records of all, each with the number of its candidate, from 1, and the kernel. Leave-one-out is exact given M;
-            after round 0 it is optimistic, because M has seen every label.
+            records of all, each with the number of its candidate, from 1, and the kernel. Leave-one-out is exact given M
+            (with "cg" it is estimated, and has no accuracy); after round 0 it is optimistic, because M has seen every label.
 
     Example:
         >>> import numpy as np

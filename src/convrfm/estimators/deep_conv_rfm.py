@@ -143,7 +143,8 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
             f - |f| E f / E |f|, which treats dark and bright patches alike. None: not. "loo": the best of the three, each
             tried with the next layer's fixed kernel, by whatever chooses the rounds (leave-one-out, cross-validation or a
             selection set).
-        random_state: seed of the filters, layer by layer, and of the draw of `agop_samples`.
+        random_state: seed of all draws: of the filters, layer by layer, of `agop_samples`, of random features, and of what
+            "cg" draws.
 
     The other parameters are those of `ConvRFMClassifier`, for every layer.
 

@@ -78,5 +78,9 @@ def _check_number_of_folds(
             )
     else:
         most, of = len(labels), "training images"
+    if most < 2:
+        raise InputError(
+            f"cv needs something to learn from beside what a fold holds out; the number of {of} is {most}."
+        )
     if cv > most:
         raise InputError(f"cv must be at most {most}, the number of {of}; got {cv}. Pass fewer folds.")
