@@ -10,7 +10,7 @@ import torch
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import outlook
+from convrfm.estimators import forecast, outlook
 from convrfm.estimators.forecast import ExpectedRound, bytes_of, prospect
 from convrfm.estimators.outlook import Outlook
 from convrfm.estimators.plan import Plan
@@ -19,6 +19,7 @@ from convrfm.estimators.solver import Exact
 from convrfm.estimators.starts import FilterDraw
 from convrfm.kernels.growth import ROUGHLY
 from convrfm.maths.windows import Window
+from convrfm.solvers.exact import RidgePath
 
 from .cases import KERNEL, pictures
 
@@ -121,6 +122,21 @@ def test_images_of_a_selection_set_count_in_every_round() -> None:
     assert prospect(plan, judged, [], ROUGHLY).seconds(40, 10) == pytest.approx(
         own_matrix(40, 1) + matrix(9, 40, 1), rel=1e-4
     )
+
+
+def test_few_images_are_whole_groups_as_all_of_them_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies stand behind all images: what leaving out costs is not told by the first of each group."""
+    sizes: list[int] = []
+
+    def recorded(matrix: Any, targets: Any, weights: Any, groups: torch.Tensor, **keywords: Any) -> RidgePath:
+        sizes.append(int(groups.unique(return_counts=True)[1].max()))
+        return RidgePath(matrix, targets, weights, groups, **keywords)
+
+    monkeypatch.setattr(forecast, "RidgePath", recorded)
+    originals = torch.arange(32)
+    copied = problem(x=torch.randn(320, 1, 6, 6), y=torch.randn(320, 3), groups=originals.repeat(10))
+    forecast._regression_law(copied, ROUGHLY)
+    assert set(sizes) == {10}
 
 
 def test_what_is_left_is_put_right_by_the_rounds_that_are_finished(

@@ -274,10 +274,14 @@ def _regression_law(problem: Problem, patience: float) -> Powers:
     largest = min(len(problem.x), MOST_SOLVED)
     points = torch.randn(largest, largest, generator=torch.Generator().manual_seed(0)).to(problem.x)
     kernel_matrix = points @ points.T / largest
+    order = torch.arange(len(problem.x), device=problem.x.device)
+    if problem.groups is not None:
+        order = problem.groups.argsort(stable=True)  # so that few images are whole groups
 
     def regression(n: int) -> Tensor:
-        weights, groups = (None if each is None else each[:n] for each in (problem.weights, problem.groups))
-        path = RidgePath(kernel_matrix[:n, :n], problem.y[:n], weights, groups, centered=not problem.classify)
+        some = order[:n]
+        weights, groups = (None if each is None else each[some] for each in (problem.weights, problem.groups))
+        path = RidgePath(kernel_matrix[:n, :n], problem.y[some], weights, groups, centered=not problem.classify)
         return path.leave_one_out(problem.ridges)[0]
 
     return measured_powers(regression, (2, 3), first=FIRST_SOLVED, largest=largest, patience=patience)

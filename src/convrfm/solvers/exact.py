@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from .centering import about, mean_moves
+from .groups import members_by_size
 
 ROWS_AT_ONCE = 256  # of the eigenvectors, squared
 
@@ -138,14 +139,16 @@ class RidgePath:
             for ridge, precision in zip(ridges, self._precision_diagonals(ridges), strict=True):
                 yield self._left_out_alpha(ridge) / precision[:, None], 1 / precision
             return
+        by_size = members_by_size(self._groups, len(self._targets))
+        together = [part for each in by_size for part in each.split(max(1, ROWS_AT_ONCE // each.shape[1]))]
         for ridge in ridges:
             alpha = self._left_out_alpha(ridge)
             residuals, variances = torch.empty_like(alpha), torch.empty_like(alpha[:, 0])
-            for group in self._groups.unique():
-                members = self._groups == group
+            for members in together:
                 rows = self._rows[members] * self._spectrum.vectors[members]
-                covariance = torch.linalg.inv((rows / (self._spectrum.values + ridge)) @ rows.T)
-                residuals[members], variances[members] = covariance @ alpha[members], covariance.diagonal()
+                covariance = torch.linalg.inv((rows / (self._spectrum.values + ridge)) @ rows.mT)
+                residuals[members] = covariance @ alpha[members]
+                variances[members] = covariance.diagonal(dim1=-2, dim2=-1)
             yield residuals, variances
 
     def _precision_diagonals(self, ridges: Sequence[float]) -> list[Tensor]:

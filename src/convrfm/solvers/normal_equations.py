@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .centering import about, mean_moves
 from .exact import largest_entry
+from .groups import members_by_size
 
 BLOCK = 1024  # columns of the products that are summed at a time
 Progress = Callable[[int, int], None]
@@ -206,15 +207,6 @@ class PrimalPath:
             self._left_out[:, rows[together]] = inverse @ leaving[:, together]
             variances = inverse.diagonal(dim1=-2, dim2=-1) / weights
             self._variances[:, rows[together]] = self._penalties[:, None, None] * variances
-
-
-def members_by_size(groups: Int[Tensor, " m"] | None, m: int) -> list[Int[Tensor, "groups size"]]:
-    """The places of every group's members, those of equally large groups as the rows of one matrix; None for m single ones."""
-    if groups is None:
-        return [torch.arange(m)[:, None]]
-    members = groups.argsort(stable=True).split(groups.unique(return_counts=True)[1].tolist())
-    sizes = {len(each) for each in members}
-    return [torch.stack([each for each in members if len(each) == size]) for size in sorted(sizes)]
 
 
 def _inverse_of_rest(leverages: Float[Tensor, "*n size size"]) -> Float[Tensor, "*n size size"]:
