@@ -1,14 +1,18 @@
 """What a run keeps says what it was selected on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.base import clone
 
 import convrfm
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets
 from convrfm.commands.run_files import write_run
 from convrfm.kernels import NTK, vanilla
+from convrfm.report import FitRecord, fit_page
 
 
 @pytest.mark.parametrize(
@@ -30,3 +34,37 @@ def test_a_selection_set_is_named_in_metrics_report_and_model(
     assert "score on the selection set" in (tmp_path / "report.html").read_text()
     history = convrfm.load(tmp_path / "model.safetensors").history_
     assert {line["judge"] for line in history} == {"selection"}
+
+
+STARTS = {
+    "identity": "all directions count alike (M is the identity)",
+    "whitening": "Before learning M whitens patches",
+}
+MODELS = {
+    "shallow": ConvRFMClassifier(NTK(vanilla(1)), n_iterations=1, keep="last"),
+    "deep": DeepConvRFMClassifier(depth=2, n_filters=3, n_iterations=1, keep="last"),
+}
+
+
+def with_fixed_kernels(record: FitRecord) -> FitRecord:
+    return replace(record, layers=[replace(layer, best_iteration=0) for layer in record.layers])
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("kind", MODELS)
+def test_what_round_0_compares_patches_by_is_told_and_drawn_as_it_is(kind: str, start: str, tmp_path: Path) -> None:
+    data = datasets.load("bars", n_train=30, n_test=20, seed=0)
+    model = clone(MODELS[kind]).set_params(initial_metric=start).fit(data.x_train, data.y_train)
+    record = write_run(tmp_path, model, data, {"data": "bars"}, "")
+    metric = model.layers_[0].rounds[0].feature_matrix.double().numpy()
+    patches = np.lib.stride_tricks.sliding_window_view(record.sample_images.astype(float), (3, 3), axis=(2, 3))
+    lengths = np.sqrt(np.einsum("ncrsij,ncrskl,ijkl->nrs", patches, patches, metric.reshape(3, 3, 3, 3)))
+    np.testing.assert_allclose(record.patch_lengths, lengths, rtol=1e-3)
+    for told in (record, with_fixed_kernels(record)):
+        page = fit_page(told).render()
+        for other, words in STARTS.items():
+            assert (words in page) == (other == start)
+        alike = [
+            words for words in ("M is the identity", "directions of a patch alike", "as they are") if words in page
+        ]
+        assert start == "identity" or not alike

@@ -3,6 +3,7 @@
 import csv
 import re
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -90,6 +91,23 @@ def test_the_page_shows_every_picture_with_probabilities_and_where_the_model_loo
     refused = run(*arguments)
     assert refused.exit_code == 2
     assert "page.html exists already" in refused.output
+
+
+@pytest.mark.parametrize("start", ["identity", "whitening"])
+def test_where_no_metric_was_learned_the_page_says_so_and_shows_none(
+    photos: Path, tmp_path: Path, start: Literal["identity", "whitening"]
+) -> None:
+    data = datasets.load(photos)
+    model = ConvRFMClassifier(kernels.Laplace(3), n_iterations=0, initial_metric=start).fit(data.x_train, data.y_train)
+    model.save(tmp_path / "model", preprocessing=data.preprocessing)
+    result = run(
+        "predict", tmp_path / "model", photos / "dark", "--out", tmp_path / "t.csv", "--page", tmp_path / "p.html"
+    )
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert "no metric on patches of pixels was learned" in page
+    assert "where the model looks" not in page
+    assert page.count("<img ") == 6
 
 
 def test_a_regressor_has_a_page_without_probabilities(photos: Path, tmp_path: Path) -> None:

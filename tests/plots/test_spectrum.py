@@ -35,4 +35,11 @@ def test_spectra_are_relative_to_the_identity_of_each_layer() -> None:
     drawn = {line.get_label(): np.asarray(line.get_ydata()) for line in ax.lines}
     np.testing.assert_allclose(drawn["layer 1"], [2, 1, np.nan])
     np.testing.assert_allclose(drawn["layer 2"], np.ones(5))
-    np.testing.assert_array_equal(drawn["identity (fixed kernel)"], 1)
+    np.testing.assert_array_equal(drawn["identity"], 1)
+
+
+def test_a_metric_that_was_no_identity_at_round_0_lies_beside_its_own_first_spectrum() -> None:
+    metric, first = np.diag([4.0, 2.0, 1.0]), np.diag([1.0, 5.0, 1.0])
+    reference, _ = plot_spectrum(metric, first_metric=first).lines
+    np.testing.assert_allclose(reference.get_ydata(), [5, 1, 1])
+    assert reference.get_label() == "round 0 (fixed kernel)"

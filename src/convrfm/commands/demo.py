@@ -17,7 +17,7 @@ from ..report.fit_sections import feature_maps_section, metric_section, rounds_s
 from ..report.headline import score_text
 from ..storage.held_folder import held
 from .evaluation import evaluate
-from .run_files import patch_norms, sample_indices
+from .run_files import lengths_before, sample_indices
 
 PHOTO_STEP = 3  # every third pixel of 427 x 640
 
@@ -100,7 +100,7 @@ def task_sections(
         Section(f"The task: {task.name}").prose(task.story).note(*data.notes),
         rounds_section(rounds, model.best_iteration_, "classification"),
         metric_section(metric, (samples.shape[1], task.patch_size, task.patch_size)),
-        feature_maps_section(samples, patch_norms(samples, model), model.feature_maps(samples)),
+        feature_maps_section(samples, lengths_before(samples, model), model.feature_maps(samples)),
     ]
     for section in sections[1:]:
         section.heading = f"{task.name[0].upper()}{task.name[1:]}: {section.heading[0].lower()}{section.heading[1:]}"
@@ -120,7 +120,7 @@ def photographs_section(in_color: ConvRFMClassifier, in_gray: ConvRFMClassifier)
         section.figure(
             plot_feature_maps(
                 images,
-                {"before learning": patch_norms(images, model), "after learning": model.feature_maps(images)},
+                {"before learning": lengths_before(images, model), "after learning": model.feature_maps(images)},
             ),
             caption=f"Photographs under the metric of the model trained on {name}.",
             alt=f"Two photographs, the length of their patches, and the same under the metric of {name}.",

@@ -105,7 +105,8 @@ def _write_predictions(out: Path, model: RecursiveFeatureMachine, found: Predict
 
 
 def _write_page(path: Path, model: RecursiveFeatureMachine, found: Predicted, title: str, notes: Sequence[str]) -> None:
-    maps = model.feature_maps(found.images[:MOST_PICTURES])
+    learned = model.layers_[0].kept.iteration > 0
+    maps = model.feature_maps(found.images[:MOST_PICTURES]) if learned else [None]
     rows = found.probabilities if found.probabilities is not None else [None] * len(found.names)
     everything = [
         Prediction(name, image, maps[min(i, len(maps) - 1)], value, row)

@@ -15,7 +15,7 @@ from ..estimators.classification import Classifier
 from ..estimators.layers import FittedLayer
 from ..estimators.rounds import Round, best_round
 from ..kernels.description import describe
-from ..maths.patches import filter_patches, unfold_patches
+from ..maths.patches import filter_patches
 from ..maths.psd import psd_factor
 from ..maths.windows import Window
 from ..report import Baseline, FitRecord, LayerRecord, Mistake, NextStep, fit_page
@@ -167,7 +167,7 @@ def fit_record(
         task="classification",
         layers=layer_records(model, evaluation, samples),
         sample_images=samples,
-        patch_lengths=patch_norms(samples, model),
+        patch_lengths=lengths_before(samples, model),
         y_true=data.y_test,
         y_pred=evaluation.predicted,
         classes=[c for c in data.classes if c in model.classes_ or c in data.y_test],
@@ -193,7 +193,7 @@ def layer_records(
     for number, (layer, rounds) in enumerate(zip(model.layers_, evaluation.layers, strict=True), 1):
         q = layer.kernel.window.size
         shown = shown_round(layer) if len(model.layers_) == 1 else layer.kept
-        metric = shown.feature_matrix
+        metric, started = shown.feature_matrix, layer.rounds[0].metric
         records.append(
             LayerRecord(
                 rounds=rounds,
@@ -205,15 +205,16 @@ def layer_records(
                 else lengths_under(metric, samples, layer.kernel.window),
                 centering=None if layer.features is None else layer.features.centering,
                 shown_iteration=shown.iteration,
+                first_metric=None if started is None else started.cpu().double().numpy(),
             )
         )
     return records
 
 
-def patch_norms(images: Float[np.ndarray, "n c h w"], model: Classifier) -> Float[np.ndarray, "n rows cols"]:
-    """|x[u]| at every position: the feature map of the identity."""
-    patches = unfold_patches(torch.tensor(images), model.layers_[0].kernel.window)
-    return patches.norm(dim=1).numpy()
+def lengths_before(images: Float[np.ndarray, "n c h w"], model: Classifier) -> Float[np.ndarray, "n rows cols"]:
+    """|M^(1/2) x[u]| at every position under the M of round 0."""
+    first = model.layers_[0]
+    return lengths_under(first.rounds[0].feature_matrix, images, first.kernel.window)
 
 
 def shown_round(layer: FittedLayer) -> Round:

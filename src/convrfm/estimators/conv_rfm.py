@@ -46,7 +46,7 @@ class ConvRFM(RecursiveFeatureMachine):
 
     @property
     def feature_matrix_(self) -> Array:
-        """M, `(d, d)`; the identity at round 0."""
+        """M, `(d, d)`; `initial_metric` at round 0."""
         return self._as_given(self.layers_[0].kept.feature_matrix)
 
     @override

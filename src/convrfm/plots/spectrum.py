@@ -1,6 +1,7 @@
 """The eigenvalues of a patch metric."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from matplotlib.axes import Axes
 from ..errors import InputError
 from ..maths import spectra
 from .style import BLUE, MUTED, SERIES, axes_or_new, house_style
+
+DASHED: Mapping[str, Any] = {"color": MUTED, "linestyle": "--", "linewidth": 1.1}
 
 
 def effective_rank(feature_matrix: Float[np.ndarray, "d d"]) -> float:
@@ -31,28 +34,32 @@ def effective_rank(feature_matrix: Float[np.ndarray, "d d"]) -> float:
 
 
 @house_style()
-def plot_spectrum(feature_matrix: Float[np.ndarray, "d d"], ax: Axes | None = None) -> Axes:
+def plot_spectrum(
+    feature_matrix: Float[np.ndarray, "d d"],
+    ax: Axes | None = None,
+    *,
+    first_metric: Float[np.ndarray, "d d"] | None = None,
+) -> Axes:
     """Draw the eigenvalues of M from large to small on a log scale, with the effective rank as the title.
 
-    The dashed line is the identity of the same trace, which is the metric of the fixed kernel: directions
+    The dashed line is the metric of the fixed kernel. Where that is the identity, drawn with the trace of M, directions
     above it are stretched, those below shrunk. Eigenvalues that are zero up to rounding are left out.
 
     Args:
         feature_matrix: M, symmetric and positive semi-definite with a positive trace, (d, d).
         ax: Where to draw; a new figure if None.
+        first_metric: M at round 0, (d, d); None for the identity.
     """
     rank = effective_rank(feature_matrix)
     ax = axes_or_new(ax, 6.4, 3.4)
     d = len(feature_matrix)
-    ax.axhline(
-        np.trace(feature_matrix) / d,
-        color=MUTED,
-        linestyle="--",
-        linewidth=1.1,
-        label="identity (fixed kernel)",
-    )
+    numbers = np.arange(1, d + 1)
+    if first_metric is None:
+        ax.axhline(np.trace(feature_matrix) / d, label="identity (fixed kernel)", **DASHED)
+    else:
+        ax.plot(numbers, _eigenvalues(first_metric), label="round 0 (fixed kernel)", **DASHED)
     ax.plot(
-        np.arange(1, d + 1),
+        numbers,
         _eigenvalues(feature_matrix),
         color=BLUE,
         marker="o",
@@ -73,15 +80,14 @@ def plot_spectrum(feature_matrix: Float[np.ndarray, "d d"], ax: Axes | None = No
 def plot_spectra(feature_matrices: Sequence[Float[np.ndarray, "_ _"]], ax: Axes | None = None) -> Axes:
     """Draw the eigenvalues of every layer's metric from large to small, on log scales, divided by their mean.
 
-    The dashed line at 1 is the identity, the metric of every layer's fixed kernel. Eigenvalues that are zero up to
-    rounding are left out.
+    The dashed line at 1 is the identity. Eigenvalues that are zero up to rounding are left out.
 
     Args:
         feature_matrices: M of every layer, symmetric and positive semi-definite; d may differ.
         ax: Where to draw; a new figure if None.
     """
     ax = axes_or_new(ax, 6.4, 3.6)
-    ax.axhline(1, color=MUTED, linestyle="--", linewidth=1.1, label="identity (fixed kernel)")
+    ax.axhline(1, label="identity", **DASHED)
     for number, feature_matrix in enumerate(feature_matrices):
         d = len(feature_matrix)
         relative = _eigenvalues(feature_matrix) * d / np.trace(feature_matrix)

@@ -80,19 +80,21 @@ def summary_section(record: FitRecord) -> Section:
 
 def _sections(record: FitRecord) -> list[Section]:
     (layer,) = record.layers
-    rounds = rounds_section(layer.rounds, layer.best_iteration, record.task, record.judge)
+    whitened = layer.first_metric is not None
+    rounds = rounds_section(layer.rounds, layer.best_iteration, record.task, record.judge, whitened=whitened)
     if layer.shown == 0:
         return [rounds.note("M was not updated, so that there is no learned metric to show.")]
     learned = [
-        metric_section(layer.feature_matrix, layer.patch_shape),
-        feature_maps_section(record.sample_images, record.patch_lengths, layer.feature_maps),
+        metric_section(layer.feature_matrix, layer.patch_shape, layer.first_metric),
+        feature_maps_section(record.sample_images, record.patch_lengths, layer.feature_maps, whitened=whitened),
     ]
     if layer.gained_nothing:
         learned[0].heading = f"What round {layer.shown} had learned"
         learned[1].heading = f"Where round {layer.shown} looked"
         for section in learned:
             section.note(
-                "This is the best learned round. It is not kept: the model compares patches as they are (round 0)."
+                "This is the best learned round. It is not kept: the model compares patches "
+                f"{'whitened' if whitened else 'as they are'} (round 0)."
             )
     return [rounds, *learned]
 

@@ -58,6 +58,7 @@ class LayerRecord:
         feature_maps: |M^(1/2) x[u]| of the sample images, as they arrive at this layer, (m, rows, cols).
         centering: How the features that lead on from it are centered; None also for the last one.
         shown_iteration: The round whose metric and maps these are, where that is not the kept one.
+        first_metric: M at round 0, (d, d), which whitens the training patches; None for the identity.
     """
 
     rounds: Sequence[RoundRecord]
@@ -67,6 +68,7 @@ class LayerRecord:
     feature_maps: Float[np.ndarray, "m rows cols"]
     centering: Centering = None
     shown_iteration: int | None = None
+    first_metric: Float[np.ndarray, "d d"] | None = None
 
     @property
     def kept(self) -> RoundRecord:
@@ -166,7 +168,7 @@ class FitRecord:
         layers: The layers in order: one for ConvRFM, several for Deep ConvRFM, whose test scores are those of the fixed
             kernel and of every layer's kept round.
         sample_images: A few images to look at, (m, c, h, w).
-        patch_lengths: |x[u]| of the sample images, (m, rows, cols).
+        patch_lengths: |M^(1/2) x[u]| of the sample images under the first layer's M at round 0, (m, rows, cols).
         y_true: Labels or targets of the test images, (n_test,) or (n_test, k); None without test images.
         y_pred: The predictions of the last layer's kept round for them.
         classes: The class names in the order of the model; empty for regression.

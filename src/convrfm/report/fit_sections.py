@@ -23,10 +23,19 @@ from .scores import HOW_TO_READ, Scores, capitalised, score_columns
 
 MOST_SAMPLES = 4
 _MOST_CONFUSIONS = 8
+_ROUND_0 = {
+    False: "which weighs all directions of a patch alike",
+    True: "whose M whitens patches and has seen no label",
+}
 
 
 def rounds_section(
-    rounds: Sequence[RoundRecord], best_iteration: int, task: Task, judge: Judge = Judge.LEAVE_ONE_OUT
+    rounds: Sequence[RoundRecord],
+    best_iteration: int,
+    task: Task,
+    judge: Judge = Judge.LEAVE_ONE_OUT,
+    *,
+    whitened: bool = False,
 ) -> Section:
     """Scores by round, as a picture and as a table, and how to read the held-out column."""
     measure = measure_name(task)
@@ -39,9 +48,8 @@ def rounds_section(
     return (
         Section(f"{capitalised(measure)} by round")
         .prose(
-            "Round 0 is the fixed kernel, which weighs all directions of a patch alike. Each later round "
-            "fits again after one more update of the patch metric M by the average gradient outer product of "
-            "the fitted predictor."
+            f"Round 0 is the fixed kernel, {_ROUND_0[whitened]}. Each later round fits again after one more update "
+            "of the patch metric M by the average gradient outer product of the fitted predictor."
         )
         .figure(
             plot_rounds(*scores, chosen=best_iteration, judge=judge.label, task=task),
@@ -62,15 +70,24 @@ def rounds_section(
     )
 
 
-def metric_section(feature_matrix: Float[np.ndarray, "d d"], patch_shape: tuple[int, int, int]) -> Section:
-    """What the patch metric responds to: its leading eigenvectors and its spectrum."""
+def metric_section(
+    feature_matrix: Float[np.ndarray, "d d"],
+    patch_shape: tuple[int, int, int],
+    first_metric: Float[np.ndarray, "d d"] | None = None,
+) -> Section:
+    """What the patch metric responds to: its leading eigenvectors, and its spectrum beside that of round 0."""
     d = len(feature_matrix)
+    reference = (
+        "the identity of the same trace, the metric of the fixed kernel: directions above it are stretched, those below "
+        "shrunk"
+        if first_metric is None
+        else "the metric of the fixed kernel, which whitens patches and has directions of its own"
+    )
     section = Section("What the patch metric has learned")
     return show_eigenvectors(section, feature_matrix, patch_shape).figure(
-        plot_spectrum(feature_matrix),
-        caption="Eigenvalues of M; those that are zero up to rounding are left out. The dashed line is "
-        "the identity of the same trace, the metric of the fixed kernel: directions above it are "
-        "stretched, those below shrunk. The effective rank is (tr M)² / tr(M²).",
+        plot_spectrum(feature_matrix, first_metric=first_metric),
+        caption=f"Eigenvalues of M; those that are zero up to rounding are left out. The dashed line is {reference}. "
+        "The effective rank is (tr M)² / tr(M²).",
         alt="Eigenvalues of M from large to small on a log scale; the effective rank is "
         f"{effective_rank(feature_matrix):.1f} of {d}.",
         name="spectrum",
@@ -108,14 +125,16 @@ def feature_maps_section(
     images: Float[np.ndarray, "m c h w"],
     before: Float[np.ndarray, "m rows cols"],
     after: Float[np.ndarray, "m rows cols"],
+    *,
+    whitened: bool = False,
 ) -> Section:
     """Where the model looks in a few images; at most four are shown."""
     shown = slice(MOST_SAMPLES)
     return (
         Section("Where the model looks")
         .prose(
-            "At every position the map shows the length of the patch there. Before learning all directions "
-            "count alike (M is the identity); after learning those count most that M stretches."
+            f"At every position the map shows the length of the patch there. {before_learning(whitened)}; after learning those "
+            "directions count most that M stretches."
         )
         .figure(
             plot_feature_maps(images[shown], {"before learning": before[shown], "after learning": after[shown]}),
@@ -126,6 +145,11 @@ def feature_maps_section(
             name="feature_maps",
         )
     )
+
+
+def before_learning(whitened: bool) -> str:
+    """How M weighs directions at round 0, as a beginning of a sentence."""
+    return f"Before learning {'M whitens patches' if whitened else 'all directions count alike (M is the identity)'}"
 
 
 def confusion_section(

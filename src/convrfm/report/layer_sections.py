@@ -10,7 +10,7 @@ from ..maths.random_filters import Centering
 from ..plots import effective_rank, leading_eigenvectors, plot_feature_maps, plot_layers, plot_rounds, plot_spectra
 from ..quantities import counted
 from .fit_record import LayerRecord, RoundRecord, Task
-from .fit_sections import MOST_SAMPLES, show_eigenvectors
+from .fit_sections import MOST_SAMPLES, before_learning, show_eigenvectors
 from .headline import measure_name, score_text
 from .page import Section
 from .scores import HOW_TO_READ, Scores, capitalised, score_columns
@@ -101,11 +101,10 @@ def metrics_section(layers: Sequence[LayerRecord]) -> Section:
     first = layers[0]
     section = Section("What the layers have learned")
     kept_fixed = [number for number, layer in enumerate(layers, 1) if layer.best_iteration == 0]
+    identity = first.first_metric is None
     if kept_fixed:
-        section.note(
-            f"No update was kept in layer {', '.join(map(str, kept_fixed))}: there M is the identity, and patches are "
-            "compared as they are."
-        )
+        known = "the identity, and patches are compared as they are" if identity else "that of round 0"
+        section.note(f"No update was kept in layer {', '.join(map(str, kept_fixed))}: there M is {known}.")
     if len(kept_fixed) == len(layers):
         return section
     if first.best_iteration:
@@ -119,7 +118,8 @@ def metrics_section(layers: Sequence[LayerRecord]) -> Section:
         .figure(
             plot_spectra([layer.feature_matrix for layer in layers]),
             caption="Eigenvalues of every layer's M, divided by their mean; those that are zero up to rounding are left out. "
-            "The dashed line is the identity, the metric of the fixed kernels: directions above it are stretched, those "
+            "The dashed line is the identity, the metric of the fixed kernels"
+            f"{'' if identity else ' from the second layer on'}: directions above it are stretched, those "
             "below shrunk.",
             alt="Eigenvalues of every layer from large to small on log scales.",
             name="spectrum",
@@ -150,7 +150,7 @@ def maps_of_layers_section(
     """Where every layer looks in a few images; at most four are shown."""
     shown = slice(MOST_SAMPLES)
     maps = {"before learning": patch_lengths[shown]}
-    maps |= {  # of a first layer that keeps the identity it would be the same map again
+    maps |= {  # of a first layer that keeps round 0 it would be the same map again
         f"layer {number}": layer.feature_maps[shown]
         for number, layer in enumerate(layers, 1)
         if number > 1 or layer.best_iteration
@@ -158,15 +158,15 @@ def maps_of_layers_section(
     return (
         Section("Where the layers look")
         .prose(
-            "At every position a map shows the length of the patch there. Before learning all directions count alike (M is "
-            "the identity); in a layer those count most that its M stretches. From the second layer on, patches are of the "
-            "random features that arrive there, and cover more of the image."
+            "At every position a map shows the length of the patch there. "
+            f"{before_learning(layers[0].first_metric is not None)}; in a layer those directions count most that its M "
+            "stretches. From the second layer on, patches are of the random features that arrive there, and cover more of the "
+            "image."
         )
         .figure(
             plot_feature_maps(images[shown], maps),
-            caption="Sample images, |x[u]| at every position u before learning, and |M^(1/2) x[u]| of every layer. Every "
-            "panel has its own color scale, dark for its smallest and bright for its largest value; the range is written "
-            "below.",
+            caption="Sample images, and |M^(1/2) x[u]| at every position u before learning and in every layer. Every panel "
+            "has its own color scale, dark for its smallest and bright for its largest value; the range is written below.",
             alt=f"{len(images[shown])} sample images, each with its map before learning and in "
             f"{counted(len(layers), 'layer')}.",
             name="feature_maps",

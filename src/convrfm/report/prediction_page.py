@@ -21,14 +21,14 @@ class Prediction:
     Attributes:
         name: The picture's name.
         image: As the model takes it, (c, h, w).
-        feature_map: |M^(1/2) x[u]| at every position under the first layer's metric.
+        feature_map: |M^(1/2) x[u]| at every position under the first layer's learned metric; None where none was learned.
         predicted: The label, or the target of a regression.
         probabilities: Of the classes, (k,); None for a regression.
     """
 
     name: str
     image: Float[np.ndarray, "c h w"]
-    feature_map: Float[np.ndarray, "rows cols"]
+    feature_map: Float[np.ndarray, "rows cols"] | None
     predicted: object
     probabilities: Float[np.ndarray, " k"] | None
 
@@ -54,19 +54,24 @@ def prediction_page(
     """
     shown = predictions[:MOST_PICTURES]
     page = Page(title, counted(len(predictions), "picture"))
+    mapped = any(each.feature_map is not None for each in shown)
     how = page.section("How to read this").prose(
         "Every picture stands as the model takes it, beside the length of its patches under the learned metric: bright is "
         "what the model looks at. Every panel has its own color scale."
+        if mapped
+        else "Every picture stands as the model takes it. There is no map of what the model looks at: no metric on patches of "
+        "pixels was learned (round 0 is kept)."
     )
     left_out = len(predictions) - len(shown)
     how.note(*notes, *([f"{counted(left_out, 'more picture')} in the table of predictions only."] if left_out else []))
     for each in shown:
         section = page.section(each.name)
         section.lead(f"{each.predicted}")
+        maps = {} if each.feature_map is None else {"where the model looks": each.feature_map[None]}
         section.figure(
-            plot_feature_maps(each.image[None], {"where the model looks": each.feature_map[None]}),
-            caption="The picture, and |M^(1/2) x[u]| at every position u.",
-            alt=f"{each.name}, and where the model looks in it.",
+            plot_feature_maps(each.image[None], maps),
+            caption=f"The picture{', and |M^(1/2) x[u]| at every position u' * mapped}.",
+            alt=f"{each.name}{', and where the model looks in it' * mapped}.",
         )
         if each.probabilities is not None:
             section.table(
