@@ -200,6 +200,21 @@ def test_an_announcement_counts_candidates_layers_and_folds(capfd: pytest.Captur
     assert capfd.readouterr().err.rstrip().endswith("at work (estimated).")  # of one round nothing is to be explained
 
 
+@pytest.mark.parametrize(("n_features", "told"), [(3, True), (1, False)])
+def test_more_features_than_images_are_told_of_before_a_long_fit(
+    n_features: int, told: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without pooling every position has its own."""
+    monkeypatch.setattr(outlook, "LONG_FIT_SECONDS", 0.0)
+    x, y = pictures(90)
+    model = ConvRFMClassifier(KERNEL, n_iterations=0, solver="features", n_features=n_features, verbose=True)
+    model.fit(x, y)
+    columns = model.coef_.shape[0]
+    said = capfd.readouterr().err
+    assert (columns > 90) is told
+    assert (f'has {columns} features, more than there are images: solver="exact"' in said) is told
+
+
 def test_a_warm_start_announces_the_rounds_that_are_missing(capfd: pytest.CaptureFixture[str]) -> None:
     x, y = pictures(12)
     model = ConvRFMClassifier(KERNEL, n_iterations=1, warm_start=True).fit(x, y)

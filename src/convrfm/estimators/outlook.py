@@ -1,5 +1,6 @@
 """What is told of the time and the memory that a fit takes: before it starts, and as rounds are finished."""
 
+import sys
 import time
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ from .forecast import ExpectedRound, Prospect, bytes_of, prospect
 from .iterative import Iterative
 from .plan import Plan
 from .problem import Problem
-from .solver import Exact
+from .solver import Exact, Features
 
 LONG_FIT_SECONDS = 30.0
 WORTH_SHORTENING = 600.0  # seconds
@@ -105,6 +106,8 @@ def outlook(
         memory = f"{size(needed)}, beside up to {size(default_budget(problem.x.device))} at work"
         first = f" {FIRST_ROUND}" if plan.n_iterations else ""
         announce(f"fitting {rounds} on {n} images: {takes} and {memory} (estimated).{first}")
+    if long and (narrower := _with_fewer_columns(plan, problem)):
+        announce(narrower)
     if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop)):
         announce(fewer)
     return Outlook(expected, told=long)
@@ -163,6 +166,20 @@ def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, needed:
     return (
         f"{too_large} {solved} fewer: with n_train={rounded} it fits, and takes about {time_taken}. {shorter}".rstrip()
         + all_of_them
+    )
+
+
+def _with_fewer_columns(plan: Plan, problem: Problem) -> str:
+    """What helps where an image has more random features than there are images; "" elsewhere."""
+    if not isinstance(problem.solver, Features):
+        return ""
+    n, shape = len(problem.x), problem.x.shape[-2:]
+    columns = max(problem.solver.decomposed(kernels[0], *shape, sys.maxsize) for kernels in plan.candidates)
+    if columns <= n:
+        return ""
+    return (
+        f'An image has {columns} features, more than there are images: solver="exact" decomposes no more. Features pay with a '
+        "kernel that averages positions in front of its readout, or with a smaller n_features."
     )
 
 
