@@ -1,6 +1,7 @@
 """Radial patch kernels against loops and autograd."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,6 +139,12 @@ def test_images_that_are_nearly_alike_are_told_apart_to_all_digits(kernel: Radia
 @every_kernel
 def test_a_kernel_is_rebuilt_from_its_description(kernel: RadialKernel) -> None:
     assert from_description(describe(kernel)) == kernel
+
+
+@pytest.mark.parametrize("description", [None, [], {}, {"kernel": []}], ids=str)
+def test_what_is_no_description_is_refused_in_words(description: Any, as_a_user: None) -> None:
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        from_description(description)
 
 
 @pytest.mark.parametrize("smoothness", SMOOTHNESSES)

@@ -173,9 +173,9 @@ def _with_fewer_columns(plan: Plan, problem: Problem) -> str:
     """What helps where an image has more random features than there are images; "" elsewhere."""
     if not isinstance(problem.solver, Features):
         return ""
-    n, shape = len(problem.x), problem.x.shape[-2:]
-    columns = max(problem.solver.decomposed(kernels[0], *shape, sys.maxsize) for kernels in plan.candidates)
-    if columns <= n:
+    height, width = problem.x.shape[-2:]
+    columns = max(problem.solver.decomposed(kernels[0], height, width, sys.maxsize) for kernels in plan.candidates)
+    if columns <= len(problem.x):
         return ""
     return (
         f'An image has {columns} features, more than there are images: solver="exact" decomposes no more. Features pay with a '

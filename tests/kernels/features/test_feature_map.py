@@ -97,3 +97,18 @@ def test_the_agop_converges_to_the_kernel_s(kind: type) -> None:
 def test_kernels_of_no_network_are_refused(as_a_user: None) -> None:
     with pytest.raises(InputError, match="Laplace has none"):
         FeatureMap(kernels.Laplace(3), FeatureDraw(4, 0), images(2, 0))
+
+
+@pytest.mark.parametrize(("n_features", "seed"), [(0, 0), (True, 0), (4, -1), (4, 0.5)])
+def test_a_draw_of_no_features_or_no_seed_is_refused(n_features: int, seed: int, as_a_user: None) -> None:
+    with pytest.raises(InputError, match=r"n_features must be a positive|seed must be an integer"):
+        FeatureDraw(n_features, seed)
+
+
+@pytest.mark.parametrize("other", [images(2, 0).float(), images(2, 0)[:, :, :-1], images(2, 0)[:, :1]])
+def test_images_of_another_size_or_precision_are_refused(other: Tensor) -> None:
+    """Also where a global average would take them."""
+    phi = features(kernels.NNGP(SMOOTH["pooled"]), 4, 0, images(2, 0), None)
+    for use in (phi, lambda x: phi.agop(x, torch.ones(phi.n_columns, 1))):
+        with pytest.raises(InputError, match=r"these features are of images .* got"):
+            use(other)

@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Iterator
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -59,6 +60,7 @@ class FeatureMap:
         self._first, self._hidden = draw.network(architecture, like, root, tangent=kernel.tangent)
         self._readout, self._budget = architecture.readout, kernel.budget_on(like.device)
         self._grids = architecture.grids(*like.shape[-2:])
+        self._like = (like.shape[1:], like.dtype, like.device)
         self._on_cpu = like.device.type == "cpu"
         self._pools = isinstance(self._readout, GlobalAvgPool)
         positions = 1 if self._pools else math.prod(self._grids[-1])
@@ -69,7 +71,8 @@ class FeatureMap:
 
     @full_precision()
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n columns"]:
-        """The features of images."""
+        """The features of images; raises `InputError` for others than those it is made for."""
+        self._check(images)
         out = images.new_full((len(images), self.n_columns), self._readout.bias_std)
         for rows in self.blocks(len(images)):
             last = functools.reduce(_next, self._hidden, self._first.forward(Signal(images[rows]))).together(1)
@@ -96,6 +99,7 @@ class FeatureMap:
         weights: Float[Tensor, " n"] | None = None,
     ) -> Float[Tensor, "d d"]:
         """The average gradient outer product of `phi(x) @ coef` over patches (Eq. 2), as that of a kernel."""
+        self._check(images)
         roots = None if weights is None else mean_one(weights, images).sqrt()
         outer_products = self.gradients(images, coef).sum_of_outer_products(roots)
         return finite("the average gradient outer product", outer_products / len(images), images)
@@ -111,6 +115,11 @@ class FeatureMap:
         numbers = field * (len(self._hidden) + 1 + ALIVE * (1 + outputs)) + self.n_columns
         fitting = self._budget // (BYTES * numbers)
         return blocks(n, min(fitting, max(FEWEST, CACHED // field)) if self._on_cpu else fitting)
+
+    def _check(self, images: Float[Tensor, "n c h w"]) -> None:
+        got, wanted = (images.shape[1:], images.dtype, images.device), self._like
+        if got != wanted:
+            raise InputError(f"these features are of images {_described(wanted)}; got {_described(got)}.")
 
     def _read_back(self, coef: Float[Tensor, "columns k"]) -> Signal:
         """The adjoints of what comes out of the last layer, the same for all images."""
@@ -134,6 +143,11 @@ class FeatureMap:
                 bar = layer.backward(signal, bar)
             met = bar.together(2).flatten(-2)
             yield (met if filters is None else filters.T @ met).permute(3, 0, 1, 2)
+
+
+def _described(like: tuple[torch.Size, torch.dtype, torch.device]) -> str:
+    shape, dtype, device = like
+    return f"{' x '.join(map(str, shape))} in {str(dtype).removeprefix('torch.')} on {device}"
 
 
 def _next(signal: Signal, layer: RandomLayer) -> Signal:
