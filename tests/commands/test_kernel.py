@@ -107,6 +107,29 @@ def test_a_run_with_other_images_or_several_layers_is_refused(tmp_path: Path) ->
     assert not (tmp_path / "K.zarr").exists()
 
 
+def test_a_run_whose_features_are_the_values_of_no_kernel_is_refused(tmp_path: Path) -> None:
+    model = convrfm.ConvRFMClassifier(NTK, n_iterations=0, solver="features", n_features=8, first_filters="patches")
+    for first_filters, code in (("patches", 2), ("gaussian", 0)):
+        model.set_params(first_filters=first_filters).fit(IMAGES.x_train, IMAGES.y_train)
+        model.save(tmp_path / first_filters, preprocessing=IMAGES.preprocessing)
+        result = run(*OF_BARS, "--run", tmp_path / first_filters, "--out", tmp_path / "K.zarr")
+        assert result.exit_code == code, result.output
+        assert ("values of no kernel" in result.output) == (first_filters == "patches")
+        assert (tmp_path / "K.zarr").exists() == (first_filters == "gaussian")
+
+
+def test_the_folder_of_a_run_is_no_place_for_a_matrix(tmp_path: Path) -> None:
+    model = convrfm.ConvRFMClassifier(NTK, n_iterations=0).fit(IMAGES.x_train, IMAGES.y_train)
+    (tmp_path / "run").mkdir()
+    model.save(tmp_path / "run" / "model.safetensors", preprocessing=IMAGES.preprocessing)
+    result = run(*SMALL, "--out", tmp_path / "run")
+    said = " ".join(result.output.split())
+    assert result.exit_code == 2
+    assert "holds something else than a kernel matrix" in said
+    assert "Choose another folder." in said
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.safetensors"]
+
+
 def test_shared_between_workers_it_has_the_same_bits(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     assert run(*SMALL, "--out", tmp_path / "alone.zarr").exit_code == 0

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -233,13 +235,46 @@ def test_more_memory_for_temporaries_is_the_same_matrix(tmp_path: Path) -> None:
     written(tmp_path / "K.zarr", replace(recipe(), kernel=replace(KERNEL, memory_budget=10**6)))
 
 
-def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "notes.partial").write_text("mine", encoding="utf-8")
-    with pytest.raises(InputError, match="is no kernel matrix"):
+def of_pictures(folder: Path) -> None:
+    (folder / "notes.partial").write_text("mine", encoding="utf-8")
+
+
+def of_another_program(folder: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    zarr.open_group(folder, mode="a", attributes={"format": "theirs", "format_version": 1})
+
+
+def of_broken_words(folder: Path) -> None:
+    (folder / "zarr.json").write_text("{", encoding="utf-8")
+
+
+@pytest.mark.parametrize("fill", [of_pictures, of_another_program, of_broken_words])
+def test_what_is_no_store_is_refused_and_left_alone_and_nobody_is_told_to_remove_it(
+    fill: Callable[[Path], None], tmp_path: Path
+) -> None:
+    fill(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*")}
+    with pytest.raises(InputError, match="holds something else") as refused:
         written(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.partial"]
+    assert not re.search(r"[Rr]emove|Error|\(", str(refused.value).replace(str(tmp_path), ""))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*")} == before
     with pytest.raises(InputError, match="there is no kernel matrix"):
         TileStore.at(tmp_path / "nothing")
+
+
+def test_a_store_whose_own_words_are_lost_is_damaged(tmp_path: Path) -> None:
+    written(tmp_path / "K.zarr")
+    described = tmp_path / "K.zarr" / "zarr.json"
+    said = json.loads(described.read_text(encoding="utf-8"))
+    for lost in ("rows", "precision"):
+        kept = {name: value for name, value in said["attributes"].items() if name != lost}
+        described.write_text(json.dumps(said | {"attributes": kept}), encoding="utf-8")
+        with pytest.raises(InputError, match=r"is a damaged kernel matrix of convrfm\. Remove it"):
+            TileStore.at(tmp_path / "K.zarr")
+    said["attributes"]["format_version"] = 99
+    described.write_text(json.dumps(said), encoding="utf-8")
+    with pytest.raises(InputError, match="has version 99"):
+        TileStore.at(tmp_path / "K.zarr")
 
 
 ALTERED = {

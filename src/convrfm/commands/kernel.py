@@ -16,7 +16,9 @@ from ..errors import InputError
 from ..estimators import load
 from ..estimators.problem import LearnableKernel
 from ..estimators.progress import shown_progress
+from ..estimators.solver import Features
 from ..kernels.devices import chosen_device
+from ..kernels.features import FeatureDraw
 from ..kernels.kernel_tiles import KernelTiles, default_side
 from ..quantities import counted, size
 from ..storage.stored_kernel import kept_kernel
@@ -129,6 +131,12 @@ def kernel_and_metric(
     model = load(settings.run, "cpu")
     if len(model.layers_) > 1:
         raise InputError(f"{settings.run} has {len(model.layers_)} layers, and must have one. Pass another --run.")
+    match model.fitted_.solver:
+        case Features(draw=FeatureDraw(first_filters="patches")):
+            raise InputError(
+                f"{settings.run} was fitted with --first-filters patches, whose features are the values of no kernel: it has "
+                "no kernel matrix. Pass a --run with gaussian filters."
+            )
     made = model.preprocessing_
     if made is None or replace(made, center=None) != preprocessing:
         raise InputError(

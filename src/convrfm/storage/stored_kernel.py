@@ -145,6 +145,6 @@ def _opened(folder: Path, recipe: KernelTiles, precision: Precision, origin: dic
     if store.attributes.get("fingerprint") != is_of:
         raise InputError(
             f"{folder} holds the kernel matrix of other images, another kernel or metric, tiles of another size or precision, "
-            f"or of another convrfm ({store.attributes.get('library_version')}). Remove it, or choose another name."
+            f"or of another convrfm ({store.attributes.get('library_version')}). Choose another folder, or remove it."
         )
     return store

@@ -96,21 +96,29 @@ class TileStore:
         zarr = imported("zarr", "large")
         if not folder.is_dir():
             raise InputError(f"there is no kernel matrix {folder}. Compute it: convrfm kernel DATA --out {folder}.")
+        foreign = f"{folder} holds something else than a kernel matrix of convrfm. Choose another folder."
         try:
             group = zarr.open_group(folder, mode="r+")
             says = dict(group.attrs)
-            if (says["format"], says["format_version"]) != (FORMAT, FORMAT_VERSION):
-                raise InputError(
-                    f"{folder} has format {says['format']!r} version {says['format_version']}; this convrfm reads {FORMAT!r} "
-                    f"version {FORMAT_VERSION}. Remove it, and compute it again."
-                )
+        except (FileNotFoundError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(foreign) from error
+        except OSError as error:
+            raise InputError(f"cannot read {folder}: {error}. Look at its rights, or choose another folder.") from error
+        if says.get("format") != FORMAT:
+            raise InputError(foreign)
+        if says.get("format_version") != FORMAT_VERSION:
+            raise InputError(
+                f"{folder} has version {says.get('format_version')} of its format; this convrfm reads {FORMAT_VERSION}. "
+                "Choose another folder, and compute it again."
+            )
+        try:
             layout = TileLayout(says["rows"], says["columns"], says["side"], says["symmetric"])
             return cls(folder, group, layout, says["precision"])
         except InputError:
             raise
         except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{folder} is no kernel matrix of convrfm, or is damaged ({error!r}). Remove it, or choose another name."
+                f"{folder} is a damaged kernel matrix of convrfm. Remove it, or choose another folder."
             ) from error
 
     @property
