@@ -32,9 +32,9 @@ class Patches:
         """|f - g|^2, of near patches from their difference; what is zero but for the rounding of patches is zero."""
         norms = self.norms[:, :, None] + others.norms[:, None]
         squares = torch.baddbmm(norms, self.entries, others.entries.transpose(1, 2), alpha=-2)
-        near = (squares < NEAR * norms).nonzero()
-        if not len(near):
+        if not torch.sub(squares, norms, alpha=NEAR).min() < 0:
             return squares
+        near = (squares < NEAR * norms).nonzero()
         direct = []
         for position, left, right in (at.T for at in near.split(max(1, DIFFERENCES_TOGETHER // self.entries.shape[2]))):
             differences = self.entries[position, left] - others.entries[position, right]
