@@ -20,6 +20,7 @@ from convrfm.commands.choices import (
 )
 from convrfm.commands.fit_settings import FitSettings
 from convrfm.datasets import ImageData, load
+from convrfm.estimators.targets import Quality
 from convrfm.kernels import NNGP
 from convrfm.kernels.forecast import Forecast
 
@@ -96,6 +97,16 @@ def test_what_is_proposed_for_photographs_is_an_option_line_of_the_command(chanc
     kernel = model.fit(chance.x_train, chance.y_train).layers_[0].kernel
     assert isinstance(kernel, NNGP)
     assert kernel.architecture.grids(*chance.x_train.shape[-2:])[-1][0] == 2
+
+
+@pytest.mark.parametrize("n", [120, 5000])
+def test_a_gain_in_squared_error_counts_from_its_standard_error_on(n: int) -> None:
+    """Which is the spread of the mean of n squares of normal numbers, here drawn."""
+    errors = np.square(np.random.default_rng(0).standard_normal((400, n))).mean(1)
+    spread = float(errors.std() / errors.mean())
+    fixed = Quality(None, 0.1631)
+    for gain, gained in ((0.0012, False), (0.9 * spread, False), (1.1 * spread, True), (-0.1, False)):
+        assert next_steps._gained(fixed, Quality(None, fixed.error * (1 - gain)), n) == gained
 
 
 def test_who_asked_for_no_learning_or_gained_by_it_is_told_nothing(chance: ImageData) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from convrfm.plots import plot_rounds
+from convrfm.plots import plot_layers, plot_rounds
 
 TRAIN = np.array([0.9, 1.0, 1.0])
 LOO = np.array([0.7, 0.8, 0.75])
@@ -70,3 +70,14 @@ def test_no_round_is_marked_where_none_is_chosen() -> None:
     assert not ax.patches
     assert ax.get_xlabel() == "layers"
     np.testing.assert_array_equal(lines(ax)["cross-validation"], LOO)
+
+
+def test_scores_that_were_never_taken_have_no_entry_in_the_legend() -> None:
+    nothing = np.full(3, np.nan)
+    pictures = (
+        plot_rounds(TRAIN, nothing, TEST, chosen=1),
+        plot_layers([TRAIN, TRAIN], [nothing, nothing], chosen=[1, 1]),
+    )
+    for ax in pictures:
+        assert "leave-one-out" not in {text.get_text() for text in ax.get_legend().get_texts()}
+        assert "leave-one-out" not in lines(ax)

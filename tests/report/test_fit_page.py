@@ -124,8 +124,8 @@ def test_models_that_were_compared_and_models_to_try_are_told_with_their_times()
     record = replace(
         a_record(),
         candidates=[
-            CandidateRecord("ntk of vanilla", 0.7, [1], 2.0),
-            CandidateRecord("ntk of global", 0.85, [2], 60.0),
+            CandidateRecord("ntk of vanilla", 0.7, 0.2, [1], 2.0),
+            CandidateRecord("ntk of global", 0.85, 0.1, [2], 60.0),
         ],
         chosen_candidate=1,
         next_steps=[NextStep("--deep", "Layer upon layer.", "about 2 min 5 s")],
@@ -142,6 +142,10 @@ def test_models_that_were_compared_and_models_to_try_are_told_with_their_times()
     [
         ((0.70, 0.65), "Learning lost (leave-one-out: 70.0% with the fixed kernel, 65.0% after 3 layers)."),
         ((0.70, 0.71), "Learning gained little (leave-one-out: 70.0% with the fixed kernel, 71.0% after 3 layers)."),
+        (
+            (0.70, 0.70),
+            "Nothing was gained by learning (leave-one-out: 70.0% with the fixed kernel, 70.0% after 3 layers).",
+        ),
     ],
 )
 def test_a_loss_is_not_called_a_gain(held_out: tuple[float, float], words: str) -> None:

@@ -97,9 +97,13 @@ def test_without_test_images_leave_one_out_is_called_optimistic() -> None:
 
 
 def test_the_criterion_is_named() -> None:
-    assert "leave-one-out score" in choice(3, Judge.LEAVE_ONE_OUT)
-    assert "score on the selection set" in choice(3, Judge.SELECTION)
-    assert "no round was chosen" in choice(3, None)
+    assert "leave-one-out score" in choice(a_round(3, 0.8), Judge.LEAVE_ONE_OUT)
+    assert "score on the selection set" in choice(a_round(3, 0.8), Judge.SELECTION)
+    assert "no round was chosen" in choice(a_round(3, 0.8), None)
+    estimated = a_round(3, math.nan)
+    for told in (choice(estimated, Judge.LEAVE_ONE_OUT), choice_of_layers([estimated] * 2, Judge.LEAVE_ONE_OUT)):
+        assert "chosen" in told
+        assert "leave-one-out squared error" in told
 
 
 def test_where_the_judge_takes_no_accuracy_its_squared_error_is_told() -> None:
@@ -121,7 +125,9 @@ def test_layers_are_told_from_the_fixed_kernel_to_the_last_one() -> None:
     assert headline_of_layers(stages, "classification", 1000) == (
         "With 2 layers the test accuracy rose from 81.2% (fixed kernel) to 87.4% (95% interval 84.1 to 90.2; n = 1000)."
     )
-    assert choice_of_layers([1, 0], Judge.CROSS_VALIDATION).startswith("Rounds 1 and 0 of the layers were chosen")
+    assert choice_of_layers([a_round(1, 0.8), a_round(0, 0.8)], Judge.CROSS_VALIDATION).startswith(
+        "Rounds 1 and 0 of the layers were chosen"
+    )
 
 
 def test_only_leave_one_out_is_called_optimistic() -> None:

@@ -29,6 +29,7 @@ def compared_models(model: Classifier, names: Sequence[str]) -> Compared:
             CandidateRecord(
                 name=names[number - 1],
                 held_out_score=kept[-1].get(f"{kept[-1]['judge']}_accuracy", nan),
+                held_out_error=kept[-1][f"{kept[-1]['judge']}_error"],
                 iterations=[line["iteration"] for line in kept],
                 seconds=sum(line["seconds"] for rounds in layers.values() for line in rounds),
             )

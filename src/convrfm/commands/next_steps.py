@@ -97,8 +97,9 @@ def _includes(settings: FitSettings, changes: Mapping[str, Any]) -> bool:
 
 
 def _gained(fixed: Quality, kept: Quality, n: int) -> bool:
+    """By more than the standard error: of a share, or of a mean of n squares of Gaussian errors."""
     if fixed.accuracy is None or kept.accuracy is None:
-        return kept.error < fixed.error
+        return fixed.error - kept.error > fixed.error * (2 / n) ** 0.5
     return kept.accuracy - fixed.accuracy > (fixed.accuracy * (1 - fixed.accuracy) / n) ** 0.5
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ..cnfa import Report
 from ..report import FitRecord, LayerRecord
-from ..report.headline import interval_text, score_text
+from ..report.headline import held_out_text, interval_text, score_text, what_chose
 
 
 def layers_table(report: Report) -> Table:
@@ -45,7 +45,7 @@ def candidates_table(record: FitRecord) -> Table:
     for number, candidate in enumerate(record.candidates):
         table.add_row(
             f"{escape(candidate.name)}{' *' if number == record.chosen_candidate else ''}",
-            score_text(candidate.held_out_score, record.task),
+            held_out_text(candidate, record.task),
             ", ".join(map(str, candidate.iterations)),
             f"{candidate.seconds:.1f}",
         )
@@ -61,10 +61,13 @@ def next_steps_table(record: FitRecord) -> Table:
 
 
 def rounds_table(layers: Sequence[LayerRecord], judge: str) -> Table:
-    """Accuracy of every round of every layer; the kept ones are marked."""
-    deep = len(layers) > 1
-    columns = ("round", "ridge", "train", judge, "test (95% interval)", "seconds")
-    table = Table(*["layer"] * deep, *columns, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    """Accuracy of every round of every layer, or by the judge its error where that is estimated; the kept ones are marked."""
+    deep, estimated = len(layers) > 1, what_chose(layers[0].kept) == "squared error"
+    columns = ("round", "ridge", "train", f"{judge}{' error' * estimated}", "test (95% interval)", "seconds")
+    caption = f"{judge} is estimated, which squared errors bear and accuracies do not" if estimated else None
+    table = Table(
+        *["layer"] * deep, *columns, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, caption=caption
+    )
     for number, layer in enumerate(layers, 1):
         for record in layer.rounds:
             interval = interval_text(record.test_interval, "classification")
@@ -73,7 +76,7 @@ def rounds_table(layers: Sequence[LayerRecord], judge: str) -> Table:
                 f"{record.iteration}{' *' if record is layer.kept else ''}",
                 f"{record.ridge:.1e}",
                 f"{record.train_score:.1%}",
-                score_text(record.held_out_score, "classification"),
+                f"{record.held_out_error:.4g}" if estimated else score_text(record.held_out_score, "classification"),
                 "" if record.test_score is None else f"{record.test_score:.1%} ({interval})",
                 f"{record.seconds:.1f}",
             )

@@ -24,7 +24,7 @@ def plot_layers(
 
     Args:
         train: Accuracy (as a fraction) or R^2 on the training images, for each layer by round.
-        held_out: The same on held-out training images, by leave-one-out or another judge.
+        held_out: The same on held-out training images, by leave-one-out or another judge; NaN if it was not taken.
         chosen: The round whose metric each layer keeps.
         judge: What held the images out.
         task: Decides between accuracy in percent and R^2.
@@ -37,7 +37,8 @@ def plot_layers(
         label = number == 0  # one entry in the legend
         at = start + numbers
         kept = start + chosen[number]
-        ax.plot(at, held_out[number], color=VERMILION, marker="s", label=judge if label else None, clip_on=False)
+        if np.isfinite(held_out[number]).any():
+            ax.plot(at, held_out[number], color=VERMILION, marker="s", label=judge if label else None, clip_on=False)
         ax.plot(
             at, train[number], color=MUTED, marker="^", linestyle=":", label="training images" * label, clip_on=False
         )

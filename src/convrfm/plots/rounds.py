@@ -52,7 +52,8 @@ def plot_rounds(
     if test is not None and test_interval is not None:
         reach = np.abs(test_interval.T - test)
         ax.errorbar(rounds, test, yerr=reach, fmt="none", ecolor=BLUE, elinewidth=1.3, capsize=4, label="95% interval")
-    ax.plot(rounds, held_out, color=VERMILION, marker="s", label=judge, clip_on=False)
+    if np.isfinite(held_out).any():
+        ax.plot(rounds, held_out, color=VERMILION, marker="s", label=judge, clip_on=False)
     if train is not None:
         ax.plot(rounds, train, color=MUTED, marker="^", linestyle=":", label="training images", clip_on=False)
     if published is not None:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from ..estimators.judge import Judge
 from ..quantities import counted
 from .fit_record import CandidateRecord, FitRecord, Task, best_learned
-from .headline import held_out_text, measure_name, score_text
+from .headline import held_out_text, what_chose
 from .page import Section
+from .scores import capitalised
 
 
 def candidates_section(
@@ -16,13 +17,13 @@ def candidates_section(
     return (
         Section("Models that were compared")
         .prose(
-            f"One fit of each, each with its own ridge and round. The {judge.scored('score')} of the kept round chose; test "
-            "images had no part in it."
+            "One fit of each, each with its own ridge and round. "
+            f"The {judge.scored(what_chose(candidates[chosen]))} of the kept round chose; test images had no part in it."
         )
         .table(
-            ("Model", f"{judge.label} {measure_name(task)}", "Updates kept", "Seconds"),
+            ("Model", capitalised(judge.label), "Updates kept", "Seconds"),
             [
-                [c.name, score_text(c.held_out_score, task), ", ".join(map(str, c.iterations)), f"{c.seconds:.1f}"]
+                [c.name, held_out_text(c, task), ", ".join(map(str, c.iterations)), f"{c.seconds:.1f}"]
                 for c in candidates
             ],
             caption="The chosen model is marked; the rest of this page is about it.",
@@ -39,6 +40,8 @@ def little_gained(record: FitRecord) -> str:
         found, learned = "Nothing was gained by learning: the fixed kernel is kept", best_learned(rounds)
     elif record.lost:
         found, learned = "Learning lost", kept
+    elif held_out_text(kept, record.task) == held_out_text(fixed, record.task):
+        found, learned = "Nothing was gained by learning", kept
     else:
         found, learned = "Learning gained little", kept
     updates = counted(learned.iteration, "update")

@@ -46,10 +46,10 @@ def summary_section(record: FitRecord) -> Section:
     if len(record.layers) == 1:
         rounds = record.layers[0].rounds
         section.lead(headline(rounds, iterations[0], record.task, record.n_test, record.judge))
-        section.prose(choice(iterations[0], record.selected_on))
+        section.prose(choice(kept, record.selected_on))
     else:
         section.lead(headline_of_layers(record.stages, record.task, record.n_test, record.judge))
-        section.prose(choice_of_layers(iterations, record.selected_on))
+        section.prose(choice_of_layers(record.stages[1:], record.selected_on))
     if said := optimism(kept, record.task, record.judge):
         section.prose(said)
     if fixed.test_score is None or kept.test_score is None:

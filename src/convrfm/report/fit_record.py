@@ -92,13 +92,15 @@ class CandidateRecord:
 
     Attributes:
         name: What it is called.
-        held_out_score: Of its kept round (the last layer's), by the judge.
+        held_out_score: Of its kept round (the last layer's), by the judge; NaN where that has no accuracy.
+        held_out_error: Mean squared error of that round by the same.
         iterations: The updates of M that it keeps, layer by layer.
         seconds: Wall time of all its rounds.
     """
 
     name: str
     held_out_score: float
+    held_out_error: float
     iterations: Sequence[int]
     seconds: float
 

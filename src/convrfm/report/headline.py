@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 
 from ..estimators.judge import Judge
 from ..quantities import counted
-from .fit_record import RoundRecord, Task, best_learned
+from .fit_record import CandidateRecord, RoundRecord, Task, best_learned
 
 ABSENT = "—"
 UNLIKELY = 0.05  # a larger p-value is said to be chance, perhaps
@@ -25,11 +25,17 @@ def score_text(score: float | None, task: Task) -> str:
     return f"{score:.1%}" if task == "classification" else f"{score:.3f}"
 
 
-def held_out_text(record: RoundRecord, task: Task) -> str:
+def held_out_text(record: RoundRecord | CandidateRecord, task: Task) -> str:
     """Its score by the judge; its squared error where that takes no score."""
-    if math.isnan(record.held_out_score) and not math.isnan(record.held_out_error):
+    if what_chose(record) == "squared error":
         return f"a squared error of {record.held_out_error:.4g}"
     return score_text(record.held_out_score, task)
+
+
+def what_chose(record: RoundRecord | CandidateRecord) -> str:
+    """What the judge compared: scores, or squared errors where it takes no score."""
+    errors_alone = math.isnan(record.held_out_score) and not math.isnan(record.held_out_error)
+    return "squared error" if errors_alone else "score"
 
 
 def interval_text(interval: tuple[float, float] | None, task: Task) -> str:
@@ -72,20 +78,20 @@ def optimism(kept: RoundRecord, task: Task, judge: Judge) -> str:
     )
 
 
-def choice(best_iteration: int, selected_on: Judge | None) -> str:
+def choice(kept: RoundRecord, selected_on: Judge | None) -> str:
     """Which round is kept and what chose it."""
     if selected_on is None:
-        return f"The model keeps the last round, {best_iteration}: no round was chosen."
-    return f"Round {best_iteration} was chosen by its {selected_on.scored('score')}; test scores never choose."
+        return f"The model keeps the last round, {kept.iteration}: no round was chosen."
+    return f"Round {kept.iteration} was chosen by its {selected_on.scored(what_chose(kept))}; test scores never choose."
 
 
-def choice_of_layers(best_iterations: Sequence[int], selected_on: Judge | None) -> str:
+def choice_of_layers(kept: Sequence[RoundRecord], selected_on: Judge | None) -> str:
     """Which round of every layer is kept and what chose it."""
     if selected_on is None:
         return "Every layer keeps its last round: no round was chosen."
-    *first, last = map(str, best_iterations)
-    kept = f"Rounds {', '.join(first)} and {last} of the layers"
-    return f"{kept} were chosen, layer by layer, by their {selected_on.scored('score')}; test scores never choose."
+    *first, last = (str(record.iteration) for record in kept)
+    rounds, by = f"Rounds {', '.join(first)} and {last} of the layers", selected_on.scored(what_chose(kept[-1]))
+    return f"{rounds} were chosen, layer by layer, by their {by}; test scores never choose."
 
 
 def _nothing_gained(rounds: Sequence[RoundRecord], task: Task, judge: Judge) -> str:

@@ -1,0 +1,53 @@
+"""Where leave-one-out is estimated, what the terminal and the page tell of it is the squared error that chose."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets
+from convrfm.commands.run_files import write_run
+from convrfm.commands.tables import candidates_table, rounds_table
+from convrfm.kernels import NTK, vanilla
+
+pytest.importorskip("zarr")
+SETTINGS = {"n_iterations": 1, "solver": "cg", "ridge": (1e-2, 1e-1)}
+MODELS = {
+    "one layer": (ConvRFMClassifier(NTK(vanilla(1)), **SETTINGS), ()),
+    "several models": (ConvRFMClassifier([NTK(vanilla(1)), NTK(vanilla(2))], **SETTINGS), ("first", "second")),
+    "several layers": (DeepConvRFMClassifier(depth=2, n_filters=3, **SETTINGS), ()),
+}
+
+
+def printed(table: Table) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize(("model", "names"), MODELS.values(), ids=MODELS)
+def test_estimated_errors_are_told_where_there_are_no_accuracies(
+    model: ConvRFMClassifier | DeepConvRFMClassifier, names: Sequence[str], tmp_path: Path
+) -> None:
+    data = datasets.load("bars", n_train=20, n_test=10, seed=0)
+    model.fit(data.x_train, data.y_train)
+    record = write_run(tmp_path, model, data, {"data": "bars"}, "", candidates=names)
+    table = printed(rounds_table(record.layers, record.judge.label))
+    assert "leave-one-out error" in table
+    assert "leave-one-out is estimated" in table
+    assert "—" not in table
+    for layer in model.layers_:
+        for each in layer.rounds:
+            assert f"{each.judged.error:.4g}" in table
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "leave-one-out squared error" in page
+    assert "leave-one-out score" not in page
+    best = min(np.ravel([line["loo_error"] for line in model.history_ if line.get("candidate") == 2] or [np.nan]))
+    if names:
+        assert f"a squared error of {best:.4g}" in printed(candidates_table(record))
+        assert f"a squared error of {best:.4g}" in page
