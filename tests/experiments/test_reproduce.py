@@ -1,5 +1,6 @@
 """One road for every experiment: what it leaves, what it refuses, and that an interruption costs one step."""
 
+import html
 import io
 import json
 import re
@@ -57,12 +58,13 @@ def test_every_experiment_runs_small_and_says_what_became_of_its_claim(name: str
     assert record["claim"] == EXPERIMENTS[name].claim
     assert record["verdict"] in list(Verdict)
     assert record["verdict"] in " ".join(result.output.split())
-    html, markdown = ((tmp_path / "run" / page).read_text() for page in ("report.html", "page.md"))
-    for page in (html, markdown):
+    as_html, markdown = ((tmp_path / "run" / page).read_text() for page in ("report.html", "page.md"))
+    for page in (as_html, markdown):
         assert EXPERIMENTS[name].title in page
         assert record["command"] in page
         assert "only the machinery is shown" in page
-    assert "://" not in html
+        assert "{'" not in html.unescape(page), "a setting is shown as Python's dictionary"
+    assert "://" not in as_html
     pictures = re.findall(r"\]\((plots/.*?\.png)\)", markdown)
     assert pictures
     assert all((tmp_path / "run" / picture).is_file() for picture in pictures)
@@ -166,7 +168,7 @@ def test_a_changed_setting_is_run_printed_and_repeated(tmp_path: Path) -> None:
     ]
     result = CliRunner().invoke(app, [str(word) for word in words], terminal_width=200)
     assert result.exit_code == 0, result.output
-    assert "sigmas (2.0,)" in result.output
+    assert "sigmas 2.0; " in result.output
     assert [(line["sigma"], line["seed"]) for line in numbers(tmp_path / "run")] == [(2.0, 0), (2.0, 1), (2.0, 2)]
     command = json.loads((tmp_path / "run" / "record.json").read_text())["command"]
     assert command == "convrfm reproduce bars --scale smoke --seed 0 --set seeds=3 --set 'sigmas=[2.0]'"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..commands.terminal import console, say, worded
-from ..experiments.scale import Scale
+from ..experiments.scale import SAYS_NOTHING, Scale
 from .app import app
 from .options import Device, Download, Overwrite, Quiet, Seed
 
@@ -49,4 +49,6 @@ def reproduce(
     console.print(body.summary_table(found))
     say(f"claim: {found.experiment.claim}")
     say(f"{found.finding.verdict}: {found.finding.ours}")
+    if scale is Scale.SMOKE:
+        say(SAYS_NOTHING)
     say(f"report: {folder / 'report.html'}")

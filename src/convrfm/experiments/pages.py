@@ -11,7 +11,7 @@ from ..storage.atomic import write_json, write_text
 from .experiment import Line
 from .finished_run import FinishedRun
 from .run_folder import CONTENTS
-from .scale import Scale
+from .scale import SAYS_NOTHING, Scale
 from .settings import plain_settings
 
 
@@ -51,7 +51,7 @@ def experiment_page(found: FinishedRun) -> Page:
         .prose(f"Published: {experiment.published}")
     )
     if found.run.scale is Scale.SMOKE:
-        summary.warning("Scale smoke: only the machinery is shown; the verdict says nothing.")
+        summary.warning(SAYS_NOTHING)
     result = Section("Result").table(finding.header, finding.rows, finding.caption, finding.marked_rows)
     again = reproduction_section(found.command, plain_settings(found.run.settings), versions_of(found.lines), CONTENTS)
     subtitle = f"convrfm reproduce {experiment.name}, scale {found.run.scale}, {duration(found.seconds)}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..report.page import in_words
 from ..storage.fingerprints import fingerprint
 from ..storage.held_folder import held
 from .computing import computed_in_turn
@@ -74,7 +75,7 @@ def reproduce(
         missing = [step for step in steps if folder.finished(step) is None]
         for done, (step, line) in enumerate(computed_in_turn(missing, jobs), len(steps) - len(missing) + 1):
             folder.keep(line)
-            tell(f"step {done} of {len(steps)}: {listed(step.at)}, {line['seconds']:.1f} s")
+            tell(f"step {done} of {len(steps)}: {listed(step.at)}; {line['seconds']:.1f} s")
         lines = [each for step in steps if (each := folder.finished(step)) is not None]
         found = FinishedRun(experiment, identity, run, lines)
         write_pages(found, out)
@@ -105,4 +106,4 @@ def identity_of(experiment: Experiment[Any], request: Request) -> dict[str, Any]
 
 def listed(values: Mapping[str, Any]) -> str:
     """Names and values in a line."""
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+    return "; ".join(f"{name} {in_words(value)}" for name, value in values.items())

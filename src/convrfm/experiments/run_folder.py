@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..report.page import in_words
 from ..storage.atomic import write_json
 from ..storage.held_folder import is_used
 from ..storage.values import values_from
@@ -45,7 +46,9 @@ class RunFolder:
             found = read_identity(path)
             differing = [name for name in wanted | found if wanted.get(name) != found.get(name)]
             if differing and not overwrite:
-                told = ", ".join(f"{name} {found.get(name)} (now {wanted.get(name)})" for name in differing)
+                told = ", ".join(
+                    f"{name} {in_words(found.get(name))} (now {in_words(wanted.get(name))})" for name in differing
+                )
                 raise InputError(
                     f"{path} holds a run of other settings: {told}. Repeat its command to continue it, choose another "
                     "--out, or pass --overwrite."

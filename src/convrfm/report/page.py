@@ -74,7 +74,7 @@ class Section:
 
     def settings(self, items: Mapping[str, object]) -> "Section":
         """Names and their values, shown by `str`; of several values one after the other."""
-        return self._with(Settings(tuple((name, _in_words(value)) for name, value in items.items())))
+        return self._with(Settings(tuple((name, in_words(value)) for name, value in items.items())))
 
     def code(self, text: str) -> "Section":
         """A command or a file, to be copied as it is."""
@@ -133,5 +133,8 @@ class Page:
                         partial.write_bytes(base64.b64decode(block.base64))
 
 
-def _in_words(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+def in_words(value: object) -> str:
+    """A value of a setting: several one after the other, those that have names in brackets."""
+    if isinstance(value, Mapping):
+        return f"({'; '.join(f'{name} {in_words(each)}' for name, each in value.items())})"
+    return ", ".join(map(in_words, value)) if isinstance(value, list | tuple) else str(value)
