@@ -13,7 +13,7 @@ from convrfm.experiments.scale import Scale
 from convrfm.experiments.small_data.images import LabeledImages
 from convrfm.networks import Design
 
-RUN = Run(fig10.OperatorSettings(("bars",), seeds=2), Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
+RUN = Run(fig10.OperatorSettings(("bars",), seeds=3), Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
 
 
 def test_initial_filters_are_those_before_training_and_trained_ones_have_moved() -> None:
@@ -52,6 +52,6 @@ def test_the_claim_asks_for_more_than_random_directions_and_more_than_patches(
         {"data_set": "bars", "seed": seed, "with D^T D": 0.5 + 0.01 * seed, "maps alike": 0.4 + 0.01 * seed}
         | {**told, "D^T D turned": turned, "D^T D with patches": patches}
         | {"images": [map_of_ones], "maps": {"ConvRFM": [map_of_ones], "CNN": [map_of_ones]}}
-        for seed in range(2)
+        for seed in range(3)
     ]
     assert fig10.conclude(RUN, lines).verdict is verdict

@@ -13,7 +13,7 @@ from convrfm.experiments.experiment import Run, Verdict
 from convrfm.experiments.kept_pictures import kept
 from convrfm.experiments.scale import Scale
 
-RUN = Run(fig4.LayerSettings(("any",), seeds=2), Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
+RUN = Run(fig4.LayerSettings(("any",), seeds=3), Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
 
 
 def test_maps_of_a_network_are_of_what_training_added_to_each_convolution() -> None:
@@ -53,6 +53,6 @@ def test_the_claim_asks_every_layer_for_more_than_before_learning(
     lines = [
         {"data_set": "any", "seed": seed, "alike": [0.5 + 0.01 * seed] * 2, "before learning": before}
         | {"images": drawn[0], "ConvRFM": drawn, "CNN": drawn}
-        for seed in range(2)
+        for seed in range(3)
     ]
     assert fig4.conclude(RUN, lines).verdict is verdict

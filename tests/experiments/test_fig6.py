@@ -8,7 +8,7 @@ from convrfm.experiments import fig6
 from convrfm.experiments.experiment import Run, Verdict
 from convrfm.experiments.scale import Scale
 
-SETTINGS = fig6.Fig6Settings(("noisy-digits", "USPS"), seeds=2, depth=2)
+SETTINGS = fig6.Fig6Settings(("noisy-digits", "USPS"), seeds=3, depth=2)
 RUN = Run(SETTINGS, Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
 
 
@@ -27,7 +27,7 @@ def test_the_claim_asks_for_learning_where_the_cnn_learns_and_for_depth_on_local
 ) -> None:
     lines: list[dict[str, object]] = []
     for name, stages in (("noisy-digits", digits), ("USPS", usps)):
-        for seed in range(2):
+        for seed in range(3):
             at = {"data_set": name, "seed": seed}
             scores = {"NTK": stages[0], "ConvRFM": stages[1], "Deep ConvRFM": stages[-1], "stages": stages}
             lines += [at | scores, at | {"CNN": cnn}]

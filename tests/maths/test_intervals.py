@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import binomtest, ttest_1samp
 
 from convrfm.errors import InputError
-from convrfm.maths.intervals import interval_words, mean_interval, mean_with_interval, wilson_interval
+from convrfm.maths.intervals import above_zero, interval_words, mean_interval, mean_with_interval, wilson_interval
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (1, 3), (874, 1000)])
@@ -30,7 +30,15 @@ def test_the_interval_of_a_mean_is_that_of_the_t_test() -> None:
 
 
 def test_equal_values_leave_no_doubt() -> None:
-    assert mean_interval(np.array([2.0, 2.0])) == (2.0, 2.0)
+    assert mean_interval(np.array([2.0, 2.0, 2.0])) == (2.0, 2.0)
+
+
+def test_fewer_than_three_values_have_no_interval_and_decide_nothing() -> None:
+    for few in (np.array([3.0]), np.array([3.0, 3.1])):
+        assert np.isnan(mean_interval(few)).all()
+        assert above_zero(few) is None
+    assert above_zero(np.array([3.0, 3.1, 3.2]))
+    assert above_zero(np.array([-9.0, 3.1, 3.2])) is False
 
 
 def test_fewer_than_three_seeds_have_no_interval_in_words() -> None:

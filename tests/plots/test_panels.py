@@ -48,14 +48,16 @@ def test_bars_are_the_correlations_and_gaps_stay_gaps() -> None:
 
 
 def test_groups_show_means_and_their_intervals() -> None:
-    """Of two seeds Student's 95% interval reaches 12.706 standard errors, which are half of what lies between them."""
-    scores = {"NTK": np.array([[0.5, 0.5], [0.2, 0.3]]), "CNN": np.array([[0.7, 0.72], [0.1, 0.1]])}
+    """Of three seeds Student's 95% interval reaches 4.303 standard errors; none is drawn beyond 100%."""
+    scores = {"NTK": np.array([[0.5, 0.5, 0.5], [0.3, 0.4, 0.5]]), "CNN": np.array([[0.7, 0.9, 1.0], [0.1, 0.1, 0.1]])}
     ax = plot_groups(["bars", "digits"], scores)
     bars = {container.get_label(): container for container in ax.containers if hasattr(container, "datavalues")}
     for name, values in scores.items():
         np.testing.assert_allclose(bars[name].datavalues, values.mean(1))
-    first = ax.collections[0]
+    first, second = ax.collections
     assert isinstance(first, LineCollection)
+    assert isinstance(second, LineCollection)
     heights = [float(segment[1, 1] - segment[0, 1]) for segment in first.get_segments()]
-    np.testing.assert_allclose(heights, [0.0, 2 * 12.706 * 0.05], rtol=1e-3)
+    np.testing.assert_allclose(heights, [0.0, 2 * 4.303 * 0.1 / 3**0.5], rtol=1e-3)
+    assert second.get_segments()[0][1, 1] == 1
     assert [label.get_text() for label in ax.get_xticklabels()] == ["bars", "digits"]

@@ -25,6 +25,18 @@ def test_identity_lies_on_its_reference() -> None:
     assert ax.get_title(loc="left") == "effective rank 9.0 of 9"
 
 
+@pytest.mark.parametrize("spread", [1.0, 1.3, 5.0, 1e3, 1e7])
+def test_a_spectrum_has_ticks_to_read_it_by_and_what_is_flat_looks_flat(spread: float) -> None:
+    M = np.diag(np.geomspace(1, spread, 9))
+    for ax in (plot_spectrum(M), plot_spectra([M])):
+        ax.get_figure(root=True).draw_without_rendering()
+        low, high = ax.get_ylim()
+        assert high >= 9.99 * low
+        labels = [label.get_text() for label in ax.get_yticklabels(which="both")]
+        ticks = zip([*ax.get_yticks(), *ax.get_yticks(minor=True)], labels, strict=True)
+        assert len([label for tick, label in ticks if label and low <= tick <= high]) >= 3
+
+
 def test_a_matrix_without_trace_is_refused() -> None:
     with pytest.raises(InputError, match="positive trace"):
         effective_rank(np.zeros((4, 4)))

@@ -9,7 +9,7 @@ import numpy as np
 from ..datasets import load
 from ..estimators import ConvRFMClassifier
 from ..kernels import NTK, vanilla
-from ..maths.intervals import mean_interval, mean_with_interval
+from ..maths.intervals import above_zero, mean_with_interval, means_over, with_intervals
 from ..plots import plot_levels
 from ..report import Section
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
@@ -53,7 +53,7 @@ def conclude(run: Run[BarsSettings], lines: Sequence[Line]) -> Finding:
         for name in ("fixed", "learned")
     )
     gains = learned - fixed
-    above = [float(mean_interval(gain)[0]) > 0 for gain in gains]
+    above = [above_zero(gain) for gain in gains]
     rows = [
         [f"{sigma:g}", f"{100 * before.mean():.1f}", f"{100 * after.mean():.1f}", mean_with_interval(100 * gain)]
         for sigma, before, after, gain in zip(settings.sigmas, fixed, learned, gains, strict=True)
@@ -61,16 +61,17 @@ def conclude(run: Run[BarsSettings], lines: Sequence[Line]) -> Finding:
     picture = plot_levels(settings.sigmas, {"fixed kernel": fixed, "ConvRFM": learned}, xlabel="sigma of the noise")
     return Finding(
         verdict=Verdict.of(above),
-        ours=f"at {sum(above)} of {len(above)} noise levels the 95% interval of the gain is above zero; mean gains are "
+        ours=f"at {above.count(True)} of {len(above)} noise levels the 95% interval of the gain is above zero; mean gains are "
         f"{', '.join(f'{100 * gain.mean():.1f}' for gain in gains)} points.",
-        header=("sigma", "fixed kernel", "ConvRFM", "gain (95% interval)"),
+        header=("sigma", "fixed kernel", "ConvRFM", "gain"),
         rows=rows,
         caption=f"Test accuracy in per cent, means over {settings.seeds} draws of {settings.n_train} training and "
-        f"{settings.n_test} test images; ridge and round by leave-one-out on the training images.",
+        f"{settings.n_test} test images; gains draw by draw{with_intervals(settings.seeds)}. Ridge and round by leave-one-out "
+        "on the training images.",
         sections=[
             Section("By noise level").figure(
                 picture,
-                caption="Test accuracy; means over draws with Student's 95% intervals.",
+                caption=f"Test accuracy; {means_over(settings.seeds)}.",
                 alt="Line chart of test accuracy by noise level, fixed kernel and ConvRFM.",
                 name="levels",
             )

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..datasets import noisy_digits
 from ..estimators import DeepConvRFMClassifier
-from ..maths.intervals import mean_with_interval
+from ..maths.intervals import mean_with_interval, means_over
 from ..plots import plot_levels
 from ..report import Section
 from .deep_kernels import kernel_family
@@ -96,12 +96,12 @@ def conclude(run: Run[DeepSettings], lines: Sequence[Line]) -> Finding:
         f"{sum(ordered)} of {len(ordered)} comparisons.",
         header=("sigma", "draws", *STAGES, "ConvRFM: gain", "Deep ConvRFM: gain over ConvRFM"),
         rows=rows,
-        caption=f"Test accuracy in per cent, n = {settings.n} for training and as many for testing; means over draws with "
-        "their 95% intervals, those of gains draw by draw.",
+        caption=f"Test accuracy in per cent, n = {settings.n} for training and as many for testing; "
+        f"{means_over(settings.seeds)}, gains draw by draw.",
         sections=[
             Section("By noise level").figure(
                 plot_levels(settings.sigmas, scores, xlabel="sigma of the noise"),
-                caption="Test accuracy by stage; means over draws with Student's 95% intervals.",
+                caption=f"Test accuracy by stage; {means_over(settings.seeds)}.",
                 alt="Line chart of test accuracy by noise level, from the fixed kernel to Deep ConvRFM.",
                 name="levels",
             )

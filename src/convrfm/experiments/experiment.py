@@ -64,12 +64,14 @@ class Verdict(StrEnum):
     UNTESTED = "the claim was not put to the test"
 
     @classmethod
-    def of(cls, holds: Iterable[bool]) -> "Verdict":
-        """Everywhere, in some places, or nowhere; untested where there are no places."""
+    def of(cls, holds: Iterable[bool | None]) -> "Verdict":
+        """Everywhere, in some places, or nowhere; None is a place that decides nothing, untested is where there are none."""
         places = list(holds)
         if not places:
             return cls.UNTESTED
-        return cls.HOLDS if all(places) else cls.IN_PART if any(places) else cls.FAILS
+        if any(places):
+            return cls.HOLDS if all(places) else cls.IN_PART
+        return cls.UNDECIDED if None in places else cls.FAILS
 
 
 @dataclass(frozen=True)

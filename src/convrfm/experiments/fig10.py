@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..kernels import NTK, vanilla
-from ..maths.intervals import mean_interval, mean_with_interval
+from ..maths.intervals import above_zero, mean_with_interval, with_intervals
 from ..maths.patches import response_lengths
 from ..maths.psd import psd_power
 from ..maths.similarity import similarity
@@ -105,12 +105,12 @@ def plan(run: Run[OperatorSettings]) -> Iterator[Step]:
 
 def conclude(run: Run[OperatorSettings], lines: Sequence[Line]) -> Finding:
     """Whether the CNN's change is nearer to M than random directions are, and than it is to the covariance of patches."""
-    rows, map_rows, above, sections = [], [], list[tuple[bool, bool]](), []
+    rows, map_rows, above, sections = [], [], list[tuple[bool | None, bool | None]](), []
     for name in run.settings.data_sets:
         mine = [line for line in lines if line["data_set"] == name]
         values = {pair: np.array([line[pair] for line in mine]) for pair in PAIRS}
         gains = [values[PAIRS[0]] - values[other] for other in (PAIRS[1], PAIRS[-1])]
-        above.append((_positive(gains[0]), _positive(gains[1])))
+        above.append((above_zero(gains[0]), above_zero(gains[1])))
         rows.append(
             [name, *(_percent(each) for each in values.values()), *(_percent(gain, signed=True) for gain in gains)]
         )
@@ -122,10 +122,10 @@ def conclude(run: Run[OperatorSettings], lines: Sequence[Line]) -> Finding:
             ("data set", "learned", "before learning", "difference"),
             map_rows,
             "Correlation over positions, times 100, of ConvRFM's map with the CNN's, and of |x[u]| with the CNN's: means over "
-            "100 test images, then over draws with 95% intervals.",
+            f"100 test images, then over {run.settings.seeds} draws{with_intervals(run.settings.seeds)}.",
         )
     )
-    turned_below, patches_below = (sum(each) for each in zip(*above, strict=True))
+    turned_below, patches_below = (each.count(True) for each in zip(*above, strict=True))
     return Finding(
         verdict=Verdict.of(each for pair in above for each in pair),
         ours=f"by more than its 95% interval the correlation of M with what training added to the CNN's filters is above that "
@@ -135,7 +135,7 @@ def conclude(run: Run[OperatorSettings], lines: Sequence[Line]) -> Finding:
         rows=rows,
         caption="Pearson correlation, times 100, of M with matrices of the CNN's first layer (D = W - W0), and of D^T D with "
         f"the covariance of patches. Turned: of the same spectrum in random directions ({TURNS} turns). Means over "
-        f"{run.settings.seeds} draws of {run.settings.n} training images with 95% intervals.",
+        f"{run.settings.seeds} draws of {run.settings.n} training images{with_intervals(run.settings.seeds)}.",
         sections=sections,
     )
 
@@ -153,10 +153,6 @@ def _pictures(name: str, line: Line) -> Section:
         alt=f"{len(shown)} images of {name} with their maps by ConvRFM and by the CNN.",
         name=name.lower(),
     )
-
-
-def _positive(gain: Float[np.ndarray, " seeds"]) -> bool:
-    return mean_interval(gain)[0] > 0
 
 
 def _percent(values: Float[np.ndarray, " seeds"], *, signed: bool = False) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..maths.edges import window_gradient
 from ..maths.gabor import best_filters
-from ..maths.intervals import mean_interval, mean_with_interval
+from ..maths.intervals import above_zero, mean_with_interval, with_intervals
 from ..maths.patches import filter_patches
 from ..plots import leading_eigenvectors, plot_feature_maps
 from ..report import Section
@@ -88,14 +88,14 @@ def plan(run: Run[DirectionSettings]) -> Iterator[Step]:
 
 def conclude(run: Run[DirectionSettings], lines: Sequence[Line]) -> Finding:
     """Whether eigenvectors that have a direction respond to edges of that direction."""
-    rows, follow, sections = [], list[bool](), []
+    rows, follow, sections = [], list[bool | None](), []
     for line in lines:
         case = f"{line['data_set']}, {line['kernel']}"
         for number in range(len(line["explained"])):
             along, across = (100 * np.array(line[what][number]) for what in ("along", "across"))
             oriented = line["explained"][number] >= ORIENTED
             if oriented:
-                follow.append(mean_interval(along - across)[0] > 0)
+                follow.append(above_zero(along - across))
             shares = (f"{line['of_trace'][number]:.1%}", f"{line['explained'][number]:.0%}")
             direction = f"{line['degrees'][number]:.0f}" if oriented else "none"
             means = (f"{along.mean():.0f}", f"{across.mean():.0f}", mean_with_interval(along - across, signed=True))
@@ -110,16 +110,17 @@ def conclude(run: Run[DirectionSettings], lines: Sequence[Line]) -> Finding:
                 name=case.replace(", q = ", "-").replace(", ", "-").lower(),
             )
         )
+    photographs = len(lines[0]["along"][0])
     return Finding(
         verdict=Verdict.of(follow),
         ours=f"{len(follow)} of {len(rows)} leading eigenvectors are oriented derivatives (one explains at least "
-        f"{ORIENTED:.0%} of them); {sum(follow)} of these respond to edges of their own direction more than to edges across "
-        "it, by more than the 95% interval.",
+        f"{ORIENTED:.0%} of them); {follow.count(True)} of these respond to edges of their own direction more than to edges "
+        "across it, by more than the 95% interval.",
         header=("metric", "eigenvector", "of trace", "explained", "direction", "along", "across", "along - across"),
         rows=rows,
         caption="Explained: by the oriented derivative that fits best; its direction in degrees. Along, across: correlation, "
         "times 100, of the response with the window's mean gradient along that direction and across it, over positions; means "
-        f"over {len(lines[0]['along'][0])} photographs, and the difference with its 95% interval.",
+        f"over {photographs} photographs, and differences photograph by photograph{with_intervals(photographs)}.",
         sections=sections,
     )
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..maths.intervals import mean_interval, mean_with_interval
+from ..maths.intervals import above_zero, mean_with_interval, means_over
 from ..maths.patches import response_lengths
 from ..maths.windows import Window
 from ..plots import LeadingEigenvectors, draw_eigenvectors, leading_eigenvectors, plot_feature_maps
@@ -114,24 +114,24 @@ def plan(run: Run[OperatorsSettings]) -> Iterator[Step]:
 
 def conclude(run: Run[OperatorsSettings], lines: Sequence[Line]) -> Finding:
     """Whether learning makes the maps more like those of the networks."""
-    rows, nearer = [], {pixels: list[bool]() for pixels in PIXELS}
+    rows, nearer = [], {pixels: list[bool | None]() for pixels in PIXELS}
     for line in lines:
         for network, found in line["networks"].items():
             for pixels, learned, plain in zip(PIXELS, found["learned"], found["plain"], strict=True):
                 mine, control = 100 * np.array(learned), 100 * np.array(plain)
-                nearer[pixels].append(mean_interval(mine - control)[0] > 0)
+                nearer[pixels].append(above_zero(mine - control))
                 cells = (mean_with_interval(mine), mean_with_interval(control))
                 gain = mean_with_interval(mine - control, signed=True)
                 rows.append([f"{line['data_set']}, {line['kernel']}", network, pixels, *cells, gain])
-    told = (f"{sum(each)} of {len(each)} with pixels {pixels}" for pixels, each in nearer.items())
+    told = (f"{each.count(True)} of {len(each)} with pixels {pixels}" for pixels, each in nearer.items())
+    photographs = len(next(iter(lines[0]["networks"].values()))["learned"][0])
     return Finding(
         verdict=Verdict.of(each for found in nearer.values() for each in found),
         ours="maps of ConvRFM's operators are more like those of the networks' first layers than |x[u]| is, by more than the "
         f"95% interval, in {' and '.join(told)}.",
         header=("operator", "network", "patches", "M and CNFM", "|x| and CNFM", "gain"),
         rows=rows,
-        caption="Correlation over positions, times 100, of two maps of a photograph: means over "
-        f"{len(next(iter(lines[0]['networks'].values()))['learned'][0])} photographs with 95% intervals.",
+        caption=f"Correlation over positions, times 100, of two maps of a photograph: {means_over(photographs, 'photograph')}.",
         sections=[_eigenvectors(lines), _maps(lines)],
     )
 

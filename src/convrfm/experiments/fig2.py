@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..cnfa import LayerReport, feature_maps, measure
-from ..maths.intervals import mean_interval, mean_with_interval
+from ..maths.intervals import above_zero, mean_with_interval
 from ..plots import plot_feature_maps
 from ..report import Section
 from .edge_detectors import correlations, turned
@@ -92,12 +92,12 @@ def plan(run: Run[FeatureSettings]) -> Iterator[Step]:
 
 def conclude(run: Run[FeatureSettings], lines: Sequence[Line]) -> Finding:
     """Whether the CNFM's map is more like the AGOP's than the algebra gives for free."""
-    rows, above, told, sections = [], list[bool](), [], []
+    rows, above, told, sections = [], list[bool | None](), [], []
     for line in lines:
         means = []
         for layer in line["layers"]:
             agop, free, plain = (100 * np.array(layer[which]) for which in ("agop", "turned", "input"))
-            above.append(mean_interval(agop - free)[0] > 0)
+            above.append(above_zero(agop - free))
             means.append(agop.mean())
             cells = (mean_with_interval(agop), mean_with_interval(free), mean_with_interval(plain))
             rows.append([line["network"], layer["layer"], *cells, mean_with_interval(agop - free, signed=True)])
@@ -106,11 +106,12 @@ def conclude(run: Run[FeatureSettings], lines: Sequence[Line]) -> Finding:
     return Finding(
         verdict=Verdict.of(above),
         ours=f"the correlation of the two maps, times 100, is by layer: {'; '.join(told)}. It is above what the algebra gives "
-        f"for free by more than the 95% interval in {sum(above)} of {len(above)} layers.",
+        f"for free by more than the 95% interval in {above.count(True)} of {len(above)} layers.",
         header=("network", "layer", "CNFM and AGOP", "CNFM and AGOP, G turned", "input and AGOP", "less G turned"),
         rows=rows,
-        caption="Correlation over positions, times 100, of two maps of a photograph: means over photographs with 95% "
-        "intervals. G turned: the AGOP is W^T G W, here with G of the same spectrum in random directions. Input: |h[u]|.",
+        caption="Correlation over positions, times 100, of two maps of a photograph: means over photographs, of three or more "
+        "with 95% intervals. G turned: the AGOP is W^T G W, here with G of the same spectrum in random directions. Input: "
+        "|h[u]|.",
         sections=sections,
     )
 

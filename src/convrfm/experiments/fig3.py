@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..maths.edges import window_brightness, window_change
 from ..maths.gabor import derivative_share
-from ..maths.intervals import mean_interval, mean_with_interval
+from ..maths.intervals import above_zero, mean_with_interval, means_over, with_intervals
 from ..maths.patches import response_lengths
 from ..maths.windows import Window
 from ..plots import LeadingEigenvectors, draw_eigenvectors, leading_eigenvectors, plot_feature_maps
@@ -102,7 +102,7 @@ def plan(run: Run[EdgeSettings]) -> Iterator[Step]:
 
 def conclude(run: Run[EdgeSettings], lines: Sequence[Line]) -> Finding:
     """Whether M holds more of oriented derivatives than patches do, and than random directions do."""
-    rows, above, sections = [], list[bool](), []
+    rows, above, sections = [], list[bool | None](), []
     for name in run.settings.data_sets:
         section = Section(f"Eigenvectors: {name}")
         for kernel in KERNELS:
@@ -111,7 +111,7 @@ def conclude(run: Run[EdgeSettings], lines: Sequence[Line]) -> Finding:
                 np.array([line[what] for line in mine]) for what in ("share", "of_patches", "at_random")
             )
             gains = [100 * (share - others) for others in (of_patches, at_random)]
-            above += [mean_interval(gain)[0] > 0 for gain in gains]
+            above += [above_zero(gain) for gain in gains]
             means = (f"{100 * values.mean():.1f}" for values in (share, of_patches, at_random))
             rows.append([name, kernel, *means, *(mean_with_interval(gain, signed=True) for gain in gains)])
             shown = LeadingEigenvectors(np.array(mine[0]["eigenvectors"]), np.array(mine[0]["of_trace"]))
@@ -128,14 +128,14 @@ def conclude(run: Run[EdgeSettings], lines: Sequence[Line]) -> Finding:
     return Finding(
         verdict=Verdict.of(above),
         ours=f"the share that oriented derivatives explain is above that of patches by more than its 95% interval in "
-        f"{sum(above[::2])} of {len(above) // 2} cases of a data set and a kernel, and above that of random directions in "
-        f"{sum(above[1::2])}.",
+        f"{above[::2].count(True)} of {len(above) // 2} cases of a data set and a kernel, and above that of random directions "
+        f"in {above[1::2].count(True)}.",
         header=("data set", "kernel", "M", "patches", "at random", "M - patches", "M - at random"),
         rows=rows,
         caption="Per cent of the eight largest eigenvalues explained by one oriented derivative filter each: of M, of the "
         f"covariance of the same patches, and of M turned at random ({TURNS} turns). Means over {run.settings.seeds} draws; "
-        f"95% intervals of the differences draw by draw. {run.settings.n} training images, {run.settings.updates} updates from "
-        f"gradients at {run.settings.agop_samples}.",
+        f"differences draw by draw{with_intervals(run.settings.seeds)}. {run.settings.n} training images, "
+        f"{run.settings.updates} updates from gradients at {run.settings.agop_samples}.",
         sections=sections,
     )
 
@@ -167,7 +167,7 @@ def photographs_section(run: Run[EdgeSettings], lines: Sequence[Line]) -> Sectio
         ("data set", "kernel", "pixels", "with edges", "with brightness"),
         rows,
         f"Correlation, times 100, of |Mx| with the root mean square gradient of the window, and with its mean brightness: "
-        f"means over {n} photographs, with 95% intervals.",
+        f"{means_over(n, 'photograph')}.",
     )
 
 

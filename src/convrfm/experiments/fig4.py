@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..estimators import DeepConvRFMClassifier
-from ..maths.intervals import mean_interval, mean_with_interval
+from ..maths.intervals import above_zero, mean_with_interval, with_intervals
 from ..maths.patches import response_lengths
 from ..maths.windows import Window
 from ..plots import plot_feature_maps
@@ -105,12 +105,12 @@ def plan(run: Run[LayerSettings]) -> Iterator[Step]:
 
 def conclude(run: Run[LayerSettings], lines: Sequence[Line]) -> Finding:
     """Whether learning M makes the maps of a layer more like those of the CNN."""
-    rows, nearer, told, sections = [], list[bool](), [], []
+    rows, nearer, told, sections = [], list[bool | None](), [], []
     for name in run.settings.data_sets:
         mine = [line for line in lines if line["data_set"] == name]
         alike, before = (100 * np.array([line[what] for line in mine]).T for what in ("alike", "before learning"))
         gains = alike - before
-        nearer += [mean_interval(gain)[0] > 0 for gain in gains]
+        nearer += [above_zero(gain) for gain in gains]
         told.append(f"{name} {', '.join(f'{each.mean():.0f}' for each in alike)}")
         for number, values in enumerate(zip(alike, before, gains, strict=True), 1):
             learned, plain, gain = values
@@ -120,12 +120,12 @@ def conclude(run: Run[LayerSettings], lines: Sequence[Line]) -> Finding:
     return Finding(
         verdict=Verdict.of(nearer),
         ours=f"the correlation of the two maps, times 100, is by layer: {'; '.join(told)}. It is above that before learning by "
-        f"more than the 95% interval in {sum(nearer)} of {len(nearer)} layers.",
+        f"more than the 95% interval in {nearer.count(True)} of {len(nearer)} layers.",
         header=("data set", "layer", "alike", "before learning", "gain"),
         rows=rows,
         caption="Correlation over positions, times 100, of Deep ConvRFM's map with the CNN's; before learning: of |h[u]|. "
-        f"Means over 100 test images, then over {run.settings.seeds} draws of {run.settings.n} training images, with 95% "
-        "intervals.",
+        f"Means over 100 test images, then over {run.settings.seeds} draws of {run.settings.n} training "
+        f"images{with_intervals(run.settings.seeds)}.",
         sections=sections,
     )
 

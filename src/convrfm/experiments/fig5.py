@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from ..datasets import load, noisy_digits
-from ..maths.intervals import mean_with_interval
+from ..maths.intervals import mean_with_interval, means_over
 from ..plots import plot_levels
 from ..report import Section
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
-from .four_methods import HEADER, METHODS, Images, above_the_kernel, accuracies, cells, gains, steps
+from .four_methods import HEADER, METHODS, Images, above_the_kernel, above_too, accuracies, cells, gains, steps
 from .mnist_images import WANTED, mnist
 from .scale import Scale
 from .small_data.images import LabeledImages
@@ -84,17 +84,13 @@ def conclude(run: Run[Fig5Settings], lines: Sequence[Line]) -> Finding:
         learnable = {sigma: each for sigma, each in levels.items() if each["CNN"].mean() > each["NTK"].mean()}
         above = [above_the_kernel(each) for each in learnable.values()]
         places += above
-        told.append(
-            f"{task.name}: the CNN is above the NTK at {len(above)} of {len(levels)} levels, and at {sum(above)} of these "
-            f"ConvRFM and Deep ConvRFM are too{_shortfall(learnable)}"
-        )
+        told.append(f"{task.name}: {above_too(above, len(levels), 'at', 'levels')}{_shortfall(learnable)}")
         rows += [[task.name, f"{sigma:g}", *cells(each)] for sigma, each in levels.items()]
         scores = {method: np.array([each[method] for each in levels.values()]) for method in METHODS}
         sections.append(
             Section(f"By noise level: {task.name}").figure(
                 plot_levels(task.sigmas, scores, xlabel="sigma of the noise"),
-                caption=f"Test accuracy; means over {task.seeds} draws of {task.n} training and as many test images, with "
-                "Student's 95% intervals.",
+                caption=f"Test accuracy with {task.n} training and as many test images; {means_over(task.seeds)}.",
                 alt=f"Line chart of test accuracy on {task.name} by noise level: {', '.join(METHODS)}.",
                 name=task.name.replace(" ", "-").lower(),
             )
@@ -104,8 +100,9 @@ def conclude(run: Run[Fig5Settings], lines: Sequence[Line]) -> Finding:
         ours=f"{'; '.join(told)}.",
         header=("task", "sigma", *HEADER),
         rows=rows,
-        caption="Test accuracy in per cent, means over draws; differences draw by draw with their 95% intervals. The paper "
-        f"reports the CNN's best epoch on test images; here, of {run.settings.epochs}, held-out training images choose it.",
+        caption="Test accuracy in per cent, means over draws; differences draw by draw, of three or more with their 95% "
+        f"intervals. The paper reports the CNN's best epoch on test images; here, of {run.settings.epochs}, held-out training "
+        "images choose it.",
         sections=sections,
     )
 

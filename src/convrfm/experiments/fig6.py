@@ -6,11 +6,11 @@ from functools import partial
 
 import numpy as np
 
-from ..maths.intervals import mean_interval, mean_with_interval
+from ..maths.intervals import above_zero, mean_with_interval, means_over, with_intervals
 from ..plots import plot_groups, plot_levels
 from ..report import Section
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
-from .four_methods import HEADER, METHODS, above_the_kernel, accuracies, cells, steps
+from .four_methods import HEADER, METHODS, above_the_kernel, above_too, accuracies, cells, steps
 from .scale import Scale
 from .scaled_images import GENERATED, images
 
@@ -63,23 +63,23 @@ def conclude(run: Run[Fig6Settings], lines: Sequence[Line]) -> Finding:
         for name in settings.data_sets
     }
     deeper = {name: 100 * (scores[-1] - scores[1]) for name, scores in stages.items()}
-    local = [mean_interval(gain)[0] > 0 for name, gain in deeper.items() if name in GENERATED]
+    local = [above_zero(gain) for name, gain in deeper.items() if name in GENERATED]
     better = [name for name, gain in deeper.items() if gain.mean() > 0]
     return Finding(
         verdict=Verdict.of([*above, *local]),
-        ours=f"the CNN is above the NTK on {len(above)} of {len(sets)} data sets, and on {sum(above)} of these ConvRFM and "
-        f"Deep ConvRFM are too{'' if above else ' (so that this half was not put to the test)'}; on local signals "
-        f"{settings.depth} layers that learn are above one by more than the 95% interval on {sum(local)} of {len(local)}, on "
-        f"average on {len(better)} of all {len(sets)} data sets.",
+        ours=f"{above_too(above, len(sets), 'on', 'data sets')}"
+        f"{'' if above else ' (so that this half was not put to the test)'}; on local signals "
+        f"{settings.depth} layers that learn are above one by more than the 95% interval on {local.count(True)} of "
+        f"{len(local)}, on average on {len(better)} of all {len(sets)} data sets.",
         header=("data set", *HEADER),
         rows=[[name, *cells(each)] for name, each in sets.items()],
         caption=f"A. Test accuracy in per cent: means over {settings.seeds} draws of {settings.n} training images; differences "
-        f"draw by draw with their 95% intervals. NTK of depth {settings.depth}; the CNN's epochs, at most {settings.epochs}, "
-        "are chosen on held-out training images.",
+        f"draw by draw{with_intervals(settings.seeds)}. NTK of depth {settings.depth}; the CNN's epochs, at most "
+        f"{settings.epochs}, are chosen on held-out training images.",
         sections=[
             Section("A. By data set").figure(
                 plot_groups(list(sets), {m: np.array([each[m] for each in sets.values()]) for m in METHODS}),
-                caption="Test accuracy; means over draws with Student's 95% intervals.",
+                caption=f"Test accuracy; {means_over(settings.seeds)}.",
                 alt=f"Bars of test accuracy of {', '.join(METHODS)} on {', '.join(sets)}.",
                 name="data-sets",
             ),
@@ -101,7 +101,8 @@ def conclude(run: Run[Fig6Settings], lines: Sequence[Line]) -> Finding:
                     ]
                     for name, scores in stages.items()
                 ],
-                "Means of the same, in per cent, and the gain of all layers over the first with its 95% interval.",
+                "Means of the same, in per cent, and the gain of all layers over the first draw by draw"
+                f"{with_intervals(settings.seeds)}.",
             ),
         ],
     )

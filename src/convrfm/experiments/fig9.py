@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from ..cnfa import measure
 from ..datasets import ImageData
-from ..maths.intervals import mean_interval
+from ..maths.intervals import above_zero, mean_with_interval, means_over, with_intervals
 from ..networks import PROTOCOLS, Design, train
 from ..plots.panels import plot_layer_panels
 from ..report import Section
@@ -135,19 +135,17 @@ def conclude(run: Run[Fig9Settings], lines: Sequence[Line]) -> Finding:
     settings = run.settings
     found = {when: means_by_data_set(settings, lines, when) for when in WHEN}
     after, before = (trends(settings, found[when]) for when in WHEN)
-    rows, holds = [], list[bool]()
+    rows, holds = [], list[bool | None]()
     for name, differences in after.items():
-        low, high = mean_interval(differences)
-        holds.append(low > 0)
-        said = "confirmed" if low > 0 else "refuted" if high < 0 else UNDECIDED
-        first_low, first_high = mean_interval(before[name])
+        holds.append(above_zero(differences))
+        said = "confirmed" if holds[-1] else "refuted" if above_zero(-differences) else UNDECIDED
         rows.append(
             [
                 name,
-                f"{differences.mean():+.3f} ({low:+.3f} to {high:+.3f})",
+                mean_with_interval(differences, signed=True, decimals=3),
                 said,
                 f"{sum(differences > 0)} of {len(differences)}",
-                f"{before[name].mean():+.3f} ({first_low:+.3f} to {first_high:+.3f})",
+                mean_with_interval(before[name], signed=True, decimals=3),
             ]
         )
     panels = {
@@ -163,7 +161,7 @@ def conclude(run: Run[Fig9Settings], lines: Sequence[Line]) -> Finding:
         Section("Layer by layer")
         .figure(
             plot_layer_panels(panels, "cosine"),
-            caption="Cosine of CNFM and AGOP by layer: means over data sets, with 95% intervals.",
+            caption=f"Cosine of CNFM and AGOP by layer: {means_over(len(settings.data_sets), 'data set')}.",
             alt="Six panels: after training and at initialization, for three kinds of pooling; a line for each patch size.",
             name="panels",
         )
@@ -182,9 +180,9 @@ def conclude(run: Run[Fig9Settings], lines: Sequence[Line]) -> Finding:
             "at initialization",
         ),
         rows=rows,
-        caption=f"Means over {len(settings.data_sets)} data sets of means over {settings.seeds} seeds and all layers (in "
-        "the last two rows over patch sizes too), with Student's 95% intervals over data sets. Confirmed: it is above 0; "
-        f"refuted: below. {settings.n_train} images{of_size} a seed, width {settings.width}, "
+        caption=f"Means over {len(settings.data_sets)} data sets{with_intervals(len(settings.data_sets))}, of means over "
+        f"{settings.seeds} seeds and all layers (in the last two rows over patch sizes too). Confirmed: the interval is above "
+        f"0; refuted: below. {settings.n_train} images{of_size} a seed, width {settings.width}, "
         f"{settings.epochs} epochs; the paper's are of 32 pixels, 64 and 500.",
         sections=[section],
         numbers={"differences": {name: values.tolist() for name, values in after.items()}},

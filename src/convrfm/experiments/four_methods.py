@@ -4,7 +4,7 @@ One deep model a draw gives three of the four: its fixed kernel, its first layer
 chosen by leave-one-out, the number of the CNN's epochs on a fifth of the training images.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,12 @@ def above_the_kernel(scores: Mapping[str, Float[np.ndarray, " seeds"]]) -> bool:
     """Whether the means of ConvRFM and of Deep ConvRFM are above that of the fixed kernel."""
     means = {method: values.mean() for method, values in scores.items()}
     return bool(min(means["ConvRFM"], means["Deep ConvRFM"]) > means["NTK"])
+
+
+def above_too(above: Sequence[bool], n: int, at: str, places: str) -> str:
+    """At how many of n places the CNN is above the fixed kernel, and at how many of these `above_the_kernel` holds."""
+    said = f"the CNN is above the NTK {at} {len(above)} of {n} {places}"
+    return f"{said}, and {at} {sum(above)} of these ConvRFM and Deep ConvRFM are too" if above else said
 
 
 def gains(scores: Mapping[str, Float[np.ndarray, " seeds"]]) -> dict[str, Float[np.ndarray, " seeds"]]:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..cnfa import measure
 from ..errors import InputError
+from ..maths.intervals import means_over
 from ..networks.shallow import Later, TanhNetwork
 from ..plots import plot_levels
 from ..report import Section
@@ -105,7 +106,7 @@ def conclude(run: Run[Theorem1Settings], lines: Sequence[Line]) -> Finding:
         },
         xlabel="depth",
         ylabel="cosine",
-        percent=False,
+        scale="linear",
     )
     return Finding(
         verdict=Verdict.of(exact),
@@ -122,7 +123,7 @@ def conclude(run: Run[Theorem1Settings], lines: Sequence[Line]) -> Finding:
             )
             .figure(
                 picture,
-                caption="Cosine by depth and kind of later layers: means over both data with Student's 95% intervals.",
+                caption=f"Cosine by depth and kind of later layers: {means_over(len(SOURCES), 'data set')}.",
                 alt="Line chart of cosines by depth; constant and proportional later layers are at 1.",
                 name="cosines",
             )

@@ -53,14 +53,41 @@ FEWEST_SEEDS = 3  # of two, Student's interval is nine times as wide as they lie
 
 
 def mean_interval(values: Float[np.ndarray, " n"], confidence: float = 0.95) -> tuple[float, float]:
-    """Student's interval of a mean, such as that of accuracies over seeds."""
+    """Student's interval of a mean, such as that of accuracies over seeds; NaN of fewer than three values."""
+    if len(values) < FEWEST_SEEDS:
+        return math.nan, math.nan
     reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
     return float(values.mean() - reach), float(values.mean() + reach)
 
 
-def mean_with_interval(values: Float[np.ndarray, " n"], *, signed: bool = False) -> str:
-    """The mean over seeds and its interval as text, to a tenth; equal values have none, nor have fewer than three."""
-    form = "+z.1f" if signed else ".1f"  # z: no negative zero
+def above_zero(values: Float[np.ndarray, " n"]) -> bool | None:
+    """Whether the interval of a mean is above 0; None where there are too few values to tell."""
+    low, _ = mean_interval(values)
+    return None if math.isnan(low) else low > 0
+
+
+def with_intervals(n: int) -> str:
+    """What a caption adds to means, or differences, of n draws: their intervals, or that n is too small for any."""
+    return " with Student's 95% intervals" if n >= FEWEST_SEEDS else ", too few for intervals"
+
+
+def means_over(n: int, what: str = "draw") -> str:
+    """What a caption says of means over n draws.
+
+    Example:
+        >>> means_over(5)
+        "means over 5 draws with Student's 95% intervals"
+        >>> means_over(2, "seed")
+        'means over 2 seeds, too few for intervals'
+        >>> means_over(1, "seed")
+        'one seed'
+    """
+    return f"one {what}" if n == 1 else f"means over {n} {what}s{with_intervals(n)}"
+
+
+def mean_with_interval(values: Float[np.ndarray, " n"], *, signed: bool = False, decimals: int = 1) -> str:
+    """The mean over seeds and its interval as text; equal values have none, nor have fewer than three."""
+    form = f"+z.{decimals}f" if signed else f".{decimals}f"  # z: no negative zero
     mean = f"{values.mean():{form}}"
     if len(values) < FEWEST_SEEDS:
         return mean

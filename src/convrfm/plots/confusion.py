@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float, Integer, Shaped
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from ..errors import InputError
 from .labels import drawn_label
+from .scales import PercentTicks
 from .style import GRID, INK, MUTED, SHARE, axes_or_new, house_style
 
 _MOST_CLASSES_WITH_COUNTS = 20
@@ -78,7 +78,7 @@ def plot_confusion(
     ax.spines[:].set_visible(False)
     ax.set_xlabel("predicted")
     ax.set_ylabel("true")
-    bar = ax.figure.colorbar(picture, ax=ax, format=PercentFormatter(xmax=1), shrink=0.7, aspect=24, pad=0.03)
+    bar = ax.figure.colorbar(picture, ax=ax, format=PercentTicks(), shrink=0.7, aspect=24, pad=0.03)
     bar.set_label("share of the true class")
     bar.outline.set_visible(False)
     return ax

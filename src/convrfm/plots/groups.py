@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
-from ..maths.intervals import mean_interval
+from .error_bars import FRACTIONS, error_bars
+from .scales import percent_scale
 from .style import BLUE, INK, MUTED, PURPLE, VERMILION, axes_or_new, house_style
 
 _COLORS = (MUTED, BLUE, PURPLE, VERMILION)
@@ -21,7 +21,7 @@ def plot_groups(
     ylabel: str = "test accuracy",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a bar for each of up to four methods in every group: means over seeds with Student's 95% intervals.
+    """Draw a bar for each of up to four methods in every group: means over seeds, of three or more with 95% intervals.
 
     Args:
         groups: What to write below each group of bars.
@@ -34,14 +34,12 @@ def plot_groups(
     for number, (name, values) in enumerate(scores.items()):
         x, means = centers + (number - (len(scores) - 1) / 2) * width, values.mean(1)
         ax.bar(x, means, 0.92 * width, color=_COLORS[number], label=name)
-        if values.shape[1] > 1:
-            reach = [mean_interval(each)[1] - each.mean() for each in values]
-            ax.errorbar(x, means, yerr=reach, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
+        reach = error_bars(values, FRACTIONS)
+        ax.errorbar(x, means, yerr=reach, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
     ax.set_xticks(centers, groups, parse_math=False)
     ax.tick_params(axis="x", length=0)
-    ax.set_ylim(bottom=0)
     ax.set_ylabel(ylabel)
-    ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    percent_scale(ax)
     ax.grid(axis="y")
     ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.01), ncols=4, columnspacing=1.6)
     return ax

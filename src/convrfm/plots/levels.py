@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
-from ..maths.intervals import mean_interval
+from .error_bars import FRACTIONS, error_bars
+from .scales import log_scale, percent_scale
 from .style import AMBER, BLUE, GREEN, MUTED, PURPLE, VERMILION, axes_or_new, house_style
 
 LOOKS = ((MUTED, "s"), (BLUE, "o"), (PURPLE, "D"), (VERMILION, "^"), (GREEN, "P"), (AMBER, "v"))
+APART = 0.018  # of two methods at one level, in widths of the axes
+Scale = Literal["percent", "linear", "log"]
+WITHIN: dict[Scale, tuple[float, float]] = {"percent": FRACTIONS, "linear": (-np.inf, np.inf), "log": (0.0, np.inf)}
 
 
 @house_style()
@@ -21,47 +25,44 @@ def plot_levels(
     *,
     xlabel: str,
     ylabel: str = "test accuracy",
-    percent: bool = True,
+    scale: Scale = "percent",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw means over seeds with Student's 95% intervals; the levels stand at equal distances, in their order.
+    """Draw means over seeds with Student's 95% intervals, where there are three seeds or more.
+
+    The levels stand at equal distances, in their order; methods stand beside each other at a level.
 
     Args:
         levels: Where the scores were taken.
         scores: By method; as fractions where they are accuracies.
         xlabel: What the levels are.
         ylabel: What the scores are.
-        percent: Whether scores are shown in per cent.
+        scale: Of the scores: "percent" shows fractions in per cent.
         ax: Where to draw; a new figure if None.
     """
     ax = axes_or_new(ax, 5.6, 3.6)
-    places = np.arange(len(levels))
-    for (name, values), (color, marker) in zip(scores.items(), cycle(LOOKS)):
-        reach = [_half_width(of_level) for of_level in values]
-        yerr = reach if any(reach) else None
-        ax.errorbar(
-            places,
+    places, ends = np.arange(len(levels)), (-0.35, len(levels) - 0.65)
+    apart = APART * (ends[1] - ends[0])
+    for number, ((name, values), (color, marker)) in enumerate(zip(scores.items(), cycle(LOOKS))):
+        line, _, _ = ax.errorbar(
+            places + apart * (number - (len(scores) - 1) / 2),
             values.mean(1),
-            yerr,
+            error_bars(values, WITHIN[scale]),
             color=color,
             marker=marker,
             elinewidth=1.2,
             capsize=3,
-            clip_on=False,
             label=name,
         )
+        line.set_clip_on(False)
     ax.set_xticks(places, [f"{level:g}" for level in levels])
+    ax.set_xlim(*ends)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
-    if percent:
-        ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    if scale == "percent":
+        percent_scale(ax)
+    elif scale == "log":
+        log_scale(ax)
     ax.grid(axis="y")
     ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.01), ncols=3, columnspacing=1.6)
     return ax
-
-
-def _half_width(values: Float[np.ndarray, " seeds"]) -> float:
-    if len(values) < 2 or np.ptp(values) == 0:
-        return 0.0
-    low, high = mean_interval(values)
-    return (high - low) / 2

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from ..maths.intervals import mean_interval
+from .error_bars import error_bars
 from .levels import LOOKS
 from .style import house_style
 
@@ -18,7 +18,7 @@ Lines = Mapping[str, Float[np.ndarray, "layers samples"]]
 
 @house_style()
 def plot_layer_panels(rows: Mapping[str, Mapping[str, Lines]], ylabel: str) -> Figure:
-    """Draw means over samples by layer, with Student's 95% intervals: a row and a column of panels for every name.
+    """Draw means over samples by layer, of three or more with 95% intervals: a row and a column of panels for every name.
 
     Args:
         rows: Panels by the name of their row and of their column; the lines of each panel by name, samples last.
@@ -32,9 +32,8 @@ def plot_layer_panels(rows: Mapping[str, Mapping[str, Lines]], ylabel: str) -> F
             lines = panels[column]
             for number, ((name, values), (color, marker)) in enumerate(zip(lines.items(), cycle(LOOKS[1:]))):
                 layers = np.arange(1, len(values) + 1) + APART * (number - (len(lines) - 1) / 2)
-                reach = [_reach(of_layer) for of_layer in values]
                 look = {"color": color, "marker": marker, "elinewidth": 1, "linewidth": 1.3}
-                ax.errorbar(layers, values.mean(1), reach, capsize=2, label=name, **look)
+                ax.errorbar(layers, values.mean(1), error_bars(values), capsize=2, label=name, **look)
             ax.set_title(f"{column}, {row}")
             ax.set_xticks(np.arange(1, len(values) + 1))
             ax.grid(axis="y")
@@ -45,10 +44,3 @@ def plot_layer_panels(rows: Mapping[str, Mapping[str, Lines]], ylabel: str) -> F
     grid[0, 0].set_ylim(top=1.02)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=len(lines))
     return figure
-
-
-def _reach(values: Float[np.ndarray, " samples"]) -> float:
-    if len(values) < 2:
-        return 0.0
-    low, high = mean_interval(values)
-    return (high - low) / 2

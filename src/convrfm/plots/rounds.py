@@ -5,8 +5,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
+from .scales import percent_scale
 from .style import BAND, BLUE, GREEN, INK, MUTED, VERMILION, axes_or_new, house_style
 
 Task = Literal["classification", "regression"]
@@ -75,9 +76,7 @@ def plot_rounds(
 def score_axis(ax: Axes, task: Task) -> None:
     """Accuracies in percent, between 0 and 1; R^2 as it is."""
     if task == "classification":
-        low, high = ax.get_ylim()
-        ax.set_ylim(max(low, 0.0), min(high, 1.0))
-        ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        percent_scale(ax)
         ax.set_ylabel("accuracy")
     else:
         ax.set_ylabel("$R^2$")

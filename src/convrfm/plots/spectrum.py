@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from ..errors import InputError
 from ..maths import spectra
+from .scales import log_scale
 from .style import BLUE, MUTED, SERIES, axes_or_new, house_style
 
 DASHED: Mapping[str, Any] = {"color": MUTED, "linestyle": "--", "linewidth": 1.1}
@@ -66,7 +67,7 @@ def plot_spectrum(
         markersize=5 if d <= 40 else 2.5,
         label="learned M",
     )
-    ax.set_yscale("log")
+    log_scale(ax)
     ax.set_xlim(1 - 0.02 * d, 1.02 * d)
     ax.set_xlabel("eigenvector")
     ax.set_ylabel("eigenvalue")
@@ -101,7 +102,7 @@ def plot_spectra(feature_matrices: Sequence[Float[np.ndarray, "_ _"]], ax: Axes 
             label=f"layer {number + 1}",
         )
     ax.set_xscale("log")
-    ax.set_yscale("log")
+    log_scale(ax)
     ax.set_xlabel("eigenvector")
     ax.set_ylabel("eigenvalue / mean")
     ax.grid(axis="y")

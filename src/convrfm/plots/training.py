@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
+from .scales import percent_scale
 from .style import BLUE, MUTED, VERMILION, house_style
 
 LOOKS = ((VERMILION, "s"), (BLUE, "o"), (MUTED, "^"))
@@ -36,7 +37,7 @@ def plot_training(
     for (name, values), (color, marker) in zip(accuracies.items(), LOOKS, strict=False):
         left.plot(np.arange(1, len(values) + 1), values, color=color, marker=marker, markersize=3.5, label=name)
     left.set_ylabel("accuracy")
-    left.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    percent_scale(left)
     shades = colormaps["viridis_r"](np.linspace(0.1, 1, layers.shape[1]))
     for number, (values, shade) in enumerate(zip(layers.T, shades, strict=True), 1):
         label = f"layer {number}" if number in (1, layers.shape[1]) else None

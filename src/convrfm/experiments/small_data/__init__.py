@@ -69,7 +69,7 @@ EXPERIMENT = Experiment(
     name="small-data",
     title="Few training images",
     claim="With 10 to 640 training images ConvRFM is at least as accurate as its own fixed kernel, and as the paper's CNN.",
-    published="none: a study of this project's.",
+    published="nothing; this is a study of this project's.",
     settings={
         Scale.SMOKE: SmallDataSettings(("digits",), QUICK),
         Scale.LAPTOP: SmallDataSettings(("USPS",), (Stage(PLAN[0].methods, PLAN[0].sizes[:5], seeds=5),)),

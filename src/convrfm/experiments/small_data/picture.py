@@ -2,13 +2,16 @@
 
 import math
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, ScalarFormatter
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
+from ...plots.error_bars import FRACTIONS, error_bars
+from ...plots.scales import percent_scale
 from ...plots.style import AMBER, BLUE, GREEN, MUTED, PURPLE, VERMILION, house_style
 from .plan import SIZES
-from .summary import Results, measured, summary
+from .summary import Results, measured
 
 COLUMNS = 2
 LOOKS = {  # color, marker
@@ -23,7 +26,7 @@ LOOKS = {  # color, marker
 
 @house_style()
 def plot_accuracies(results: Results) -> Figure:
-    """Draw means over seeds with Student's 95% intervals."""
+    """Draw means over seeds, of three or more with Student's 95% intervals."""
     names = list(dict.fromkeys(trial.data for trial in results))
     rows = math.ceil(len(names) / COLUMNS)
     figure = Figure(figsize=(4.4 * COLUMNS, 3.2 * rows + 0.5), layout="constrained")
@@ -42,11 +45,10 @@ def plot_accuracies(results: Results) -> Figure:
 
 def _panel(ax: Axes, name: str, results: Results) -> None:
     for method, (color, marker) in LOOKS.items():
-        of_size = {n: summary(measured(results, name, n, method, "test").values()) for n in SIZES}
-        points = {n: found for n, found in of_size.items() if found}
+        of_size = {n: np.array(list(measured(results, name, n, method, "test").values())) for n in SIZES}
+        points = {n: found for n, found in of_size.items() if len(found)}
         if points:
-            means = [found.mean for found in points.values()]
-            reach = [found.half_width for found in points.values()]
+            means, reach = [found.mean() for found in points.values()], error_bars(points.values(), FRACTIONS)
             ax.errorbar(
                 list(points), means, yerr=reach, color=color, marker=marker, elinewidth=1.1, capsize=2.5, label=method
             )
@@ -55,6 +57,6 @@ def _panel(ax: Axes, name: str, results: Results) -> None:
     ax.xaxis.set_major_locator(FixedLocator(SIZES))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(ScalarFormatter())
-    ax.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+    percent_scale(ax)
     ax.grid(axis="y")
     ax.set_xlabel("training images n")

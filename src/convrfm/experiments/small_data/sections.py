@@ -49,8 +49,8 @@ SETTINGS = (
     ("random forest", "on pixels; 300 trees"),
 )
 ACCURACIES = (
-    "Mean and Student's 95% interval over seeds (draws of training images, initial weights, filters), in per cent. The largest "
-    "mean of the methods with the most seeds is called best. A dash was not run."
+    "Means over seeds (draws of training images, initial weights, filters), of three or more with Student's 95% interval, in "
+    "per cent. The largest mean of the methods with the most seeds is called best. A dash was not run."
 )
 SELF_KNOWLEDGE = (
     "judged is the accuracy by which ridge and round were chosen: by leave-one-out, or by 5-fold cross-validation in "
@@ -77,7 +77,8 @@ def sections(results: Results) -> list[Section]:
     names = list(dict.fromkeys(trial.data for trial in results))
     protocol = Section("Protocol").figure(
         plot_accuracies(results),
-        caption="Test accuracy against the number of training images; means over seeds with Student's 95% intervals.",
+        caption="Test accuracy against the number of training images; means over seeds, of three or more "
+        "with Student's 95% intervals.",
         alt="A chart for each data set: test accuracy of six methods against the number of training images.",
         name="accuracy",
     )

@@ -1,5 +1,6 @@
-"""Means and 95% intervals over seeds."""
+"""Means over seeds, and their 95% intervals."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -14,14 +15,14 @@ Results = Mapping[Trial, Measured]
 
 @dataclass(frozen=True)
 class Summary:
-    """A mean over seeds, in percent, and half the width of Student's 95% interval; NaN for one seed."""
+    """A mean over seeds, in percent, and half the width of Student's 95% interval; NaN of fewer than three."""
 
     mean: float
     half_width: float
     seeds: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.1f}" + (f" ± {self.half_width:.1f}" if self.seeds > 1 else "")
+        return f"{self.mean:.1f}" + ("" if math.isnan(self.half_width) else f" ± {self.half_width:.1f}")
 
 
 def summary(values: Iterable[float]) -> Summary | None:
@@ -29,11 +30,8 @@ def summary(values: Iterable[float]) -> Summary | None:
     percent = 100 * np.array(list(values))
     if not len(percent):
         return None
-    half_width = float("nan") if len(percent) == 1 else 0.0
-    if np.ptp(percent) > 0:
-        low, high = mean_interval(percent)
-        half_width = (high - low) / 2
-    return Summary(float(percent.mean()), half_width, len(percent))
+    low, high = mean_interval(percent)
+    return Summary(float(percent.mean()), (high - low) / 2, len(percent))
 
 
 def measured(results: Results, data: str, n: int, method: str, name: str) -> dict[int, float]:
