@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -55,6 +56,12 @@ def images(n: int, seed: int) -> Tensor:
 def recipe(n: int = 14, m: int | None = None, kernel: Any = KERNEL) -> KernelTiles:
     metric = torch.diag(torch.tensor([1.0, 2.0, 0.5, 0.0]))
     return KernelTiles(kernel, images(n, 1), None if m is None else images(m, 2), metric, side=4)
+
+
+def closed_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    return f"tcp://127.0.0.1:{port}"
 
 
 def chunks(folder: Path) -> dict[str, bytes]:
@@ -134,16 +141,21 @@ def test_workers_of_a_scheduler_elsewhere_stay_when_it_is_left(two: Workers, tmp
     assert dict(two.results(abs, [-1, 2])) == {-1: 1, 2: 2}
 
 
-def test_what_is_no_number_of_workers_and_no_scheduler_is_refused(
-    as_a_user: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_no_number_of_workers_and_no_scheduler_is_refused(as_a_user: None) -> None:
     for wrong in (0, True, 1.5):
         with pytest.raises(InputError, match="must be a number of processes"), workers(wrong):
             pass
-    monkeypatch.setattr("convrfm.workers.SECONDS_TO_ANSWER", 0.2)
-    for nobody in ("tcp://127.0.0.1:9", "nonsense://"):
+    for nobody in ("nonsense://", closed_port()):
         with pytest.raises(InputError, match="no Dask scheduler answers"), workers(nobody):
             pass
+
+
+def test_where_nothing_listens_nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask would try again and again until time is up."""
+    monkeypatch.delattr("distributed.Client")
+    refused = r"no Dask scheduler answers at tcp://127\.0\.0\.1.*refused.*Begin one, dask scheduler"
+    with pytest.raises(InputError, match=refused), workers(closed_port()):
+        pass
 
 
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Work for several processes, on this machine or on many; the one file that knows Dask."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -74,8 +75,7 @@ def workers(where: int | str | None) -> Iterator[Workers | None]:
     if where is None:
         yield None
         return
-    if isinstance(where, bool) or not isinstance(where, int | str) or (isinstance(where, int) and where < 1):
-        raise InputError(f"workers must be a number of processes or the address of a Dask scheduler; got {where!r}.")
+    check_workers(where)
     if isinstance(where, int):
         with _processes_here(where) as client:
             yield DaskWorkers(client)
@@ -84,11 +84,31 @@ def workers(where: int | str | None) -> Iterator[Workers | None]:
     try:
         client = distributed.Client(where, timeout=SECONDS_TO_ANSWER)
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"no Dask scheduler answers at {where} ({error}). Begin one, dask scheduler, and pass the address that it tells."
-        ) from error
+        raise _no_scheduler(where, error) from error
     with client:
         yield DaskWorkers(client)
+
+
+def check_workers(where: int | str | None) -> None:
+    """Raise `InputError` at once where there can be no workers: for no such number, and where nothing listens at an address."""
+    if where is None or (isinstance(where, int) and not isinstance(where, bool) and where >= 1):
+        return
+    if not isinstance(where, str):
+        raise InputError(f"workers must be a number of processes or the address of a Dask scheduler; got {where!r}.")
+    try:
+        place = imported("distributed.comm", "cluster").get_address_host_port(where)
+    except ValueError:  # no address, or one that is no host and port: Dask itself will tell
+        return
+    try:
+        socket.create_connection(place, SECONDS_TO_ANSWER).close()
+    except OSError as error:
+        raise _no_scheduler(where, error) from error
+
+
+def _no_scheduler(where: str, error: Exception) -> InputError:
+    return InputError(
+        f"no Dask scheduler answers at {where} ({error}). Begin one, dask scheduler, and pass the address that it tells."
+    )
 
 
 @contextmanager

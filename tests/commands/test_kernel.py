@@ -95,6 +95,20 @@ def test_every_folder_has_tables_of_its_own(tmp_path: Path, monkeypatch: pytest.
     }
 
 
+def test_before_long_work_the_time_of_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the tiles that are not yet there, in a time that is given."""
+    monkeypatch.setattr(KernelTiles, "seconds", lambda _, places: 60.0 * len(places))
+    assert (
+        "6 tiles; those that are missing take 1 KiB of disk, and about 6 min 0 s (estimated)"
+        in run(*SMALL, "--out", tmp_path / "K.zarr").output
+    )
+    assert "6 tiles; all of them on disk" in run(*SMALL, "--out", tmp_path / "K.zarr").output
+    next(path for path in (tmp_path / "K.zarr").rglob("*") if path.parts[-2:] == ("0", "1")).unlink()
+    assert "about 1 min 0 s (estimated)" in run(*SMALL, "--out", tmp_path / "K.zarr").output
+    monkeypatch.setattr(KernelTiles, "seconds", lambda _, places: 1.0)
+    assert "less than a minute (estimated)" in run(*SMALL, "--out", tmp_path / "L.zarr").output
+
+
 def test_a_run_with_other_images_or_several_layers_is_refused(tmp_path: Path) -> None:
     deep = convrfm.DeepConvRFMClassifier(kernels.vanilla_ntk, depth=2, n_filters=3, n_iterations=0)
     deep.fit(IMAGES.x_train, IMAGES.y_train).save(tmp_path / "deep", preprocessing=IMAGES.preprocessing)
@@ -103,7 +117,13 @@ def test_a_run_with_other_images_or_several_layers_is_refused(tmp_path: Path) ->
     model = convrfm.ConvRFMClassifier(NTK, n_iterations=0).fit(IMAGES.x_train, IMAGES.y_train)
     model.save(tmp_path / "model", preprocessing=datasets.Preprocessing(None, 1, 255.0))
     result = run(*OF_BARS, "--run", tmp_path / "model", "--out", tmp_path / "K.zarr")
-    assert (result.exit_code, "was fitted to images made by" in result.output) == (2, True)
+    said = " ".join(result.output.split())
+    assert (
+        result.exit_code,
+        "was fitted to pictures as they come, 1 channel, values over 255; bars gives" in said,
+    ) == (2, True)
+    model.save(tmp_path / "arrays")
+    assert "does not know how its images were made" in run(*OF_BARS, "--run", tmp_path / "arrays").output
     assert not (tmp_path / "K.zarr").exists()
 
 

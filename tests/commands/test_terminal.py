@@ -19,7 +19,7 @@ SOURCE = Path(convrfm.__file__).parent
 COMMANDS = [each.callback for each in app.registered_commands if each.callback is not None]
 TYPED = {name: shown for command in COMMANDS for name, shown in as_typed(command).items() if shown.startswith("--")}
 OF_PYTHON = re.compile(
-    r"(?<![\w\"'])[a-z]\w*=(?!NAME)|\b[A-Z]\w+\(|\bkernels\.\w|\b(?:[Pp]ass|with) [^.;:]*\b(?:None|True|False)\b"
+    r"\(['\"]|(?<![\w\"'])[a-z]\w*=(?!NAME)|\b[A-Z]\w+\(|\bkernels\.\w|\b(?:[Pp]ass|with) [^.;:]*\b(?:None|True|False)\b"
 )
 PLACE = "7"  # of a value that is filled in
 
@@ -75,6 +75,7 @@ def test_a_message_that_mixes_both_would_be_found() -> None:
     assert OF_PYTHON.search(mixed)
     assert OF_PYTHON.search("Pass --kernel ntk, or an NNGP with Rbf().")
     assert OF_PYTHON.search("Pass --patch-normalization None.")
+    assert OF_PYTHON.search("--augment must be of flip and shift; got ('flip', 'flip').")
     assert len(MESSAGES) > 250
 
 
@@ -99,6 +100,14 @@ def test_parameters_are_typed_as_help_shows_them(command: typer.models.CommandFu
         ("bars --n-train 20 --agop-samples 30", "--agop-samples must lie between 1 and the 20"),
         ("bars --device abacus", "--device must be"),
         ("star --sigma 2", "--sigma belongs to"),
+        (
+            "bars --augment flip --augment flip",
+            '--augment must be of "flip" and "shift", each at most once; got \'flip\' and',
+        ),
+        ("bars --shrinkage 1", "to below 1 (M stays what it was), one number or several; got 1.0."),
+        ("bars --solver cg --augment flip", "Pass --solver exact or --solver features, and no --workers."),
+        ("bars --solver exact --workers 2", "pass --solver cg, or no --workers."),
+        ("bars --workers 2 --augment flip", "cannot leave out images with their copies (--augment ...)"),
     ],
 )
 def test_refusals_of_a_fit_name_options(arguments: str, expected: str, tmp_path: Path) -> None:
@@ -107,6 +116,35 @@ def test_refusals_of_a_fit_name_options(arguments: str, expected: str, tmp_path:
     said = " ".join(result.output.split())
     assert expected in said
     assert not OF_PYTHON.search(said)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--kernel laplace --patch-normalization contrast",
+        "--deep --kernel laplace --patch-normalization contrast",
+        "--kernel gaussian --kernel ntk --solver features",
+        "--solver cg --augment flip",
+        "--workers 2 --augment flip",
+        "--workers 2 --solver exact",
+        "--workers 2 --solver features",
+        "--augment flip --augment flip",
+        "--shrinkage 1",
+        "--shrinkage 0 --shrinkage 0.5",
+        "--first-filters patches",
+        "--deep --network myrtle5",
+        "--kernel laplace --bandwidth 0",
+        "--scheduler tcp://127.0.0.1:1",
+        "--device abacus",
+    ],
+)
+def test_what_no_images_make_possible_is_refused_before_they_are_read(
+    arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("convrfm.datasets.load")
+    result = CliRunner().invoke(app, ["fit", "bars", *arguments.split(), "--out", str(tmp_path / "run")])
+    assert result.exit_code == 2, result.output
+    assert not (tmp_path / "run").exists()
 
 
 def test_announcements_and_remedies_in_python_alone_are_left_to_python(capsys: pytest.CaptureFixture[str]) -> None:

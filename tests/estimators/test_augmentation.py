@@ -79,12 +79,12 @@ def test_what_makes_no_copies_is_said(as_a_user: None) -> None:
     mirrored = (X + X[..., ::-1]) / 2
     for augment, x, said in [
         (("flip",), mirrored, "every copy of a training image is the image itself"),
-        (("flip", "flip"), X, "each once"),
-        ("flip", X, "must be a sequence"),
-        (("turn",), X, "must be a sequence"),
-        (None, X, "must be a sequence"),
+        (("flip", "flip"), X, "each at most once"),
+        ("flip", X, "Pass a sequence"),
+        (("turn",), X, "must be of .* got .turn"),
+        (None, X, "Pass a sequence"),
     ]:
         with pytest.raises(InputError, match=said):
             ConvRFMClassifier(KERNEL, augment=augment).fit(x, Y)
-    with pytest.raises(InputError, match="nor images with their copies"):
+    with pytest.raises(InputError, match="cannot leave out images with their copies"):
         ConvRFMClassifier(kernels.Laplace(3), solver="cg", augment=("flip",)).fit(X, Y)

@@ -131,7 +131,7 @@ def test_where_nothing_can_be_shared_it_is_said(tmp_path: Path) -> None:
     for solver in ("exact", "features"):
         with pytest.raises(InputError, match="workers share the tiles"):
             DeepConvRFMClassifier(kernels.vanilla_ntk, depth=1, n_iterations=0, solver=solver, workers=1).fit(x, y)
-    with pytest.raises(InputError, match="without groups"):
+    with pytest.raises(InputError, match="cannot leave out groups"):
         classifier(tmp_path, solver="auto", workers=1).fit(x, y, groups=np.arange(24) // 2)
     with pytest.raises(InputError, match="need a tile_folder"):
         ConvRFMClassifier(KERNEL, solver="cg", workers="tcp://127.0.0.1:9").fit(x, y)

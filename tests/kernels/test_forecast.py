@@ -13,6 +13,7 @@ from convrfm.errors import InputError
 from convrfm.kernels import growth
 from convrfm.kernels.forecast import Forecast
 from convrfm.kernels.growth import AT_A_GLANCE, Powers, measured_pairs, measured_powers, timed_by
+from convrfm.kernels.kernel_tiles import KernelTiles
 
 
 class Clock:
@@ -44,6 +45,17 @@ def test_a_forecast_is_of_all_pairs_and_of_half_of_them_where_the_others_mirror_
     assert kernel.forecast(640, 320, (1, 8, 8)).seconds == pytest.approx(1e-5 * 640 * 320)
     assert kernel.forecast(640, None, (1, 8, 8)).seconds == pytest.approx(1e-5 * 640 * (640 + 32) / 2)
     assert kernel.forecast(640, 320, (1, 8, 8), outputs=2).seconds == pytest.approx(1e-4 * 2 * 640 * 320)
+
+
+@pytest.mark.usefixtures("clocked")
+@pytest.mark.parametrize("z", [None, torch.ones(64, 1, 8, 8)])
+def test_tiles_take_what_their_pairs_take(z: Tensor | None) -> None:
+    tiles = KernelTiles(Timed(3), torch.ones(160, 1, 8, 8), z, None, side=64)
+    last = 32 * (32 + 32) / 2 if z is None else 32 * 64
+    assert tiles.seconds([tiles.layout.places[-1]]) == pytest.approx(1e-5 * last)
+    whole = 2 * 64 * (64 + 32) / 2 + 64 * 64 + 2 * 64 * 32 + last if z is None else 2 * 64 * 64 + last
+    assert tiles.seconds(tiles.layout.places) == pytest.approx(1e-5 * whole)
+    assert tiles.seconds([]) == 0
 
 
 @pytest.mark.usefixtures("clocked")

@@ -8,11 +8,14 @@ from .. import datasets
 from ..errors import ModelFileError
 from ..estimators import load
 from ..estimators.classification import Classifier
+from ..estimators.patch_statistics import check_contrastable
 from ..estimators.settings import check_parameters, ridge_candidates
 from ..kernels.devices import chosen_device
+from ..kernels.features import check_drawable
 from ..quantities import counted
 from ..report import FitRecord
 from ..storage.models import FILE_NAME
+from ..workers import check_workers
 from .baselines import baselines
 from .candidates import Model
 from .fit_folder import TILES, claimed
@@ -44,9 +47,8 @@ def fit(
         InputError: if anything does not fit; the message says what.
     """
     model = settings.unfitted(verbose=not quiet).set_params(tile_folder=str(out.resolve() / TILES), workers=where)
-    check_parameters(model.get_params(deep=False), None)
-    ridge_candidates(model.ridge)
-    chosen_device(model.device)
+    check_without_images(settings, model)
+    check_workers(where)
     with claimed(out, asdict(settings), overwrite=overwrite) as goes_on:
         images = datasets.load(
             settings.data,
@@ -86,6 +88,18 @@ def fit(
             candidates=settings.candidates.names,
             next_steps=next_steps(settings, model, images, pace) if finished else [],
         )
+
+
+def check_without_images(settings: FitSettings, model: Model) -> None:
+    """Raise `InputError` for what no images make possible, before they are read."""
+    check_parameters(model.get_params(deep=False), None)
+    ridge_candidates(model.ridge)
+    chosen_device(model.device)
+    for kernel in (family(1) for family in settings.candidates.families):
+        if model.solver == "features":
+            check_drawable(kernel)
+        if model.patch_normalization is not None:
+            check_contrastable(kernel)
 
 
 def with_finished_rounds(model: Model, folder: Path) -> Model:

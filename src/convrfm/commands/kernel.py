@@ -14,16 +14,17 @@ from .. import datasets
 from ..datasets import Preprocessing
 from ..errors import InputError
 from ..estimators import load
+from ..estimators.outlook import LONG_FIT_SECONDS
 from ..estimators.problem import LearnableKernel
 from ..estimators.progress import shown_progress
 from ..estimators.solver import Features
 from ..kernels.devices import chosen_device
 from ..kernels.features import FeatureDraw
 from ..kernels.kernel_tiles import KernelTiles, default_side
-from ..quantities import counted, size
-from ..storage.stored_kernel import kept_kernel
+from ..quantities import counted, duration, size
+from ..storage.stored_kernel import StoredKernel, kept_kernel
 from ..storage.tables import write_table
-from ..workers import workers
+from ..workers import check_workers, workers
 from .choices import KernelName, Network, TilePrecision, Unreadable
 from .fit_folder import settings_of
 from .kernel_by_name import Family
@@ -70,6 +71,8 @@ def kernel(settings: KernelSettings, out: Path, *, quiet: bool, where: int | str
         MissingDependencyError: without Zarr, or without Dask where it is asked for.
     """
     out, device = out.resolve(), chosen_device(settings.device)
+    check_workers(where)
+    matrix_kernel, metric, made = kernel_and_metric(settings)
     of_run = {} if settings.run is None else settings_of(settings.run)
     sigmas = {of_run.get("data"): of_run.get("sigma")}
     images = datasets.load(
@@ -82,7 +85,12 @@ def kernel(settings: KernelSettings, out: Path, *, quiet: bool, where: int | str
         download=settings.download,
     )
     say_notes(images.notes)
-    matrix_kernel, metric, preprocessing = kernel_and_metric(settings, images.preprocessing)
+    if made is not None and replace(made, center=None) != images.preprocessing:
+        raise InputError(
+            f"{settings.run} was fitted to {made}; {settings.data} gives {images.preprocessing}. Pass the data of the run, "
+            "and its --image-size."
+        )
+    preprocessing = made or images.preprocessing
     as_drawn = replace(preprocessing, image_size=None, divide_by=1.0)
     x, z = torch.from_numpy(as_drawn.apply(images.x_train)).to(device), None
     tables = {"rows": name_table(images.names_train, images.y_train)}
@@ -104,47 +112,47 @@ def kernel(settings: KernelSettings, out: Path, *, quiet: bool, where: int | str
     with workers(where) as helping, kept_kernel(out, recipe, settings.precision.value, origin, helping) as kept:
         for of, table in tables.items():
             write_table(out.with_name(f"{beside}.{of}.csv"), list(table), zip(*table.values(), strict=True))
-        missing = kept.store.bytes_missing
-        on_disk = f"those that are missing take {size(missing)} of disk" if missing else "all of them on disk"
-        remark(f"{counted(len(kept.layout.places), 'tile')}; {on_disk}")
+        remark(f"{counted(len(kept.layout.places), 'tile')}; {ahead(kept, alone=helping is None)}")
         with shown_progress(shown=not quiet) as watch:
             kept.complete(watch("kernel")("on disk"))
         kept.verify()
     return f"{len(x)} x {columns} kernel matrix: {out}"
 
 
-def kernel_and_metric(
-    settings: KernelSettings, preprocessing: Preprocessing
-) -> tuple[LearnableKernel, Tensor | None, Preprocessing]:
-    """What the options name, with the identity for a metric, or what a fitted run learned; and how its images are made.
+def ahead(kept: StoredKernel, *, alone: bool) -> str:
+    """What is missing of a matrix, in bytes and in the time that this process would take alone."""
+    missing = [place for place in kept.layout.places if place not in kept.store]
+    if not missing:
+        return "all of them on disk"
+    seconds = kept.recipe.seconds(missing)
+    time = f"about {duration(seconds)}" if seconds > LONG_FIT_SECONDS else "less than a minute"
+    shared = "" if alone else " without workers"
+    return f"those that are missing take {size(kept.store.bytes_missing)} of disk, and {time}{shared} (estimated)"
 
-    Args:
-        settings: what decides them.
-        preprocessing: how the images were made, which a run may have centered beside.
+
+def kernel_and_metric(settings: KernelSettings) -> tuple[LearnableKernel, Tensor | None, Preprocessing | None]:
+    """What the options name, with the identity for a metric; or what a fitted run learned, and how its images were made.
 
     Raises:
-        InputError: for a run of several layers, and one whose images were made otherwise.
+        InputError: for a run of several layers, one on random features that are the values of no kernel, and one of which
+            nothing is known of how its images were made.
     """
     if settings.run is None:
         family = Family(settings.kernel, settings.patch_size, settings.bandwidth, settings.network, settings.pool_size)
-        return family(settings.depth), None, preprocessing
-    model = load(settings.run, "cpu")
+        return family(settings.depth), None, None
+    run, model = settings.run, load(settings.run, "cpu")
     if len(model.layers_) > 1:
-        raise InputError(f"{settings.run} has {len(model.layers_)} layers, and must have one. Pass another --run.")
+        raise InputError(f"{run} has {len(model.layers_)} layers, and must have one. Pass another --run.")
     match model.fitted_.solver:
         case Features(draw=FeatureDraw(first_filters="patches")):
             raise InputError(
-                f"{settings.run} was fitted with --first-filters patches, whose features are the values of no kernel: it has "
+                f"{run} was fitted with --first-filters patches, whose features are the values of no kernel: it has "
                 "no kernel matrix. Pass a --run with gaussian filters."
             )
-    made = model.preprocessing_
-    if made is None or replace(made, center=None) != preprocessing:
-        raise InputError(
-            f"{settings.run} was fitted to images made by {made}; those of {settings.data} are made by "
-            f"{preprocessing}. Pass the data of the run, and its --image-size."
-        )
+    if model.preprocessing_ is None:
+        raise InputError(f"{run} does not know how its images were made. Pass a --run of convrfm fit.")
     (layer,) = model.layers_
-    return layer.kernel, layer.kept.metric, made
+    return layer.kernel, layer.kept.metric, model.preprocessing_
 
 
 def name_table(names: Sequence[str], labels: Shaped[np.ndarray, " n"] | None) -> dict[str, Any]:

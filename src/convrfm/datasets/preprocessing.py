@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InputError
+from ..quantities import counted
 from .memory import check_memory
 from .pictures import PictureBatch, resize, with_channels
 
@@ -46,6 +47,11 @@ class Preprocessing:
                 f"center must hold one value for each of {self.channels} channels; got {len(self.center)}. "
                 "Give as many."
             )
+
+    def __str__(self) -> str:
+        size = "pictures as they come" if self.image_size is None else "pictures of {} x {}".format(*self.image_size)
+        centered = "" if self.center is None else ", less each channel's mean"
+        return f"{size}, {counted(self.channels, 'channel')}, values over {self.divide_by:g}{centered}"
 
     def apply(self, raw: PictureBatch) -> Float32[np.ndarray, "n_pictures channels rows cols"]:
         """Turn raw pictures, each `(c, h, w)`, or a batch `(n, c, h, w)` of them, into `x`.

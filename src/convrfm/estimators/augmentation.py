@@ -47,8 +47,11 @@ def augmented(x: Images, augment: Sequence[Augmentation]) -> Float[torch.Tensor,
 
 def check_augmentation(augment: object) -> None:
     """Raise `InputError` unless it is a sequence of names of copies, each once."""
-    names = augment if isinstance(augment, list | tuple) else None
-    if names is None or any(not isinstance(name, str) or name not in COPIES or names.count(name) > 1 for name in names):
+    names = augment if isinstance(augment, list | tuple) else [None]
+    wrong = [name for name in names if not isinstance(name, str) or name not in COPIES or names.count(name) > 1]
+    if wrong:
+        got = repr(augment) if wrong == [None] else " and ".join(map(repr, wrong))
         raise InputError(
-            f'augment must be a sequence of "flip" and "shift", each once, such as ("flip",); got {augment!r}.'
+            f'augment must be of "flip" and "shift", each at most once; got {got}.',
+            in_python='Pass a sequence of them, such as ("flip",).',
         )

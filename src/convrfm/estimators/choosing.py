@@ -54,7 +54,7 @@ def kernel_solver(
         name: "auto", "exact" or "cg".
         n: training images.
         weighted: whether they have weights.
-        grouped: whether groups of them are left out together, which only the exact solver does.
+        grouped: whether groups of them are left out together, which conjugate gradients cannot.
         memory_budget: bytes; None for what is free.
         device: where the fit takes place.
         seed: of what the solver draws.
@@ -62,14 +62,10 @@ def kernel_solver(
         shared: whether workers share the work, which "auto" takes conjugate gradients for.
 
     Raises:
-        InputError: if the exact solver was asked for, with a budget that it does not keep or with workers.
+        InputError: if the exact solver was asked for, with a budget that it does not keep.
     """
     memory = int(USABLE * free_bytes(device)) if memory_budget is None else memory_budget
     needed = round(8 * (MATRICES_WITH_WEIGHTS if weighted else MATRICES) * n**2)
-    if shared and (name == "exact" or grouped):
-        raise InputError(
-            'workers share the tiles of conjugate gradients: pass solver="cg" without groups, or workers=None.'
-        )
     if name == "exact" or (name == "auto" and not shared and (needed <= memory or grouped)):
         if memory_budget is not None and needed > memory_budget:
             raise InputError(

@@ -14,7 +14,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import override
 
-from ..errors import InputError
 from ..kernels.features import FeatureDraw, FirstFilters
 from ..kernels.kernel_tiles import KernelTiles, Tiles, default_side
 from ..kernels.recursion.recursion import Images
@@ -94,11 +93,7 @@ class IterativeBasis(KernelBasis):
         watch: Watch,
     ) -> Path:
         """All that will be asked for is solved at once, while the tiles are there."""
-        if groups is not None:
-            raise InputError(
-                'solver="cg" cannot leave out groups, nor images with their copies (augment): it knows single images by an '
-                'estimate. Pass solver="exact" or "features".'
-            )
+        assert groups is None, "settings.check_solver refuses groups"
         regression = _Regression(
             y.cpu(), None if weights is None else weights.cpu(), tuple(ridges), centered, self.solver.seed
         )

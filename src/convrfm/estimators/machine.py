@@ -39,7 +39,7 @@ from .presets import preset
 from .problem import Problem
 from .records import history_of
 from .saving import from_json, save_model
-from .settings import agop_indices, check_parameters, ridge_candidates, shrinkage_candidates
+from .settings import agop_indices, check_parameters, check_solver, ridge_candidates, shrinkage_candidates
 from .solver import Features, LearnableKernel, Solver, SolverName
 from .training_set import TrainingSet, Weights, selection_set, training_set
 from .warm_start import fits_to_go_on_from, judged_on
@@ -263,10 +263,12 @@ class RecursiveFeatureMachine(FittedMachine):
         """How the regressions of this plan are solved.
 
         Raises:
-            InputError: where kernels have no random features, or the exact solver does not keep to the budget.
+            InputError: where kernels have no random features, the exact solver does not keep to the budget, and where
+                conjugate gradients are to leave out groups.
         """
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         name, seed = as_before(self.solver, self.random_state, self._fitted.solver if goes_on else None)
+        check_solver(name, shared=self.workers is not None, together=None if given.groups is None else "groups")
         folder = None if self.tile_folder is None else Path(self.tile_folder)
         if name != "features":
             if isinstance(self.workers, str) and self.tile_folder is None:
@@ -282,8 +284,6 @@ class RecursiveFeatureMachine(FittedMachine):
                 folder=folder,
                 shared=self.workers is not None,
             )
-        if self.workers is not None:
-            raise InputError('workers share the tiles of conjugate gradients: pass solver="cg", or workers=None.')
         for kernel in chain.from_iterable(plan.candidates):
             check_drawable(kernel)
         return Features(FeatureDraw(int(self.n_features), seed, self.first_filters), folder)

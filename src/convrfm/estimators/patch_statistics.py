@@ -35,22 +35,28 @@ def of_one_contrast(kernel: LearnableKernel, x: Images, weights: Weights) -> Inf
     Patches count with the weights of their images. No label is used, and folds share this one number.
 
     Raises:
-        InputError: for kernels that are no NNGP or NTK, whose patches are always taken as they are.
+        InputError: for kernels that are no NNGP or NTK, and where all images are flat.
     """
-    if not isinstance(kernel, InfiniteWidthKernel):
-        raise InputError(
-            f'patch_normalization="contrast" is for NNGP and NTK; {type(kernel).__name__} sees patches as they are. Pass one '
-            "of these kernels, or patch_normalization=None.",
-            in_python="An NNGP with Rbf() is a Gaussian kernel of patches.",
-        )
-    plain = replace(kernel.architecture.first, contrast=None)
+    network = check_contrastable(kernel)
+    plain = replace(network.architecture.first, contrast=None)
     variance = _mean_over_patches(x, plain.window, weights, _variances)
     if not variance > 0:
         raise InputError(
             "patches of one value have no contrast: all training images are flat. Check how they were read."
         )
     fitted = replace(plain, contrast=CONTRAST_SHARE * float(variance))
-    return replace(kernel, architecture=Architecture(fitted, *kernel.architecture.layers[1:]))
+    return replace(network, architecture=Architecture(fitted, *network.architecture.layers[1:]))
+
+
+def check_contrastable(kernel: LearnableKernel) -> InfiniteWidthKernel:
+    """The kernel, if it is an NNGP or NTK; raises `InputError` for others, whose patches are always taken as they are."""
+    if not isinstance(kernel, InfiniteWidthKernel):
+        raise InputError(
+            f'patch_normalization="contrast" is for NNGP and NTK; {type(kernel).__name__} sees patches as they are. Pass one '
+            "of these kernels, or patch_normalization=None.",
+            in_python="An NNGP with Rbf() is a Gaussian kernel of patches.",
+        )
+    return kernel
 
 
 @one_torch_thread()

@@ -32,6 +32,8 @@ def check_parameters(parameters: Mapping[str, Any], selection: object) -> None:
     check_choice("patch_normalization", parameters["patch_normalization"], (None, "contrast"))
     check_initial_metric(parameters["initial_metric"])
     check_augmentation(parameters["augment"])
+    together = "images with their copies (augment=...)" if parameters["augment"] else None
+    check_solver(parameters["solver"], shared=parameters["workers"] is not None, together=together)
     check_choice("keep", parameters["keep"], ("best", "last"))
     check_choice("choose_on", parameters["choose_on"], ("loo", "selection"))
     check_choice("agop_ridge", parameters["agop_ridge"], ("chosen", "last"))
@@ -63,6 +65,23 @@ def check_first_filters(first_filters: object, solver: object) -> None:
     check_choice("first_filters", first_filters, ("gaussian", "patches"))
     if first_filters != "gaussian" and solver != "features":
         raise InputError(f'first_filters="{first_filters}" is of random features: pass solver="features" with it.')
+
+
+def check_solver(name: str, *, shared: bool, together: str | None) -> None:
+    """Raise `InputError` where a solver cannot do what is asked of it.
+
+    Args:
+        name: of the solver.
+        shared: whether workers share its work, as they do that of conjugate gradients.
+        together: what is left out together, which conjugate gradients cannot; None for single images.
+    """
+    if shared and name in ("exact", "features"):
+        raise InputError('workers share the tiles of conjugate gradients: pass solver="cg", or workers=None.')
+    if together and (shared or name == "cg"):
+        raise InputError(
+            f"conjugate gradients know single images left out, by an estimate: they cannot leave out {together}. Pass "
+            'solver="exact" or solver="features", and workers=None.'
+        )
 
 
 def check_seed(random_state: object) -> None:
@@ -212,7 +231,7 @@ def shrinkage_candidates(shrinkage: Any) -> tuple[float, ...]:
         if not isinstance(amount, Real) or isinstance(amount, bool) or not 0 <= float(amount) < 1:
             raise InputError(
                 "shrinkage must be from 0 (M is what was learned) to below 1 (M stays what it was), one number or several; got "
-                f"{shrinkage!r}."
+                f"{amount!r}."
             )
     return tuple(float(amount) for amount in amounts)
 

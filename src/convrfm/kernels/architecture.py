@@ -89,7 +89,7 @@ class Architecture:
                 except InputError as error:
                     raise InputError(
                         f"images of {height} x {width} pixels are too small for this architecture: layer {i} meets a grid of "
-                        f"{grid[0]} x {grid[1]} positions. {error.sentence}",
+                        f"{grid[0]} x {grid[1]} positions: {error.sentence}",
                         in_python='Or padding="same".',
                     ) from error
             grids.append(grid)

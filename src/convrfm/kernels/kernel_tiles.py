@@ -1,6 +1,6 @@
 """A kernel matrix as square tiles, each of which can be computed alone, and computed again to the same bits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
+from .forecast import sample_size
+from .growth import ROUGHLY, measured_pairs
 
 Place = tuple[int, int]
 """Of a tile: its row and its column among tiles, from 0."""
@@ -134,6 +136,25 @@ class KernelTiles:
         alike = self.z is None and down == across
         right = None if alike else (self.x if self.z is None else self.z)[across]
         return self.kernel(self.x[down], right, feature_matrix=self.feature_matrix)
+
+    def seconds(self, places: Collection[Place]) -> float:
+        """What these tiles will take in this process, from small runs on the images."""
+        if not places:
+            return 0.0
+        columns = self.x if self.z is None else self.z
+        rows, across = min(len(self.x), self.side), min(len(columns), self.side)
+
+        def matrix(left: int, right: int) -> Tensor:
+            return self.kernel(self.x[:left], columns[:right], feature_matrix=self.feature_matrix)
+
+        timed = sample_size(self.x[0], min(rows, across))
+        law = measured_pairs(matrix, rows, across, alike=True, timed=timed, patience=ROUGHLY)
+        sides = [[part.stop - part.start for part in self.layout.of(place)] for place in places]
+        mirrored = [self.z is None and i == j for i, j in places]
+        return sum(
+            law.symmetric_seconds(n) if half else law.seconds(n, m)
+            for (n, m), half in zip(sides, mirrored, strict=True)
+        )
 
     def product(self, vectors: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """The matrix times vectors, whose tiles are computed for it."""
