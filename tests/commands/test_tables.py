@@ -1,4 +1,4 @@
-"""Where leave-one-out is estimated, what the terminal and the page tell of it is the squared error that chose."""
+"""The terminal and the page tell what chose, and what was chosen."""
 
 import io
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets
 from convrfm.commands.run_files import write_run
 from convrfm.commands.tables import candidates_table, rounds_table
 from convrfm.kernels import NTK, vanilla
+from convrfm.report.scores import score_columns
 
 pytest.importorskip("zarr")
 SETTINGS = {"n_iterations": 1, "solver": "cg", "ridge": (1e-2, 1e-1)}
@@ -51,3 +52,24 @@ def test_estimated_errors_are_told_where_there_are_no_accuracies(
     if names:
         assert f"a squared error of {best:.4g}" in printed(candidates_table(record))
         assert f"a squared error of {best:.4g}" in page
+
+
+def test_the_shrinkage_that_was_chosen_is_told_and_none_where_nothing_was_updated(tmp_path: Path) -> None:
+    data = datasets.load("bars", n_train=20, n_test=10, seed=0)
+    model = ConvRFMClassifier(NTK(vanilla(1)), n_iterations=1, shrinkage=0.25).fit(data.x_train, data.y_train)
+    record = write_run(tmp_path / "shrunk", model, data, {"data": "bars"}, "")
+    table = rounds_table(record.layers, record.judge.label)
+    assert list(table.columns[1].cells) == ["—", "0.25"]
+    assert table.columns[1].header == "shrunk"
+    assert score_columns(record.layers[0].rounds, record.task, record.judge)["Shrinkage"] == ["—", "0.25"]
+    model.set_params(shrinkage=0.0).fit(data.x_train, data.y_train)
+    record = write_run(tmp_path / "plain", model, data, {"data": "bars"}, "")
+    assert "shrunk" not in printed(rounds_table(record.layers, record.judge.label))
+
+
+def test_the_page_tells_images_and_copies_apart(tmp_path: Path) -> None:
+    data = datasets.load("bars", n_train=20, n_test=10, seed=0)
+    model = ConvRFMClassifier(NTK(vanilla(1)), n_iterations=0, augment=("flip", "shift"))
+    write_run(tmp_path, model.fit(data.x_train, data.y_train), data, {"data": "bars"}, "")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"20 training ({len(model.x_fit_)} with their copies) and 10 test images" in page

@@ -11,13 +11,13 @@ import torch
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
 from convrfm.estimators import forecast, outlook
-from convrfm.estimators.forecast import ExpectedRound, bytes_of, prospect
+from convrfm.estimators.forecast import ExpectedRound, LayerCosts, Prospect, bytes_of, prospect
 from convrfm.estimators.outlook import Outlook
 from convrfm.estimators.plan import Plan
 from convrfm.estimators.problem import Problem
 from convrfm.estimators.solver import Exact
-from convrfm.estimators.starts import FilterDraw
-from convrfm.kernels.growth import ROUGHLY
+from convrfm.estimators.starts import NOTHING_DRAWN, FilterDraw
+from convrfm.kernels.growth import ROUGHLY, Pairs, Powers
 from convrfm.maths.windows import Window
 from convrfm.solvers.exact import RidgePath
 
@@ -198,6 +198,26 @@ def test_an_announcement_counts_candidates_layers_and_folds(capfd: pytest.Captur
     assert "beside up to 512 MiB at work (estimated). Round 0" in said
     ConvRFMClassifier(KERNEL, n_iterations=0, verbose=True).fit(x, y)
     assert capfd.readouterr().err.rstrip().endswith("at work (estimated).")  # of one round nothing is to be explained
+
+
+def test_copies_are_told_apart_from_images_and_what_is_proposed_counts_images(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    x, y = pictures(40)
+    model = ConvRFMClassifier(KERNEL, n_iterations=1, augment=("flip",), verbose=True).fit(x[:12], y[:12])
+    assert "fitting 2 rounds on 12 images (24 with their copies): less than a minute" in capfd.readouterr().err
+    free = 20**2 * 40 + 20 * x[0].nbytes  # of 10 images and their copies
+    monkeypatch.setattr(outlook, "free_bytes", lambda device: free / outlook.USABLE + 1)
+    with pytest.raises(InputError, match=r"a fit to 40 images \(80 with their copies\) needs .* n_train=10 it fits"):
+        model.fit(x, y)
+
+
+def test_fewer_gradients_are_at_images_and_their_copies() -> None:
+    """Of 60 images and their mirror images a tenth is 6 of each; gradients are all that takes time here."""
+    gradients = LayerCosts([Pairs(0.0, 0.0, 0.0)] * 2, [Pairs(1.0, 0.0, 0.0)] * 2, Powers({0: 0.0}))
+    plan = Plan([(Clock(),)], NOTHING_DRAWN, 1, "best")
+    said = outlook._with_fewer_gradients(Prospect(plan, [[gradients]], 0, 1, ()), 120, 120, 2)
+    assert said == "With agop_samples=6 (gradients at 6 of the images) it would be about 12 s."
 
 
 @pytest.mark.parametrize(("n_features", "told"), [(3, True), (1, False)])

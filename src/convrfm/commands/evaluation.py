@@ -13,6 +13,7 @@ from ..estimators.classification import Classifier
 from ..estimators.judge import Judge
 from ..estimators.records import records_by_layer
 from ..estimators.rounds import Round
+from ..estimators.settings import shrinkage_candidates
 from ..maths.intervals import wilson_interval
 from ..report import RoundRecord
 
@@ -41,9 +42,12 @@ def evaluate(model: Classifier, x_test: Float[np.ndarray, "n c h w"], y_test: Sh
     labels = {round_: model.classes_[of_round.argmax(1)] for round_, of_round in outputs.items()}
     hits = {round_: predicted == y_test for round_, predicted in labels.items()}
     fixed = hits[model.layers_[0].rounds[0]]
-    kept = model.layers_[-1].kept
+    kept, shrinks = model.layers_[-1].kept, any(shrinkage_candidates(model.shrinkage))
     return Evaluation(
-        layers=[[_record(round_, hits.get(round_), fixed) for round_ in layer.rounds] for layer in model.layers_],
+        layers=[
+            [_record(round_, hits.get(round_), fixed, shrinks=shrinks) for round_ in layer.rounds]
+            for layer in model.layers_
+        ],
         outputs=outputs[kept],
         probabilities=softmax(outputs[kept] / model.temperature_, axis=1),
         predicted=labels[kept],
@@ -61,8 +65,17 @@ def as_metrics(model: Classifier, evaluation: Evaluation) -> list[dict[str, Any]
     ]
 
 
-def _record(round_: Round, hits: Bool[np.ndarray, " n"] | None, of_fixed: Bool[np.ndarray, " n"]) -> RoundRecord:
-    """A round, which test images it gets right where it is a stage, and which of them the fixed kernel gets right."""
+def _record(
+    round_: Round, hits: Bool[np.ndarray, " n"] | None, of_fixed: Bool[np.ndarray, " n"], *, shrinks: bool
+) -> RoundRecord:
+    """A round of a fit that shrinks updates or does not.
+
+    Args:
+        round_: the round.
+        hits: which test images it gets right, where it is a stage.
+        of_fixed: which of them the fixed kernel gets right.
+        shrinks: whether updates may stay with the metric before them.
+    """
     assert round_.train.accuracy is not None
     return RoundRecord(
         iteration=round_.iteration,
@@ -75,5 +88,5 @@ def _record(round_: Round, hits: Bool[np.ndarray, " n"] | None, of_fixed: Bool[n
         seconds=round_.seconds,
         test_changes=None if hits is None else (int((hits & ~of_fixed).sum()), int((of_fixed & ~hits).sum())),
         left_out_score=None if round_.judge is Judge.LEAVE_ONE_OUT else round_.loo.accuracy,
-        shrinkage=round_.shrinkage,
+        shrinkage=round_.shrinkage if shrinks and round_.iteration else None,
     )

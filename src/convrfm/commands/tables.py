@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ..cnfa import Report
 from ..report import FitRecord, LayerRecord
-from ..report.headline import held_out_text, interval_text, score_text, what_chose
+from ..report.headline import held_out_text, interval_text, score_text, shrinkage_text, what_chose
 
 
 def layers_table(report: Report) -> Table:
@@ -63,17 +63,18 @@ def next_steps_table(record: FitRecord) -> Table:
 def rounds_table(layers: Sequence[LayerRecord], judge: str) -> Table:
     """Accuracy of every round of every layer, or by the judge its error where that is estimated; the kept ones are marked."""
     deep, estimated = len(layers) > 1, what_chose(layers[0].kept) == "squared error"
-    columns = ("round", "ridge", "train", f"{judge}{' error' * estimated}", "test (95% interval)", "seconds")
+    shrunk = any(record.shrinkage is not None for layer in layers for record in layer.rounds)
+    head = ["layer"] * deep + ["round"] + ["shrunk"] * shrunk
+    scores = ("ridge", "train", f"{judge}{' error' * estimated}", "test (95% interval)", "seconds")
     caption = f"{judge} is estimated, which squared errors bear and accuracies do not" if estimated else None
-    table = Table(
-        *["layer"] * deep, *columns, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, caption=caption
-    )
+    table = Table(*head, *scores, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, caption=caption)
     for number, layer in enumerate(layers, 1):
         for record in layer.rounds:
             interval = interval_text(record.test_interval, "classification")
             table.add_row(
                 *[str(number)] * deep,
                 f"{record.iteration}{' *' if record is layer.kept else ''}",
+                *[shrinkage_text(record.shrinkage)] * shrunk,
                 f"{record.ridge:.1e}",
                 f"{record.train_score:.1%}",
                 f"{record.held_out_error:.4g}" if estimated else score_text(record.held_out_score, "classification"),

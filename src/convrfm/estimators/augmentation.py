@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import prod
 from typing import Literal
 
 import torch
@@ -43,6 +44,11 @@ def augmented(x: Images, augment: Sequence[Augmentation]) -> Float[torch.Tensor,
             )
         x = torch.cat([x, *copies])
     return x
+
+
+def images_of_each(augment: Sequence[Augmentation]) -> int:
+    """How many there are of every image, itself among them."""
+    return prod(1 + len(COPIES[name]) for name in augment)
 
 
 def check_augmentation(augment: object) -> None:

@@ -24,7 +24,7 @@ from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
 from ..workers import workers
 from .arrays import Array, check_columns, to_device
-from .augmentation import Augmentation
+from .augmentation import Augmentation, images_of_each
 from .candidates import Layers, best_fit, fit_candidates, n_rounds
 from .choosing import as_before, kernel_solver
 from .codings import Coding, Values
@@ -210,6 +210,7 @@ class RecursiveFeatureMachine(FittedMachine):
             feature_trace=self.feature_trace,
             shrinkages=shrinkage_candidates(self.shrinkage),
             selection=selection_set(selection, given, image_shape=self.image_shape, estimator=type(self).__name__),
+            of_each=images_of_each(self.augment),
         )
         return given, plan, problem
 

@@ -105,10 +105,10 @@ def outlook(
         takes = f"about {duration(seconds)}" if long else "less than a minute"
         memory = f"{size(needed)}, beside up to {size(default_budget(problem.x.device))} at work"
         first = f" {FIRST_ROUND}" if plan.n_iterations else ""
-        announce(f"fitting {rounds} on {n} images: {takes} and {memory} (estimated).{first}")
+        announce(f"fitting {rounds} on {_images(problem)}: {takes} and {memory} (estimated).{first}")
     if long and (narrower := _with_fewer_columns(plan, problem)):
         announce(narrower)
-    if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop)):
+    if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop, problem.of_each)):
         announce(fewer)
     return Outlook(expected, told=long)
 
@@ -136,6 +136,12 @@ def free_bytes(device: torch.device) -> int:
     return torch.cuda.mem_get_info(device)[0] + unused
 
 
+def _images(problem: Problem) -> str:
+    """How many there are to be fitted, copies told apart."""
+    n = len(problem.x)
+    return f"{n // problem.of_each} images ({n} with their copies)" if problem.of_each > 1 else f"{n} images"
+
+
 def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, needed: int, free: int) -> str:
     """What does not fit, and what would."""
     if not isinstance(problem.solver, Exact):
@@ -148,19 +154,20 @@ def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, needed:
         middle = (fitting + too_many) // 2
         fits = bytes_of(plan, problem, middle, n_folds) <= free
         fitting, too_many = (middle, too_many) if fits else (fitting, middle)
+    fitting //= problem.of_each
     rounded = fitting // 100 * 100 if fitting > 1000 else fitting
-    agop, by_cg = min(agop, rounded), isinstance(problem.solver, Iterative)
+    n, by_cg = rounded * problem.of_each, isinstance(problem.solver, Iterative)
     takes = (
         "conjugate gradients keep their states and a preconditioner."
         if by_cg
         else f"the kernel matrix is decomposed, which takes {needed / len(problem.x) ** 2:.0f} bytes a pair of images."
     )
-    too_large = f"a fit to {len(problem.x)} images needs {size(needed)}, and {size(free)} can be used: {takes}"
+    too_large = f"a fit to {_images(problem)} needs {size(needed)}, and {size(free)} can be used: {takes}"
     if rounded < FEWEST:
         return f"{too_large} Free memory, or pass smaller images."
     solved = "Take" if by_cg or problem.groups is not None else 'Pass solver="cg", or take'
-    time_taken = duration(ahead.seconds(rounded, agop))
-    shorter = _with_fewer_gradients(ahead, rounded, agop)
+    time_taken = duration(ahead.seconds(n, min(agop, n)))
+    shorter = _with_fewer_gradients(ahead, n, min(agop, n), problem.of_each)
     infinite = all(isinstance(kernel, InfiniteWidthKernel) for kernels in plan.candidates for kernel in kernels)
     all_of_them = ' Or fit all of them on random features of a pooled kernel: solver="features".' if infinite else ""
     return (
@@ -183,10 +190,10 @@ def _with_fewer_columns(plan: Plan, problem: Problem) -> str:
     )
 
 
-def _with_fewer_gradients(ahead: Prospect, n: int, agop: int) -> str:
-    """What gradients at fewer images save; nothing where that is little."""
-    fewer = max(1, agop // SHORTER)
-    whole, shorter = ahead.seconds(n, agop), ahead.seconds(n, fewer)
+def _with_fewer_gradients(ahead: Prospect, n: int, agop: int, of_each: int) -> str:
+    """What gradients at fewer images, with their copies, save; nothing where that is little."""
+    fewer = max(1, agop // SHORTER // of_each)
+    whole, shorter = ahead.seconds(n, agop), ahead.seconds(n, fewer * of_each)
     if shorter > whole / 2:
         return ""
     return f"With agop_samples={fewer} (gradients at {fewer} of the images) it would be about {duration(shorter)}."

@@ -38,6 +38,7 @@ class Problem:
         feature_trace: the trace of the metric; None for d.
         shrinkages: how far an update may stay with the metric before it, of which the judge chooses.
         selection: images and targets that the fit does not see, to judge it by.
+        of_each: how many there are of every training image, itself and its copies.
     """
 
     kernel: LearnableKernel
@@ -55,6 +56,7 @@ class Problem:
     feature_trace: float | None
     shrinkages: Sequence[float]
     selection: tuple[Float[Tensor, "s c h w"], Float[Tensor, "s k"]] | None
+    of_each: int = 1
 
     @property
     def patch_entries(self) -> int:

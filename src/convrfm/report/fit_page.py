@@ -110,7 +110,8 @@ def _sections_of_layers(record: FitRecord) -> list[Section]:
 
 def _subtitle(record: FitRecord) -> str:
     channels, size, _ = record.layers[0].patch_shape
-    images = f"{record.n_train} training and {record.n_test or 'no'} test images"
+    copies = f" ({record.n_train + record.n_copies} with their copies)" if record.n_copies else ""
+    images = f"{record.n_train} training{copies} and {record.n_test or 'no'} test images"
     pixels = " by ".join(map(str, record.sample_images.shape[:1:-1]))
     colors = f"{channels} channel{'s' if channels > 1 else ''}"
     layers = f"; {len(record.layers)} layers" * (len(record.layers) > 1)

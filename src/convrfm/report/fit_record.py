@@ -30,7 +30,7 @@ class RoundRecord:
         seconds: Wall time of the round.
         test_changes: How many test images it gets right and the fixed kernel wrong, and how many the other way round.
         left_out_score: Score by leave-one-out, where something else judges the rounds and it has one.
-        shrinkage: How far the update of M stayed with the M before it.
+        shrinkage: How far the update of M stayed with the M before it; None without an update, and where nothing was shrunk.
     """
 
     iteration: int
@@ -43,7 +43,7 @@ class RoundRecord:
     seconds: float
     test_changes: tuple[int, int] | None = None
     left_out_score: float | None = None
-    shrinkage: float = 0.0
+    shrinkage: float | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,7 @@ class FitRecord:
         candidates: The models that were compared, where there were several; `chosen_candidate` is kept.
         chosen_candidate: Its number, from 0.
         next_steps: What to try where nothing was gained.
+        n_copies: How many copies of training images were fitted beside them.
     """
 
     title: str
@@ -214,6 +215,7 @@ class FitRecord:
     candidates: Sequence[CandidateRecord] = ()
     chosen_candidate: int = 0
     next_steps: Sequence[NextStep] = ()
+    n_copies: int = 0
 
     @property
     def selected_on(self) -> Judge | None:

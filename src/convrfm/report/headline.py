@@ -25,6 +25,11 @@ def score_text(score: float | None, task: Task) -> str:
     return f"{score:.1%}" if task == "classification" else f"{score:.3f}"
 
 
+def shrinkage_text(shrinkage: float | None) -> str:
+    """How far an update stayed with the M before it, a dash where there was none."""
+    return ABSENT if shrinkage is None else f"{shrinkage:g}"
+
+
 def held_out_text(record: RoundRecord | CandidateRecord, task: Task) -> str:
     """Its score by the judge; its squared error where that takes no score."""
     if what_chose(record) == "squared error":

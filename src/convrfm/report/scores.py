@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from ..estimators.judge import Judge
 from .fit_record import RoundRecord, Task
-from .headline import ABSENT, interval_text, score_text
+from .headline import ABSENT, interval_text, score_text, shrinkage_text
 
 HOW_TO_READ = {
     Judge.LEAVE_ONE_OUT: "Leave-one-out is exact for the fixed kernel on the images (up to the choice of the ridge); "
@@ -46,7 +46,8 @@ class Scores(NamedTuple):
 
 def score_columns(rounds: Sequence[RoundRecord], task: Task, judge: Judge) -> dict[str, list[str]]:
     """A table of rounds, column by column."""
-    shrunk = {"Shrinkage": [f"{r.shrinkage:g}" for r in rounds]} if any(r.shrinkage for r in rounds) else {}
+    shrinkages = [r.shrinkage for r in rounds]
+    shrunk = {"Shrinkage": [*map(shrinkage_text, shrinkages)]} if any(s is not None for s in shrinkages) else {}
     return shrunk | {
         "Ridge": [f"{r.ridge:.3g}" for r in rounds],
         "Train": [score_text(r.train_score, task) for r in rounds],
