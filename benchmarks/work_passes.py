@@ -1,12 +1,15 @@
 """The meter with 4 probes beside four forward-backward passes on the same images: a line of JSON, in a process of its own.
 
+They take turns, and the medians count.
+
 python -m benchmarks.work_passes NETWORK SIZE IMAGES THREADS
 """
 
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from statistics import median
 
 import torch
 from torch import nn
@@ -22,6 +25,7 @@ if not torch.cuda.is_available():  # torchvision's wheel needs CUDA for operator
 from torchvision import models
 
 PROBES = 4
+TURNS = 3
 
 
 def vit_tiny(size: int) -> nn.Module:
@@ -38,6 +42,12 @@ def seconds(run: Callable[[], object]) -> tuple[float, float]:
     return time.process_time() - processor, time.perf_counter() - clock
 
 
+def in_turns(cases: Mapping[str, Callable[[], object]]) -> dict[str, tuple[float, float]]:
+    """Medians of the seconds of each case."""
+    turns = [{name: seconds(run) for name, run in cases.items()} for _ in range(TURNS)]
+    return {name: tuple(map(median, zip(*(turn[name] for turn in turns), strict=True))) for name in cases}
+
+
 def main(name: str, size: int, n_images: int, threads: int) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -50,13 +60,15 @@ def main(name: str, size: int, n_images: int, threads: int) -> None:
             outputs = network(images)
             outputs.backward(torch.randn_like(outputs))
 
+    def without_controls() -> None:
+        cnfa.measure(network, images, probes=PROBES, rotations=0, resamples=0, half_power=False)
+
+    def report() -> None:
+        cnfa.measure(network, images, probes=PROBES)
+
     passes()
-    four = seconds(passes)
-    network.zero_grad()
     before = peak_bytes()
-    alone = seconds(lambda: cnfa.measure(network, images, probes=PROBES, rotations=0, resamples=0, half_power=False))
-    report = seconds(lambda: cnfa.measure(network, images, probes=PROBES))
-    found = {"passes": four, "without_controls": alone, "report": report}
+    found = in_turns({"passes": passes, "without_controls": without_controls, "report": report})
     print(json.dumps({**found, "peak_bytes": peak_bytes() - before}))
 
 

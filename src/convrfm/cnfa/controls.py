@@ -61,7 +61,7 @@ def _turning(moments: Moments, rotations: Rotations) -> Callable[[Tensor], Agops
         def of_gradients(numbers: Tensor) -> Agops:
             orders = rotations.orders(numbers, groups)
             blocks = rotations.blocks(numbers, (groups, r, triangle.shape[-1]), rows, precision)
-            return Grams.of(gain.mT @ (blocks.columns @ blocks.coefficients(triangle[orders])), space)
+            return Grams.of(gain.mT @ (blocks @ triangle[orders]), space)
 
         return of_gradients
     covariance = moments.covariance.to(precision)
@@ -69,9 +69,11 @@ def _turning(moments: Moments, rotations: Rotations) -> Callable[[Tensor], Agops
     def of_covariance(numbers: Tensor) -> Agops:
         orders = rotations.orders(numbers, groups)
         frames = rotations.frames(numbers, (groups, rows, r), precision)
-        turned_gain = frames.coefficients(gain)
         permuted = covariance if groups == 1 else covariance[orders]
-        return Cores(turned_gain.mT @ (frames.columns.mT @ (permuted @ frames.columns)) @ turned_gain)
+        if rows < 2 * r:
+            turned = frames @ gain
+            return Cores(turned.mT @ (permuted @ turned))
+        return Cores(gain.mT @ (frames.mT @ (permuted @ frames)) @ gain)
 
     return of_covariance
 

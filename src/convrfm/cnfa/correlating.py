@@ -1,7 +1,9 @@
 """A layer's correlations with all the controls that were asked for."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
+from ..kernels.threads import one_torch_thread
 from . import controls
 from .estimates import compare
 from .layer_report import Correlations
@@ -9,11 +11,21 @@ from .moments import Moments
 from .rotations import Rotations
 from .spread import Spread
 
+SMALL = 512
+"""Eigenvectors of matrices up to this size cost several threads more time than one."""
+
 
 def correlate(
     moments: Moments, at_start: Moments | None, rotations: Rotations, spread: Spread | None, half_power: bool
 ) -> Correlations:
     """Of one layer; those with the initial network where its moments are given."""
+    with one_torch_thread() if min(moments.filters.shape[1:]) <= SMALL else nullcontext():
+        return _correlations(moments, at_start, rotations, spread, half_power)
+
+
+def _correlations(
+    moments: Moments, at_start: Moments | None, rotations: Rotations, spread: Spread | None, half_power: bool
+) -> Correlations:
     found = Correlations(trained=compare(moments, spread, half_power))
     if rotations.draws and not moments.final:
         turned = controls.rotated(moments, rotations, half_power)

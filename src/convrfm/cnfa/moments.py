@@ -14,7 +14,7 @@ from ..maths.row_space_agop import Agops, Cores, Grams
 from ..maths.spectra import RowSpace, effective_rank
 from ..maths.symmetric import symmetric_product
 
-PRODUCT_ENTRIES = 2**22
+PRODUCT_ENTRIES = 2**18
 """Parts are multiplied with each other this many of their entries at a time."""
 
 

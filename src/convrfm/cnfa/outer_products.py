@@ -69,7 +69,7 @@ class ProductSums:
     Attributes:
         covariance: Of everything, float64.
         probes: Of each probe, None if there are none; for tall filters W between them, `W^T (...) W`.
-        parts: Of each part of the images, likewise.
+        parts: Of each part of the images, likewise; as many as had images.
     """
 
     def __init__(self, filters: Float[Tensor, "groups rows d"], n_probes: int, n_parts: int) -> None:
@@ -79,7 +79,8 @@ class ProductSums:
         self._tall_filters = filters.to(single) if rows > d else None
         self.covariance = filters.new_zeros(groups, rows, rows, dtype=torch.float64)
         self.probes = filters.new_zeros(n_probes, groups, r, r, dtype=single) if n_probes else None
-        self.parts = filters.new_zeros(n_parts, groups, r, r, dtype=single) if n_parts else None
+        self.parts = filters.new_zeros(0, groups, r, r, dtype=single) if n_parts else None
+        self._n_parts = n_parts
 
     def add(self, blocks: Sequence[Block], part_of: Int[Tensor, " n"]) -> None:
         """Add gradients of the same images, and say to which part each image belongs."""
@@ -108,11 +109,21 @@ class ProductSums:
             total = _product(gradients)
         else:
             by_image = gradients @ gradients.mT
+            self.parts = self._grown(self.parts, int(part_of.max()) + 1)
             self.parts.index_add_(0, part_of.to(self.parts.device), by_image.to(self.parts))
             total = by_image.sum(0)
         if self.probes is not None:
             self.probes[probe] += total
         return total
+
+    def _grown(self, parts: Float[Tensor, "n groups r r"], count: int) -> Float[Tensor, "more groups r r"]:
+        """With room for so many, and for more to come."""
+        if count <= len(parts):
+            return parts
+        room = min(max(count, 2 * len(parts)), self._n_parts)
+        grown = parts.new_zeros(room, *parts.shape[1:])
+        grown[: len(parts)] = parts
+        return grown
 
 
 def _side_by_side(blocks: Sequence[Block]) -> Float[Tensor, "n groups rows m"]:

@@ -126,7 +126,7 @@ class Sweep:
         if name in self._final:
             return self._final[name]
         moments = self._sums.pop(name).finish(self.n_images, self._n_resampled)
-        if not moments.covariance.isfinite().all():
+        if not moments.covariance.diagonal(dim1=-2, dim2=-1).isfinite().all():
             raise InputError(f"layer {name!r}: its gradient holds NaN or infinity.")
         return moments
 

@@ -3,8 +3,6 @@
 Of Gaussian columns `Z = F T`, T upper triangular with a positive diagonal, F is such a frame (Eaton 1983, chapter 7).
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -13,23 +11,7 @@ from torch import Tensor
 Shape = tuple[int, ...]
 
 
-class Frames(NamedTuple):
-    """Orthonormal columns F.
-
-    Attributes:
-        columns: Z, with `F = Z T^-1`.
-        triangle: T; None for the identity.
-    """
-
-    columns: Float[Tensor, "*batch rows k"]
-    triangle: Float[Tensor, "*batch k k"] | None
-
-    def coefficients(self, matrix: Float[Tensor, "*#batch k m"]) -> Float[Tensor, "*#batch k m"]:
-        """X, with `Z X` the frames times a matrix."""
-        return matrix if self.triangle is None else torch.linalg.solve_triangular(self.triangle, matrix, upper=True)
-
-
-def haar_frames(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Frames:
+def haar_frames(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Float[Tensor, "*batch rows k"]:
     """Uniformly distributed frames.
 
     Args:
@@ -38,11 +20,11 @@ def haar_frames(shape: Shape, generator: torch.Generator, dtype: torch.dtype) ->
         dtype: At least float32.
     """
     if shape[-2] == 1:
-        return Frames(torch.ones(shape, dtype=dtype), None)
+        return torch.ones(shape, dtype=dtype)
     return _frames(_gaussian(shape, generator, dtype), shape[-2])
 
 
-def haar_blocks(shape: Shape, rows: int, generator: torch.Generator, dtype: torch.dtype) -> Frames:
+def haar_blocks(shape: Shape, rows: int, generator: torch.Generator, dtype: torch.dtype) -> Float[Tensor, "*batch r k"]:
     """The first r rows of frames with more rows; of the rest only its inner products matter, which are drawn as such.
 
     Args:
@@ -55,15 +37,15 @@ def haar_blocks(shape: Shape, rows: int, generator: torch.Generator, dtype: torc
     rest = (*batch, min(rows - r, k), k)
     first = _gaussian(shape, generator, dtype)
     others = _gaussian(rest, generator, dtype) if rows - r <= k else _triangles(rest, rows - r, generator, dtype)
-    whole = _frames(torch.cat([first, others], -2), rows)
-    return Frames(whole.columns[..., :r, :], whole.triangle)
+    return _frames(torch.cat([first, others], -2), rows)[..., :r, :]
 
 
-def _frames(columns: Float[Tensor, "*batch m k"], rows: int) -> Frames:
+def _frames(columns: Float[Tensor, "*batch m k"], rows: int) -> Float[Tensor, "*batch m k"]:
     if rows >= 2 * columns.shape[-1]:  # well conditioned
-        return Frames(columns, torch.linalg.cholesky(columns.mT @ columns, upper=True))
+        triangle = torch.linalg.cholesky(columns.mT @ columns, upper=True)
+        return torch.linalg.solve_triangular(triangle, columns, upper=True, left=False)
     q, triangle = torch.linalg.qr(columns)
-    return Frames(q * triangle.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2), None)
+    return q * triangle.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
 
 
 def _triangles(shape: Shape, rows: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
