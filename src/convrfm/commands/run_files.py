@@ -11,7 +11,6 @@ from sklearn.metrics import roc_auc_score
 
 from ..datasets import ImageData
 from ..estimators import DeepConvRFMClassifier
-from ..estimators.augmentation import images_of_each
 from ..estimators.classification import Classifier
 from ..estimators.layers import FittedLayer
 from ..estimators.rounds import Round, best_round
@@ -183,7 +182,7 @@ def fit_record(
         files=FILES,
         roc_area=roc_area(model, data, evaluation),
         mistakes=surest_mistakes(data, evaluation),
-        n_copies=(images_of_each(model.augment) - 1) * len(data.x_train),
+        n_copies=len(model.x_fit_) - len(data.x_train),
     )
 
 

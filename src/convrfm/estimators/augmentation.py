@@ -6,7 +6,6 @@ from math import prod
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 
 from ..errors import InputError
 from ..kernels.recursion.recursion import Images
@@ -30,20 +29,21 @@ COPIES: Mapping[str, Sequence[Callable[[Images], Images]]] = {
 }
 
 
-def augmented(x: Images, augment: Sequence[Augmentation]) -> Float[torch.Tensor, "copies_n c h w"]:
-    """All images, then all of them once more for every kind of copy: of "flip" one, of "shift" four, of both nine.
-
-    Raises:
-        InputError: where a copy of every image is the image itself.
-    """
+def with_copies(x: Images, augment: Sequence[Augmentation]) -> list[Images]:
+    """The images, then all of them once more for every kind of copy: of "flip" one, of "shift" four, of both nine."""
+    together = [x]
     for name in augment:
-        copies = [copy(x) for copy in COPIES[name]]
-        if all(torch.equal(copy, x) for copy in copies):
+        together += [copy(images) for copy in COPIES[name] for images in together]
+    return together
+
+
+def check_copies(x: Images, augment: Sequence[Augmentation]) -> None:
+    """Raise `InputError` where a copy of every image is the image itself."""
+    for name in augment:
+        if all(torch.equal(copy(x), x) for copy in COPIES[name]):
             raise InputError(
                 f'augment="{name}" changes nothing here: every copy of a training image is the image itself. Leave it out.'
             )
-        x = torch.cat([x, *copies])
-    return x
 
 
 def images_of_each(augment: Sequence[Augmentation]) -> int:

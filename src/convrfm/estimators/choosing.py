@@ -46,7 +46,7 @@ def kernel_solver(
     device: torch.device,
     seed: int,
     folder: Path | None,
-    shared: bool,
+    workers: int | str | None,
 ) -> Exact:
     """The solver of this name; "auto" takes conjugate gradients where a decomposition does not fit, and says why.
 
@@ -59,21 +59,24 @@ def kernel_solver(
         device: where the fit takes place.
         seed: of what the solver draws.
         folder: where tiles are kept; None for a temporary folder.
-        shared: whether workers share the work, which "auto" takes conjugate gradients for.
+        workers: who shares the work, which "auto" takes conjugate gradients for; None for nobody.
 
     Raises:
-        InputError: if the exact solver was asked for, with a budget that it does not keep.
+        InputError: if the exact solver was asked for, with a budget that it does not keep, and for workers elsewhere that
+            share no folder.
     """
+    if isinstance(workers, str) and folder is None:
+        raise InputError(f"workers={workers!r} need a tile_folder that they and this process reach.")
     memory = int(USABLE * free_bytes(device)) if memory_budget is None else memory_budget
     needed = round(8 * (MATRICES_WITH_WEIGHTS if weighted else MATRICES) * n**2)
-    if name == "exact" or (name == "auto" and not shared and (needed <= memory or grouped)):
+    if name == "exact" or (name == "auto" and workers is None and (needed <= memory or grouped)):
         if memory_budget is not None and needed > memory_budget:
             raise InputError(
                 f"the kernel matrix of {n} images is decomposed in {size(needed)}, and memory_budget={memory_budget} allows "
                 f'{size(memory_budget)}. Pass more, fewer images, or solver="cg" without groups.'
             )
         return Exact()
-    if name == "auto" and not shared:
+    if name == "auto" and workers is None:
         announce(
             f"the kernel matrix of {n} images would be decomposed in {size(needed)}, and {size(memory)} can be used: it is "
             'solved by conjugate gradients (solver="cg"), with estimated leave-one-out'

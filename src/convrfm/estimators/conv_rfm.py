@@ -96,7 +96,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         augment: copies of the training images that are fitted beside them: "flip" mirrors left and right, "shift" moves by a
             pixel up, down, left and right (the edge is repeated); ("flip", "shift") makes ten images of each. An image is left
             out, and held out by `cv`, with all its copies, each of which has its weight; scores on training images count the
-            copies too. New images are predicted as they are.
+            copies too. New images are predicted as they are. With solver="features" in one layer no images are added: each
+            image's features, new ones' too, are the average over it and its copies, which have one prediction.
         ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1, times the power of a thousand that is
             nearest to the mean of the weights: the fit is the same for weights times any such power. K is divided by its
             largest entry first, so that a ridge means the same in every round.
@@ -138,7 +139,7 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         fitted_: all that the fit left, as tensors on its device.
         feature_names_in_: the names of the columns, where `fit` was to a data frame with strings for names; further data
             frames must have the same ones in the same order.
-        x_fit_: the training images `(n, c, h, w)`, a copy, without those of weight 0; those of `augment` come after them.
+        x_fit_: the training images `(n, c, h, w)`, a copy, without those of weight 0; copies that are fitted come after them.
         preprocessing_: how raw pictures became images, where the model was loaded with it.
         history_: one record for each round: iteration, ridge, accuracy and mean squared error by leave-one-out (by
             leave-one-group-out where `fit` was given groups), on the training images, and by cross-validation or on the

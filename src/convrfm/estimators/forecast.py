@@ -12,6 +12,7 @@ from ..kernels.growth import AT_A_GLANCE, Pairs, Powers, measured_pairs, measure
 from ..maths.windows import Window
 from ..solvers.exact import RidgePath
 from ..solvers.iterative import PROBES
+from ..solvers.streamed import unwatched
 from .iterative import Iterative
 from .plan import Plan
 from .problem import Images, Problem
@@ -222,15 +223,16 @@ def _layers_costs(
 
 def _costs_of_features(basis: FeatureBasis, problem: Problem, regression: Powers, patience: float) -> LayerCosts:
     """The same under every metric: images are transformed one by one, and what there is less of is decomposed."""
-    features, x, outputs = basis.features, basis.x, problem.y.shape[1]
-    n, columns = len(problem.x), features.n_columns
+    x, outputs = basis.x, problem.y.shape[1]
+    n, columns = len(problem.x), basis.entries
     coef = x.new_ones(columns, outputs)
 
     def per_image(compute: Callable[[Images], Tensor]) -> float:
         law = measured_powers(lambda m: compute(x[:m]), (1,), first=1, largest=len(x), patience=patience)
         return law.seconds(1)
 
-    transformed, differentiated = per_image(features), per_image(lambda some: features.agop(some, coef))
+    transformed = per_image(basis.averaged)
+    differentiated = per_image(lambda some: basis.agop(some, coef, None, unwatched))
     block = x.new_ones(SQUARE, SQUARE)
     multiplied = (
         measured_powers(lambda _: block @ block, (0,), first=1, largest=1, patience=patience).seconds(1) / SQUARE**3

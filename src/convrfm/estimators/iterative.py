@@ -26,6 +26,7 @@ from ..storage.kept_state import read_state, write_state
 from ..storage.stored_kernel import fingerprint, kept_kernel
 from ..workers import Workers
 from .agop_in_parts import AgopInParts
+from .augmentation import check_augmentation
 from .solver import Basis, Exact, Features, KernelBasis, LearnableKernel, Metric, Solver, Watch, Weights
 
 KEPT_EVERY = 60.0  # seconds: how often the state of a solve is kept
@@ -177,4 +178,5 @@ def solver_from_file(learned: Mapping[str, Any]) -> Solver:
     first_filters = learned.get("first_filters", "gaussian")
     if first_filters not in get_args(FirstFilters):
         raise ValueError(f"the filters {first_filters!r} are unknown")
-    return Features(FeatureDraw(int(learned["n_features"]), int(learned["seed"]), first_filters))
+    check_augmentation(augment := learned.get("averaged_over", []))
+    return Features(FeatureDraw(int(learned["n_features"]), int(learned["seed"]), first_filters), tuple(augment))

@@ -24,7 +24,7 @@ from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
 from ..workers import workers
 from .arrays import Array, check_columns, to_device
-from .augmentation import Augmentation, images_of_each
+from .augmentation import Augmentation, check_copies
 from .candidates import Layers, best_fit, fit_candidates, n_rounds
 from .choosing import as_before, kernel_solver
 from .codings import Coding, Values
@@ -187,16 +187,18 @@ class RecursiveFeatureMachine(FittedMachine):
             device=chosen_device(self.device),
         )
         indices = agop_indices(self.agop_samples, len(originals.x), self.random_state)
-        given = originals.with_copies(self.augment)
+        check_copies(originals.x, self.augment)
+        plan = self._plan(originals.x.shape[1:])
+        averaged = tuple(self.augment) if self.solver == "features" and plan.is_shallow else ()
+        given = originals if averaged else originals.with_copies(self.augment)
         if indices is not None:
             indices = torch.cat([indices + first for first in range(0, len(given.x), len(originals.x))])
-        plan = self._plan(given.x.shape[1:])
         if self.patch_normalization == "contrast":
             first_of = [(of_one_contrast(first, given.x, given.weights), *others) for first, *others in plan.candidates]
             plan = replace(plan, candidates=first_of)
         problem = Problem(
             kernel=plan.candidates[0][0],
-            solver=self._solver(plan, given),
+            solver=self._solver(plan, given, averaged),
             x=given.x,
             y=given.y,
             weights=given.weights,
@@ -210,7 +212,7 @@ class RecursiveFeatureMachine(FittedMachine):
             feature_trace=self.feature_trace,
             shrinkages=shrinkage_candidates(self.shrinkage),
             selection=selection_set(selection, given, image_shape=self.image_shape, estimator=type(self).__name__),
-            of_each=images_of_each(self.augment),
+            of_each=len(given.x) // len(originals.x),
         )
         return given, plan, problem
 
@@ -260,8 +262,8 @@ class RecursiveFeatureMachine(FittedMachine):
     def _parameters_of(kernels: Sequence[LearnableKernel]) -> dict[str, Any]:
         """The constructor's parameters that make these kernels, one for each layer; a file keeps the kernels instead."""
 
-    def _solver(self, plan: Plan, given: TrainingSet) -> Solver:
-        """How the regressions of this plan are solved.
+    def _solver(self, plan: Plan, given: TrainingSet, averaged: tuple[Augmentation, ...]) -> Solver:
+        """How the regressions of this plan are solved; random features are averaged over these copies.
 
         Raises:
             InputError: where kernels have no random features, the exact solver does not keep to the budget, and where
@@ -272,8 +274,6 @@ class RecursiveFeatureMachine(FittedMachine):
         check_solver(name, shared=self.workers is not None, together=None if given.groups is None else "groups")
         folder = None if self.tile_folder is None else Path(self.tile_folder)
         if name != "features":
-            if isinstance(self.workers, str) and self.tile_folder is None:
-                raise InputError(f"workers={self.workers!r} need a tile_folder that they and this process reach.")
             return kernel_solver(
                 name,
                 len(given.x),
@@ -283,11 +283,11 @@ class RecursiveFeatureMachine(FittedMachine):
                 device=given.x.device,
                 seed=seed,
                 folder=folder,
-                shared=self.workers is not None,
+                workers=self.workers,
             )
         for kernel in chain.from_iterable(plan.candidates):
             check_drawable(kernel)
-        return Features(FeatureDraw(int(self.n_features), seed, self.first_filters), folder)
+        return Features(FeatureDraw(int(self.n_features), seed, self.first_filters), averaged, folder)
 
     def _image_weights(self, values: Values, sample_weight: Weights) -> Weights:
         """The weight of every image in the regression."""

@@ -25,6 +25,11 @@ class Plan:
     keep: Keep
 
     @property
+    def is_shallow(self) -> bool:
+        """Whether every candidate has one layer."""
+        return all(len(kernels) == 1 for kernels in self.candidates)
+
+    @property
     def n_rounds(self) -> int:
         """How many rounds there are in all layers of all candidates."""
         return sum(map(len, self.candidates)) * (self.n_iterations + 1)

@@ -4,6 +4,7 @@ Either way the fitted function is a sum of functions with coefficients, `Basis`:
 column of the features. All that follows (rounds, judges, folds, files) sees only that.
 """
 
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from ..solvers.tiled import InMemory, is_diagonal
 from ..storage.digests import digest
 from ..storage.kept_state import KeptState
 from ..workers import Workers
+from .augmentation import Augmentation, images_of_each, with_copies
 
 SolverName = Literal["auto", "exact", "cg", "features"]
 Metric = Float[Tensor, "d d"] | None  # None: the identity
@@ -134,15 +136,18 @@ class Features:
 
     Attributes:
         draw: which.
+        augment: the copies over which an image's features are averaged.
         folder: where the sums of an unfinished regression are kept; None for nowhere.
     """
 
     draw: FeatureDraw
+    augment: tuple[Augmentation, ...] = ()
     folder: pathlib.Path | None = field(default=None, compare=False)
 
     @override
     def basis(self, kernel: LearnableKernel, x: Images, metric: Metric) -> "FeatureBasis":
-        return FeatureBasis(FeatureMap(check_drawable(kernel), self.draw, x, metric), x, self._kept(kernel, x, metric))
+        features = FeatureMap(check_drawable(kernel), self.draw, x, metric)
+        return FeatureBasis(features, x, self.augment, self._kept(kernel, x, metric))
 
     @override
     def rows(self, n: int) -> int | None:
@@ -159,12 +164,12 @@ class Features:
 
     @override
     def to_file(self) -> dict[str, Any]:
-        return {"solver": "features", **vars(self.draw)}
+        return {"solver": "features", "averaged_over": list(self.augment), **vars(self.draw)}
 
     def _kept(self, kernel: LearnableKernel, x: Images, metric: Metric) -> "Keeping | None":
         if self.folder is None:
             return None
-        recipe = {"kernel": describe(kernel), **vars(self.draw)}
+        recipe = {"kernel": describe(kernel), "averaged_over": list(self.augment), **vars(self.draw)}
         return Keeping(self.folder, recipe, {"x": x} | ({} if metric is None else {"metric": metric}))
 
 
@@ -242,11 +247,17 @@ class KernelBasis:
 
 @dataclass(frozen=True, eq=False)
 class FeatureBasis:
-    """The columns of random features."""
+    """The columns of random features, each averaged over an image and its copies: outputs of all of these are the same."""
 
     features: FeatureMap
     x: Images
+    augment: Sequence[Augmentation] = ()
     keeping: Keeping | None = None
+
+    def averaged(self, images: Images) -> Float[Tensor, "m columns"]:
+        """The features of images."""
+        of_copies = map(self.features, with_copies(images, self.augment))
+        return functools.reduce(Tensor.add_, of_copies).div_(images_of_each(self.augment))
 
     @override
     def path(
@@ -262,7 +273,7 @@ class FeatureBasis:
         at_once, columns = self.features.rows_at_once, self.features.n_columns
         kept = self.keeping.of(y, weights, groups, at_once) if self.keeping and len(self.x) > columns else None
         path = streamed_path(
-            lambda rows: self.features(self.x[rows]),
+            lambda rows: self.averaged(self.x[rows]),
             columns,
             y,
             weights,
@@ -280,11 +291,13 @@ class FeatureBasis:
     @override
     def outputs(self, images: Images, coef: Float[Tensor, "j k"], watch: Watch | None = None) -> Float[Tensor, "m k"]:
         parts = images.split(self.features.rows_at_once)
-        return torch.cat([(self.features(part) @ coef.to(part)).to(coef) for part in parts])
+        return torch.cat([(self.averaged(part) @ coef.to(part)).to(coef) for part in parts])
 
     @override
     def agop(self, images: Images, coef: Float[Tensor, "j k"], weights: Weights, watch: Watch) -> Float[Tensor, "d d"]:
-        return self.features.agop(images, coef.to(images), weights)
+        """That of the features of all copies: with many features each copy's gradients are those of the average."""
+        agops = (self.features.agop(each, coef.to(images), weights) for each in with_copies(images, self.augment))
+        return functools.reduce(Tensor.add_, agops).div_(images_of_each(self.augment))
 
     @property
     @override

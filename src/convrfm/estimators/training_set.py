@@ -12,7 +12,7 @@ from torch import Tensor
 from ..datasets import check_images
 from ..errors import InputError
 from .arrays import Array, check_same_size, in_precision_of, to_device
-from .augmentation import Augmentation, augmented
+from .augmentation import Augmentation, with_copies
 from .codings import Coding, Values
 from .settings import check_balance, check_groups, check_weights
 from .splitting import fold_indices
@@ -43,11 +43,11 @@ class TrainingSet:
     def with_copies(self, augment: Sequence[Augmentation]) -> "TrainingSet":
         """All images and their copies: a group together, with those of its own group where images have groups.
 
-        Folds hold them out together; each has its image's weight. Raises `InputError` where copies are the images themselves.
+        Folds hold them out together; each has its image's weight.
         """
         if not augment:
             return self
-        x, n = augmented(self.x, augment), len(self.x)
+        x, n = torch.cat(with_copies(self.x, augment)), len(self.x)
         original = torch.arange(n, device=x.device).repeat(len(x) // n)
         return replace(
             self,
