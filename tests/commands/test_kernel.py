@@ -15,6 +15,7 @@ from convrfm.storage.tile_store import TileStore
 
 pytest.importorskip("zarr")
 OF_BARS = ["bars", "--n-train", "10", "--tile", "4", "--quiet"]
+AGAINST = [*OF_BARS, "--against", "bars", "--tile", "400"]  # of 1000 images; the last --tile counts
 SMALL = [*OF_BARS, "--depth", "1"]
 IMAGES = datasets.load("bars", n_train=10, seed=0)
 NTK = kernels.NTK(kernels.vanilla(1))
@@ -46,7 +47,7 @@ def test_the_matrix_is_that_of_the_training_images_and_its_table_names_them(tmp_
 def test_against_other_images_and_with_what_a_run_learned(tmp_path: Path) -> None:
     model = convrfm.ConvRFMClassifier(NTK, n_iterations=1, keep="last").fit(IMAGES.x_train, IMAGES.y_train)
     model.save(tmp_path / "model", preprocessing=IMAGES.preprocessing)
-    result = run(*OF_BARS, "--against", "bars", "--run", tmp_path / "model", "--out", tmp_path / "K.zarr")
+    result = run(*AGAINST, "--run", tmp_path / "model", "--out", tmp_path / "K.zarr")
     assert result.exit_code == 0, result.output
     others = datasets.load_for_prediction("bars", IMAGES.preprocessing)[0]
     expected = NTK(IMAGES.x_train, others, feature_matrix=model.feature_matrix_)
@@ -77,7 +78,7 @@ def test_a_run_decides_how_its_images_are_made_noise_and_center_too(tmp_path: Pa
     others = datasets.load_for_prediction("bars", model.preprocessing_, sigma=0.3)[0]
     expected = model.kernel(model.preprocessing_.apply(raw), others, feature_matrix=model.feature_matrix_)
     for number, of_run in enumerate((tmp_path / "run", tmp_path / "run" / "model.safetensors")):
-        result = run(*OF_BARS, "--against", "bars", "--run", of_run, "--out", tmp_path / f"K{number}.zarr")
+        result = run(*AGAINST, "--run", of_run, "--out", tmp_path / f"K{number}.zarr")
         assert result.exit_code == 0, result.output
         torch.testing.assert_close(
             matrix(tmp_path / f"K{number}.zarr"), torch.from_numpy(expected), rtol=1e-5, atol=1e-6

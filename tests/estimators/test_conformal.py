@@ -39,11 +39,12 @@ EXACT = pytest.approx(
 
 def test_sets_of_labels_cover_the_true_one_as_often_as_promised() -> None:
     model = ConvRFMClassifier(KERNEL, n_iterations=1, image_shape=SHAPE).fit(X[FIT], LABELS[FIT])
+    predicted = model.predict(X)
 
     def covered(calibration: np.ndarray, new: np.ndarray) -> np.ndarray:
         conformal = classification.SplitConformalClassifier(model, confidence_level=CONFIDENCE, prefit=True)
         labels, sets = conformal.conformalize(X[calibration], LABELS[calibration]).predict_set(X[new])
-        np.testing.assert_array_equal(labels, model.predict(X[new]))
+        np.testing.assert_array_equal(labels, predicted[new])
         return sets[np.arange(len(new)), CODES[new], 0]
 
     assert mean_coverage(covered) == EXACT

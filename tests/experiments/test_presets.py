@@ -1,25 +1,27 @@
 """The comparison of presets is of what it says, and selects on what it says."""
 
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from convrfm import ConvRFMClassifier, datasets
 from convrfm.experiments import presets
-from convrfm.experiments.experiment import Line, Run
+from convrfm.experiments.experiment import Line
 from convrfm.experiments.preset_differences import differences
+from convrfm.experiments.run_folder import read_lines
 from convrfm.experiments.scale import Scale
 from convrfm.kernels import NTK, vanilla
 from convrfm.maths.intervals import mean_interval
 
+from .conftest import SmokeRun
+
 SETTINGS = presets.EXPERIMENT.settings[Scale.SMOKE]
-RUN = Run(SETTINGS, Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
 
 
-@pytest.fixture(scope="module")
-def lines() -> list[Line]:
-    return [{**step.at, **step.compute()} for step in presets.plan(RUN)]
+@pytest.fixture
+def lines(smoke_run: Callable[[str], SmokeRun]) -> list[Line]:
+    return read_lines(smoke_run("presets").folder)
 
 
 def test_every_settings_meets_every_seed_and_says_what_it_was_chosen_on(lines: list[Line]) -> None:

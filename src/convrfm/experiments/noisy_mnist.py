@@ -156,7 +156,7 @@ EXPERIMENT = Experiment(
     "published.",
     published="52.0, 54.5, 57.3 and 59.4% after 0 to 3 updates (Radhakrishnan et al. 2024).",
     settings={
-        Scale.SMOKE: NoisyMnistSettings(n=200),
+        Scale.SMOKE: NoisyMnistSettings(n=40),
         Scale.LAPTOP: NoisyMnistSettings(),
         Scale.FULL: NoisyMnistSettings(),
     },

@@ -49,15 +49,6 @@ def published_star(seed: int, n_train: int, n_test: int) -> Split:
     return x[:n_train], y[:n_train], x[n_train:], y[n_train:]
 
 
-def star_accuracies(seed: int, n_train: int = 50, n_test: int = 1000, device: str = "auto") -> list[float]:
-    """Test accuracy, in per cent, of the fixed kernel and after one update with the preset of the published run."""
-    x, y, x_test, y_test = published_star(seed, n_train, n_test)
-    model = ConvRFMClassifier.from_preset(
-        "science-2024", kernel=NTK(vanilla(depth=1, patch_size=11)), ridge=1e-3, n_iterations=1, device=device
-    ).fit(x, y)
-    return [100 * float((predicted == y_test).mean()) for predicted in model.staged_predict(x_test)]
-
-
 @dataclass(frozen=True)
 class StarSettings:
     """Draws after the published one."""
@@ -68,8 +59,12 @@ class StarSettings:
 
 
 def accuracies(run: Run[StarSettings], seed: int) -> Line:
-    """Test accuracy in per cent before and after the update."""
-    before, after = star_accuracies(seed, run.settings.n_train, run.settings.n_test, run.device)
+    """Test accuracy, in per cent, of the fixed kernel and after one update with the preset of the published run."""
+    x, y, x_test, y_test = published_star(seed, run.settings.n_train, run.settings.n_test)
+    model = ConvRFMClassifier.from_preset(
+        "science-2024", kernel=NTK(vanilla(depth=1, patch_size=11)), ridge=1e-3, n_iterations=1, device=run.device
+    ).fit(x, y)
+    before, after = (100 * float((predicted == y_test).mean()) for predicted in model.staged_predict(x_test))
     return {"fixed": before, "learned": after}
 
 
@@ -118,7 +113,7 @@ EXPERIMENT = Experiment(
     claim="One update of the patch metric finds a small star in color noise: the published draw repeats to all its digits, "
     "and other draws gain too.",
     published="77.95% with the fixed kernel and 94.83% after one update (Radhakrishnan et al. 2024).",
-    settings={Scale.SMOKE: StarSettings(draws=2), Scale.LAPTOP: StarSettings(), Scale.FULL: StarSettings()},
+    settings={Scale.SMOKE: StarSettings(draws=1), Scale.LAPTOP: StarSettings(), Scale.FULL: StarSettings()},
     minutes={Scale.SMOKE: 0.3, Scale.LAPTOP: 1, Scale.FULL: 1},
     plan=plan,
     conclude=conclude,
