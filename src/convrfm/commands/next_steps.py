@@ -12,7 +12,7 @@ from ..estimators.targets import Quality
 from ..kernels.growth import AT_A_GLANCE, timed_by
 from ..quantities import duration
 from ..report import NextStep
-from .choices import InitialMetricName, KernelName, Network, PatchNormalizationName, SolverName
+from .choices import FirstFiltersName, InitialMetricName, KernelName, Network, PatchNormalizationName, SolverName
 from .fit_settings import FitSettings
 from .kernel_by_name import INFINITE
 
@@ -36,6 +36,7 @@ PHOTOGRAPHS: Mapping[str, Any] = {
     "depth": [1],
     "patch_size": [WHITENED_PATCHES],
     "solver": SolverName.FEATURES,
+    "first_filters": FirstFiltersName.PATCHES,
     "patch_normalization": PatchNormalizationName.CONTRAST,
     "initial_metric": InitialMetricName.WHITENING,
     "iterations": 0,
@@ -82,9 +83,12 @@ def _for_photographs(images: ImageData) -> dict[str, tuple[str, Mapping[str, Any
     pool_size = (side - WHITENED_PATCHES + 1) // 2
     options = (
         f"--kernel nngp --network average --pool-size {pool_size} --depth 1 --patch-size {WHITENED_PATCHES} "
-        "--solver features --patch-normalization contrast --initial-metric whitening --iterations 0"
+        "--solver features --first-filters patches --patch-normalization contrast --initial-metric whitening --iterations 0"
     )
-    reason = "For photographs: random features of whitened patches, averaged over large squares."
+    reason = (
+        "For photographs: random features of whitened patches, averaged over large squares. Add --augment flip where mirror "
+        "images show the same, for twice the time."
+    )
     return {options: (reason, {**PHOTOGRAPHS, "pool_size": pool_size})}
 
 
