@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -63,6 +64,46 @@ def test_batches_change_nothing(toy: Toy) -> None:
         assert_measured(report, toy, {layer.name: layer.agop for layer in whole.layers})
 
 
+class ExitOfWholeBatches(nn.Module):
+    """The last layer runs unless all images of a batch are sure."""
+
+    def __init__(self, decide: Callable[[Tensor], bool]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.decide, self.a, self.b, self.c = decide, nn.Linear(3, 3), nn.Linear(3, 2), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = torch.tanh(self.a(x))
+        return torch.sin(self.b(features) if self.decide(x[:, 0]) else self.c(features))
+
+
+DECISIONS: list[Callable[[Tensor], bool]] = [
+    lambda x: bool((x < 0).all()),
+    lambda x: x.max().item() < 0,
+    lambda x: max(x.tolist()) < 0,
+    lambda x: x.detach().numpy().max() < 0,
+    lambda x: torch.equal(x, -x.abs()),
+]
+
+
+@pytest.mark.parametrize("decide", DECISIONS, ids=["bool", "item", "list", "array", "equal"])
+def test_images_whose_company_would_decide_what_runs_are_measured_alone(decide: Callable[[Tensor], bool]) -> None:
+    network = ExitOfWholeBatches(decide).double().eval()
+    images = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    images[:, 0] = torch.tensor([1.0, 2, 1, -1, -2])
+    calls = {"a": [0], "b": [1], "c": [1]}
+    of_layers = {"a": images, "b": images[3:], "c": images[:3]}
+    agops = {
+        name: sum(free_agop(network, image[None], calls[name]) for image in some) / 5
+        for name, some in of_layers.items()
+    }
+    for sizes, budget in (([5], 1), ([5], 2**30), ([1, 4], 2**30), ([3, 2], 2**30)):
+        report = cnfa.measure(network, images.split(sizes), memory_budget=budget, **QUICK)
+        assert {layer.name for layer in report.layers} == set(agops)
+        for name, agop in agops.items():
+            torch.testing.assert_close(report[name].agop, agop)
+
+
 class OnPurpose(BaseException):
     """Raised where a network is interrupted."""
 
@@ -78,7 +119,7 @@ def snapshot(network: nn.Module, images: Tensor) -> dict[str, object]:
         "gradients": [p.grad for p in network.parameters()],
         "images": images.clone(),
         "random": torch.get_rng_state(),
-        "checkpoints": torch.utils.checkpoint.CheckpointFunction,
+        "checkpoints": dict(vars(torch.utils.checkpoint)),
     }
 
 

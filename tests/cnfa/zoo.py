@@ -323,6 +323,18 @@ class LastLayerChangedInPlace(TwoLinear):
         return outputs
 
 
+@toy((3,), {"a": [0], "b": [1]})
+class HookOnTheOutputs(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        self.b = nn.Linear(3, 7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = self.b(torch.tanh(self.a(x)))
+        outputs.register_hook(lambda gradient: gradient * torch.arange(1, 8))
+        return outputs
+
+
 @toy((3,), {"0": [0], "2": [1]})
 def softmax_of_the_last_layer() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 7), nn.Softmax(1))
@@ -338,6 +350,104 @@ class LastWeightMadeByALayer(TwoLinear):
     def forward(self, x: Tensor) -> Tensor:
         x = torch.tanh(self.a(x))
         return functional.linear(x, torch.tanh(self.b(self.tasks)))
+
+
+# one parameter, several weights
+
+
+@toy(TOKENS, {"a": [0], "a:2": [1], "b": [2]})
+class TiedToItsTranspose(TwoLinear):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(functional.linear(torch.tanh(self.a(x)), self.a.weight.T)))
+
+
+@toy(TOKENS, {"w": [0], "w:2": [1], "b": [2]})
+class MultipliedFromEitherSide(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        del self.a
+        self.w = random_parameter(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(functional.linear(torch.tanh(x @ self.w), self.w))
+
+
+@toy(TOKENS, {"w": [0], "w:2": [1], "b": [2]})
+class ColumnsOfOneParameter(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        del self.a
+        self.w = random_parameter(3, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(x @ self.w[:, :3]) + torch.sin(x @ self.w[:, 3:]))
+
+
+@toy(TOKENS, {"w[0]": [0], "w[1]": [1], "rows[0:2]": [2], "rows[2:4]": [3]})
+class RowsOfOneParameter(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        del self.a, self.b
+        self.w, self.rows = random_parameter(2, 3, 3), random_parameter(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.tanh(x @ self.w[0]) + torch.sin(x @ self.w[1])
+        return (torch.sin(functional.linear(y, self.rows[:2])) * functional.linear(y, self.rows[2:])).mean(1)
+
+
+@toy(TOKENS, {"linear()": [0], "linear():2": [1]})
+class WeightsMadeByTheNetwork(TwoLinear):
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.tanh(functional.linear(x, self.a.weight.exp()))
+        return torch.sin(functional.linear(y, self.b.weight.exp())).mean(1)
+
+
+@toy(TOKENS, {"w": [0], "b": [1]})
+class OneWeightForABatchOfProducts(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        del self.a
+        self.w = random_parameter(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(torch.bmm(x, self.w.expand(len(x), 3, 3))))
+
+
+# the network changes its own values
+
+
+@toy(TOKENS, {"a": [0], "b": [1]})
+class WeightsThatShrinkAtEveryPass(TwoLinear):
+    def forward(self, x: Tensor) -> Tensor:
+        self.a.weight.data.mul_(0.5)
+        with torch.no_grad():
+            self.b.weight.mul_(0.5)
+        return self.last(torch.tanh(self.a(x)))
+
+
+@toy(TOKENS, {"a": [0], "b": [1]})
+class WeightsReplacedByTheirSigns(TwoLinear):
+    def forward(self, x: Tensor) -> Tensor:
+        self.a.weight.data = self.a.weight.data.sign()
+        return self.last(torch.tanh(self.a(x)))
+
+
+@toy(TOKENS, {"a": [0], "b": [1]})
+class ScaledByACounter(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("passes", torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes.add_(1)
+        return self.last(torch.tanh(self.a(x)) * self.passes)
+
+
+@toy(TOKENS, {"a": [0], "b": [1]})
+class HookAddedAtEveryPass(TwoLinear):
+    def forward(self, x: Tensor) -> Tensor:
+        self.a.register_forward_hook(lambda module, inputs, output: output * 2)
+        return self.last(torch.tanh(self.a(x)))
 
 
 # hooks and forwards of the user's
@@ -579,6 +689,17 @@ class EinsumOverTwoAxes(TwoLinear):
         return self.last(torch.tanh(torch.einsum("ntd,tdsr->nsr", x, self.mixing)))
 
 
+@toy(TOKENS, {"mixing": [0], "b": [1]})
+class EinsumWithoutAnArrow(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        del self.a
+        self.mixing = random_parameter(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(torch.einsum("...c, cd", x, self.mixing)))
+
+
 @toy((4, 5, 3), {"heads": Layer([0], axes=(1, 3), groups=4), "b": [1]})
 class EinsumWithHeads(TwoLinear):
     def __init__(self) -> None:
@@ -809,6 +930,21 @@ class ReentrantCheckpoint(TwoLinear):
             return torch.tanh(self.a(x))
 
         return self.last(checkpoint(part, x, use_reentrant=True) if self.checkpointed else part(x))
+
+
+@toy(TOKENS, {"a": [0], "b": [1]})
+class FrozenInACheckpoint(TwoLinear):
+    checkpointed = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        def part(x: Tensor) -> Tensor:
+            return torch.sin(self.a(x)).exp()
+
+        return self.last(checkpoint(part, x, use_reentrant=False) if self.checkpointed else part(x))
 
 
 @toy(TOKENS, {"a": [0], "b": [1]})

@@ -143,9 +143,10 @@ def _einsum(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
     equation, *operands = args
     if len(operands) == 1 and isinstance(operands[0], list | tuple):
         operands = list(operands[0])
-    if not isinstance(equation, str) or len(operands) != 2 or "->" not in equation:
+    if not isinstance(equation, str) or len(operands) != 2:
         return None
-    terms, result = equation.replace(" ", "").split("->")
+    terms, arrow, result = equation.replace(" ", "").partition("->")
+    result = result if arrow else _implied(terms)
     first, second = operands
     named = [len(term.replace("...", "")) for term in terms.split(",")]
     unnamed = max((o.ndim - n for o, n in zip(operands, named, strict=True)), default=0)
@@ -155,6 +156,12 @@ def _einsum(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
     )
     out = _einsum_labels(result, unnamed if "..." in result else 0, unnamed)
     return contracted("einsum", (first, second), None, False, (of_first, of_second, out))
+
+
+def _implied(terms: str) -> str:
+    """What an einsum without an arrow gives: the axes of an ellipsis, then every letter that appears once."""
+    once = sorted(letter for letter in set(terms) if letter.isalpha() and terms.count(letter) == 1)
+    return "..." * ("..." in terms) + "".join(once)
 
 
 def _einsum_labels(term: str, hidden: int, most_hidden: int) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from .provenance import IMAGES, WEIGHTS
 from .skipped import UNSEEN, Skipped, listed
 from .state import unchanged
 from .target import Target
+from .values import copies, holding
 from .watching import FinalProduct, Use, Watch
 
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
@@ -21,12 +22,21 @@ LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 
 @dataclass(frozen=True)
 class Pass:
-    """A forward pass: the outputs `(n, k)`, every use of every product, and what was left out."""
+    """A forward pass.
+
+    Attributes:
+        outputs: `(n, k)`.
+        uses: Every use of every product.
+        skipped: What was left out.
+        final: The product that makes the outputs.
+        decides: Whether the network makes plain numbers of the images, by which it can decide what it runs.
+    """
 
     outputs: Tensor
     uses: list[Use]
     skipped: list[Skipped]
     final: FinalProduct | None
+    decides: bool
 
 
 def watched(
@@ -86,7 +96,8 @@ def forward(network: nn.Module, batch: Batch, target: Target) -> Pass:
             "the outputs must require grad, through the measured layers; these do not. Look for torch.no_grad(), "
             f"detach(), argmax or a rounding in the network or the head.{listed(skipped)}"
         )
-    return Pass(outputs, watch.uses, skipped, watch.final(outputs))
+    root = outputs.view_as(outputs)  # of its own, so that hooks on the outputs run
+    return Pass(root, watch.uses, skipped, watch.final(outputs), watch.provenance.decides)
 
 
 def first_use(network: nn.Module, batch: Batch, name: str) -> Use:
@@ -95,9 +106,10 @@ def first_use(network: nn.Module, batch: Batch, name: str) -> Use:
     Raises:
         InputError: If it did not run.
     """
-    for use in watched(network, batch, kept=name)[0].uses:
-        if use.name == name:
-            return use
+    with holding(copies(network)):
+        for use in watched(network, batch, kept=name)[0].uses:
+            if use.name == name:
+                return use
     raise InputError(f"layer {name!r} did not run on these images (in evaluation mode).")
 
 

@@ -52,7 +52,7 @@ class Names:
             if is_lazy(parameter):
                 continue
             self.parameters.setdefault(_address(parameter), []).append((_plain(name), parameter))
-        self._running: list[tuple[nn.Module, dict[int, tuple[int, Tensor]]]] = []
+        self._running: list[nn.Module] = []
         self.ran: dict[str, nn.Module] = {}
 
     def watching(self) -> ExitStack:
@@ -66,23 +66,17 @@ class Names:
         return stack
 
     def of(self, weight: Tensor, function: str) -> str:
-        """The name of a product, alike at every call of the module that runs it."""
+        """The name of a product: of the parameter, or the part of it, that is multiplied; otherwise of what runs."""
         if not has_storage(weight):
             return self.running(function)
-        module, made = self._running[-1] if self._running else (None, {})
         name, parameter = self._parameter(weight)
-        if parameter is not None and (module is None or parameter is not module._parameters.get("weight")):
-            if parameter.nbytes <= weight.nbytes or not parameter.stride(0):
-                return name.removesuffix(".weight")
-            first = (weight.storage_offset() - parameter.storage_offset()) // parameter.stride(0)
-            return f"{name}[{first}:{first + weight.shape[0]}]"
-        place, _ = made.setdefault(_address(weight), (len(made), weight))  # kept, so that no other takes its address
-        running = self.running(function)
-        return f"{running}:{place + 1}" if place else running
+        if parameter is None or (self._running and parameter is self._running[-1]._parameters.get("weight")):
+            return self.running(function)
+        return f"{name}{part}" if (part := _part(weight, parameter)) else name.removesuffix(".weight")
 
     def running(self, function: str) -> str:
         """The module that runs; the function where that is the whole network."""
-        module = self._running[-1][0] if self._running else None
+        module = self._running[-1] if self._running else None
         return self.modules.get(id(module), "") or f"{function}()"
 
     def _parameter(self, weight: Tensor) -> tuple[str, nn.Parameter | None]:
@@ -92,11 +86,11 @@ class Names:
         return "", None
 
     def _enter(self, module: nn.Module, _: Any) -> None:
-        self._running.append((module, {}))
+        self._running.append(module)
         self.ran[self.modules[id(module)]] = module
 
     def _leave(self, module: nn.Module, _: Any, __: Any) -> None:
-        if self._running and self._running[-1][0] is module:
+        if self._running and self._running[-1] is module:
             self._running.pop()
 
     def check(self, wanted: Sequence[str], found: Sequence[str]) -> None:
@@ -117,6 +111,19 @@ class Names:
 
 def _plain(name: str) -> str:
     return ".".join(part for part in name.split(".") if part != COMPILED)
+
+
+def _part(weight: Tensor, parameter: Tensor) -> str:
+    """Which rows of the parameter it is, as an index; empty for all of it, and for parts that are no rows."""
+    stride = parameter.stride(0) if parameter.ndim else 0
+    if not stride or weight.nbytes >= parameter.nbytes:
+        return ""
+    first = (weight.storage_offset() - parameter.storage_offset()) // stride
+    if (weight.shape, weight.stride()) == (parameter.shape[1:], parameter.stride()[1:]):
+        return f"[{first}]"
+    if (weight.shape[1:], weight.stride()) == (parameter.shape[1:], parameter.stride()):
+        return f"[{first}:{first + len(weight)}]"
+    return ""
 
 
 def _address(tensor: Tensor) -> int:

@@ -10,6 +10,7 @@ from .batches import Batch
 from .capture import Pass, forward
 from .provenance import has_storage
 from .target import Target
+from .values import copies, holding
 from .watching import Use
 
 CPU_CHUNK_BYTES = 2**22
@@ -60,6 +61,15 @@ class Plan:
 
 def plan(network: nn.Module, image: Batch, target: Target, budget: int) -> tuple[Plan, Pass]:
     """Look at one image: what its forward pass takes, and the pass itself."""
+    with holding(copies(network)):
+        run, saved = _weighed(network, image, target)
+    deltas = sum(use.output_bytes for use in run.uses)
+    cores = [_core_bytes(use) for use in {use.name: use for use in run.uses}.values()]
+    return Plan(saved or UNCOUNTED * deltas, deltas, max(cores), max(1, sum(cores)), image.numel, budget), run
+
+
+def _weighed(network: nn.Module, image: Batch, target: Target) -> tuple[Pass, int]:
+    """A forward pass, and how many bytes autograd keeps of it beside the weights; 0 where they cannot be counted."""
     weights = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
     saved: dict[int, int] = {}
 
@@ -70,15 +80,11 @@ def plan(network: nn.Module, image: Batch, target: Target, budget: int) -> tuple
 
     try:
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            run = forward(network, image, target)
+            return forward(network, image, target), sum(saved.values())
     except InputError as error:
         if "saved tensor hooks" not in str(error):  # as torch.func says within a network that differentiates
             raise
-        run = forward(network, image, target)
-    deltas = sum(use.output_bytes for use in run.uses)
-    graph = sum(saved.values()) or UNCOUNTED * deltas
-    cores = [_core_bytes(use) for use in {use.name: use for use in run.uses}.values()]
-    return Plan(graph, deltas, max(cores), max(1, sum(cores)), image.numel, budget), run
+    return forward(network, image, target), 0
 
 
 def _core_bytes(use: Use) -> int:

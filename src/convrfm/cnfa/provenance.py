@@ -48,6 +48,9 @@ class Provenance(TorchDispatchMode):
 
     Args:
         overlooked: Told the operands of every product of weights that runs outside `following`.
+
+    Attributes:
+        decides: Whether a plain number was made of the images, by which a network can decide what it runs.
     """
 
     supports_higher_order_operators = True
@@ -58,6 +61,7 @@ class Provenance(TorchDispatchMode):
         self._origins: dict[int, int] = {}
         self._without_storage: dict[int, Tensor] = {}
         self._followed = 0
+        self.decides = False
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -93,6 +97,8 @@ class Provenance(TorchDispatchMode):
         for result in _tensors((results,)):
             for key in self._keys(result):
                 self._origins[key] = origin | (self._of(key) if key in keys else 0)
+        if origin & IMAGES and not self._followed and isinstance(results, bool | int | float):
+            self.decides = True
         if origin & WEIGHTS and not self._followed and _multiplies(func.name()):
             self._overlooked(operands)
         return results

@@ -27,13 +27,14 @@ def as_found(network: nn.Module) -> Iterator[None]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.random.fork_rng(_accelerators(network)))
-        stack.enter_context(_reentrant_checkpoints_off())
+        stack.enter_context(_checkpoints_off())
         if (
             "torch._dynamo" in sys.modules
         ):  # nothing is compiled where it was never imported, and its import takes seconds
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(unchanged(network))
-        stack.enter_context(_values_kept(p for m in network.modules() if _overrides_train(m) for p in m.parameters()))
+        changeable = [p for m in network.modules() if _overrides_train(m) for p in m.parameters()]
+        stack.enter_context(_values_kept([*network.buffers(), *changeable]))
         try:
             _evaluate(network)
             yield
@@ -69,16 +70,15 @@ def unchanged(network: nn.Module) -> Iterator[None]:
         for value in values.values()
         if type(value) in (dict, OrderedDict, list, set)
     ]
-    with _values_kept(network.buffers()):
-        try:
-            yield
-        finally:
-            for found, values in attributes:
-                mode = {"training": found["training"]} if "training" in found else {}
-                found.clear()
-                found.update({**values, **mode})
-            for container, content in containers:
-                _refill(container, content)
+    try:
+        yield
+    finally:
+        for found, values in attributes:
+            mode = {"training": found["training"]} if "training" in found else {}
+            found.clear()
+            found.update({**values, **mode})
+        for container, content in containers:
+            _refill(container, content)
 
 
 @contextmanager
@@ -118,12 +118,22 @@ class _Plainly:
         return function(*args)
 
 
+def _no_more(*_: Any, **__: Any) -> Iterator[None]:
+    """Stands for what `torch.utils.checkpoint` does before and after a function that it will run again."""
+    yield
+
+
 @contextmanager
-def _reentrant_checkpoints_off() -> Iterator[None]:
-    """Reentrant checkpoints run without gradients at first, and refuse to be differentiated by what is inside them."""
-    before = checkpoint.CheckpointFunction
-    vars(checkpoint)["CheckpointFunction"] = _Plainly
+def _checkpoints_off() -> Iterator[None]:
+    """What is checkpointed runs once, and keeps its activations.
+
+    Reentrant checkpoints run without gradients at first, and refuse to be differentiated by what is inside them; the others
+    must save at the second run what they saved at the first, when frozen layers were watched.
+    """
+    ours = {"CheckpointFunction": _Plainly, "_checkpoint_without_reentrant_generator": _no_more}
+    before = {name: vars(checkpoint)[name] for name in ours if name in vars(checkpoint)}
+    vars(checkpoint).update({name: ours[name] for name in before})
     try:
         yield
     finally:
-        vars(checkpoint)["CheckpointFunction"] = before
+        vars(checkpoint).update(before)

@@ -13,6 +13,7 @@ from .capture import Pass, forward
 from .directions import gradients, probe_directions
 from .planning import Plan, plan
 from .target import Target
+from .values import copies, holding
 from .watching import Use
 
 
@@ -43,6 +44,7 @@ class Survey:
     Attributes:
         plan: What one image takes.
         independent: Whether an image's outputs are the same alone and beside another image.
+        decides: Whether the network can decide by the images what it runs.
         outputs: Of the first image, alone.
         names: Of the products, in the order of their uses.
         axes: For every use of a product the axis of the images; None where a position belongs to several images or to
@@ -51,14 +53,15 @@ class Survey:
 
     plan: Plan
     independent: bool
+    decides: bool
     outputs: Tensor
     names: Sequence[str]
     axes: Sequence[ImageAxis | None]
 
     @property
     def apart(self) -> bool:
-        """Whether every position of every product belongs to one image."""
-        return None not in self.axes
+        """Whether images can be taken together: every position of every product belongs to one, and decides for one."""
+        return None not in self.axes and not self.decides
 
     def agrees(self, run: Pass) -> bool:
         """Whether the outputs of the first image, beside others, are those that it has alone."""
@@ -86,13 +89,18 @@ def survey(network: nn.Module, batch: Batch, target: Target, budget: int) -> Sur
             planned, together = plan(network, pair_of, target, budget)
         except InputError:
             raise error from error.__cause__
-        return Survey(planned, False, together.outputs[0].detach(), [], [None] * len(together.uses))
-    pair = forward(network, pair_of, target)
+        return Survey(planned, False, together.decides, together.outputs[0].detach(), [], [None] * len(together.uses))
+    with holding(copies(network)):
+        return _compared(planned, alone, forward(network, pair_of, target))
+
+
+def _compared(planned: Plan, alone: Pass, pair: Pass) -> Survey:
+    """What an image alone and two together show."""
     first = alone.outputs[0].detach()
     independent = _alike(first, pair.outputs[0].detach())
     names = [use.name for use in pair.uses]
     if [use.name for use in alone.uses] != names:
-        return Survey(planned, independent, first, names, [None] * len(names))
+        return Survey(planned, independent, alone.decides, first, names, [None] * len(names))
     touched = _touched(pair, 0)
     axes = [_image_axis(*found) for found in zip(alone.uses, pair.uses, touched, strict=True)]
     unclear = [
@@ -106,7 +114,7 @@ def survey(network: nn.Module, batch: Batch, target: Target, budget: int) -> Sur
         and bool(((mine != 0) & (others != 0)).any())
         for mine, others, one, two in zip(touched, _touched(pair, 1), alone.uses, pair.uses, strict=True)
     )
-    return Survey(planned, independent and not mixed, first, names, axes)
+    return Survey(planned, independent and not mixed, alone.decides, first, names, axes)
 
 
 def _alike(first: Tensor, second: Tensor) -> bool:

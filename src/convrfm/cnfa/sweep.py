@@ -29,7 +29,8 @@ from .skipped import CHANGING, UNREACHED, Skipped, listed
 from .state import random_states
 from .survey import ImageAxis, Survey, survey
 from .target import Target
-from .watching import Use
+from .values import copies, holding
+from .watching import Use, alike
 
 NOT_INDEPENDENT = (
     "the images are not independent of each other: an image's outputs change with the images beside it, as with batch norm "
@@ -149,6 +150,10 @@ class Sweep:
         Returns:
             False, with nothing added, if the first image of all shows that it depends on the others.
         """
+        with holding(copies(self.network)):
+            return self._differentiated_apart(batch, seen)
+
+    def _differentiated_apart(self, batch: Batch, seen: Survey) -> bool:
         run, wanted = self._run(batch)
         n = len(batch)
         if self.n_images == 0 and not seen.agrees(run):
@@ -165,11 +170,12 @@ class Sweep:
 
     def _add_together(self, batch: Batch) -> None:
         """Images that depend on each other: the outputs of one image at a time, with respect to all positions."""
-        run, wanted = self._run(batch)
-        directions = self._directions(run)
-        for image in range(len(batch)):
-            self._differentiate([(use, None) for use in wanted], directions.of_image(image), 1, 1)
-            self._count(run, 1)
+        with holding(copies(self.network)):
+            run, wanted = self._run(batch)
+            directions = self._directions(run)
+            for image in range(len(batch)):
+                self._differentiate([(use, None) for use in wanted], directions.of_image(image), 1, 1)
+                self._count(run, 1)
         self._n_resampled += 1
 
     def _run(self, batch: Batch) -> tuple[Pass, list[Use]]:
@@ -200,7 +206,7 @@ class Sweep:
             self._products[use.name] = (self._asked(use.name), use.product)
             parts = self._survey.plan.parts(self.n_parts)
             self._sums[use.name] = MomentSums(filters.clone(), self.probes or 0, self.n_parts, parts)
-        elif not _same(filters, self._sums[use.name].filters):
+        elif not alike(filters, self._sums[use.name].filters):
             self._leave_out(use.name, CHANGING)
             return False
         return True
@@ -257,7 +263,3 @@ class Sweep:
         for name, uses in Counter(use.name for use in run.uses).items():
             if name in self._sums:
                 self._sums[name].uses = max(self._sums[name].uses, uses)
-
-
-def _same(filters: Tensor, others: Tensor) -> bool:
-    return filters.shape == others.shape and (torch.equal(filters, others) or torch.allclose(filters, others))

@@ -1,4 +1,4 @@
-"""Other values in a network's parameters and buffers for a while: initial weights, or the same on another device."""
+"""Other values in a network's parameters and buffers for a while: initial weights, the same on another device, or copies."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +31,11 @@ def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
         except (RuntimeError, TypeError, AttributeError) as error:
             raise InputError(f"initial is not a state dict of this network: {error}") from error
     return fresh
+
+
+def copies(network: nn.Module) -> Values:
+    """The network's own values once more: what a forward pass does to them in place, it does to these."""
+    return _mapped(network, Tensor.clone)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
@@ -64,6 +64,7 @@ class Watch(TorchFunctionMode):
         self.provenance = Provenance(self._overlooked)
         self._kept = kept
         self._calling = ""
+        self._multiplied: dict[str, list[Tensor]] = {}
         self._last: tuple[Use, Tensor, Tensor, tuple[int, int]] | None = None
 
     def __torch_function__(
@@ -78,6 +79,8 @@ class Watch(TorchFunctionMode):
             with self.provenance.following():
                 return self._noted(call, func(*args, **kwargs))
         self._calling = getattr(func, "__name__", "")
+        if self._calling in ("numpy", "tolist", "__array__"):
+            self.provenance.decides |= bool(self.provenance.origin(args[0]) & IMAGES)
         try:
             result = func(*args, **kwargs)
             return contiguous_gradient(result) if self._calling == "batch_norm" else result
@@ -85,6 +88,9 @@ class Watch(TorchFunctionMode):
             self._calling = ""
 
     def _noted(self, call: Call, output: Tensor) -> Tensor:
+        for factor in call.factors:
+            if isinstance(factor, nn.Parameter):  # its values may be new, put there by the forward pass
+                self.provenance.mark(factor, WEIGHTS)
         place, reason = self._weight_of(call)
         weight, entered = call.factors[place], call.factors[1 - place]
         if reason is not None:
@@ -92,7 +98,7 @@ class Watch(TorchFunctionMode):
             return output
         product = call.product(place)
         assert product is not None
-        name = self.names.of(weight, call.name)
+        name = self._told_apart(self.names.of(weight, call.name), product.filters(weight.detach()))
         _check_finite(name, entered, output)
         if not output.requires_grad:  # frozen parameters: the graph begins here
             output = output.detach().requires_grad_().clone()
@@ -114,6 +120,13 @@ class Watch(TorchFunctionMode):
             self._last = use, entered, output, (entered._version, output._version)
         self.provenance.mark(output, PRODUCTS)
         return output
+
+    def _told_apart(self, name: str, filters: Tensor) -> str:
+        """Filters that differ have different names, as a weight and its transpose, or several that one module makes."""
+        known = self._multiplied.setdefault(name, [])
+        place = next((place for place, other in enumerate(known) if alike(filters, other)), len(known))
+        known[place:] = known[place:] or [filters]
+        return f"{name}:{place + 1}" if place else name
 
     def _weight_of(self, call: Call) -> tuple[int, str | None]:
         """Which factor is the weight, and what keeps it from being measured."""
@@ -157,10 +170,15 @@ class Watch(TorchFunctionMode):
         if self._last is None:
             return None
         use, entered, output, versions = self._last
-        if outputs is not output or versions != (entered._version, output._version):
+        if outputs is not output or outputs._backward_hooks or versions != (entered._version, output._version):
             return None
         alone = sum(other.name == use.name for other in self.uses) == 1
         return FinalProduct(use.name, entered, use.weight) if alone and use.weight.ndim == 2 else None
+
+
+def alike(filters: Tensor, others: Tensor) -> bool:
+    """Whether they are the same filters, up to rounding."""
+    return filters.shape == others.shape and (torch.equal(filters, others) or torch.allclose(filters, others))
 
 
 def contiguous_gradient(output: Tensor) -> Tensor:
