@@ -8,7 +8,6 @@ states of the meter are.
 
 import argparse
 import json
-import subprocess
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from .compare import outcome
 from .limited import limited
 from .page import write_page
+from .state import state_of_the_meter
 
 RESULTS = Path(__file__).parents[2] / "docs" / "architectures.json"
 
@@ -51,20 +51,6 @@ def main() -> None:
         print(family, json.dumps(results[family]), flush=True)
         RESULTS.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
         write_page(results, state, RESULTS.with_suffix(".md"))
-
-
-def state_of_the_meter() -> str:
-    """The tree of its folder in git, which all commits share that leave it as it is."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=RESULTS.parents[1]).stdout
-
-    if git("status", "--porcelain", "src/convrfm/cnfa"):
-        raise SystemExit(
-            "src/convrfm/cnfa has changes that are not committed: commit them, so that rows can name them."
-        )
-    return git("rev-parse", "--short=8", "HEAD:src/convrfm/cnfa").strip()
 
 
 if __name__ == "__main__":

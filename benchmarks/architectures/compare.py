@@ -24,10 +24,10 @@ def outcome(build: Callable[[], nn.Module]) -> dict[str, Any]:
     start = time.process_time()
     torch.manual_seed(0)
     network = jittered(build().double().eval())
-    accepted = accepted_images(network)
-    if accepted is None:
-        return {"failed": f"takes no images (n, 3, size, size) in float64 of size {', '.join(map(str, SIZES))}"}
-    images, arguments = accepted
+    try:
+        images, arguments = accepted_images(network)
+    except ValueError as error:
+        return {"failed": str(error)}
     head = head_of(network, arguments(images))
     try:
         report = cnfa.measure(network, images, batch=arguments, head=head, rotations=0, resamples=0, half_power=False)
@@ -65,9 +65,14 @@ ARGUMENTS: tuple[Arguments, ...] = (lambda images: (images,), lambda images: (im
 """Images, or pairs of an image and its mirror image where two are compared."""
 
 
-def accepted_images(network: nn.Module) -> tuple[Tensor, Arguments] | None:
-    """The smallest square images, or short clips, that the network takes, and its arguments from them."""
+def accepted_images(network: nn.Module) -> tuple[Tensor, Arguments]:
+    """The smallest square images, or short clips, that the network takes, and its arguments from them.
+
+    Raises:
+        ValueError: If it takes none; with what it says to the largest images.
+    """
     generator = torch.Generator().manual_seed(0)
+    said: list[str] = []
     for size in SIZES:
         for shape in ((3, size, size), (3, 4, size, size), (3, 16, size, size)):
             images = torch.randn(N_IMAGES, *shape, generator=generator, dtype=torch.float64)
@@ -76,9 +81,11 @@ def accepted_images(network: nn.Module) -> tuple[Tensor, Arguments] | None:
                     with torch.no_grad():
                         network(*arguments(images))
                     return images, arguments
-                except Exception:  # whatever an architecture says to a size that it was not made for
-                    continue
-    return None
+                except Exception as error:  # whatever an architecture says to a size that it was not made for
+                    said += [str(error)] * (shape == (3, SIZES[-1], SIZES[-1]))
+    raise ValueError(
+        f"takes no images (n, 3, size, size) in float64, or pairs of them, up to {SIZES[-1]}: {'; '.join(said)}"
+    )
 
 
 def head_of(network: nn.Module, arguments: tuple[Tensor, ...]) -> Callable[[Any], Tensor]:

@@ -80,6 +80,8 @@ def _of_torchvision() -> dict[str, list[tuple[str, Build]]]:
             options: dict[str, Any] = {"init_weights": False} if family in ("googlenet", "inception") else {}
             if "segmentation" in family:
                 options = {"weights_backbone": None}
+            if "mvit" in family:
+                options = {"spatial_size": (64, 64), "temporal_size": 4}
             if "optical_flow" not in family:
                 options["num_classes"] = CLASSES
             found.setdefault(f"torchvision {family}", []).append((name, partial(build, weights=None, **options)))

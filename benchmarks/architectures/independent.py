@@ -9,6 +9,7 @@ rounding meet in a max pool, the gradient takes the way that it takes in the net
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from types import FunctionType
 from typing import Any
 
@@ -69,6 +70,8 @@ class Unfolded(TorchFunctionMode):
         if name in ("matmul", "addmm") and not kwargs and args[-1].ndim == 2 and args[-2].ndim > 1:
             added = args[0] if name == "addmm" else None
             return _with_values(self._linear(args[-2], args[-1].T, added), func(*args, **kwargs))
+        if name == "einsum" and len(args) == 3 and "->" in args[0] and "." not in args[0]:
+            return _with_values(self._einsum(*args), func(*args))
         result = func(*args, **kwargs)
         self.rounds |= isinstance(result, Tensor) and result.requires_grad and result.dtype == torch.float32
         return result
@@ -87,6 +90,23 @@ class Unfolded(TorchFunctionMode):
         patches = self._free(input.unsqueeze(-2).clone(), weight.unsqueeze(0))
         z = torch.einsum("...d,rd->...r", patches.squeeze(-2), weight)
         return z if bias is None else z + bias
+
+    def _einsum(self, equation: str, input: Tensor, weight: Tensor) -> Tensor:
+        terms, result = equation.replace(" ", "").split("->")
+        of_input, of_weight = terms.split(",")
+        groups = [letter for letter in of_weight if letter in of_input and letter in result]
+        patch = [letter for letter in of_weight if letter in of_input and letter not in result]
+        rows = [letter for letter in of_weight if letter not in of_input]
+        positions = [letter for letter in of_input if letter not in of_weight]
+        sizes = dict(zip(of_weight, weight.shape, strict=True))
+        count, width = (prod(sizes[letter] for letter in letters) for letters in (groups, patch))
+        ordered = torch.einsum(f"{of_weight}->{''.join(groups + rows + patch)}", weight)
+        filters = ordered.reshape(count, -1, width)
+        gathered = torch.einsum(f"{of_input}->{''.join(positions + groups + patch)}", input)
+        patches = self._free(gathered.reshape(*gathered.shape[: len(positions)], count, width).clone(), filters)
+        z = torch.einsum("...gd,grd->...gr", patches, filters).flatten(-2)
+        z = z.unflatten(-1, [sizes[letter] for letter in groups + rows] or [1])
+        return torch.einsum(f"{''.join(positions + groups + rows)}->{result}", z if groups + rows else z.squeeze(-1))
 
     def _convolution(
         self,

@@ -31,8 +31,8 @@ def write_page(results: Mapping[str, Mapping[str, Any]], state: str, path: Path)
         f"{len(results)} families, {len(measured)} measured; {layers} layers, {compared} of them compared; largest error "
         f"{max(exact, default=0.0):.0e}{rounded}. {left_out} products were left out, each with a reason. "
         f"{sum(found.get('state') == state for found in measured.values())} of the measured families are of state {state} of "
-        "the meter (`git rev-parse --short=8 COMMIT:src/convrfm/cnfa`); the last column has the states of the others, where "
-        "they were noted.\n\n"
+        "the meter, a digest of the code that measures (benchmarks/architectures/state.py); the last column has the states of "
+        "the others, where they were noted.\n\n"
     )
     lines = [
         "| family | network | layers | compared | largest error | left out | state |",

@@ -268,6 +268,18 @@ def test_exact_takes_no_more_backward_passes_than_the_last_layer_has_inputs(imag
     assert len([shape for shape in passes if shape[0] == len(images)]) == 5
 
 
+def test_hooks_on_the_outputs_change_what_is_below_them() -> None:
+    network = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 7))
+
+    def hooked(module: nn.Module, inputs: object, outputs: Tensor) -> None:
+        outputs.register_hook(lambda gradient: 2 * gradient)
+
+    vectors = torch.randn(4, 3)
+    expected = 4 * cnfa.patch_agop(network, vectors, "0")
+    network[2].register_forward_hook(hooked)
+    torch.testing.assert_close(cnfa.patch_agop(network, vectors, "0"), expected)
+
+
 def test_same_generator_same_probes(images: Tensor) -> None:
     network = small_network()
     first, second = (

@@ -323,18 +323,6 @@ class LastLayerChangedInPlace(TwoLinear):
         return outputs
 
 
-@toy((3,), {"a": [0], "b": [1]})
-class HookOnTheOutputs(TwoLinear):
-    def __init__(self) -> None:
-        super().__init__()
-        self.b = nn.Linear(3, 7)
-
-    def forward(self, x: Tensor) -> Tensor:
-        outputs = self.b(torch.tanh(self.a(x)))
-        outputs.register_hook(lambda gradient: gradient * torch.arange(1, 8))
-        return outputs
-
-
 @toy((3,), {"0": [0], "2": [1]})
 def softmax_of_the_last_layer() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 7), nn.Softmax(1))

@@ -96,8 +96,7 @@ def forward(network: nn.Module, batch: Batch, target: Target) -> Pass:
             "the outputs must require grad, through the measured layers; these do not. Look for torch.no_grad(), "
             f"detach(), argmax or a rounding in the network or the head.{listed(skipped)}"
         )
-    root = outputs.view_as(outputs)  # of its own, so that hooks on the outputs run
-    return Pass(root, watch.uses, skipped, watch.final(outputs), watch.provenance.decides)
+    return Pass(outputs, watch.uses, skipped, watch.final(outputs), watch.provenance.decides)
 
 
 def first_use(network: nn.Module, batch: Batch, name: str) -> Use:
