@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import nn
@@ -81,8 +82,17 @@ def _of_torchvision() -> dict[str, list[tuple[str, Build]]]:
             if "segmentation" in family:
                 options = {"weights_backbone": None}
             if "mvit" in family:
-                options = {"spatial_size": (64, 64), "temporal_size": 4}
+                build = partial(_of_short_clips, build)
             if "optical_flow" not in family:
                 options["num_classes"] = CLASSES
             found.setdefault(f"torchvision {family}", []).append((name, partial(build, weights=None, **options)))
     return found
+
+
+def _of_short_clips(build: Callable[..., nn.Module], **options: Any) -> nn.Module:
+    """For clips of four frames of 64 x 64, where builders fix sixteen of 224 x 224."""
+    from torchvision.models.video import mvit
+
+    fixed = mvit._mvit
+    with patch.object(mvit, "_mvit", lambda **given: fixed(**{**given, "spatial_size": (64, 64), "temporal_size": 4})):
+        return build(**options)

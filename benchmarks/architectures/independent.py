@@ -70,6 +70,8 @@ class Unfolded(TorchFunctionMode):
         if name in ("matmul", "addmm") and not kwargs and args[-1].ndim == 2 and args[-2].ndim > 1:
             added = args[0] if name == "addmm" else None
             return _with_values(self._linear(args[-2], args[-1].T, added), func(*args, **kwargs))
+        if name in ("matmul", "bmm") and args[0].ndim == args[1].ndim == 3 and len(args[0]) == len(args[1]):
+            return _with_values(self._einsum("bnd,bdr->bnr", *args), func(*args))
         if name == "einsum" and len(args) == 3 and "->" in args[0] and "." not in args[0]:
             return _with_values(self._einsum(*args), func(*args))
         result = func(*args, **kwargs)

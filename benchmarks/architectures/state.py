@@ -33,7 +33,7 @@ def _imported(importing: str, tree: ast.Module) -> Iterator[str]:
     """What a module imports from this package, as all of it does by relative imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
-            above = ".".join([*importing.split(".")[: -node.level], *[node.module] * bool(node.module)])
+            above = ".".join([*importing.split(".")[: -node.level], *([node.module] if node.module else [])])
             yield from [above, *(f"{above}.{alias.name}" for alias in node.names)]
 
 
