@@ -83,7 +83,9 @@ def survey(network: nn.Module, batch: Batch, target: Target, budget: int) -> Sur
     twice = len(batch) == 1
     pair_of = batch.take([0, 0] if twice else [0, 1])
     try:
-        planned, alone = plan(network, batch.take([0]), target, budget)
+        planned, run = plan(network, batch.take([0]), target, budget)
+        alone = _Alone.of(run)
+        del run
     except InputError as error:  # perhaps a network that takes no single image
         try:
             planned, together = plan(network, pair_of, target, budget)
@@ -94,25 +96,39 @@ def survey(network: nn.Module, batch: Batch, target: Target, budget: int) -> Sur
         return _compared(planned, alone, forward(network, pair_of, target))
 
 
-def _compared(planned: Plan, alone: Pass, pair: Pass) -> Survey:
+@dataclass(frozen=True)
+class _Alone:
+    """What is kept of the first image's pass: no graph, and no weights."""
+
+    outputs: Tensor
+    decides: bool
+    names: list[str]
+    shapes: list[tuple[int, ...]]
+
+    @classmethod
+    def of(cls, run: Pass) -> "_Alone":
+        names, shapes = [use.name for use in run.uses], [use.output_shape for use in run.uses]
+        return cls(run.outputs[0].detach().clone(), run.decides, names, shapes)
+
+
+def _compared(planned: Plan, alone: _Alone, pair: Pass) -> Survey:
     """What an image alone and two together show."""
-    first = alone.outputs[0].detach()
+    first = alone.outputs
     independent = _alike(first, pair.outputs[0].detach())
     names = [use.name for use in pair.uses]
-    if [use.name for use in alone.uses] != names:
+    if alone.names != names:
         return Survey(planned, independent, alone.decides, first, names, [None] * len(names))
     touched = _touched(pair, 0)
-    axes = [_image_axis(*found) for found in zip(alone.uses, pair.uses, touched, strict=True)]
+    axes = [_image_axis(*found) for found in zip(alone.shapes, pair.uses, touched, strict=True)]
     unclear = [
-        axis is None and one.output_shape != two.output_shape
-        for axis, one, two in zip(axes, alone.uses, pair.uses, strict=True)
+        axis is None and one != two.output_shape for axis, one, two in zip(axes, alone.shapes, pair.uses, strict=True)
     ]
     mixed = any(unclear) and any(
         mine is not None
         and others is not None
         and _grown_twice(one, two) is not None
         and bool(((mine != 0) & (others != 0)).any())
-        for mine, others, one, two in zip(touched, _touched(pair, 1), alone.uses, pair.uses, strict=True)
+        for mine, others, one, two in zip(touched, _touched(pair, 1), alone.shapes, pair.uses, strict=True)
     )
     return Survey(planned, independent and not mixed, alone.decides, first, names, axes)
 
@@ -131,7 +147,7 @@ def _touched(pair: Pass, image: int) -> list[Tensor | None]:
     return found
 
 
-def _image_axis(alone: Use, pair: Use, delta: Float[Tensor, "1 ..."] | None) -> ImageAxis | None:
+def _image_axis(alone: tuple[int, ...], pair: Use, delta: Float[Tensor, "1 ..."] | None) -> ImageAxis | None:
     axis = _grown_twice(alone, pair)
     if axis is None or axis not in pair.product.position_axes(len(pair.output_shape)):
         return None
@@ -141,8 +157,8 @@ def _image_axis(alone: Use, pair: Use, delta: Float[Tensor, "1 ..."] | None) -> 
     return None
 
 
-def _grown_twice(alone: Use, pair: Use) -> int | None:
+def _grown_twice(alone: tuple[int, ...], pair: Use) -> int | None:
     """The only axis of the output that differs, if it is twice as long beside another image."""
-    sizes = list(zip(alone.output_shape, pair.output_shape, strict=True))
+    sizes = list(zip(alone, pair.output_shape, strict=True))
     grown = [axis for axis, (one, two) in enumerate(sizes) if one != two]
     return grown[0] if len(grown) == 1 and sizes[grown[0]][1] == 2 * sizes[grown[0]][0] else None
