@@ -55,7 +55,7 @@ def test_parts_blocks_and_rows_change_nothing(
 ) -> None:
     kernel = UNCOUPLED["same-NTK"]
     monkeypatch.setattr(memory_plan, "LARGEST_BLOCK", 3)
-    x, z = (images(n, n, shape=(2, 40, 10)) for n in (70, 9))
+    x, z = (images(n, n, shape=(2, 40, 10)) for n in (30, 9))
     coef = coefficients(9, 30)
     M = metric(kernel) if has_metric else None
     expected = replace(kernel, engine="reference").agop(x, z, coef, feature_matrix=M).float()
@@ -67,7 +67,7 @@ def test_parts_blocks_and_rows_change_nothing(
         small = replace(kernel, engine="cpu", memory_budget=budget)
         assert_agree(small.agop(x, z, coef, feature_matrix=M, progress=lambda *at: steps.append(at)), expected)
         sizes.add((taken[-1].plan.together, taken[-1].plan.grid_rows))
-        assert steps[-1] == (70, 70)
+        assert steps[-1] == (30, 30)
         assert steps == sorted(steps)
     assert (len(taken), len(sizes)) == (3, 3)
 

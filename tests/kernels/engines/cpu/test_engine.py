@@ -73,12 +73,12 @@ def test_a_metric_of_low_rank_needs_no_other_arithmetic(name: str, budget: int |
     fast = replace(fast, memory_budget=budget)
     M, x, z, coef = (
         metric(fast, rank=3).to(dtype),
-        images(5, 1, dtype),
-        images(19, 2, dtype),
-        coefficients(19, 2, dtype),
+        images(3, 1, dtype),
+        images(17, 2, dtype),
+        coefficients(17, 2, dtype),
     )
     assert_agree(fast(x, z, feature_matrix=M), slow(x, z, feature_matrix=M))
-    assert_agree(fast(z, feature_matrix=M), slow(z, feature_matrix=M))
+    assert_agree(fast(x, feature_matrix=M), slow(x, feature_matrix=M))
     assert_agree(fast.agop(x, z, coef, feature_matrix=M), slow.agop(x, z, coef, feature_matrix=M))
 
 
