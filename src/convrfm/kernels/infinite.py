@@ -22,6 +22,7 @@ from .engines.protocol import AdjointEngine, BoundEngine, EmbeddingT, Gradient
 from .gram_agop import GramSum
 from .patch_gradients import PatchGradients
 from .patch_kernel import PatchKernel, Progress, check_numerics
+from .recording import is_recorded
 from .recursion.recursion import Recursion, patch_entries
 from .tiled_matrix import tiled_matrix
 
@@ -119,7 +120,7 @@ class InfiniteWidthKernel(PatchKernel):
     def _chosen_engine(self, x: Tensor, *others: Tensor | None) -> BoundEngine[Any]:
         """The engine that was asked for; only the reference engine can be differentiated by torch."""
         name: str = self.engine
-        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *others)):
+        if is_recorded(x, *others):
             if name not in ("auto", "reference"):
                 raise InputError(
                     f'engine="{name}" cannot be differentiated by torch. Pass engine="auto" or "reference", or detach '
@@ -181,7 +182,7 @@ class InfiniteWidthKernel(PatchKernel):
         total: Gradient | None = None
         for rows in left.blocks:
             a = left.embed(rows)
-            if total is None or total.patches.shape[1] != len(a.images):
+            if total is None or is_recorded(total.patches) or total.patches.shape[1] != len(a.images):
                 total = Gradient.zeros(a, dual_coef.shape[1])
             else:
                 total.clear()

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..maths.agop import sum_of_outer_products
+from .recording import is_recorded
 from .threads import sum_in_order
 
 Blocks = Iterator[Float[Tensor, "positions n k s"]]
@@ -20,7 +21,7 @@ class PatchGradients:
     """Gradients `scale * block @ factor` of k outputs with respect to patches.
 
     Attributes:
-        blocks: makes them, `(positions, n, k, s)`, some images at a time; memory may be reused.
+        blocks: makes them, `(positions, n, k, s)`, some images at a time; memory may be reused, unless torch records them.
         factor: what they are still to be multiplied by, `(s, d)`: L where they are with respect to L x[u]; None for nothing.
         scale: the number that they leave out.
         outer_products: a quicker way to the sum of g g^T over all blocks g, every image times its root; None for none.
@@ -38,7 +39,7 @@ class PatchGradients:
 
     def sum_of_outer_products(self, roots: Roots | None) -> Float[Tensor, "d d"]:
         """The sum over positions, images and outputs of g g^T, every image times its root squared."""
-        if self.outer_products is not None:
+        if self.outer_products is not None and not is_recorded(roots):
             inner = self.outer_products(roots)
         else:
             blocks = self.blocks() if roots is None else _weighted(self.blocks(), roots)
@@ -55,5 +56,6 @@ def _weighted(blocks: Blocks, roots: Roots) -> Blocks:
     """The blocks, every image times its root."""
     done = 0
     for block in blocks:
-        yield block.mul_(roots[done : done + block.shape[1], None, None])
+        of_block = roots[done : done + block.shape[1], None, None]
+        yield block * of_block if is_recorded(block, roots) else block.mul_(of_block)
         done += block.shape[1]

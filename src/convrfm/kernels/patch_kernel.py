@@ -18,6 +18,7 @@ from .growth import THOROUGHLY, measured_pairs
 from .integers import positive_integer
 from .patch_gradients import PatchGradients
 from .ranges import check_squares, finite
+from .recording import recorded_by_one_thread
 from .threads import one_torch_thread
 
 Progress = Callable[[int, int], None]
@@ -91,7 +92,8 @@ class PatchKernel(ABC):
             `(n, k, positions, d)`, positions row by row.
         """
         factor = self._check(x, z, feature_matrix, dual_coef)
-        return finite("the gradient", self.gradients(x, z, dual_coef, factor, None).whole(), x)
+        with recorded_by_one_thread(x, z, dual_coef, factor):
+            return finite("the gradient", self.gradients(x, z, dual_coef, factor, None).whole(), x)
 
     @accepts_numpy
     @one_torch_thread()
@@ -132,7 +134,8 @@ class PatchKernel(ABC):
                 )
             dual_coef = random_sign_outputs(dual_coef, probes, generator)
         roots = None if weights is None else mean_one(weights, x).sqrt()
-        outer_products = self.gradients(x, z, dual_coef, factor, progress).sum_of_outer_products(roots)
+        with recorded_by_one_thread(x, z, dual_coef, factor, roots):
+            outer_products = self.gradients(x, z, dual_coef, factor, progress).sum_of_outer_products(roots)
         return finite("the average gradient outer product", outer_products / len(x), x)
 
     def forecast(
@@ -254,7 +257,8 @@ class PatchKernel(ABC):
 
 def mean_one(weights: Tensor, x: Tensor) -> Float[Tensor, " n"]:
     """The weights of images scaled to a mean of 1."""
-    if weights.shape != (len(x),) or not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
+    given = weights.detach()
+    if given.shape != (len(x),) or not bool((given >= 0).all()) or not 0 < float(given.sum()) < float("inf"):
         raise InputError(f"weights must be ({len(x)},), finite, not negative and not all zero; got {weights}.")
     weights = weights / weights.max()
     return (weights / weights.mean()).to(x)

@@ -27,6 +27,7 @@ from .integers import positive_integer
 from .patch_distances import Patches, Squares
 from .patch_gradients import PatchGradients
 from .patch_kernel import PatchKernel, Progress, check_numerics
+from .recording import is_recorded
 from .threads import MOST_PARTS, in_order, parts, share, sum_in_order
 from .tiled_matrix import tiled_matrix
 from .tiling import blocks
@@ -120,7 +121,11 @@ class RadialKernel(PatchKernel):
 
     @override
     def own(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, " n"]:
-        return x.new_ones(len(x))
+        ones = x.new_ones(len(x))
+        if not is_recorded(x, factor):
+            return ones
+        patches = self._patches(x, factor, center_of(x)).entries
+        return ones + (patches - patches).sum((0, 2))
 
     @override
     def gradients(
@@ -258,7 +263,7 @@ class Gaussian(RadialKernel):
 
     @override
     def slope(self, squares: Squares) -> Squares:
-        return self.value(squares).div_(self.bandwidth**2)
+        return self.value(squares) / self.bandwidth**2
 
 
 def center_of(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "c h w"]:

@@ -53,6 +53,17 @@ def one_torch_thread() -> Iterator[int]:
             torch.set_num_threads(_LIMIT.before)
 
 
+@contextmanager
+def no_other_thread() -> Iterator[None]:
+    """Within it, this thread shares work with no other."""
+    with one_torch_thread():
+        before, _LIMIT.before = _LIMIT.before, 1
+        try:
+            yield
+        finally:
+            _LIMIT.before = before
+
+
 def share(work: Callable[[Iterator[Item]], None], items: Sequence[Item], most: int = sys.maxsize) -> None:
     """Share items between as many threads as torch has, at most `most`, each with one thread of torch's.
 

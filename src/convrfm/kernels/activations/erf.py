@@ -56,13 +56,12 @@ class Erf(LaneActivation):
     ) -> tuple[Values, Values]:
         A, B = 1 + 2 * qx, 1 + 2 * qz
         root = torch.rsqrt(A * B - 4 * s * s)
-        s_bar = K_bar * ((4 / math.pi) * root)
-        qx_bar = s_bar * (-s / A)
-        if k0_bar is not None:
-            steep = k0_bar * ((4 / math.pi) * root**3)
-            s_bar += steep * (4 * s)
-            qx_bar -= steep * B
-        return s_bar, qx_bar
+        k0 = (4 / math.pi) * root
+        s_bar, qx_bar = K_bar * k0, K_bar * (k0 * (-s / A))
+        if k0_bar is None:
+            return s_bar, qx_bar
+        steep = k0_bar * (k0 * root**2)
+        return s_bar + steep * (4 * s), qx_bar - steep * B
 
     @override
     def on_diagonal(self, q: Values) -> tuple[Values, Values]:
