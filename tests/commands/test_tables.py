@@ -15,7 +15,6 @@ from convrfm.commands.tables import candidates_table, rounds_table
 from convrfm.kernels import NTK, vanilla
 from convrfm.report.scores import score_columns
 
-pytest.importorskip("zarr")
 SETTINGS = {"n_iterations": 1, "solver": "cg", "ridge": (1e-2, 1e-1)}
 MODELS = {
     "one layer": (ConvRFMClassifier(NTK(vanilla(1)), **SETTINGS), ()),
@@ -35,6 +34,7 @@ def printed(table: Table) -> str:
 def test_estimated_errors_are_told_where_there_are_no_accuracies(
     model: ConvRFMClassifier | DeepConvRFMClassifier, names: Sequence[str], tmp_path: Path
 ) -> None:
+    pytest.importorskip("zarr")
     data = datasets.load("bars", n_train=20, n_test=10, seed=0)
     model.fit(data.x_train, data.y_train)
     record = write_run(tmp_path, model, data, {"data": "bars"}, "", candidates=names)

@@ -12,7 +12,7 @@ import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, kernels
 from convrfm.errors import InputError
 from convrfm.estimators import outlook
-from convrfm.estimators.solver import Features
+from convrfm.estimators.feature_solver import Features
 from convrfm.kernels.features import FeatureDraw, FeatureMap
 from convrfm.solvers import streamed
 

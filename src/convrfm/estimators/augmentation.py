@@ -1,6 +1,6 @@
 """Copies of training images that show the same as they do, mirrored or moved."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import prod
 from typing import Literal
@@ -29,12 +29,14 @@ COPIES: Mapping[str, Sequence[Callable[[Images], Images]]] = {
 }
 
 
-def with_copies(x: Images, augment: Sequence[Augmentation]) -> list[Images]:
+def with_copies(x: Images, augment: Sequence[Augmentation]) -> Iterator[Images]:
     """The images, then all of them once more for every kind of copy: of "flip" one, of "shift" four, of both nine."""
-    together = [x]
-    for name in augment:
-        together += [copy(images) for copy in COPIES[name] for images in together]
-    return together
+    if not augment:
+        yield x
+        return
+    yield from with_copies(x, augment[:-1])
+    for copy in COPIES[augment[-1]]:
+        yield from map(copy, with_copies(x, augment[:-1]))
 
 
 def check_copies(x: Images, augment: Sequence[Augmentation]) -> None:

@@ -10,10 +10,11 @@ from ..announcements import announce
 from ..errors import InputError
 from ..kernels.features import FeatureDraw
 from ..quantities import size
+from .feature_solver import Features
 from .forecast import MATRICES, MATRICES_WITH_WEIGHTS
 from .iterative import Iterative
 from .outlook import USABLE, free_bytes
-from .solver import Exact, Features, Solver, SolverName
+from .solver import Exact, Solver, SolverName
 
 FOR_K = 0.5  # of the memory: what K may take beside all else when conjugate gradients read it
 

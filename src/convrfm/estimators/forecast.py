@@ -13,10 +13,11 @@ from ..maths.windows import Window
 from ..solvers.exact import RidgePath
 from ..solvers.iterative import PROBES
 from ..solvers.streamed import unwatched
+from .feature_solver import FeatureBasis, Features
 from .iterative import Iterative
 from .plan import Plan
 from .problem import Images, Problem
-from .solver import FeatureBasis, Features, LearnableKernel, Metric
+from .solver import LearnableKernel, Metric
 
 FIRST_SOLVED, MOST_SOLVED = 64, 1024  # images in a regression that is timed
 FEW = 64  # images that are timed at a glance

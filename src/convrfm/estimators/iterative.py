@@ -27,7 +27,8 @@ from ..storage.stored_kernel import fingerprint, kept_kernel
 from ..workers import Workers
 from .agop_in_parts import AgopInParts
 from .augmentation import check_augmentation
-from .solver import Basis, Exact, Features, KernelBasis, LearnableKernel, Metric, Solver, Watch, Weights
+from .feature_solver import Features
+from .solver import Basis, Exact, KernelBasis, LearnableKernel, Metric, Solver, Watch, Weights
 
 KEPT_EVERY = 60.0  # seconds: how often the state of a solve is kept
 STATE = "solve.safetensors"

@@ -28,6 +28,7 @@ from .augmentation import Augmentation, check_copies
 from .candidates import Layers, best_fit, fit_candidates, n_rounds
 from .choosing import as_before, kernel_solver
 from .codings import Coding, Values
+from .feature_solver import Features
 from .fitted_layers import FittedLayers
 from .fitted_machine import FittedMachine
 from .layer_files import Tensors
@@ -40,7 +41,7 @@ from .problem import Problem
 from .records import history_of
 from .saving import from_json, save_model
 from .settings import agop_indices, check_parameters, check_solver, ridge_candidates, shrinkage_candidates
-from .solver import Features, LearnableKernel, Solver, SolverName
+from .solver import LearnableKernel, Solver, SolverName
 from .training_set import TrainingSet, Weights, selection_set, training_set
 from .warm_start import fits_to_go_on_from, judged_on
 

@@ -15,11 +15,12 @@ from ..kernels.forecast import Forecast
 from ..kernels.growth import ROUGHLY, THOROUGHLY
 from ..kernels.infinite import InfiniteWidthKernel
 from ..quantities import counted, duration, size
+from .feature_solver import Features
 from .forecast import ExpectedRound, Prospect, bytes_of, prospect
 from .iterative import Iterative
 from .plan import Plan
 from .problem import Problem
-from .solver import Exact, Features
+from .solver import Exact
 
 LONG_FIT_SECONDS = 30.0
 WORTH_SHORTENING = 600.0  # seconds

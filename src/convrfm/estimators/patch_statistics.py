@@ -12,7 +12,7 @@ from torch import Tensor
 from ..datasets import check_unmasked
 from ..errors import InputError
 from ..kernels.architecture import Architecture
-from ..kernels.infinite import InfiniteWidthKernel
+from ..kernels.infinite import InfiniteWidthKernel, of_a_network
 from ..kernels.recursion.recursion import Images
 from ..kernels.threads import one_torch_thread
 from ..maths.patches import unfold_patches
@@ -50,13 +50,11 @@ def of_one_contrast(kernel: LearnableKernel, x: Images, weights: Weights) -> Inf
 
 def check_contrastable(kernel: LearnableKernel) -> InfiniteWidthKernel:
     """The kernel, if it is an NNGP or NTK; raises `InputError` for others, whose patches are always taken as they are."""
-    if not isinstance(kernel, InfiniteWidthKernel):
-        raise InputError(
-            f'patch_normalization="contrast" is for NNGP and NTK; {type(kernel).__name__} sees patches as they are. Pass one '
-            "of these kernels, or patch_normalization=None.",
-            in_python="An NNGP with Rbf() is a Gaussian kernel of patches.",
-        )
-    return kernel
+    return of_a_network(
+        kernel,
+        f'patch_normalization="contrast" is for NNGP and NTK; {type(kernel).__name__} sees patches as they are. Pass one of '
+        "these kernels, or patch_normalization=None.",
+    )
 
 
 @one_torch_thread()

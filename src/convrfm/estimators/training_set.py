@@ -47,7 +47,7 @@ class TrainingSet:
         """
         if not augment:
             return self
-        x, n = torch.cat(with_copies(self.x, augment)), len(self.x)
+        x, n = torch.cat(list(with_copies(self.x, augment))), len(self.x)
         original = torch.arange(n, device=x.device).repeat(len(x) // n)
         return replace(
             self,

@@ -220,3 +220,10 @@ class NTK(InfiniteWidthKernel):
 def vanilla_ntk(depth: int) -> NTK:
     """`NTK(vanilla(depth))`: a family of kernels, from a depth to a kernel."""
     return NTK(vanilla(depth))
+
+
+def of_a_network(kernel: object, otherwise: str) -> InfiniteWidthKernel:
+    """The kernel, if it is one of a network; raises `InputError` with these words otherwise."""
+    if not isinstance(kernel, InfiniteWidthKernel):
+        raise InputError(otherwise, in_python="An NNGP with Rbf() is a Gaussian kernel of patches.")
+    return kernel

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...errors import InputError
 from ...maths.precision import full_precision
 from ...maths.psd import psd_power
-from ..infinite import InfiniteWidthKernel
+from ..infinite import InfiniteWidthKernel, of_a_network
 from ..layers import GlobalAvgPool
 from ..patch_gradients import PatchGradients
 from ..patch_kernel import mean_one
@@ -160,10 +160,8 @@ def _for_each(images: Float[Tensor, "n c h w"], shared: Float[Tensor, "1 k r row
 
 def check_drawable(kernel: object) -> InfiniteWidthKernel:
     """The kernel, if it is one of a network; raises `InputError` otherwise."""
-    if not isinstance(kernel, InfiniteWidthKernel):
-        raise InputError(
-            f"random features are drawn from a network's architecture; {type(kernel).__name__} has none. Pass NNGP or NTK for "
-            'a kernel, or solver="exact".',
-            in_python="An NNGP with Rbf() is a Gaussian kernel of patches.",
-        )
-    return kernel
+    return of_a_network(
+        kernel,
+        f"random features are drawn from a network's architecture; {type(kernel).__name__} has none. Pass NNGP or NTK for a "
+        'kernel, or solver="exact".',
+    )
