@@ -9,6 +9,7 @@ import pytest
 from convrfm import ConvRFMClassifier
 from convrfm.commands import next_steps
 from convrfm.commands.choices import (
+    AugmentationName,
     FirstFiltersName,
     InitialMetricName,
     KernelName,
@@ -88,7 +89,10 @@ def test_what_was_tried_is_not_proposed(chance: ImageData, monkeypatch: pytest.M
 
 def test_what_is_proposed_for_photographs_is_an_option_line_of_the_command(chance: ImageData) -> None:
     """Typed as it is told, it gives the settings whose time was told; two squares fill the shorter side."""
-    (options, (_, changes)), *_ = next_steps._for_photographs(chance).items()
+    (options, (reason, changes)), *_ = next_steps._for_photographs(SETTINGS, chance).items()
+    assert "Add --augment flip" in reason
+    mirrored = replace(SETTINGS, augment=[AugmentationName.FLIP])
+    assert all("flip" not in told for told, _ in next_steps._for_photographs(mirrored, chance).values())
     typed = dict(zip(options.split()[::2], options.split()[1::2], strict=True))
     for option, value in typed.items():
         expected = changes[option.removeprefix("--").replace("-", "_")]

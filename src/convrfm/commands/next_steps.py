@@ -12,7 +12,15 @@ from ..estimators.targets import Quality
 from ..kernels.growth import AT_A_GLANCE, timed_by
 from ..quantities import duration
 from ..report import NextStep
-from .choices import FirstFiltersName, InitialMetricName, KernelName, Network, PatchNormalizationName, SolverName
+from .choices import (
+    AugmentationName,
+    FirstFiltersName,
+    InitialMetricName,
+    KernelName,
+    Network,
+    PatchNormalizationName,
+    SolverName,
+)
 from .fit_settings import FitSettings
 from .kernel_by_name import INFINITE
 
@@ -59,7 +67,7 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData, pace
     if not settings.iterations or _gained(fixed, kept, len(images.x_train)):
         return []
     steps, seconds = list[NextStep](), dict[str, float]()
-    for options, (reason, changes) in {**_for_photographs(images), **STEPS}.items():
+    for options, (reason, changes) in {**_for_photographs(settings, images), **STEPS}.items():
         changed = replace(settings, **changes)
         idle = "network" in changes and not set(changed.kernel) & set(INFINITE)
         cost = None if idle or _includes(settings, changes) else expected_seconds(changed, images, pace)
@@ -75,7 +83,7 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData, pace
     return steps
 
 
-def _for_photographs(images: ImageData) -> dict[str, tuple[str, Mapping[str, Any]]]:
+def _for_photographs(settings: FitSettings, images: ImageData) -> dict[str, tuple[str, Mapping[str, Any]]]:
     """Whitened patches, whose features are averaged over half of the shorter side; nothing for images that are too small."""
     side = min(images.x_train.shape[-2:])
     if side < 2 * WHITENED_PATCHES:
@@ -85,10 +93,9 @@ def _for_photographs(images: ImageData) -> dict[str, tuple[str, Mapping[str, Any
         f"--kernel nngp --network average --pool-size {pool_size} --depth 1 --patch-size {WHITENED_PATCHES} "
         "--solver features --first-filters patches --patch-normalization contrast --initial-metric whitening --iterations 0"
     )
-    reason = (
-        "For photographs: random features of whitened patches, averaged over large squares. Add --augment flip where mirror "
-        "images show the same, for twice the time."
-    )
+    reason = "For photographs: random features of whitened patches, averaged over large squares."
+    if AugmentationName.FLIP not in settings.augment:
+        reason += " Add --augment flip where mirror images show the same, for twice the time."
     return {options: (reason, {**PHOTOGRAPHS, "pool_size": pool_size})}
 
 
