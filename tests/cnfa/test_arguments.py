@@ -226,13 +226,17 @@ def test_adapters_merge_and_part_again() -> None:
 
 WRONG = [
     ({"loss": cross_entropy}, "a loss needs labels"),
+    ({"labels": 3}, "labels must be the numbers of outputs, 0 to 2"),
+    ({"labels": -1}, "labels must be the numbers of outputs, 0 to 2"),
+    ({"labels": [0.5] * 5}, "labels must be the numbers of outputs, 0 to 2"),
+    ({"labels": "cat"}, "labels must be numbers; got 'cat'"),
     ({"labels": [0, 1]}, "labels must be one for each of 5 images"),
     ({"labels": 1, "loss": functional.cross_entropy}, 'reduction="none"'),
     ({"batch": lambda x: "photo"}, "a batch must be a tensor"),
 ]
 
 
-@pytest.mark.parametrize(("options", "message"), WRONG, ids=[message for _, message in WRONG])
+@pytest.mark.parametrize(("options", "message"), WRONG, ids=map(str, range(len(WRONG))))
 def test_wrong_arguments_are_named(options: dict, message: str, images: Tensor) -> None:
     with pytest.raises(InputError, match=message):
         cnfa.measure(network(), images, **options)

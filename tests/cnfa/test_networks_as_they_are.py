@@ -317,7 +317,31 @@ class PartlyNaN(nn.Module):
         return self.second(torch.log(self.first(x) - 1e6)).mean((2, 3))
 
 
+class FailsOnTheWayBack(WithCustomFunction):
+    class Failing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
+            raise KeyError("on purpose")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.Failing.apply(self.conv(x)).mean((2, 3))
+
+
+class ChangedBeforeTheWayBack(WithCustomFunction):
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.conv(x).exp()
+        outputs = z.mean((2, 3))
+        z.add_(1)
+        return outputs
+
+
 WRONG = [
+    (FailsOnTheWayBack, {}, "its backward pass raised KeyError: 'on purpose'"),
+    (ChangedBeforeTheWayBack, {}, "its backward pass raised RuntimeError: .* modified by an inplace operation"),
     (no_convolution, {}, "must contain a convolution or a linear layer"),
     (Detached, {}, "must require grad"),
     (WithoutGrad, {}, "conv .* was left out: it runs without gradients"),
@@ -341,7 +365,7 @@ def test_wrong_input_is_named(build: Callable[[], nn.Module], options: dict, mes
 
 
 def test_images_that_the_network_cannot_take_are_named(images: Tensor) -> None:
-    with pytest.raises(InputError, match=r"cannot take images of shape \(1, 3, 5, 5\)"):
+    with pytest.raises(InputError, match=r"does not run on images of shape \(1, 3, 5, 5\)"):
         cnfa.measure(small_network(), images[:, :, :5, :5])
     with pytest.raises(InputError, match="a batch must be a tensor"):
         cnfa.measure(small_network(), ["photo.jpg"])
@@ -399,6 +423,34 @@ def test_compiled_code_is_left_out_with_a_remedy_that_helps(images: Tensor) -> N
     for compile in (torch.jit.script, lambda network: torch.jit.trace(network, images)):
         with pytest.raises(InputError, match="measure the module that was scripted"):
             cnfa.measure(compile(small_network().eval()), images)
+    exported = torch.export.export(small_network().eval(), (images,)).module()
+    with pytest.raises(InputError, match="measure the module that it was exported from"):
+        cnfa.measure(exported, images)
+
+
+def half_quantized() -> nn.Module:
+    quantized = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 4)).eval(), {nn.Linear})
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), quantized, nn.Linear(4, 2)).eval()
+
+
+def statically_quantized() -> nn.Module:
+    stubs = torch.ao.quantization.QuantStub(), torch.ao.quantization.DeQuantStub()
+    network = nn.Sequential(stubs[0], nn.Conv2d(3, 4, 8), stubs[1], nn.Flatten()).eval()
+    network.qconfig = torch.ao.quantization.get_default_qconfig("fbgemm")
+    torch.ao.quantization.prepare(network, inplace=True)(torch.randn(2, 3, 8, 8))
+    return torch.ao.quantization.convert(network)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_quantized_layers_are_left_out_with_a_remedy_that_helps(images: Tensor) -> None:
+    report = cnfa.measure(half_quantized(), images, **QUICK)
+    assert [layer.name for layer in report.layers] == ["4"]
+    assert {skipped.name: skipped.reason[:15] for skipped in report.skipped} == {
+        "0": "no gradient rea",
+        "3.0": "it is quantized",
+    }
+    with pytest.raises(InputError, match=r"1 \(conv2d\) was left out: it is quantized: measure the network"):
+        cnfa.measure(statically_quantized(), images)
 
 
 def test_functions_and_methods_that_were_compiled_are_measured(images: Tensor) -> None:

@@ -57,11 +57,23 @@ def test_every_layer_is_that_of_free_patches_or_is_named(toy: Toy) -> None:
 def test_batches_change_nothing(toy: Toy) -> None:
     if not toy.independent:
         pytest.skip("what is measured depends on the batch")
-    images = toy.images()
-    whole = cnfa.measure(toy.network(), images, **QUICK)
+    images, options = toy.images(), {"rotations": 0, "resamples": 20, "half_power": False}
+    whole = cnfa.measure(toy.network(), images, **options)
     for sizes in ([1, 1, 2], [3, 1]):
-        report = cnfa.measure(toy.network(), images.split(sizes), **QUICK)
+        report = cnfa.measure(toy.network(), images.split(sizes), **options)
         assert_measured(report, toy, {layer.name: layer.agop for layer in whole.layers})
+        for layer in report.layers:
+            for measure in ("cosine", "pearson"):
+                found, expected = (getattr(of.correlations.trained, measure) for of in (layer, whole[layer.name]))
+                assert found.interval == pytest.approx(expected.interval, abs=1e-7, nan_ok=True)
+
+
+def test_a_layer_alone_is_what_it_is_among_all(toy: Toy) -> None:
+    images = toy.images()
+    every = cnfa.measure(toy.network(), images, **QUICK)
+    for name in toy.layers:
+        alone = cnfa.patch_agop(toy.network(), images, name)
+        torch.testing.assert_close(alone, every[name].agop)
 
 
 class ExitOfWholeBatches(nn.Module):
@@ -136,7 +148,7 @@ def test_everything_is_left_as_it_was_found(toy: Toy, head: object) -> None:
     network, images = toy.network().train(), toy.images(2)
     before = snapshot(network, images)
     with contextlib.nullcontext() if head is None else pytest.raises((ValueError, OnPurpose)):
-        cnfa.measure(network, images, probes=1, head=head, **QUICK)
+        cnfa.measure(network, images.numpy(), probes=1, head=head, **QUICK)
     after = snapshot(network, images)
     for key in ("attributes", "gradients", "checkpoints"):
         assert before[key] == after[key]
@@ -146,11 +158,12 @@ def test_everything_is_left_as_it_was_found(toy: Toy, head: object) -> None:
 
 
 def test_the_tracker_follows_every_network(toy: Toy) -> None:
-    network = toy.network()
-    tracker = cnfa.Tracker(network, toy.images(2), every=1, probes=1, rotations=0)
+    network, images = toy.network(), toy.images(2)
+    tracker = cnfa.Tracker(network, images, every=1, probes=1, rotations=0)
     tracker.update(0)
     for parameter in network.parameters():
         parameter.data.add_(0.1)
     report = tracker.update(1)
     assert report is not None
+    assert torch.equal(images, toy.images(2))
     assert all(layer.initial_filters is not None for layer in report.layers if not layer.final)

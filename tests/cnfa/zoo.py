@@ -531,7 +531,7 @@ def weight_norm_of_old() -> nn.Module:
     return nn.Sequential(nn.utils.weight_norm(nn.Conv2d(2, 3, 3)), Pooled(3))
 
 
-@toy(IMAGE, {"0": [0], "1": [1]}, skipped={"0": "neither factor depends on the image"})
+@toy(IMAGE, {"0": [1], "1": [2]}, skipped={"0": "neither factor depends on the image"})
 def spectral_norm_of_old() -> nn.Module:
     return nn.Sequential(nn.utils.spectral_norm(nn.Conv2d(2, 3, 3)), Pooled(3))
 
@@ -852,6 +852,58 @@ class EarlyExit(TwoLinear):
             outputs = outputs.clone()
             outputs[unsure] = torch.sin(self.c(features[unsure]))
         return outputs
+
+
+@toy((3,), {"w": [0, 1, 2, 3], "b": [4]})
+class DotProducts(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w, self.b = random_parameter(3), nn.Linear(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(self.b(torch.tanh(torch.stack([torch.dot(vector, self.w) for vector in x])).unsqueeze(1)))
+
+
+@toy(TOKENS, {"b": [0]}, skipped={"a": "it multiplies inside bilinear"})
+class Bilinear(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Bilinear(3, 3, 3)  # type: ignore[assignment]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.a(x, x)))
+
+
+@toy((3,), {"b": [1]}, skipped={"w": "it multiplies inside addmm_"})
+class ProductAddedInPlace(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = random_parameter(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(self.b(torch.zeros_like(x).addmm_(x, self.w)))
+
+
+@torch.library.custom_op("zoo::weighted", mutates_args=())
+def weighted(x: Tensor, weight: Tensor) -> Tensor:
+    """Stands for a kernel of another library."""
+    return x @ weight
+
+
+weighted.register_autograd(
+    lambda ctx, gradient: (gradient @ ctx.saved_tensors[1].mT, ctx.saved_tensors[0].mT @ gradient),
+    setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs),
+)
+
+
+@toy((3,), {"a": [0], "b": [1]}, skipped={"w": "it multiplies inside weighted"})
+class KernelOfAnotherLibrary(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = random_parameter(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(self.b(torch.tanh(weighted(torch.tanh(self.a(x)), self.w))))
 
 
 @toy(TOKENS, {"b": [1]}, skipped={"c": "it multiplies inside"})

@@ -126,7 +126,10 @@ def _labels(item: Any, labels: Any, n: int, at_once: bool) -> Any:
         return item.get("labels", item.get("label")) if isinstance(item, Mapping) else _map(_tensor, found)
     if isinstance(labels, int):
         return torch.full((n,), labels)
-    found = torch.as_tensor(labels)
+    try:
+        found = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"labels must be numbers; got {labels!r}.") from error
     if not at_once or found.shape[:1] != (n,):
         raise InputError(
             f"labels must be one for each of {n} images that are given at once, or one number for all; got shape "

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .products import Contraction, Convolution, Product, TransposedConvolution
@@ -34,7 +35,8 @@ class Call:
 def read_call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
     """The call as a product; None for other functions, and for forms of a product that are not followed."""
     reader = READERS.get(getattr(function, "__name__", ""))
-    return None if reader is None or kwargs.get("out") is not None else reader(args, kwargs)
+    packed = any(isinstance(value, torch.ScriptObject) for value in args)
+    return None if reader is None or packed or kwargs.get("out") is not None else reader(args, kwargs)
 
 
 def _bound(names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,7 +207,7 @@ READERS: Mapping[str, Callable[..., Call | None]] = {
     "linear": _linear,
     **{name: _matmul("matmul") for name in ("matmul", "__matmul__")},
     "__rmatmul__": _matmul("matmul", swapped=True),
-    **{name: _matmul(name) for name in ("mm", "bmm", "mv")},
+    **{name: _matmul(name) for name in ("mm", "bmm", "mv", "dot", "vdot")},
     **{name: _matmul_with_bias(name) for name in ("addmm", "baddbmm", "addmv")},
     "tensordot": _tensordot,
     "einsum": _einsum,

@@ -124,7 +124,7 @@ def run_network(network: nn.Module, placed: Batch) -> Any:
         raise
     except Exception as error:
         raise InputError(
-            f"the network cannot take {placed.description}: it raised {type(error).__name__}: {error}"
+            f"the network does not run on {placed.description}: it raised {type(error).__name__}: {error}"
         ) from error
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+from ..errors import InputError
 from .capture import Pass
 
 
@@ -60,29 +61,32 @@ def gradients(
 
     A chunk of several is one vectorised backward pass; where an operation cannot be vectorised (a custom autograd
     function without a rule), its directions are taken one by one instead.
+
+    Raises:
+        InputError: If the network raises anything on the way back.
     """
-    source, rows = directions.source, directions.rows
-    expanded = rows.expand(-1, source.shape[0], -1)
+    source = directions.source
+    rows = directions.rows.expand(-1, source.shape[0], -1)
     start = 0
     while start < len(rows):
-        if chunk > 1:
-            try:
-                yield list(
-                    torch.autograd.grad(
-                        source,
-                        edges,
-                        expanded[start : start + chunk],
-                        retain_graph=True,
-                        is_grads_batched=True,
-                        allow_unused=True,
-                    )
-                )
-                start += chunk
-                continue
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError:
-                chunk = 1
-        single = torch.autograd.grad(source, edges, expanded[start], retain_graph=True, allow_unused=True)
-        yield [None if g is None else g.unsqueeze(0) for g in single]
-        start += 1
+        try:
+            found = _differentiated(source, edges, rows[start : start + chunk])
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            if chunk == 1:
+                raise InputError(
+                    f"the network cannot be differentiated: its backward pass raised {type(error).__name__}: {error}"
+                ) from error
+            chunk = 1
+            continue
+        yield found
+        start += chunk
+
+
+def _differentiated(source: Tensor, edges: Sequence[GradientEdge], rows: Tensor) -> list[Tensor | None]:
+    if len(rows) > 1:
+        found = torch.autograd.grad(source, edges, rows, retain_graph=True, is_grads_batched=True, allow_unused=True)
+        return list(found)
+    single = torch.autograd.grad(source, edges, rows[0], retain_graph=True, allow_unused=True)
+    return [None if g is None else g.unsqueeze(0) for g in single]

@@ -1,6 +1,7 @@
 """Under which names the products of a network are measured."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from difflib import get_close_matches
 from typing import Any
@@ -93,20 +94,25 @@ class Names:
         if self._running and self._running[-1] is module:
             self._running.pop()
 
-    def check(self, wanted: Sequence[str], found: Sequence[str]) -> None:
-        """Raise `InputError` unless every name wanted is that of a product that was found."""
+    def check_known(self, wanted: Iterable[str], found: Sequence[str]) -> None:
+        """Raise `InputError` for a name that nothing in the network has, and no product that was found."""
+        known = self.aliases.keys() | {name for named in self.parameters.values() for name, _ in named}
         for name in wanted:
-            if self.aliases.get(name, name) in found:
-                continue
-            near = get_close_matches(name, found, n=5, cutoff=0.4) or list(found)[:5]
-            if name in self.aliases:
+            if name not in found and re.split(r"[:\[]", name)[0] not in known:
+                near = get_close_matches(name, found, n=5, cutoff=0.4) or found[:5]
+                raise InputError(
+                    f"layers: no convolution or linear layer is named {name!r}. Near matches: {', '.join(near)}."
+                )
+
+    def check_ran(self, wanted: Iterable[str], found: Sequence[str]) -> None:
+        """Raise `InputError` unless every name is that of a product that was found."""
+        for name in wanted:
+            if self.aliases.get(name, name) not in found:
+                near = get_close_matches(name, found, n=5, cutoff=0.4) or found[:5]
                 raise InputError(
                     f"layers: {name} did not run on these images (in evaluation mode), or has no weight that it multiplies "
                     f"by. Names that did: {', '.join(near)}."
                 )
-            raise InputError(
-                f"layers: no convolution or linear layer is named {name!r}. Near matches: {', '.join(near)}."
-            )
 
 
 def _plain(name: str) -> str:

@@ -24,7 +24,7 @@ from .rotations import Rotations
 from .spread import Bootstrap, check_level
 from .state import as_found
 from .sweep import Sweep
-from .target import Head, Loss, Target
+from .target import Head, Loss, Target, own_class
 
 Initial = nn.Module | Mapping[str, Tensor]
 DEFAULT_BUDGET = 2**30
@@ -234,11 +234,6 @@ def patch_agop(
     _, moments = sweep.finish()[layer]
     agop = moments.filters.mT @ moments.covariance.to(moments.filters) @ moments.filters
     return agop if len(agop) > 1 else agop[0]
-
-
-def own_class(outputs: Tensor, labels: Tensor) -> Tensor:
-    """The output of each image's own class."""
-    return outputs.gather(1, labels.unsqueeze(1))
 
 
 def _layer_report(

@@ -16,38 +16,23 @@ IMAGES, WEIGHTS, PRODUCTS = 1, 2, 4
 """What a value depends on, as bits: the images, a parameter, the result of a product that is followed."""
 MULTIPLYING = frozenset(
     (
-        *(
-            "convolution",
-            "_convolution",
-            "conv_tbc",
-            "deform_conv2d",
-            "mm",
-            "addmm",
-            "bmm",
-            "baddbmm",
-            "addbmm",
-            "mv",
-            "addmv",
-            "dot",
-            "linear",
-        ),
-        *("_sparse_mm", "_sparse_addmm", "sparse_sampled_addmm", "_sparse_sparse_matmul"),
-        *("_cdist_forward", "_euclidean_dist", "_linalg_solve_ex", "linalg_solve_triangular", "linalg_lstsq"),
-        *("_trilinear", "mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn"),
-        *(f"_scaled_dot_product_{how}" for how in ("flash_attention", "efficient_attention", "cudnn_attention")),
-        *("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_fused_attention_overrideable"),
+        *("mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot", "linear", "trilinear", "matmul"),
+        *("convolution", "conv", "conv2d", "conv3d", "attention", "solve", "lstsq", "cdist", "euclidean"),
+        *("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn", "lstm"),
     )
 )
-"""Names of the operations below autograd that multiply."""
+"""Names of the operations below autograd that multiply, and words in their names."""
 
-Overlooked = Callable[[Sequence[Tensor]], None]
+Overlooked = Callable[[Sequence[Tensor], bool], None]
+"""Takes the operands, and whether there are weights among them that are no tensors."""
 
 
 class Provenance(TorchDispatchMode):
     """Follows values through the operations that run within it.
 
     Args:
-        overlooked: Told the operands of every product of weights that runs outside `following`.
+        overlooked: Told the operands of every product of weights that runs outside `following`, and the matrices of weights
+            that an operation of another library takes beside the images.
 
     Attributes:
         decides: Whether a plain number was made of the images, by which a network can decide what it runs.
@@ -99,9 +84,18 @@ class Provenance(TorchDispatchMode):
                 self._origins[key] = origin | (self._of(key) if key in keys else 0)
         if origin & IMAGES and not self._followed and isinstance(results, bool | int | float):
             self.decides = True
-        if origin & WEIGHTS and not self._followed and _multiplies(func.name()):
-            self._overlooked(operands)
+        if not self._followed:
+            self._tell(func.name(), operands, origin, any(isinstance(value, torch.ScriptObject) for value in args))
         return results
+
+    def _tell(self, operation: str, operands: Sequence[Tensor], origin: int, packed: bool) -> None:
+        if _multiplies(operation):
+            if origin & WEIGHTS or packed:
+                self._overlooked(operands, packed)
+        elif origin & IMAGES and not operation.startswith(("aten::", "prims::")):
+            matrices = [t for t in operands if t.ndim > 1 and self.origin(t) & (WEIGHTS | IMAGES) == WEIGHTS]
+            if matrices:
+                self._overlooked(matrices, False)
 
     def _of(self, key: int) -> int:
         return self._origins.get(key, 0)
@@ -118,7 +112,8 @@ class Provenance(TorchDispatchMode):
 
 def _multiplies(operation: str) -> bool:
     """As `aten::mm` does; what has no namespace, as `cond`, runs any operations unseen."""
-    return "::" not in operation or operation.partition("::")[2].partition(".")[0] in MULTIPLYING
+    namespace, _, name = operation.partition(".")[0].rpartition("::")
+    return not namespace or not MULTIPLYING.isdisjoint({name, *name.split("_")})
 
 
 def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:

@@ -10,6 +10,7 @@ IMAGELESS = "neither factor depends on the image: it makes a weight"
 CONSTANT = "its weight is a constant, not a parameter"
 COMPLEX = "it is complex"
 COMPILED = "it multiplies inside compiled code: measure the module that was scripted, traced or exported"
+QUANTIZED = "it is quantized: measure the network that it was made from"
 FORM = "its form is not a sum over the entries of a patch"
 CHANGING = "its weight is not the same at every use"
 UNSEEN = (

@@ -85,6 +85,7 @@ class Sweep:
         self._products: dict[str, tuple[str, Product]] = {}
         self.skipped: dict[Skipped, None] = {}
         self._sums: dict[str, MomentSums] = {}
+        self._found: set[str] = set()
         self._reached: set[str] = set()
         self._left_out: set[str] = set()
         self._final: dict[str, Moments] = {}
@@ -116,6 +117,7 @@ class Sweep:
         for name in [name for name in self._sums if name not in self._reached]:
             self._leave_out(name, UNREACHED)
         reasons = {skipped.name: skipped.reason for skipped in self.skipped}
+        self.names.check_ran((self.layers or {}).values(), sorted(self._found))
         for name, asked in (self.layers or {}).items():
             if name not in self._products:
                 raise InputError(f"layers: {asked} was not measured: {reasons[name]}.")
@@ -188,8 +190,8 @@ class Sweep:
         if self.layers is None:
             self.skipped |= dict.fromkeys(run.skipped)
         else:
-            found = {use.name for use in run.uses} | {skipped.name for skipped in run.skipped}
-            self.names.check(list(self.layers.values()), sorted(found))
+            self._found |= {use.name for use in run.uses} | {skipped.name for skipped in run.skipped}
+            self.names.check_known(self.layers.values(), sorted(self._found))
             self.skipped |= dict.fromkeys(each for each in run.skipped if each.name in self.layers)
         return run, [use for use in run.uses if self._is_wanted(use, run)]
 

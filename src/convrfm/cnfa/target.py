@@ -47,6 +47,22 @@ class Target:
         return _checked(losses.reshape(len(batch), -1), len(batch), "what loss returns")
 
 
+def own_class(outputs: Tensor, labels: Any) -> Tensor:
+    """The output of each image's own class.
+
+    Raises:
+        InputError: If a label is not the number of an output.
+    """
+    n, k = outputs.shape
+    whole = isinstance(labels, Tensor) and labels.shape == (n,) and not labels.is_floating_point()
+    if not whole or not bool(((labels >= 0) & (labels < k)).all()):
+        got = sorted(set(labels.tolist())) if whole else getattr(labels, "shape", type(labels).__name__)
+        raise InputError(
+            f"labels must be the numbers of outputs, 0 to {k - 1}, one for each of {n} images; got {got}. Others need a loss."
+        )
+    return outputs.gather(1, labels.long().unsqueeze(1))
+
+
 def _checked(outputs: Any, n: int, whose: str) -> Tensor:
     if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[0] != n or outputs.shape[1] == 0:
         got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__

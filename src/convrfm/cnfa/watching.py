@@ -21,7 +21,18 @@ from .calls import Call, read_call
 from .layers import Names
 from .products import Product
 from .provenance import IMAGES, PRODUCTS, WEIGHTS, Provenance, has_storage
-from .skipped import ACTIVATIONS, COMPILED, COMPLEX, CONSTANT, FORM, IMAGE_DEPENDENT, IMAGELESS, NO_GRAD, Skipped
+from .skipped import (
+    ACTIVATIONS,
+    COMPILED,
+    COMPLEX,
+    CONSTANT,
+    FORM,
+    IMAGE_DEPENDENT,
+    IMAGELESS,
+    NO_GRAD,
+    QUANTIZED,
+    Skipped,
+)
 
 _OPENED = FunctionType(
     functional.multi_head_attention_forward.__code__,
@@ -78,7 +89,7 @@ class Watch(TorchFunctionMode):
         if call is not None and all(map(has_storage, call.factors)):
             with self.provenance.following():
                 return self._noted(call, func(*args, **kwargs))
-        self._calling = getattr(func, "__name__", "")
+        self._calling = getattr(func, "__name__", "").partition(".")[0]
         if self._calling in ("numpy", "tolist", "__array__"):
             self.provenance.decides |= bool(self.provenance.origin(args[0]) & IMAGES)
         try:
@@ -154,16 +165,19 @@ class Watch(TorchFunctionMode):
             name = self.names.running(call.name) if nameless else self.names.of(weight, call.name)
             self.skipped[Skipped(name, call.name, reason)] = None
 
-    def _overlooked(self, operands: Sequence[Tensor]) -> None:
+    def _overlooked(self, operands: Sequence[Tensor], packed: bool) -> None:
         function = self._calling or "compiled code"
         inside = f"it multiplies inside {function}" if self._calling else COMPILED
         origins = [self.provenance.origin(operand) & (WEIGHTS | IMAGES) for operand in operands]
-        weights = [t for t, origin in zip(operands, origins, strict=True) if origin == WEIGHTS and t.ndim > 1]
+        vectors = all(t.ndim == 1 for t in operands)
+        weights = [
+            t for t, origin in zip(operands, origins, strict=True) if origin == WEIGHTS and (t.ndim > 1 or vectors)
+        ]
         for weight in weights:
             self.skipped[Skipped(self.names.of(weight, function), function, inside)] = None
         if not weights:
             reason = ACTIVATIONS if any(origin & IMAGES for origin in origins) else IMAGELESS
-            self.skipped[Skipped(self.names.running(function), function, reason)] = None
+            self.skipped[Skipped(self.names.running(function), function, QUANTIZED if packed else reason)] = None
 
     def final(self, outputs: Tensor) -> FinalProduct | None:
         """The last linear product, if the outputs are its very result."""
