@@ -43,7 +43,6 @@ def test_a_fit_is_the_exact_one_stage_by_stage(estimator: type) -> None:
 
 def test_on_disk_and_in_memory_are_the_same_bits_and_nothing_is_left_on_disk(tmp_path: Path) -> None:
     x, y = pictures(24)
-    x = x.astype(np.float32)  # as tiles are kept
     in_memory = classifier(memory_budget=10**8).fit(x, y)
     on_disk = classifier(memory_budget=ON_DISK, tile_folder=str(tmp_path)).fit(x, y)
     assert np.array_equal(in_memory.dual_coef_, on_disk.dual_coef_)

@@ -60,6 +60,13 @@ def test_in_float32_it_is_the_matrix_in_memory(m: int | None, tmp_path: Path) ->
     assert len(chunks(tmp_path / "K.zarr")) == (6 if m is None else 3 * 2)
 
 
+def test_in_float64_it_has_the_bits_of_the_tiles_that_are_computed(tmp_path: Path) -> None:
+    of = replace(recipe(), x=images(10, 1).double())
+    store = written(tmp_path / "K.zarr", of, "float64")
+    assert all(torch.equal(store.tile(place), of.tile(place)) for place in of.layout.places)
+    torch.testing.assert_close(store.rows(slice(2, 7)), KERNEL(of.x, feature_matrix=METRIC)[2:7], rtol=1e-13, atol=0)
+
+
 def test_in_16_bits_every_entry_is_right_to_a_65534th_of_its_tiles_largest(tmp_path: Path) -> None:
     of = recipe(10, 7)
     scaled = KernelTiles(lambda x, z, feature_matrix: 1e3 * KERNEL(x, z), of.x, of.z, None, 4)

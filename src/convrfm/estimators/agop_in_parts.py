@@ -17,10 +17,11 @@ from ..storage.digests import digest
 from ..storage.kept_state import KeptState
 from ..storage.shared_arrays import SharedArrays, shared_arrays
 from ..storage.stored_kernel import fingerprint
+from ..storage.tile_store import precision_of
 from ..workers import Workers
 from .solver import LearnableKernel, Metric, Watch, Weights
 
-PART = 64  # images at which gradients are taken together
+PART, PART_ON_A_GPU = 64, 2048  # images at which gradients are taken together
 KEPT_EVERY = 60.0  # seconds: how often finished parts are kept
 
 
@@ -47,7 +48,7 @@ class AgopInParts:
     @property
     def parts(self) -> list[slice]:
         """Of x."""
-        return blocks(len(self.x), PART)
+        return blocks(len(self.x), self._size)
 
     def part(self, number: int) -> Float[Tensor, "d d"]:
         """The average over a part, in double precision."""
@@ -86,8 +87,12 @@ class AgopInParts:
             yield from ((number, self.part(number)) for number in numbers)
             return
         tensors = {"x": self.x, "z": self.z, "coef": self.coef, "weights": self.weights, "feature_matrix": self.metric}
-        with shared_arrays(folder / f"agop-{self._digest[:16]}", tensors, PART) as arrays:
-            yield from workers.results(AgopWork(self.kernel, self.x.device.type, arrays, PART), numbers)
+        with shared_arrays(folder / f"agop-{self._digest[:16]}", tensors, self._size) as arrays:
+            yield from workers.results(AgopWork(self.kernel, self.x.device.type, arrays, self._size), numbers)
+
+    @property
+    def _size(self) -> int:
+        return PART_ON_A_GPU if self.x.is_cuda else PART
 
     @property
     def _patch_entries(self) -> int:
@@ -102,7 +107,7 @@ class AgopInParts:
 
     @functools.cached_property
     def _digest(self) -> str:
-        of_images = fingerprint(KernelTiles(self.kernel, self.x, self.z, self.metric, PART), "float32")
+        of_images = fingerprint(KernelTiles(self.kernel, self.x, self.z, self.metric, self._size), precision_of(self.x))
         tensors = {"coef": self.coef.cpu()} | ({} if self.weights is None else {"weights": self.weights.cpu()})
         return digest({"of": of_images}, tensors)
 

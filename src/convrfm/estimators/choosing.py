@@ -16,6 +16,7 @@ from .iterative import Iterative
 from .outlook import USABLE, free_bytes
 from .solver import Exact, Solver, SolverName
 
+CPU = torch.device("cpu")  # where conjugate gradients have their matrix and their states
 FOR_K = 0.5  # of the memory: what K may take beside all else when conjugate gradients read it
 
 
@@ -68,7 +69,7 @@ def kernel_solver(
     """
     if isinstance(workers, str) and folder is None:
         raise InputError(f"workers={workers!r} need a tile_folder that they and this process reach.")
-    memory = int(USABLE * free_bytes(device)) if memory_budget is None else memory_budget
+    memory, beside = (int(USABLE * free_bytes(at)) if memory_budget is None else memory_budget for at in (device, CPU))
     needed = round(8 * (MATRICES_WITH_WEIGHTS if weighted else MATRICES) * n**2)
     if name == "exact" or (name == "auto" and workers is None and (needed <= memory or grouped)):
         if memory_budget is not None and needed > memory_budget:
@@ -82,4 +83,4 @@ def kernel_solver(
             f"the kernel matrix of {n} images would be decomposed in {size(needed)}, and {size(memory)} can be used: it is "
             'solved by conjugate gradients (solver="cg"), with estimated leave-one-out'
         )
-    return Iterative(seed, memory=int(FOR_K * memory), folder=folder)
+    return Iterative(seed, memory=int(FOR_K * beside), folder=folder)

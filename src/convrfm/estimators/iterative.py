@@ -1,4 +1,7 @@
-"""The regression of a round by conjugate gradients: the kernel matrix in memory where it fits, otherwise in tiles on disk."""
+"""The regression of a round by conjugate gradients on the tiles of the kernel matrix.
+
+They lie in memory where they fit, and otherwise on disk; that decides no bit of what is fitted.
+"""
 
 import pathlib
 import shutil
@@ -20,10 +23,11 @@ from ..kernels.recursion.recursion import Images
 from ..solvers.conjugate_gradients import State
 from ..solvers.iterative import IterativePath, default_rank
 from ..solvers.path import Path
-from ..solvers.tiled import InMemory
+from ..solvers.tiled import gathered
 from ..storage.digests import digest
 from ..storage.kept_state import read_state, write_state
 from ..storage.stored_kernel import fingerprint, kept_kernel
+from ..storage.tile_store import precision_of
 from ..workers import Workers
 from .agop_in_parts import AgopInParts
 from .augmentation import check_augmentation
@@ -99,16 +103,15 @@ class IterativeBasis(KernelBasis):
         regression = _Regression(
             y.cpu(), None if weights is None else weights.cpu(), tuple(ridges), centered, self.solver.seed
         )
-        side = default_side(len(self.x))
-        if not self._on_disk:
-            matrix = self.kernel(self.x, feature_matrix=self.metric, progress=watch("kernel"))
-            tiles = InMemory(matrix, min(len(self.x), side))
-            self.check_resemblance(tiles)
-            return regression.solved(tiles, watch)
-        recipe = KernelTiles(self.kernel, self.x, None, self.metric, side)
+        recipe = KernelTiles(self.kernel, self.x, None, self.metric, default_side(len(self.x)))
+        precision = precision_of(self.x)
         with self.solver.working_folder() as folder:
-            of_round = folder / fingerprint(recipe, "float32")[:16]
-            with kept_kernel(of_round / "K.zarr", recipe, workers=self.solver.workers) as kept:
+            of_round = folder / fingerprint(recipe, precision)[:16]
+            if not (self._beyond_memory or of_round.exists()):
+                held = gathered(recipe, watch("kernel"))
+                self.check_resemblance(held)
+                return regression.solved(held, watch)
+            with kept_kernel(of_round / "K.zarr", recipe, precision, workers=self.solver.workers) as kept:
                 kept.complete(watch("kernel"))
                 self.check_resemblance(kept)
                 path = regression.solved(kept, watch, of_round / STATE)
@@ -117,14 +120,12 @@ class IterativeBasis(KernelBasis):
 
     @override
     def agop(self, images: Images, coef: Float[Tensor, "j k"], weights: Weights, watch: Watch) -> Float[Tensor, "d d"]:
-        if not self._on_disk:
-            return super().agop(images, coef, weights, watch)
         with self.solver.working_folder() as folder:
             in_parts = AgopInParts(self.kernel, self.metric, images, self.x, coef, weights)
             return in_parts.computed(folder, self.solver.workers, watch)
 
     @property
-    def _on_disk(self) -> bool:
+    def _beyond_memory(self) -> bool:
         return self.solver.workers is not None or len(self.x) ** 2 * self.x.element_size() > self.solver.memory
 
 

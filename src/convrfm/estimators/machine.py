@@ -25,6 +25,7 @@ from ..storage.models import ModelHeader
 from ..workers import workers
 from .arrays import Array, check_columns, to_device
 from .augmentation import Augmentation, check_copies
+from .begun import begun_fit
 from .candidates import Layers, best_fit, fit_candidates, n_rounds
 from .choosing import as_before, kernel_solver
 from .codings import Coding, Values
@@ -141,7 +142,7 @@ class RecursiveFeatureMachine(FittedMachine):
                 remember(fits, finished=False)
                 after_round(self)
 
-        with workers(self.workers) as helping:
+        with workers(self.workers) as helping, begun_fit(self.tile_folder, plan, given).under_way(problem.solver):
             shared = problem.shared_between(helping)
             fits = fit_candidates(plan, shared, given.folds, earlier, verbose=self.verbose, after_round=tell)
         remember(fits, finished=sum(map(n_rounds, fits)) == plan.n_rounds)
@@ -271,7 +272,8 @@ class RecursiveFeatureMachine(FittedMachine):
                 conjugate gradients are to leave out groups.
         """
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        name, seed = as_before(self.solver, self.random_state, self._fitted.solver if goes_on else None)
+        earlier = self._fitted.solver if goes_on else begun_fit(self.tile_folder, plan, given).solver
+        name, seed = as_before(self.solver, self.random_state, earlier)
         check_solver(name, shared=self.workers is not None, together=None if given.groups is None else "groups")
         folder = None if self.tile_folder is None else Path(self.tile_folder)
         if name != "features":

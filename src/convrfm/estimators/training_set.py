@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ..datasets import check_images
 from ..errors import InputError
+from ..storage.digests import digest
 from .arrays import Array, check_same_size, in_precision_of, to_device
 from .augmentation import Augmentation, with_copies
 from .codings import Coding, Values
@@ -39,6 +41,12 @@ class TrainingSet:
     groups: Int[Tensor, " n"] | None
     coding: Coding
     folds: list[Int[np.ndarray, " _"]]
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells images, targets, weights and groups from others."""
+        tensors = {"x": self.x, "y": self.y, "weights": self.weights, "groups": self.groups}
+        return digest({}, {name: tensor.cpu() for name, tensor in tensors.items() if tensor is not None})
 
     def with_copies(self, augment: Sequence[Augmentation]) -> "TrainingSet":
         """All images and their copies: a group together, with those of its own group where images have groups.

@@ -145,7 +145,7 @@ class IterativePath:
                 warnings.warn(
                     "the kernel matrix is not positive definite as it is computed or kept, because images are nearly alike: "
                     f"ridges (over an image's weight) below {self._floor:.1e} count as that. Images of float64 allow smaller "
-                    'ones where memory holds the matrix; so does solver="exact".',
+                    'ones; so does solver="exact".',
                     stacklevel=2,
                 )
 

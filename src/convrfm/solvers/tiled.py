@@ -1,5 +1,7 @@
 """A symmetric matrix of which one tile is in memory at a time, and the products that solvers need of it."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -23,6 +25,25 @@ class InMemory:
     def product(self, vectors: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """The matrix times vectors."""
         return product(self, vectors)
+
+
+def gathered(tiles: Tiles, progress: Callable[[int, int], None] | None = None) -> InMemory:
+    """All tiles in the memory of the CPU, each computed or read once; below the diagonal is nothing that anyone reads.
+
+    Args:
+        tiles: of the matrix.
+        progress: called with the number of tiles done and of all tiles.
+    """
+    n, places = tiles.layout.rows, tiles.layout.places
+    matrix: Tensor | None = None
+    for done, place in enumerate(places, 1):
+        tile = tiles.tile(place).cpu()
+        matrix = tile.new_empty(n, n) if matrix is None else matrix
+        matrix[tiles.layout.of(place)] = tile
+        if progress:
+            progress(done, len(places))
+    assert matrix is not None
+    return InMemory(matrix, tiles.layout.side)
 
 
 def is_diagonal(tiles: Tiles) -> bool:

@@ -45,7 +45,7 @@ class StoredKernel:
         return self.store.eps
 
     def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
-        """One tile as it is kept, in float32; a damaged one is computed again, with a warning.
+        """One tile as it is kept; a damaged one is computed again, with a warning.
 
         Raises:
             InputError: if a tile that was computed cannot be written.

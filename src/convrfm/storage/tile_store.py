@@ -18,9 +18,18 @@ from ..quantities import size
 
 FORMAT, FORMAT_VERSION = "convrfm-kernel", 1
 LARGEST = 32767  # of 16 bits with a sign; the one below its negative stands for what is missing
-Precision = Literal["float32", "int16"]
-EPS: dict[Precision, float] = {"float32": float(np.finfo(np.float32).eps), "int16": 1 / (8 * LARGEST)}
-MISSING: dict[Precision, Any] = {"float32": math.nan, "int16": -LARGEST - 1}
+Precision = Literal["float64", "float32", "int16"]
+EPS: dict[Precision, float] = {
+    "float64": float(np.finfo(np.float64).eps),
+    "float32": float(np.finfo(np.float32).eps),
+    "int16": 1 / (8 * LARGEST),
+}
+MISSING: dict[Precision, Any] = {"float64": math.nan, "float32": math.nan, "int16": -LARGEST - 1}
+
+
+def precision_of(images: Float[Tensor, "n c h w"]) -> Precision:
+    """In which tiles are kept as they are computed."""
+    return "float64" if images.dtype == torch.float64 else "float32"
 
 
 class TileStore:
@@ -126,6 +135,11 @@ class TileStore:
         """The precision of the entries, in units of the largest."""
         return EPS[self.precision]
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of tiles as they are read: float64 of that precision, otherwise float32."""
+        return torch.float64 if self.precision == "float64" else torch.float32
+
     def __contains__(self, place: Place) -> bool:
         """Whether a tile was written."""
         return (self.folder / "kernel" / self._kernel.metadata.encode_chunk_key(place)).is_file()
@@ -136,10 +150,10 @@ class TileStore:
         Raises:
             InputError: if it cannot be written: the disk is full, the folder refuses.
         """
-        values = tile.detach().cpu().float().numpy()
+        values, name = tile.detach().cpu().to(self.dtype).numpy(), str(self.dtype).removeprefix("torch.")
         if not np.isfinite(values).all():
             raise InputError(
-                "a kernel matrix on disk must be finite in float32; this one is not. Rescale very large or small images."
+                f"a kernel matrix on disk must be finite in {name}; this one is not. Rescale very large or small images."
             )
         try:
             if self._scales is not None:
@@ -151,7 +165,7 @@ class TileStore:
             raise _unwritten(self.folder, error) from error
 
     def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
-        """Read a tile, in float32.
+        """Read a tile, in `dtype`.
 
         Raises:
             DamagedTileError: if it is missing or is not what was written.
@@ -169,7 +183,7 @@ class TileStore:
         return values
 
     def rows(self, wanted: slice) -> Float[Tensor, "rows columns"]:
-        """Some rows of the matrix, in float32; of a symmetric one both halves.
+        """Some rows of the matrix, in `dtype`; of a symmetric one both halves.
 
         Raises:
             DamagedTileError: if a tile that they need is missing or damaged.
@@ -177,7 +191,7 @@ class TileStore:
         start, stop, step = wanted.indices(self.layout.rows)
         if step != 1 or stop <= start:
             raise InputError(f"rows must be some rows in their order, such as slice(0, 100); got {wanted}.")
-        out = torch.empty(stop - start, self.layout.columns)
+        out = torch.empty(stop - start, self.layout.columns, dtype=self.dtype)
         for place in self.layout.places:
             down, across = self.layout.of(place)
             mirrored = self.layout.symmetric and down != across
