@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
         ("README.md", 2, ["digits.safetensors"]),
         ("docs/estimators.md", 17, []),
         ("docs/accuracy.md", 1, []),
-        ("docs/from_neural_tangents.md", 4, []),
+        ("docs/from_neural_tangents.md", 5, []),
+        ("docs/kernels.md", 4, []),
     ],
 )
 def test_the_python_of_a_page_runs(

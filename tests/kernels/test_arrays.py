@@ -1,6 +1,9 @@
 """Whatever memory an array lies in, its numbers are those that are computed with."""
 
 import json
+import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,16 +11,19 @@ import pytest
 from convrfm.errors import InputError
 from convrfm.kernels import (
     NTK,
+    ABReLU,
     Architecture,
     AvgPool,
     Conv,
     Flatten,
     Gaussian,
+    GlobalAvgPool,
     Laplace,
     LeakyReLU,
     Matern,
     Rbf,
     ReLU,
+    Sin,
     vanilla,
 )
 from convrfm.kernels.description import describe, from_description
@@ -66,3 +72,28 @@ def test_sizes_may_be_integers_of_numpy() -> None:
     for wrong in (True, 0, 3.0, "3", None):
         with pytest.raises(InputError, match="must be a positive integer"):
             Conv(wrong)
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("value", [None, "1", True, 1j, [1.0], math.nan, math.inf, 10**400], ids=lambda v: repr(v)[:9])
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("weight_std", lambda value: Conv(3, weight_std=value)),
+        ("bias_std", lambda value: Conv(3, bias_std=value)),
+        ("contrast", lambda value: Conv(3, contrast=0.0 if value is None else value)),
+        ("weight_std", lambda value: Flatten(value)),
+        ("bias_std", lambda value: GlobalAvgPool(1.0, value)),
+        ("a", lambda value: ABReLU(value, 1.0)),
+        ("b", lambda value: ABReLU(0.0, value)),
+        ("slope", LeakyReLU),
+        ("c", lambda value: Sin(1.0, 1.0, value)),
+        ("gamma", Rbf),
+        ("bandwidth", lambda value: Laplace(3, value)),
+    ],
+)
+def test_scales_that_are_no_numbers_are_refused(name: str, made: Callable[[Any], object], value: Any) -> None:
+    with pytest.raises(
+        InputError, match=f"{name} must be (a finite number|a positive variance|a number from|positive and)"
+    ):
+        made(value)

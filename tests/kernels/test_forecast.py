@@ -65,19 +65,45 @@ def test_bytes_are_those_of_the_result_and_of_the_budget() -> None:
     assert kernel.forecast(100, 100, (1, 8, 8), outputs=3).bytes == 1 << 20
 
 
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("count", [0, -1, 2.0, True, "5", 10**30, 10**400])
+@pytest.mark.parametrize("what", ["n", "m", "outputs"])
+def test_counts_that_are_none_are_refused(what: str, count: Any) -> None:
+    counts: dict[str, Any] = {"n": 5, "m": 5} | {what: count}
+    with pytest.raises(InputError, match=f"{what} must be (a positive integer|at most 9e)"):
+        kernels.Laplace(3).forecast(image_shape=(1, 8, 8), **counts)
+
+
+@pytest.mark.usefixtures("as_a_user")
 @pytest.mark.parametrize(
-    ("n", "m", "shape", "words"),
+    ("shape", "words"),
     [
-        (0, 5, (1, 8, 8), "n must be a positive integer"),
-        (5, -1, (1, 8, 8), "m must be a positive integer"),
-        (5, 5, (8, 8), "image_shape must be (channels, height, width)"),
-        (5, 5, (1, 2, 2), "too small"),
+        ((8, 8), "image_shape must be (channels, height, width)"),
+        (8, "image_shape must be (channels, height, width)"),
+        ((1, 8.0, 8), "each of image_shape (channels, height, width) must be a positive integer"),
+        ((1, 0, 8), "each of image_shape (channels, height, width) must be a positive integer"),
+        ((1, 2, 2), "needs at least 3 positions"),
+        ((3, 10**6, 10**6), "a forecast times 5 images; of 3 x 1000000 x 1000000 numbers"),
     ],
 )
-@pytest.mark.usefixtures("as_a_user")
-def test_sizes_that_are_none_are_refused(n: int, m: int, shape: Any, words: str) -> None:
+def test_shapes_that_are_none_or_beyond_memory_are_refused(shape: Any, words: str) -> None:
     with pytest.raises(InputError, match=re.escape(words)):
-        kernels.NTK(kernels.vanilla(1)).forecast(n, m, shape)
+        kernels.Laplace(3).forecast(5, 5, shape)
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_outputs_and_devices_that_cannot_be_tried_are_refused() -> None:
+    with pytest.raises(InputError, match="with 1000000000000 outputs, they take"):
+        kernels.Laplace(3).forecast(5, 5, (1, 8, 8), outputs=10**12)
+    with pytest.raises(InputError, match="device must be"):
+        kernels.Laplace(3).forecast(5, 5, (1, 8, 8), device="gpu")
+
+
+@pytest.mark.usefixtures("clocked")
+def test_a_thousand_million_images_are_told_in_years() -> None:
+    forecast = Timed(3).forecast(10**9, 10**9, (1, 8, 8))
+    assert forecast.seconds == pytest.approx(1e-5 * 10**18, rel=1e-6)
+    assert str(forecast) == "about 316,881 years and 3,552.7 PiB"
 
 
 @pytest.mark.usefixtures("clocked")

@@ -205,7 +205,7 @@ def _layers_costs(
     """Of one candidate; deeper layers see random features of the identity."""
     n, costs, x = len(problem.x), [], problem.x
     for number, kernel in enumerate(kernels):
-        x = x[: min(sample_size(x[0], n), FEW if patience <= AT_A_GLANCE else n)]
+        x = x[: min(sample_size(x[0].nbytes, n), FEW if patience <= AT_A_GLANCE else n)]
         identity = torch.eye(x.shape[1] * kernel.window.size**2).to(x)
         if isinstance(problem.solver, Features):
             costs.append(_costs_of_features(problem.solver.basis(kernel, x, None), problem, regression, patience))

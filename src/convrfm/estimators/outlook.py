@@ -8,9 +8,8 @@ import numpy as np
 import torch
 
 from ..announcements import announce
-from ..datasets.memory import free_memory
 from ..errors import InputError
-from ..kernels.devices import default_budget
+from ..kernels.devices import default_budget, free_memory, unused_memory
 from ..kernels.forecast import Forecast
 from ..kernels.growth import ROUGHLY, THOROUGHLY
 from ..kernels.infinite import InfiniteWidthKernel
@@ -131,10 +130,8 @@ def expected_of(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], patie
 
 def free_bytes(device: torch.device) -> int:
     """The memory that a device has left."""
-    if device.type != "cuda":
-        return free_memory()
-    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return torch.cuda.mem_get_info(device)[0] + unused
+    unused = unused_memory(device)
+    return free_memory() if unused is None else unused
 
 
 def _images(problem: Problem) -> str:

@@ -4,11 +4,15 @@ One rule for all defaults: who is given tensors or a network computes where thes
 given arrays or files (estimators, the command line) takes "auto", a GPU where there is one, and gives arrays back.
 """
 
+import os
+from pathlib import Path
+
 import torch
 
 from ..errors import InputError
 
 ON_CPUS = 1 << 29  # bytes
+MEMINFO = Path("/proc/meminfo")
 
 
 def chosen_device(name: str) -> torch.device:
@@ -37,3 +41,12 @@ def unused_memory(device: torch.device) -> int | None:
         return None
     kept_by_torch = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.mem_get_info(device)[0] + kept_by_torch
+
+
+def free_memory() -> int:
+    """Bytes beside a GPU that can be had without swapping."""
+    try:
+        lines = dict(line.split(":") for line in MEMINFO.read_text(encoding="utf-8").splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):  # not Linux: all there is
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1 << 62

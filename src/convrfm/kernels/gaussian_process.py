@@ -19,10 +19,10 @@ class PatchKernelGP(Kernel):
     """A kernel of `convrfm.kernels` as a GPyTorch kernel on flattened images.
 
     Wrap it in `gpytorch.kernels.ScaleKernel` to learn an output scale. The kernel itself has no parameters to learn; its
-    gradient with respect to images flows where the reference engine computes it.
+    gradients with respect to images and metric flow.
 
     Args:
-        kernel: NNGP, NTK, Laplace or Gaussian.
+        kernel: any of `convrfm.kernels`.
         image_shape: `(c, h, w)`; inputs are `(..., n, c h w)`.
         feature_matrix: the metric M on patches, `(d, d)`, such as a fitted estimator's; None for the identity.
         active_dims: the columns of the inputs that are the flattened images, in their order; None for all.

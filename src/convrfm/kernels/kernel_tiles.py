@@ -147,7 +147,7 @@ class KernelTiles:
         def matrix(left: int, right: int) -> Tensor:
             return self.kernel(self.x[:left], columns[:right], feature_matrix=self.feature_matrix)
 
-        timed = sample_size(self.x[0], min(rows, across))
+        timed = sample_size(self.x[0].nbytes, min(rows, across))
         law = measured_pairs(matrix, rows, across, alike=True, timed=timed, patience=ROUGHLY)
         sides = [[part.stop - part.start for part in self.layout.of(place)] for place in places]
         mirrored = [self.z is None and i == j for i, j in places]

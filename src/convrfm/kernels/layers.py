@@ -7,6 +7,7 @@ from ..errors import InputError
 from ..maths.windows import Padding, Window
 from .activations.activation import Activation
 from .integers import positive_integer
+from .scales import check_finite, is_finite
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Conv:
         object.__setattr__(self, "size", positive_integer("Conv size", self.size))
         object.__setattr__(self, "stride", positive_integer("Conv stride", self.stride))
         _check_scales(self.weight_std, self.bias_std)
-        if self.contrast is not None and not 0 < self.contrast < float("inf"):
+        if self.contrast is not None and not (is_finite(self.contrast) and self.contrast > 0):
             raise InputError(f"contrast must be a positive variance or None; got {self.contrast!r}.")
         if self.padding not in get_args(Padding):
             raise InputError(f"padding must be one of {get_args(Padding)}; got {self.padding!r}.")
@@ -91,7 +92,8 @@ Layer = HiddenLayer | Readout
 
 
 def _check_scales(weight_std: float, bias_std: float) -> None:
-    if not weight_std > 0 or not bias_std >= 0:
+    check_finite(weight_std=weight_std, bias_std=bias_std)
+    if weight_std <= 0 or bias_std < 0:
         raise InputError(
             f"weight_std must be positive and bias_std not negative; got weight_std={weight_std!r}, "
             f"bias_std={bias_std!r}."

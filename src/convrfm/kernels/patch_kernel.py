@@ -12,7 +12,7 @@ from ..maths.agop import random_sign_outputs
 from ..maths.psd import psd_factor
 from ..maths.windows import Window
 from .arrays import accepts_numpy, check_batch
-from .devices import default_budget
+from .devices import chosen_device, default_budget
 from .forecast import Forecast, images_to_time
 from .growth import THOROUGHLY, measured_pairs
 from .integers import positive_integer
@@ -162,7 +162,7 @@ class PatchKernel(ABC):
             `.seconds`, and `.bytes` of the result and of temporaries at most; as a text, both.
 
         Raises:
-            InputError: for images too small for the kernel, and sizes that are none.
+            InputError: for images too small for the kernel, sizes that are none, and images of which memory cannot hold a few.
 
         Example:
             >>> from convrfm.kernels import NTK, vanilla
@@ -170,10 +170,11 @@ class PatchKernel(ABC):
             True
         """
         n, others = positive_integer("n", n), n if m is None else positive_integer("m", m)
-        x = images_to_time(image_shape, max(n, others), torch.device(device))
+        k = 0 if outputs is None else positive_integer("outputs", outputs)
+        x = images_to_time(image_shape, max(n, others), k, chosen_device(device))
         budget = self.budget_on(x.device)
-        if outputs is not None:
-            coef = x.new_ones(len(x), positive_integer("outputs", outputs))
+        if k:
+            coef = x.new_ones(len(x), k)
 
             def agop(left: int, right: int) -> Tensor:
                 return self.agop(x[:left], x[:right], coef[:right], feature_matrix=feature_matrix)

@@ -12,7 +12,6 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from numbers import Real
 
 import torch
 from jaxtyping import Float
@@ -28,6 +27,7 @@ from .patch_distances import Patches, Squares
 from .patch_gradients import PatchGradients
 from .patch_kernel import PatchKernel, Progress, check_numerics
 from .recording import is_recorded
+from .scales import is_finite
 from .threads import MOST_PARTS, in_order, parts, share, sum_in_order
 from .tiled_matrix import tiled_matrix
 from .tiling import blocks
@@ -68,7 +68,7 @@ class RadialKernel(PatchKernel):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "patch_size", positive_integer("patch_size", self.patch_size))
-        if not isinstance(self.bandwidth, Real) or not 1 / WIDEST <= float(self.bandwidth) <= WIDEST:
+        if not is_finite(self.bandwidth) or not 1 / WIDEST <= float(self.bandwidth) <= WIDEST:
             raise InputError(
                 f"bandwidth must be a number from {1 / WIDEST:g} to {WIDEST:g}, whose square float32 can hold; got "
                 f"{self.bandwidth!r}. Rescale the images instead."

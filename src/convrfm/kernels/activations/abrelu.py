@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
+from ..scales import check_finite
 from .piecewise_linear import PiecewiseLinear
 
 
@@ -13,6 +14,9 @@ class ABReLU(PiecewiseLinear):
 
     a: float
     b: float
+
+    def __post_init__(self) -> None:
+        check_finite(a=self.a, b=self.b)
 
     @property
     @override

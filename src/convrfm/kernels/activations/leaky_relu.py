@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
+from ..scales import check_finite
 from .piecewise_linear import PiecewiseLinear
 
 
@@ -12,6 +13,9 @@ class LeakyReLU(PiecewiseLinear):
     """max(t, slope t), not rescaled."""
 
     slope: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_finite(slope=self.slope)
 
     @property
     @override

@@ -7,6 +7,7 @@ import torch
 from typing_extensions import override
 
 from ...errors import InputError
+from ..scales import is_finite
 from .activation import Activation, Values, square_of_difference
 
 LARGEST = 1e36  # that float32 holds with room
@@ -26,7 +27,7 @@ class Rbf(Activation):
     gamma: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.gamma <= LARGEST:
+        if not is_finite(self.gamma) or not 0 < self.gamma <= LARGEST:
             raise InputError(f"gamma must be positive and at most {LARGEST:g}; got {self.gamma!r}.")
 
     @override

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from typing_extensions import override
 
+from ..scales import check_finite
 from .activation import Activation, Values, square_of_difference
 
 
@@ -26,6 +27,9 @@ class Sin(Activation):
     a: float = 1.0
     b: float = 1.0
     c: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_finite(a=self.a, b=self.b, c=self.c)
 
     @override
     def phi(self, t: Values) -> Values:
