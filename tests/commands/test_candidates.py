@@ -10,6 +10,7 @@ from convrfm import kernels
 from convrfm.commands.candidates import Candidates
 from convrfm.commands.choices import KernelName, Network
 from convrfm.commands.compared import compared_models
+from convrfm.commands.kernel_by_name import Family
 from convrfm.errors import InputError
 from convrfm.estimators.candidates import best_fit
 
@@ -49,6 +50,18 @@ def test_every_option_makes_its_kernel() -> None:
         "nngp of myrtle5",
         "laplace, patches of 5",
     ]
+
+
+def test_every_kernel_of_the_library_has_a_name() -> None:
+    named = {name: Family(name, 5, 2.0)(1) for name in KernelName}
+    public = {
+        kind for kind in vars(kernels).values() if isinstance(kind, type) and issubclass(kind, kernels.PatchKernel)
+    }
+    bases = {kernels.PatchKernel, kernels.RadialKernel}
+    assert {type(kernel) for kernel in named.values()} == public - bases
+    assert named[KernelName.MATERN_3] == kernels.Matern(5, 2.0, smoothness=1.5)
+    assert named[KernelName.MATERN_5] == kernels.Matern(5, 2.0, smoothness=2.5)
+    assert all(isinstance(kernel, kernels.RadialKernel) == name.is_radial for name, kernel in named.items())
 
 
 def test_one_model_is_given_as_one() -> None:

@@ -14,6 +14,7 @@ from convrfm.networks.scaling import paper_scaling
     ("command", "idle"),
     [
         (["fit", "nowhere", "--kernel", "laplace"], ["--network", "global"]),
+        (["fit", "nowhere", "--kernel", "matern1.5"], ["--network", "global"]),
         (["fit", "nowhere", "--kernel", "gaussian"], ["--depth", "2"]),
         (["fit", "nowhere", "--network", "global"], ["--pool-size", "3"]),
         (["fit", "nowhere"], ["--bandwidth", "2"]),
@@ -49,6 +50,8 @@ def went_on_to_read(command: list[str]) -> bool:
         ["fit", "nowhere", "--kernel", "laplace", "--deep", "--depth", "2", "--filters", "8"],
         ["fit", "nowhere", "--network", "average", "--pool-size", "3", "--solver", "features", "--n-features", "8"],
         ["kernel", "nowhere", "--kernel", "gaussian", "--bandwidth", "2", "--patch-size", "5"],
+        ["kernel", "nowhere", "--kernel", "matern2.5", "--bandwidth", "2", "--patch-size", "5"],
+        ["fit", "nowhere", "--kernel", "matern1.5", "--bandwidth", "2"],
     ],
     ids=" ".join,
 )

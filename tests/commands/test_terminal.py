@@ -2,7 +2,9 @@
 
 import ast
 import re
+import typing
 from collections.abc import Collection, Iterator
+from enum import Enum
 from pathlib import Path
 
 import pytest
@@ -161,3 +163,21 @@ def test_announcements_and_remedies_in_python_alone_are_left_to_python(capsys: p
     announce("With agop_samples=9 it is quicker.")
     assert "agop_samples=9" in capsys.readouterr().err
     assert str(InputError("Small.", in_python="Pad.")) == "Small. Pad."
+
+
+def choosing() -> Iterator[tuple[str, str, list[str]]]:
+    """Every command with each of its options that chooses from a few, and what from."""
+    for command in COMMANDS:
+        typed = as_typed(command)
+        for name, kind in typing.get_type_hints(command).items():
+            for few in (kind, *typing.get_args(kind)):
+                if isinstance(few, type) and issubclass(few, Enum):
+                    yield command.__name__, typed[name], [str(each.value) for each in few]
+
+
+@pytest.mark.parametrize(("command", "option", "few"), list(choosing()))
+def test_who_chooses_what_there_is_not_is_told_what_there_is(command: str, option: str, few: list[str]) -> None:
+    refused = CliRunner().invoke(app, [command, option, "elsewhere"], env={"COLUMNS": "400"})
+    assert refused.exit_code == 2
+    assert option in refused.output
+    assert "'elsewhere' is not one of " + ", ".join(map(repr, few)) in refused.output

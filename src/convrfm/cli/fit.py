@@ -40,9 +40,9 @@ AGAIN = "Given again: one more model to compare."
 def fit(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/fit"),
-    kernel: Annotated[list[KernelName], typer.Option(help=f"ntk and nngp of a network, or a radial one. {AGAIN}")] = [
-        KernelName.NTK
-    ],
+    kernel: Annotated[
+        list[KernelName], typer.Option(help=f"ntk and nngp of a network, or a radial one of patches. {AGAIN}")
+    ] = [KernelName.NTK],
     network: Annotated[
         list[Network],
         typer.Option(
@@ -55,7 +55,7 @@ def fit(
     ] = [3],
     patch_size: Annotated[list[int], typer.Option(help=f"Side of the patches. {AGAIN}", min=1)] = [3],
     pool_size: Annotated[int, typer.Option(help="Side of the squares of --network average.", min=1)] = 2,
-    bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (laplace, gaussian).")] = 10.0,
+    bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (radial kernels).")] = 10.0,
     iterations: Annotated[int, typer.Option(help="Updates of the patch metric M.", min=0)] = 3,
     shrinkage: Annotated[
         list[float],
@@ -130,7 +130,8 @@ def fit(
     from ..commands.tables import beside_table, candidates_table, next_steps_table, rounds_table
     from ..report.comparison_sections import little_gained
 
-    infinite = any(name in (KernelName.NTK, KernelName.NNGP) for name in kernel)
+    radial = any(name.is_radial for name in kernel)
+    infinite = not all(name.is_radial for name in kernel)
     refuse_idle_options(
         parameters,
         defaults_of("fit"),
@@ -138,10 +139,7 @@ def fit(
             "network": (infinite, "--kernel ntk and nngp"),
             "depth": (infinite or deep, "--kernel ntk and nngp, and to --deep"),
             "pool_size": (infinite and Network.AVERAGE in network, "--network average"),
-            "bandwidth": (
-                KernelName.LAPLACE in kernel or KernelName.GAUSSIAN in kernel,
-                "--kernel laplace and gaussian",
-            ),
+            "bandwidth": (radial, "radial kernels (--kernel laplace, matern1.5, matern2.5, gaussian)"),
             "n_features": (solver is SolverName.FEATURES, "--solver features"),
             "first_filters": (solver is SolverName.FEATURES, "--solver features"),
             "filters": (deep, "--deep"),

@@ -22,7 +22,9 @@ def kernel(
     run: Annotated[
         Path | None, typer.Option(help="Take the kernel and the learned metric of this run; default the options below.")
     ] = None,
-    kernel: Annotated[KernelName, typer.Option(help="ntk and nngp of a network, or a radial one.")] = KernelName.NTK,
+    kernel: Annotated[
+        KernelName, typer.Option(help="ntk and nngp of a network, or a radial one of patches.")
+    ] = KernelName.NTK,
     network: Annotated[
         Network,
         typer.Option(
@@ -33,7 +35,7 @@ def kernel(
     depth: Annotated[int, typer.Option(help="Convolutions of the network (ntk, nngp).", min=1)] = 3,
     patch_size: Annotated[int, typer.Option(help="Side of the patches.", min=1)] = 3,
     pool_size: Annotated[int, typer.Option(help="Side of the squares of --network average.", min=1)] = 2,
-    bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (laplace, gaussian).")] = 10.0,
+    bandwidth: Annotated[float, typer.Option(help="Scale of the distance between patches (radial kernels).")] = 10.0,
     n_train: Annotated[int | None, typer.Option(help="Training images, drawn by class; default all.", min=1)] = None,
     image_size: ImageSize = None,
     precision: Annotated[
@@ -56,17 +58,20 @@ def kernel(
     from ..commands.kernel import KernelSettings
     from ..commands.kernel import kernel as run_kernel
 
-    infinite = kernel in (KernelName.NTK, KernelName.NNGP)
+    of_network = run is None and not kernel.is_radial
     refuse_idle_options(
         parameters,
         defaults_of("kernel"),
         {
             "kernel": (run is None, "kernels without --run"),
-            "network": (run is None and infinite, "--kernel ntk and nngp, without --run"),
-            "pool_size": (run is None and infinite and network is Network.AVERAGE, "--network average, without --run"),
-            "depth": (run is None and infinite, "--kernel ntk and nngp, without --run"),
+            "network": (of_network, "--kernel ntk and nngp, without --run"),
+            "pool_size": (of_network and network is Network.AVERAGE, "--network average, without --run"),
+            "depth": (of_network, "--kernel ntk and nngp, without --run"),
             "patch_size": (run is None, "kernels without --run"),
-            "bandwidth": (run is None and not infinite, "--kernel laplace and gaussian, without --run"),
+            "bandwidth": (
+                run is None and kernel.is_radial,
+                "radial kernels (--kernel laplace, matern1.5, matern2.5, gaussian), without --run",
+            ),
         },
     )
     deciding = {

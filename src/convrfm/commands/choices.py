@@ -4,12 +4,19 @@ from enum import StrEnum
 
 
 class KernelName(StrEnum):
-    """A kernel: two of the infinitely wide network, two radial ones of patches."""
+    """A kernel: two of the infinitely wide network, and radial ones of patches, Matern's with its smoothness."""
 
     NTK = "ntk"
     NNGP = "nngp"
     LAPLACE = "laplace"
+    MATERN_3 = "matern1.5"
+    MATERN_5 = "matern2.5"
     GAUSSIAN = "gaussian"
+
+    @property
+    def is_radial(self) -> bool:
+        """Whether it compares patches by their distance, and is of no network."""
+        return self not in (KernelName.NTK, KernelName.NNGP)
 
 
 class Network(StrEnum):

@@ -1,12 +1,19 @@
 """The kernel that options name."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from .. import kernels
 from ..kernels.patch_kernel import PatchKernel
 from .choices import KernelName, Network
 
-RADIAL = {KernelName.LAPLACE: kernels.Laplace, KernelName.GAUSSIAN: kernels.Gaussian}
+RADIAL: dict[KernelName, Callable[[int, float], kernels.RadialKernel]] = {
+    KernelName.LAPLACE: kernels.Laplace,
+    KernelName.MATERN_3: partial(kernels.Matern, smoothness=1.5),
+    KernelName.MATERN_5: partial(kernels.Matern, smoothness=2.5),
+    KernelName.GAUSSIAN: kernels.Gaussian,
+}
 INFINITE = {KernelName.NTK: kernels.NTK, KernelName.NNGP: kernels.NNGP}
 MYRTLE = {Network.MYRTLE_5: 5, Network.MYRTLE_7: 7, Network.MYRTLE_10: 10}
 
@@ -23,7 +30,7 @@ class Family:
 
     def __call__(self, depth: int) -> PatchKernel:
         """The kernel of this depth."""
-        if self.kernel in RADIAL:
+        if self.kernel.is_radial:
             return RADIAL[self.kernel](self.patch_size, self.bandwidth)
         if self.network in MYRTLE:
             return INFINITE[self.kernel](kernels.myrtle(MYRTLE[self.network]))
@@ -35,12 +42,12 @@ class Family:
     @property
     def has_depth(self) -> bool:
         """Whether its kernels differ by depth."""
-        return self.kernel in INFINITE and self.network not in MYRTLE
+        return not self.kernel.is_radial and self.network not in MYRTLE
 
     @property
     def name(self) -> str:
         """What it is called in tables."""
-        if self.kernel in RADIAL:
+        if self.kernel.is_radial:
             return f"{self.kernel}, patches of {self.patch_size}"
         if self.network in MYRTLE:
             return f"{self.kernel} of {self.network}"

@@ -22,7 +22,6 @@ from .choices import (
     SolverName,
 )
 from .fit_settings import FitSettings
-from .kernel_by_name import INFINITE
 
 LARGER_PATCHES = 5
 STEPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -69,7 +68,7 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData, pace
     steps, seconds = list[NextStep](), dict[str, float]()
     for options, (reason, changes) in {**_for_photographs(settings, images), **STEPS}.items():
         changed = replace(settings, **changes)
-        idle = "network" in changes and not set(changed.kernel) & set(INFINITE)
+        idle = "network" in changes and all(kernel.is_radial for kernel in changed.kernel)
         cost = None if idle or _includes(settings, changes) else expected_seconds(changed, images, pace)
         if cost is not None:
             seconds[options] = cost
