@@ -8,7 +8,7 @@ import pytest
 from convrfm.experiments import pooled_features
 from convrfm.experiments.experiment import Finding, Run, Verdict
 from convrfm.experiments.scale import Scale
-from convrfm.experiments.small_data.images import data_set
+from convrfm.experiments.small_data.images import DataSet, data_set
 from convrfm.experiments.small_data.plan import Stage
 
 SETTINGS = pooled_features.PooledFeaturesSettings(
@@ -20,7 +20,9 @@ RUN = Run(SETTINGS, Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
 def test_a_fit_is_judged_by_folds_only_where_m_is_learned() -> None:
     data = data_set("digits", Path())
     images = data.training_images(60, 0)
-    whitened, learned = (pooled_features.fitted(images, data, 0, name, 8) for name in ("whitening", "learned"))
+    whitened, learned = (
+        pooled_features.fitted(images, data, 0, name, 8) for name in ("whitening", "learned from whitening")
+    )
     assert whitened["judged"] == whitened["left_out"]
     assert whitened["round"] == whitened["shrinkage"] == 0
     assert learned["round"] in (0, 1)
@@ -28,21 +30,23 @@ def test_a_fit_is_judged_by_folds_only_where_m_is_learned() -> None:
 
 
 def found(run: Run[pooled_features.PooledFeaturesSettings], *gains: float) -> Finding:
-    """Of a learned metric that is so much above whitening, draw by draw."""
+    """Of updates that are so much above what they began with, draw by draw, and an identity ten points below whitening."""
     whitening = (0.3, 0.5, 0.4)
     lines = []
     for step in pooled_features.plan(run):
         method, seed = step.at["method"], step.at["seed"]
-        gain = gains[seed] if method == "learned" else 0.0 if method == "whitening" else -0.1
+        gain = gains[seed] if method in pooled_features.UPDATES else 0.0
         kept = dict.fromkeys(("judged", "left_out", "held_out", "shrinkage"), 0.5) | {"round": int(seed > 0)}
-        lines.append({**step.at, "test": whitening[seed] + gain, **kept})
+        lines.append({**step.at, "test": whitening[seed] - 0.1 * ("identity" in method) + gain, **kept})
     return pooled_features.conclude(run, lines)
 
 
 def test_gains_are_taken_seed_by_seed() -> None:
     finding = found(RUN, 0.1, 0.1, 0.1)
-    assert "10.0 ± 0.0 points, updates kept 2 of 3" in finding.ours
-    assert str(finding.rows[2][7]) == "20.0 ± 0.0"
+    assert "learned from whitening: 10.0 ± 0.0" in finding.ours
+    learned = finding.rows[3]
+    assert learned[2] == "learned from whitening"
+    assert [str(cell) for cell in learned[8:]] == ["20.0 ± 0.0", "10.0 ± 0.0", "2 of 3", "3"]
 
 
 @pytest.mark.parametrize(
@@ -62,4 +66,19 @@ def test_two_draws_decide_nothing() -> None:
     stages = (Stage(tuple(pooled_features.METHODS), (20,), seeds=2),)
     finding = found(replace(RUN, settings=replace(SETTINGS, stages=stages)), 0.1, 0.1)
     assert finding.verdict is Verdict.UNDECIDED
-    assert str(finding.rows[2][7]) == "20.0"
+    assert str(finding.rows[3][8]) == "20.0"
+
+
+def test_methods_that_were_not_run_have_no_row_and_no_gain() -> None:
+    stages = (Stage(("identity", "whitening"), (20,), seeds=3),)
+    finding = found(replace(RUN, settings=replace(SETTINGS, stages=stages)), 0.1, 0.1, 0.1)
+    assert [row[2] for row in finding.rows] == ["identity", "whitening"]
+    assert finding.verdict is Verdict.UNTESTED
+
+
+def test_two_classes_have_a_roc_area_and_more_of_them_have_none() -> None:
+    ten = data_set("digits", Path())
+    two = DataSet("two", lambda part: tuple(a[ten.read(part)[1] < 2] for a in ten.read(part)))
+    assert "roc_area" not in pooled_features.fitted(ten.training_images(60, 0), ten, 0, "identity", 8)
+    found = pooled_features.fitted(two.training_images(20, 0), two, 0, "identity", 8)
+    assert 0.9 < found["roc_area"] <= 1

@@ -86,7 +86,7 @@ def balanced_order(labels: Int64[np.ndarray, " n"], generator: np.random.Generat
     return np.lexsort((generator.random(len(labels)), turns))
 
 
-CLASSES = {"CIFAR-10": 10, "GTSRB": 43, "USPS": 10, "Fashion-MNIST": 10, "digits": 10}
+CLASSES = {"CIFAR-10": 10, "GTSRB": 43, "USPS": 10, "Fashion-MNIST": 10, "PneumoniaMNIST": 2, "digits": 10}
 WANTED = (
     "a folder with cifar10/ and gtsrb32/ (atlases train_00.png, ... of 50 x 40 tiles, and train_labels.npy), usps.npz and "
     "fashion-mnist/ (the four idx files, as Debian's package dataset-fashion-mnist brings them)."
