@@ -3,6 +3,7 @@
 import html
 import io
 import json
+import pickle
 import re
 import shutil
 import signal
@@ -12,9 +13,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from joblib.externals.loky.backend.reduction import dumps
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -24,7 +27,7 @@ from convrfm.commands.reproduce import summary_table
 from convrfm.estimators import rounds
 from convrfm.experiments import noisy_mnist
 from convrfm.experiments.catalogue import EXPERIMENTS
-from convrfm.experiments.experiment import Line, Verdict
+from convrfm.experiments.experiment import Experiment, Line, Run, Verdict
 from convrfm.experiments.finished_run import read_run
 from convrfm.experiments.reproduce import Request, reproduce
 from convrfm.experiments.run_folder import read_lines
@@ -141,6 +144,15 @@ def test_steps_computed_beside_each_other_find_the_same(smoke_run: Callable[[str
     lines = [numbers(folder) for folder in (tmp_path / "run", smoke_run("fig5").folder)]
     by_step = [sorted(each, key=lambda line: json.dumps(line, sort_keys=True)) for each in lines]
     assert by_step[0] == by_step[1]
+
+
+@pytest.mark.parametrize(
+    "experiment", [each for each in EXPERIMENTS.values() if not each.in_order], ids=lambda each: each.name
+)
+def test_steps_reach_another_process(experiment: Experiment[Any], tmp_path: Path) -> None:
+    run = Run(experiment.settings[Scale.SMOKE], Scale.SMOKE, seed=0, device="auto", data=None, files=tmp_path)
+    for step in experiment.plan(run):
+        assert pickle.loads(dumps(step)).at == step.at
 
 
 def test_steps_that_need_each_other_are_not_computed_beside_each_other(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ Cosines, as in the paper; every seed has images, weights and an order of its own
 means over seeds and layers first, and their intervals are over data sets.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -47,23 +47,27 @@ class Fig9Settings:
 def plan(run: Run[Fig9Settings]) -> Iterator[Step]:
     """A step for every network."""
     settings = run.settings
-    size = None if settings.size is None else (settings.size, settings.size)
-    draw = Draw(settings.n_train * settings.seeds, settings.n_test, size)
-    known = cache(partial(drawn_images, folder=run.data, draw=draw, seed=run.seed, download=run.download))
     for name in settings.data_sets:
         for number in range(settings.seeds):
             for pooling in POOLINGS:
                 for q in settings.patch_sizes:
                     at = {"data_set": name, "seed": run.seed + number, "pooling": pooling, "patch_size": q}
-                    yield Step(at, partial(cosines, run, known, name, number, pooling, q))
+                    yield Step(at, partial(cosines, run, name, number, pooling, q))
 
 
-def cosines(
-    run: Run[Fig9Settings], known: Callable[[str], ImageData], name: str, number: int, pooling: str, q: int
-) -> Line:
+@lru_cache(maxsize=1)
+def all_images(run: Run[Fig9Settings], name: str) -> ImageData:
+    """The images of all seeds, drawn once in a process."""
+    settings = run.settings
+    size = None if settings.size is None else (settings.size, settings.size)
+    draw = Draw(settings.n_train * settings.seeds, settings.n_test, size)
+    return drawn_images(name, run.data, draw, seed=run.seed, download=run.download)
+
+
+def cosines(run: Run[Fig9Settings], name: str, number: int, pooling: str, q: int) -> Line:
     """Train one network, and measure every convolution before and after."""
     settings, seed = run.settings, run.seed + number
-    images = own_images(known(name), number, settings.n_train)
+    images = own_images(all_images(run, name), number, settings.n_train)
     network = Design(POOLINGS[pooling], width=settings.width, patch_size=q).build(
         images.image_shape, images.n_classes, seed
     )

@@ -1,8 +1,8 @@
 """Pooled random features and few training images: what whitening, patches as filters, flips and a learned metric add."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +78,17 @@ def roc_area(model: ConvRFMClassifier, images: LabeledImages) -> Measured:
 
 def plan(run: Run[PooledFeaturesSettings]) -> Iterator[Step]:
     """A step for every trial."""
-    known = cache(lambda name: data_set(name, Path(run.data or ".")))
-
-    def compute(trial: Trial) -> Line:
-        data = known(trial.data)
-        images = data.training_images(trial.n, trial.seed)
-        return fitted(images, data, trial.seed, trial.method, run.settings.n_features)
 
     classes = {name: CLASSES[name] for name in run.settings.data_sets}
     for trial in trials(run.settings.stages, classes, run.seed):
-        yield Step(trial._asdict(), partial(compute, trial))
+        yield Step(trial._asdict(), partial(computed, run, trial))
+
+
+def computed(run: Run[PooledFeaturesSettings], trial: Trial) -> Line:
+    """One fit."""
+    data = data_set(trial.data, Path(run.data or "."))
+    images = data.training_images(trial.n, trial.seed)
+    return fitted(images, data, trial.seed, trial.method, run.settings.n_features)
 
 
 def conclude(run: Run[PooledFeaturesSettings], lines: Sequence[Line]) -> Finding:
@@ -96,18 +97,7 @@ def conclude(run: Run[PooledFeaturesSettings], lines: Sequence[Line]) -> Finding
     rows, gains, told = [], [], []
     for name, n in dict.fromkeys((trial.data, trial.n) for trial in results):
         of = partial(measured, results, name, n)
-        for method in METHODS:
-            test, rounds = of(method, "test"), of(method, "round")
-            if test:
-                cells = [summary(of(method, figure).values()) for figure in (*FIGURES, "roc_area")]
-                against = [
-                    None if method == other else difference(test, of(other, "test"))
-                    for other in ("identity", "whitening")
-                ]
-                kept = f"{sum(rounds.values()):.0f} of {len(rounds)}" if method in UPDATES else None
-                rows.append(
-                    [name, n, method, *("-" if cell is None else cell for cell in (*cells, *against, kept)), len(test)]
-                )
+        rows += [[name, n, method, *_cells(of, method)] for method in METHODS if of(method, "test")]
         for method, start in UPDATES.items():
             gain = difference(of(method, "test"), of(start, "test"))
             if gain is not None:
@@ -116,21 +106,7 @@ def conclude(run: Run[PooledFeaturesSettings], lines: Sequence[Line]) -> Finding
     return Finding(
         verdict=Verdict.of(gains),
         ours=f"points that the update adds, on the same draws: {'; '.join(told)}.",
-        header=(
-            *(
-                "data",
-                "n",
-                "M",
-                "test",
-                "judged",
-                "leave-one-out",
-                "held out",
-                "ROC area",
-                "less identity",
-                "less whitening",
-            ),
-            *("updates kept", "draws"),
-        ),
+        header=HEADER,
         rows=rows,
         caption="Per cent, means over draws of the training images, of three or more with Student's 95% intervals; "
         f"{run.settings.n_features} random filters of 6 x 6 patches of one contrast (3 x 3 of images below 16 pixels), ReLU, "
@@ -142,6 +118,22 @@ def conclude(run: Run[PooledFeaturesSettings], lines: Sequence[Line]) -> Finding
         sections=[_by_size(results, name) for name in run.settings.data_sets],
         numbers={"updates at least as good": [gains.count(True), len(gains)]},
     )
+
+
+HEADER = (
+    *("data", "n", "M", "test", "judged", "leave-one-out", "held out", "ROC area"),
+    *("less identity", "less whitening", "updates kept", "draws"),
+)
+
+
+def _cells(of: Callable[[str, str], dict[int, float]], method: str) -> Iterator[object]:
+    """One method's row, without what it does not have."""
+    test, rounds = of(method, "test"), of(method, "round")
+    found: list[object] = [summary(of(method, figure).values()) for figure in (*FIGURES, "roc_area")]
+    found += [None if other == method else difference(test, of(other, "test")) for other in ("identity", "whitening")]
+    found.append(f"{sum(rounds.values()):.0f} of {len(rounds)}" if method in UPDATES else None)
+    yield from ("-" if cell is None else cell for cell in found)
+    yield len(test)
 
 
 def _numbers(line: Line) -> Measured:

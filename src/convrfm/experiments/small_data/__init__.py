@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from ..experiment import Experiment, Finding, Line, Run, Step, Verdict
@@ -24,15 +24,16 @@ class SmallDataSettings:
 
 def plan(run: Run[SmallDataSettings]) -> Iterator[Step]:
     """A step for every trial."""
-    known = cache(lambda name: data_set(name, Path(run.data or ".")))
-
-    def compute(trial: Trial) -> Line:
-        data = known(trial.data)
-        return METHODS[trial.method](data.training_images(trial.n, trial.seed), data, trial.seed)
 
     classes = {name: CLASSES[name] for name in run.settings.data_sets}
     for trial in trials(run.settings.stages, classes, run.seed):
-        yield Step(trial._asdict(), partial(compute, trial))
+        yield Step(trial._asdict(), partial(computed, run, trial))
+
+
+def computed(run: Run[SmallDataSettings], trial: Trial) -> Line:
+    """One fit of one method."""
+    data = data_set(trial.data, Path(run.data or "."))
+    return METHODS[trial.method](data.training_images(trial.n, trial.seed), data, trial.seed)
 
 
 def conclude(run: Run[SmallDataSettings], lines: Sequence[Line]) -> Finding:

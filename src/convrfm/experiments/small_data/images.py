@@ -3,7 +3,7 @@
 import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -93,8 +93,9 @@ WANTED = (
 )
 
 
+@cache
 def data_set(name: str, data: Path) -> DataSet:
-    """One data set of a folder; "digits" are those that scikit-learn bundles."""
+    """One data set of a folder, read once in a process; "digits" are those that scikit-learn bundles."""
     reads: dict[str, Read] = {
         "CIFAR-10": partial(read_atlases, data / "cifar10"),
         "GTSRB": partial(read_atlases, data / "gtsrb32"),
