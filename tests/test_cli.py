@@ -18,6 +18,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import convrfm
+from convrfm import datasets, kernels
 from convrfm.cli import app
 from convrfm.commands.terminal import worded
 from convrfm.kernels.engines.cpu.flat.engine import BoundFlat
@@ -261,11 +262,36 @@ def test_a_validation_part_chooses_or_trains(tmp_path: Path) -> None:
     arguments = ["fit", tmp_path / "photos", "--depth", "1", "--iterations", "1", "--image-size", "8", "--quiet"]
     chosen = run(*arguments, "--out", tmp_path / "chosen")
     assert "the selection set" in chosen.output
+    assert "The validation images are what the fit chooses on" in chosen.output
+    folds = run(*arguments, "--cv", "2", "--out", tmp_path / "folds")
+    assert "The validation images are not used: folds choose" in folds.output
     joined = run(*arguments, "--validation", "train", "--out", tmp_path / "joined")
     assert "leave-one-out" in joined.output
     metrics = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("chosen", "joined")]
     assert [m["n_train"] for m in metrics] == [24, 48]
     assert [m["n_test"] for m in metrics] == [24, 24]
+
+
+def test_a_validation_part_chooses_the_shrinkage_too(tmp_path: Path) -> None:
+    """As the selection set of an estimator does; without one the command is refused, and says what may choose."""
+    for part in ("train", "val", "test"):
+        picture_folder(tmp_path / "photos" / part)
+    amounts = [0.0, 0.5, 0.9]
+    arguments = ["--depth", "1", "--iterations", "1", "--quiet", "--no-baselines"]
+    several = [*arguments, *(word for amount in amounts for word in ("--shrinkage", str(amount)))]
+    chosen = run("fit", tmp_path / "photos", "--image-size", "8", *several, "--out", tmp_path / "run")
+    assert chosen.exit_code == 0, chosen.output
+    images = datasets.load(tmp_path / "photos", seed=0, image_size=(8, 8))
+    settings = {"n_iterations": 1, "shrinkage": amounts, "choose_on": "selection", "random_state": 0}
+    model = convrfm.ConvRFMClassifier(kernels.vanilla_ntk(1), **settings)
+    model.fit(images.x_train, images.y_train, selection=images.selection)
+    fitted = convrfm.load(tmp_path / "run")
+    assert fitted.layers_[0].rounds[1].shrinkage == model.layers_[0].rounds[1].shrinkage
+    assert fitted.history_[1]["selection_error"] == pytest.approx(model.history_[1]["selection_error"])
+    for data in (["bars"], [tmp_path / "photos", "--validation", "train"]):
+        refused = run("fit", *data, *several, "--out", tmp_path / "refused")
+        assert refused.exit_code == 2
+        assert "Choose by folds that learn an M each (--cv 5) or on a validation part" in refused.output
 
 
 def test_a_table_of_labels_takes_the_place_of_class_folders(tmp_path: Path) -> None:

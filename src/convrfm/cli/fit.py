@@ -60,7 +60,8 @@ def fit(
     shrinkage: Annotated[
         list[float],
         typer.Option(
-            help="How far an update stays with the M before it, 0 to 1. Given again: one more to choose from (--cv).",
+            help="How far an update stays with the M before it, 0 to 1. Given again: one more, of which folds (--cv) "
+            "or a validation part choose.",
             min=0,
         ),
     ] = [0.0],

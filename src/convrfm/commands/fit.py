@@ -9,7 +9,7 @@ from ..errors import ModelFileError
 from ..estimators import load
 from ..estimators.classification import Classifier
 from ..estimators.patch_statistics import check_contrastable
-from ..estimators.settings import check_parameters, ridge_candidates
+from ..estimators.settings import check_judge, check_parameters, ridge_candidates
 from ..kernels.devices import chosen_device
 from ..kernels.features import check_drawable
 from ..quantities import counted
@@ -18,12 +18,14 @@ from ..storage.models import FILE_NAME
 from ..workers import check_workers
 from .baselines import baselines
 from .candidates import Model
+from .choices import Validation
 from .fit_folder import TILES, claimed
 from .fit_settings import FitSettings
 from .next_steps import next_steps
 from .run_files import write_run
 from .terminal import say_notes
 
+APART = "The validation images are {}; --validation train adds them to the training images."
 ENOUGH_TO_TELL = 0.5  # seconds of work that tell how fast this machine gets on
 
 
@@ -65,6 +67,10 @@ def fit(
         )
         say_notes(images.notes)
         selection = images.selection if settings.cv is None else None
+        if images.selection is not None:
+            say_notes(
+                [APART.format("not used: folds choose (--cv)" if selection is None else "what the fit chooses on")]
+            )
         model.set_params(choose_on="loo" if selection is None else "selection")
         if goes_on:
             model = with_finished_rounds(model, out)
@@ -92,7 +98,9 @@ def fit(
 
 def check_without_images(settings: FitSettings, model: Model) -> None:
     """Raise `InputError` for what no images make possible, before they are read."""
-    check_parameters(model.get_params(deep=False), None)
+    check_parameters(model.get_params(deep=False))
+    if settings.validation is Validation.TRAIN:
+        check_judge(model.get_params(deep=False), None)
     ridge_candidates(model.ridge)
     chosen_device(model.device)
     for kernel in (family(1) for family in settings.candidates.families):

@@ -150,7 +150,7 @@ def _labels(data: str | Path, pictures: Pictures) -> Shaped[np.ndarray, " n"]:
 def _validation_note(n: int, use: Literal["select", "train"]) -> str:
     if use == "train":
         return f"The {n} validation images joined the training images."
-    return f"{n} validation images are kept apart, to choose on; validation=train adds them to the training images."
+    return f"{n} validation images are kept apart."
 
 
 def _classes(data: str | Path, parts: Sequence[Pictures]) -> tuple[int | str, ...]:

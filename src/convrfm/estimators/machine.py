@@ -41,7 +41,7 @@ from .presets import preset
 from .problem import Problem
 from .records import history_of
 from .saving import from_json, save_model
-from .settings import agop_indices, check_parameters, check_solver, ridge_candidates, shrinkage_candidates
+from .settings import agop_indices, check_judge, check_parameters, check_solver, ridge_candidates, shrinkage_candidates
 from .solver import LearnableKernel, Solver, SolverName
 from .training_set import TrainingSet, Weights, selection_set, training_set
 from .warm_start import fits_to_go_on_from, judged_on
@@ -170,7 +170,8 @@ class RecursiveFeatureMachine(FittedMachine):
         selection: tuple[Array, Array] | None,
     ) -> tuple[TrainingSet, Plan, Problem]:
         """The arguments of `fit`, checked."""
-        check_parameters(self.get_params(deep=False), selection)
+        check_parameters(self.get_params(deep=False))
+        check_judge(self.get_params(deep=False), selection)
         if y is None:
             raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         if selection is not None:

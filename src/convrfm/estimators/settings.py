@@ -21,8 +21,8 @@ LEAST_SHARE = 1e-12  # of an image's weight, that all others must have together:
 DEFAULT_RIDGES = tuple(float(r) for r in np.logspace(-8, 0, 17))
 
 
-def check_parameters(parameters: Mapping[str, Any], selection: object) -> None:
-    """Raise `InputError` for what no fit of any estimator can do, given the selection set of `fit`."""
+def check_parameters(parameters: Mapping[str, Any]) -> None:
+    """Raise `InputError` for what no fit of any estimator can do, whatever its images."""
     check_iterations(parameters["n_iterations"])
     check_choice("solver", parameters["solver"], ("auto", "exact", "cg", "features"))
     if parameters["memory_budget"] is not None:
@@ -40,12 +40,7 @@ def check_parameters(parameters: Mapping[str, Any], selection: object) -> None:
     check_positive("feature_power", parameters["feature_power"])
     check_positive("feature_trace", parameters["feature_trace"])
     check_seed(parameters["random_state"])
-    check_judge(parameters["choose_on"], parameters["cv"], selection)
-    if len(shrinkage_candidates(parameters["shrinkage"])) > 1 and parameters["cv"] is None and selection is None:
-        raise InputError(
-            "of several values of shrinkage leave-one-out cannot choose, because every M has seen every label. Choose by folds "
-            "that learn an M each (cv=5), or pass one value."
-        )
+    shrinkage_candidates(parameters["shrinkage"])
 
 
 def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
@@ -115,8 +110,9 @@ def check_count(name: str, value: object) -> None:
         raise InputError(f"{name} must be an integer of at least 1; got {value!r}.")
 
 
-def check_judge(choose_on: str, cv: object, selection: object) -> None:
-    """Raise `InputError` where a selection set is missing, or given and not asked for, or not alone."""
+def check_judge(parameters: Mapping[str, Any], selection: object) -> None:
+    """Raise `InputError` where a selection set is missing, or given and not asked for, or not alone; or where one is needed."""
+    choose_on, cv = parameters["choose_on"], parameters["cv"]
     if (choose_on == "selection") != (selection is not None):
         raise InputError(
             'with choose_on="selection" (presets "paper" and "code-2023") ridge and round are chosen on images '
@@ -128,6 +124,11 @@ def check_judge(choose_on: str, cv: object, selection: object) -> None:
     if cv is not None and selection is not None:
         raise InputError(
             "choose by cross-validation or on a selection set, not both.", in_python='Pass cv=None or choose_on="loo".'
+        )
+    if cv is None and selection is None and len(shrinkage_candidates(parameters["shrinkage"])) > 1:
+        raise InputError(
+            "of several values of shrinkage leave-one-out cannot choose, because every M has seen every label. Choose by folds "
+            "that learn an M each (cv=5) or on a validation part (a selection set), or pass one value."
         )
 
 
