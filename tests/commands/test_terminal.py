@@ -132,7 +132,7 @@ def test_refusals_of_a_fit_name_options(arguments: str, expected: str, tmp_path:
         "--workers 2 --solver features",
         "--augment flip --augment flip",
         "--shrinkage 1",
-        "--shrinkage 0 --shrinkage 0.5",
+        "--shrinkage 0 --shrinkage 0.5 --validation train",
         "--first-filters patches",
         "--deep --network myrtle5",
         "--kernel laplace --bandwidth 0",
