@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from rich.table import Table
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets
 from convrfm.commands.run_files import write_run
 from convrfm.commands.tables import candidates_table, rounds_table
+from convrfm.estimators.judge import Judge
 from convrfm.kernels import NTK, vanilla
+from convrfm.report.fit_record import LayerRecord, RoundRecord
 from convrfm.report.scores import score_columns
 
 SETTINGS = {"n_iterations": 1, "solver": "cg", "ridge": (1e-2, 1e-1)}
@@ -23,8 +26,8 @@ MODELS = {
 }
 
 
-def printed(table: Table) -> str:
-    console = Console(file=io.StringIO(), width=200)
+def printed(table: Table, width: int = 200) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(table)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -65,6 +68,20 @@ def test_the_shrinkage_that_was_chosen_is_told_and_none_where_nothing_was_update
     model.set_params(shrinkage=0.0).fit(data.x_train, data.y_train)
     record = write_run(tmp_path / "plain", model, data, {"data": "bars"}, "")
     assert "shrunk" not in printed(rounds_table(record.layers, record.judge.label))
+
+
+@pytest.mark.parametrize("judge", Judge)
+@pytest.mark.parametrize("shrinkage", [None, 0.25])
+@pytest.mark.parametrize("n_layers", [1, 3])
+def test_the_widest_rounds_have_a_line_each_in_80_columns(judge: Judge, shrinkage: float | None, n_layers: int) -> None:
+    score = float("nan") if judge is Judge.LEAVE_ONE_OUT else 1.0  # which may be estimated
+    first = RoundRecord(0, 1e-8, 1.0, score, 0.1234, 1.0, (0.998, 1.0), 12345.6, shrinkage=shrinkage)
+    rounds = [replace(first, iteration=iteration) for iteration in range(3)]
+    layers = [LayerRecord(rounds, kept, np.eye(9), (1, 3, 3), np.ones((1, 2, 2))) for kept in range(n_layers)]
+    table = printed(rounds_table(layers, judge.label), width=80)
+    assert table.count("100.0% (99.8 to 100.0)") == 3 * n_layers
+    assert table.count("12345.6") == 3 * n_layers
+    assert table.count("1.0e-08") == 3 * n_layers
 
 
 def test_the_page_tells_images_and_copies_apart(tmp_path: Path) -> None:

@@ -61,19 +61,24 @@ def next_steps_table(record: FitRecord) -> Table:
 
 
 def rounds_table(layers: Sequence[LayerRecord], judge: str) -> Table:
-    """Accuracy of every round of every layer, or by the judge its error where that is estimated; the kept ones are marked."""
+    """Accuracy of every round of every layer, or by the judge its error where that is estimated; the kept ones are marked.
+
+    It has room in 80 columns.
+    """
     deep, estimated = len(layers) > 1, what_chose(layers[0].kept) == "squared error"
     shrunk = any(record.shrinkage is not None for layer in layers for record in layer.rounds)
-    head = ["layer"] * deep + ["round"] + ["shrunk"] * shrunk
-    scores = ("ridge", "train", f"{judge}{' error' * estimated}", "test (95% interval)", "seconds")
+    head = ["layer,\nround" if deep else "round"] + ["shrunk"] * shrunk
+    judged = f"{judge}{' error' * estimated}"
+    if shrunk:
+        judged = judged.replace("-", "-\n", 1).replace(" ", "\n")
+    scores = ("ridge", "train", judged, "test (95% interval)", "seconds")
     caption = f"{judge} is estimated, which squared errors bear and accuracies do not" if estimated else None
     table = Table(*head, *scores, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, caption=caption)
     for number, layer in enumerate(layers, 1):
         for record in layer.rounds:
             interval = interval_text(record.test_interval, "classification")
             table.add_row(
-                *[str(number)] * deep,
-                f"{record.iteration}{' *' if record is layer.kept else ''}",
+                f"{f'{number}, ' * deep}{record.iteration}{' *' if record is layer.kept else ''}",
                 *[shrinkage_text(record.shrinkage)] * shrunk,
                 f"{record.ridge:.1e}",
                 f"{record.train_score:.1%}",
