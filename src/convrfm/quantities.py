@@ -15,15 +15,16 @@ def counted(n: int, noun: str, plural: str = "") -> str:
 def duration(seconds: float) -> str:
     """A time.
 
-    >>> duration(3725.0), duration(1e6), duration(1e11)
-    ('1 h 2 min', '12 days', '3,169 years')
+    >>> duration(3725.0), duration(120.0), duration(1e6), duration(1e11)
+    ('1 h 2 min', '2 min', '12 days', '3,169 years')
     """
     minutes, rest = divmod(max(1, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     if hours >= HOURS_TOLD:
         days = round(hours / 24)
         return counted(days, "day") if days < DAYS_TOLD else f"{days / 365.25:,.0f} years"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    parts = {"h": hours, "min": minutes, "s": 0 if hours else rest}
+    return " ".join(f"{count} {unit}" for unit, count in parts.items() if count)
 
 
 def size(count: int) -> str:

@@ -213,6 +213,7 @@ def test_the_list_names_every_experiment_with_its_data_and_times() -> None:
     assert result.exit_code == 0
     for name, experiment in EXPERIMENTS.items():
         assert name in result.output
+        assert experiment.data is None or experiment.data[:20] in result.output
         assert experiment.minutes.keys() == experiment.settings.keys() == set(Scale)
 
 

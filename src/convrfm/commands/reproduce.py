@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Column, Table
 
@@ -10,22 +11,35 @@ from ..errors import InputError
 from ..experiments.catalogue import EXPERIMENTS
 from ..experiments.finished_run import FinishedRun
 from ..experiments.gathering import gather
-from ..experiments.pages import duration
 from ..experiments.reproduce import Request, reproduce
 from ..experiments.scale import Scale
+from ..quantities import duration
 from .terminal import remark
 
 
-def list_of_experiments() -> Table:
-    """All of them, with the data they need and the time they take on two cores."""
-    table = Table(
-        Column("name", no_wrap=True), "what", "--data", *Scale, title="convrfm reproduce NAME; times on two cores"
+def list_of_experiments() -> Group:
+    """All of them with the time they take on two cores, and below, which data they need."""
+    times = Table(
+        Column("name", no_wrap=True), "what", *Scale, title="convrfm reproduce NAME, and its time on two cores"
     )
     for name, experiment in EXPERIMENTS.items():
-        times = [duration(60.0 * experiment.minutes[scale]) for scale in Scale]
-        table.add_row(name, experiment.title, experiment.data or "none: it generates its own", *times)
-    table.add_row("table", "every run in the folder --out on one page", "none")
-    return table
+        taken = [duration(60.0 * experiment.minutes[scale]) for scale in Scale]
+        times.add_row(name, experiment.title, *taken)
+    times.add_row("table", "every run in the folder --out on one page")
+    return Group(times, _data_needed())
+
+
+def _data_needed() -> Table:
+    """What `--data` must name; scale smoke does without."""
+    by_data: dict[str | None, list[str]] = {}
+    for name, experiment in EXPERIMENTS.items():
+        by_data.setdefault(experiment.data, []).append(name)
+    needed = Table(
+        Column("name", ratio=1), Column("--data, but for --scale smoke", ratio=3), show_lines=True, expand=True
+    )
+    for data, names in by_data.items():
+        needed.add_row(", ".join(names), data or "none: it generates its own images")
+    return needed
 
 
 def run_experiment(name: str, request: Request, out: Path, *, jobs: int, overwrite: bool) -> FinishedRun:
