@@ -99,9 +99,15 @@ def window_mean_transpose(
         for axis in group:
             shape[axis] = before + length + after
         spread = field.new_zeros(shape)
-        for index in window.offsets(group, field.ndim, length):
-            spread[index] += field
-        field = unpad(spread, window, group, length).div_(window.size)
+        if window.stride == window.size and len(group) == 1:  # windows do not overlap: a copy of each value is all
+            axis, count = group[0] % field.ndim, field.shape[group[0]]
+            met = spread.narrow(axis, 0, count * window.size).unflatten(axis, (count, window.size))
+            met.copy_((field / window.size).unsqueeze(axis + 1))
+        else:
+            for index in window.offsets(group, field.ndim, length):
+                spread[index] += field
+            spread.div_(window.size)
+        field = unpad(spread, window, group, length)
     return field
 
 

@@ -133,7 +133,7 @@ class Activated:
 
     def backward(self, x: Signal, bar: Signal) -> Signal:
         """Adjoints of s and of its derivative."""
-        slope = self.activation.derivative(x.value)[:, None]
+        slope = self.activation.derivative(x.value).contiguous()[:, None]  # in the order of its many partners
         value = bar.value * slope
         if x.tangent is None or bar.tangent is None:
             return Signal(value)
