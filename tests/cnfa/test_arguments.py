@@ -254,3 +254,30 @@ def test_what_both_doors_take_has_one_form() -> None:
         assert of_layer[name].default == of_report[name].default, name
     assert of_report["probes"].kind is inspect.Parameter.KEYWORD_ONLY
     assert "device" in of_layer
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "outputs"),
+    [
+        (lambda y: y[:, 0], 1),
+        (lambda y: y[:, :, None, None].expand(-1, -1, 2, 2), 3),
+        (lambda y: y[:, :, None].expand(-1, -1, 4), 3),
+        (lambda y: {"logits": y, "others": None}, 3),
+        (lambda y: (y, None), 3),
+        (lambda y: [{"out": y[:, :, None, None]}], 3),
+    ],
+)
+def test_the_head_that_an_error_proposes_gives_the_outputs(
+    images: Tensor, wrapped: Callable[[Tensor], object], outputs: int
+) -> None:
+    class Wrapped(nn.Sequential):
+        def forward(self, x: Tensor) -> object:
+            return wrapped(super().forward(x))
+
+    wrapping = Wrapped(*network()).double()
+    with pytest.raises(InputError, match="must be a tensor") as refused:
+        cnfa.measure(wrapping, images, **QUICK)
+    head = eval(str(refused.value).partition("such as head=")[2].rstrip("."))
+    found = cnfa.measure(wrapping, images, head=head, **QUICK)["0"].agop
+    plain = cnfa.measure(network(), images, head=lambda y: y[:, :outputs], **QUICK)["0"].agop
+    torch.testing.assert_close(found, plain)

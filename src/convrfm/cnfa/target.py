@@ -1,6 +1,6 @@
 """What of a network's output is differentiated: all outputs, a head's, or a loss of each image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,11 +66,23 @@ def own_class(outputs: Tensor, labels: Any) -> Tensor:
 def _checked(outputs: Any, n: int, whose: str) -> Tensor:
     if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[0] != n or outputs.shape[1] == 0:
         got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        head = "output[:, None]" if got == (n,) else "output['out'].mean((2, 3))"
+        head = _made_of(outputs, n, "output")
+        such = "" if head is None else f", such as head=lambda output: {head}"
         raise InputError(
-            f"{whose} must be a tensor (n, k) with n = {n} images; got {got}. Pass a head that makes one, "
-            f"such as head=lambda output: {head}."
+            f"{whose} must be a tensor (n, k) with n = {n} images; got {got}. Pass a head that makes one{such}."
         )
     if not outputs.is_floating_point():
         raise InputError(f"{whose} must require grad, so it must be floating and real; got {outputs.dtype}.")
     return outputs
+
+
+def _made_of(output: Any, n: int, words: str) -> str | None:
+    """What makes `(n, k)` of an output: of the first of several, by means over positions; None where nothing does."""
+    match output:
+        case Tensor():
+            ways = {1: f"{words}[:, None]", 2: words}
+            return ways.get(output.ndim, f"{words}.flatten(2).mean(2)") if output.shape[:1] == (n,) else None
+        case Mapping() | tuple() | list() if len(output):
+            key = next(iter(output)) if isinstance(output, Mapping) else 0
+            return _made_of(output[key], n, f"{words}[{key!r}]")
+    return None

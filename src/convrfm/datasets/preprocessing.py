@@ -92,7 +92,7 @@ class Preprocessing:
         least, most = float(x.min()), float(x.max())
         if least < lowest or most > highest:
             raise InputError(
-                f"x must be as the images that the model was fitted to, {-max(center):g} to {1 - min(center):g}; got values "
+                f"x must be as the images that the model was fitted to, {0 - max(center):g} to {1 - min(center):g}; got values "
                 f"from {least:g} to {most:g}. They were divided by {self.divide_by:g}"
                 f"{' and centered' if self.center else ''}: pass model.preprocessing_.apply(x), x as (n, c, h, w)."
             )
