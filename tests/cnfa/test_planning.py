@@ -1,13 +1,19 @@
 """What goes through the network at a time fits the budget."""
 
+import gc
+from collections.abc import Callable, Iterator
+
+import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convrfm import cnfa
 from convrfm.cnfa.batches import Batch
 from convrfm.cnfa.planning import Plan, plan
 from convrfm.cnfa.state import as_found
 from convrfm.cnfa.target import Target
+
+from .allocations import Allocations
 
 
 def test_an_image_is_weighed_by_what_autograd_keeps_and_what_is_differentiated() -> None:
@@ -37,3 +43,54 @@ def test_without_room_for_parts_there_are_no_intervals() -> None:
     images = torch.randn(12, 2, 8, 8)
     assert cnfa.measure(network, images)["0"].correlations.trained.cosine.interval is not None
     assert cnfa.measure(network, images, memory_budget=2**12)["0"].correlations.trained.cosine.interval is None
+
+
+def convolutional() -> nn.Module:
+    layers = [nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Conv2d(64, 64, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64 * 14**2, 10))
+
+
+class Transformer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.last = nn.Conv2d(3, 64, 4, stride=4), nn.Linear(64, 10)
+        self.blocks = nn.Sequential(*(nn.TransformerEncoderLayer(64, 4, 128, batch_first=True) for _ in range(2)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.blocks(self.patches(x).flatten(2).mT).mean(1))
+
+
+def wide() -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(3072, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
+    )
+
+
+@pytest.fixture
+def nothing_is_collected() -> Iterator[None]:
+    """What waits for the garbage collector takes memory until it comes."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+BUDGETS = [(convolutional, 2**23), (convolutional, 2**25), (Transformer, 2**23), (Transformer, 2**25), (wide, 2**26)]
+CONTROLS = [{}, {"probes": 4}, {"rotations": 0, "resamples": 0, "half_power": False}]
+
+
+@pytest.mark.usefixtures("nothing_is_collected")
+@pytest.mark.parametrize("options", CONTROLS, ids=["exact", "probed", "without controls"])
+@pytest.mark.parametrize(("build", "budget"), BUDGETS)
+def test_beside_weights_and_report_a_measurement_stays_within_its_budget(
+    build: Callable[[], nn.Module], budget: int, options: dict
+) -> None:
+    torch.manual_seed(0)
+    network, images = build().eval(), torch.randn(64 if build is wide else 12, 3, 32, 32)
+    with Allocations([*network.parameters(), images]) as allocations:
+        report = cnfa.measure(network, images, memory_budget=budget, **options)
+    weights = sum(parameter.nbytes for parameter in network.parameters())
+    kept = sum(layer.filters.nbytes + layer.covariance.nbytes for layer in report.layers)
+    summed = sum(8 * layer.covariance.numel() for layer in report.layers)
+    assert allocations.peak <= budget + weights + kept + summed
+    gc.collect()
+    assert allocations.now == kept

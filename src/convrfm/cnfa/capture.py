@@ -59,13 +59,13 @@ def watched(
             watch.provenance.mark(tensor, IMAGES)
         with watch.names.watching(), watch.provenance, watch:
             raw = run_network(network, placed)
-        watch.skipped |= dict.fromkeys(_unseen(watch))
+        watch.left_out.skipped |= dict.fromkeys(_unseen(watch))
         return watch, target(raw, placed)
 
 
 def _unseen(watch: Watch) -> Iterator[Skipped]:
     """Layers of torch's own that ran without a product."""
-    names = [use.name for use in watch.uses] + [skipped.name for skipped in watch.skipped]
+    names = [use.name for use in watch.uses] + [skipped.name for skipped in watch.left_out.skipped]
     for name, module in watch.names.ran.items():
         parts = (f"{name}.", f"{name}:", f"{name}[")
         if name and isinstance(module, LAYERS) and not any(n == name or n.startswith(parts) for n in names):
@@ -85,7 +85,7 @@ def forward(network: nn.Module, batch: Batch, target: Target) -> Pass:
             wrong form or no gradient.
     """
     watch, outputs = watched(network, batch, target)
-    skipped = list(watch.skipped)
+    skipped = list(watch.left_out.skipped)
     if not watch.uses:
         raise InputError(
             f"network must contain a convolution or a linear layer; {type(network).__name__} ran none that can be "

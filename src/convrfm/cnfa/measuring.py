@@ -92,7 +92,9 @@ def measure(
         half_power: Compare with the AGOP to the power 1/2 too, which needs eigenvalues: most of what a report costs
             beyond the passes through the network.
         keep_probes: Keep G of each probe in the report, which is as many times as large and can then be merged with others.
-        memory_budget: Bytes for activations, gradients and resampling together. W and G of each layer come on top.
+        memory_budget: Bytes for activations, gradients and resampling together; one image always runs, at first beside a
+            second. On top come a copy of the weights, W and G of each layer (G in float64 too), and once all images have
+            passed, the controls of one layer at a time: rotations of up to 2^24 numbers, and a few matrices like W and G.
         progress: Show a progress bar.
 
     Returns:

@@ -1,6 +1,7 @@
 """How many images and directions go through the network at a time, so that memory stays within the budget."""
 
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ class Plan:
     def directions_at_a_time(self, numel: int, n_images: int, device: torch.device) -> int:
         """How many directions one backward pass takes."""
         size = n_images * (self.deltas * numel / self.numel + self.core)
-        limit = CPU_CHUNK_BYTES if device.type == "cpu" else self.budget / 4
+        limit = min(self.budget / 4, CPU_CHUNK_BYTES if device.type == "cpu" else inf)
         return max(1, int(limit / size))
 
 
@@ -76,7 +77,7 @@ def _weighed(network: nn.Module, image: Batch, target: Target) -> tuple[Pass, in
     def count(tensor: Tensor) -> Tensor:
         if has_storage(tensor) and (storage := tensor.untyped_storage())._cdata not in weights:
             saved[storage._cdata] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # a result that is kept as it is would keep its own graph, forever
 
     try:
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):

@@ -23,8 +23,8 @@ MULTIPLYING = frozenset(
 )
 """Names of the operations below autograd that multiply, and words in their names."""
 
-Overlooked = Callable[[Sequence[Tensor], bool], None]
-"""Takes the operands, and whether there are weights among them that are no tensors."""
+Overlooked = Callable[[Sequence[tuple[Tensor, int]], bool], None]
+"""Takes the operands, each with what it depends on, and whether there are weights among them that are no tensors."""
 
 
 class Provenance(TorchDispatchMode):
@@ -91,9 +91,10 @@ class Provenance(TorchDispatchMode):
     def _tell(self, operation: str, operands: Sequence[Tensor], origin: int, packed: bool) -> None:
         if _multiplies(operation):
             if origin & WEIGHTS or packed:
-                self._overlooked(operands, packed)
+                self._overlooked([(operand, self.origin(operand)) for operand in operands], packed)
         elif origin & IMAGES and not operation.startswith(("aten::", "prims::")):
-            matrices = [t for t in operands if t.ndim > 1 and self.origin(t) & (WEIGHTS | IMAGES) == WEIGHTS]
+            known = [(operand, self.origin(operand)) for operand in operands if operand.ndim > 1]
+            matrices = [(matrix, of) for matrix, of in known if of & (WEIGHTS | IMAGES) == WEIGHTS]
             if matrices:
                 self._overlooked(matrices, False)
 

@@ -19,20 +19,10 @@ from torch.overrides import TorchFunctionMode
 from ..errors import InputError
 from .calls import Call, read_call
 from .layers import Names
+from .left_out import LeftOut
 from .products import Product
 from .provenance import IMAGES, PRODUCTS, WEIGHTS, Provenance, has_storage
-from .skipped import (
-    ACTIVATIONS,
-    COMPILED,
-    COMPLEX,
-    CONSTANT,
-    FORM,
-    IMAGE_DEPENDENT,
-    IMAGELESS,
-    NO_GRAD,
-    QUANTIZED,
-    Skipped,
-)
+from .skipped import ACTIVATIONS, COMPLEX, CONSTANT, FORM, IMAGE_DEPENDENT, IMAGELESS, NO_GRAD
 
 _OPENED = FunctionType(
     functional.multi_head_attention_forward.__code__,
@@ -71,10 +61,9 @@ class Watch(TorchFunctionMode):
         super().__init__()
         self.names = names
         self.uses: list[Use] = []
-        self.skipped: dict[Skipped, None] = {}
-        self.provenance = Provenance(self._overlooked)
+        self.left_out = LeftOut(names)
+        self.provenance = Provenance(self.left_out.overlooked)
         self._kept = kept
-        self._calling = ""
         self._multiplied: dict[str, list[Tensor]] = {}
         self._last: tuple[Use, Tensor, Tensor, tuple[int, int]] | None = None
 
@@ -89,14 +78,12 @@ class Watch(TorchFunctionMode):
         if call is not None and all(map(has_storage, call.factors)):
             with self.provenance.following():
                 return self._noted(call, func(*args, **kwargs))
-        self._calling = getattr(func, "__name__", "").partition(".")[0]
-        if self._calling in ("numpy", "tolist", "__array__"):
+        calling = getattr(func, "__name__", "").partition(".")[0]
+        if calling in ("numpy", "tolist", "__array__"):
             self.provenance.decides |= bool(self.provenance.origin(args[0]) & IMAGES)
-        try:
+        with self.left_out.within(calling):
             result = func(*args, **kwargs)
-            return contiguous_gradient(result) if self._calling == "batch_norm" else result
-        finally:
-            self._calling = ""
+        return contiguous_gradient(result) if calling == "batch_norm" else result
 
     def _noted(self, call: Call, output: Tensor) -> Tensor:
         for factor in call.factors:
@@ -105,7 +92,8 @@ class Watch(TorchFunctionMode):
         place, reason = self._weight_of(call)
         weight, entered = call.factors[place], call.factors[1 - place]
         if reason is not None:
-            self._skip(call, weight, reason)
+            if any(self.provenance.origin(factor) & WEIGHTS for factor in call.factors):
+                self.left_out.product(call.name, weight, reason)
             return output
         product = call.product(place)
         assert product is not None
@@ -158,26 +146,6 @@ class Watch(TorchFunctionMode):
 
     def _measured(self, tensor: Tensor) -> bool:
         return bool(self.provenance.origin(tensor) & (PRODUCTS | IMAGES))
-
-    def _skip(self, call: Call, weight: Tensor, reason: str) -> None:
-        if any(self.provenance.origin(factor) & WEIGHTS for factor in call.factors):
-            nameless = reason in (ACTIVATIONS, IMAGELESS)
-            name = self.names.running(call.name) if nameless else self.names.of(weight, call.name)
-            self.skipped[Skipped(name, call.name, reason)] = None
-
-    def _overlooked(self, operands: Sequence[Tensor], packed: bool) -> None:
-        function = self._calling or "compiled code"
-        inside = f"it multiplies inside {function}" if self._calling else COMPILED
-        origins = [self.provenance.origin(operand) & (WEIGHTS | IMAGES) for operand in operands]
-        vectors = all(t.ndim == 1 for t in operands)
-        weights = [
-            t for t, origin in zip(operands, origins, strict=True) if origin == WEIGHTS and (t.ndim > 1 or vectors)
-        ]
-        for weight in weights:
-            self.skipped[Skipped(self.names.of(weight, function), function, inside)] = None
-        if not weights:
-            reason = ACTIVATIONS if any(origin & IMAGES for origin in origins) else IMAGELESS
-            self.skipped[Skipped(self.names.running(function), function, QUANTIZED if packed else reason)] = None
 
     def final(self, outputs: Tensor) -> FinalProduct | None:
         """The last linear product, if the outputs are its very result."""
