@@ -1,5 +1,6 @@
-"""A fit whose kernel matrix is beyond its budget goes through tiles in the run folder, and on from them when it was killed."""
+"""A fit whose kernel matrix is beyond the memory goes through tiles in the run folder, and on from them when it was killed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from convrfm.cli import app
-from convrfm.estimators import iterative
+from convrfm.estimators import choosing, iterative
 
 pytest.importorskip("zarr")
 SMALL = [
     "fit", "bars", "--depth", "1", "--iterations", "1", "--n-train", "30", "--n-test", "20", "--sigma", "0.5", "--quiet",
-    "--memory-budget", "2000",
 ]  # fmt: skip
 
 
@@ -22,6 +22,13 @@ def run(*arguments: str | Path) -> Result:
 
 class EndedError(Exception):
     """As by kill -9: nothing after it runs that belongs to the fit."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def little_memory() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choosing, "free_bytes", lambda device: 2000)
+        yield
 
 
 @pytest.fixture(scope="module")

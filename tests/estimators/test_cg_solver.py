@@ -9,7 +9,7 @@ import pytest
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import candidates, fitted_layers, iterative, outlook
+from convrfm.estimators import candidates, choosing, fitted_layers, iterative, outlook
 from convrfm.estimators.forecast import bytes_of
 from convrfm.kernels.kernel_tiles import KernelTiles
 from convrfm.solvers.conjugate_gradients import State
@@ -18,8 +18,13 @@ from .cases import CHEAP, pictures
 
 pytest.importorskip("zarr")
 NTK = kernels.NTK(kernels.vanilla(1))
-ON_DISK = 1000  # bytes: half of it is less than the kernel matrix
 every_estimator = pytest.mark.parametrize("estimator", CHEAP)
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No memory is for the kernel matrix."""
+    monkeypatch.setattr(choosing, "FOR_K", 0.0)
 
 
 def classifier(**settings: Any) -> ConvRFMClassifier:
@@ -41,16 +46,6 @@ def test_a_fit_is_the_exact_one_stage_by_stage(estimator: type) -> None:
         np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-def test_on_disk_and_in_memory_are_the_same_bits_and_nothing_is_left_on_disk(tmp_path: Path) -> None:
-    x, y = pictures(24)
-    in_memory = classifier(memory_budget=10**8).fit(x, y)
-    on_disk = classifier(memory_budget=ON_DISK, tile_folder=str(tmp_path)).fit(x, y)
-    assert np.array_equal(in_memory.dual_coef_, on_disk.dual_coef_)
-    assert np.array_equal(in_memory.feature_matrix_, on_disk.feature_matrix_)
-    assert in_memory.history_[1]["loo_error"] == on_disk.history_[1]["loo_error"]
-    assert not list(tmp_path.iterdir())
-
-
 def test_leave_one_out_is_near_the_exact_one_in_its_squared_errors_and_shows_no_accuracy(tmp_path: Path) -> None:
     """An estimate lets a part of an image's own label in, which random labels would be right by."""
     x, y = pictures(40)
@@ -68,15 +63,18 @@ def test_leave_one_out_is_near_the_exact_one_in_its_squared_errors_and_shows_no_
     assert "loo_accuracy" not in by_folds
 
 
-def test_a_kernel_that_knows_nothing_of_other_images_is_refused_in_memory_and_on_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("for_k", [0.0, 0.5])
+def test_a_kernel_that_knows_nothing_of_other_images_is_refused_in_memory_and_on_disk(
+    for_k: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "FOR_K", for_k)
     x, y = pictures(24)
     unrelated = kernels.Laplace(3, bandwidth=1e-4)
-    for settings in ({}, {"memory_budget": ON_DISK, "tile_folder": str(tmp_path)}):
-        with (
-            pytest.warns(UserWarning, match="bandwidth"),
-            pytest.raises(InputError, match="no training image resembles another"),
-        ):
-            classifier(kernel=unrelated, **settings).fit(x, y)
+    with (
+        pytest.warns(UserWarning, match="bandwidth"),
+        pytest.raises(InputError, match="no training image resembles another"),
+    ):
+        classifier(kernel=unrelated).fit(x, y)
 
 
 @pytest.mark.filterwarnings("ignore:.*is not positive definite:UserWarning")
@@ -99,10 +97,10 @@ class EndedError(Exception):
 
 @pytest.mark.parametrize("solves_before", [0, 1])
 def test_an_interrupted_solve_goes_on_with_its_tiles_and_its_state_to_the_same_bits(
-    solves_before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    solves_before: int, on_disk: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, y = pictures(24)
-    settings: dict[str, Any] = {"memory_budget": ON_DISK, "tile_folder": str(tmp_path)}
+    settings: dict[str, Any] = {"tile_folder": str(tmp_path)}
     whole = classifier(**settings).fit(x, y)
     monkeypatch.setattr(iterative, "KEPT_EVERY", -1.0)
     plain, solves = iterative.write_state, [0]
@@ -139,15 +137,16 @@ def test_an_interrupted_solve_goes_on_with_its_tiles_and_its_state_to_the_same_b
 
 
 def test_auto_takes_what_fits_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    x, y = pictures(24)
+    x, y = pictures(300)
     exact = classifier(solver="exact").fit(x, y)
     assert np.array_equal(classifier(solver="auto").fit(x, y).dual_coef_, exact.dual_coef_)
     assert capsys.readouterr().err == ""
-    by_cg = classifier(solver="auto", memory_budget=10_000).fit(x, y)
+    settings: dict[str, Any] = {"ridge": 1e-1, "memory_budget": 4_600_000}
+    by_cg = classifier(solver="auto", **settings).fit(x, y)
     said = capsys.readouterr().err
-    assert "24 images would be decomposed" in said
+    assert "300 images would be decomposed" in said
     assert 'solver="cg"' in said
-    assert np.array_equal(by_cg.dual_coef_, classifier(memory_budget=10_000).fit(x, y).dual_coef_)
+    assert np.array_equal(by_cg.dual_coef_, classifier(**settings).fit(x, y).dual_coef_)
 
 
 def test_deviations_are_refused_where_memory_does_not_hold_a_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,5 +222,7 @@ def test_what_cannot_be_done_is_told_with_the_remedy() -> None:
         classifier(solver="exact", memory_budget=1000).fit(x, y)
     with pytest.raises(InputError, match="memory_budget=1000 allows"):
         classifier(solver="auto", memory_budget=1000).fit(x, y, groups=groups)
+    with pytest.raises(InputError, match=r"with 2 ridges hold .* allows .* at work\. Pass more, one ridge"):
+        classifier(memory_budget=1000).fit(x, y)
     with pytest.raises(InputError, match="memory_budget"):
         classifier(memory_budget=0).fit(x, y)

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import agop_in_parts
+from convrfm.estimators import agop_in_parts, choosing
 from convrfm.estimators.agop_in_parts import AgopInParts
 from convrfm.workers import DaskWorkers, workers
 
@@ -23,7 +23,6 @@ from .cases import pictures
 pytest.importorskip("zarr")
 pytest.importorskip("distributed")
 KERNEL = kernels.Laplace(3)
-ON_DISK = 1000  # bytes: half of it is less than the kernel matrix
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,15 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agop_in_parts, "PART", 7)
 
 
+@pytest.fixture(autouse=True)
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No memory is for the kernel matrix."""
+    monkeypatch.setattr(choosing, "FOR_K", 0.0)
+
+
 def classifier(folder: Path, kernel: Any = KERNEL, **settings: Any) -> ConvRFMClassifier:
     plain: dict[str, Any] = {"n_iterations": 1, "solver": "cg", "ridge": [1e-2, 1e-1], "keep": "last"}
-    return ConvRFMClassifier(kernel, tile_folder=str(folder), memory_budget=ON_DISK, **(plain | settings))
+    return ConvRFMClassifier(kernel, tile_folder=str(folder), **(plain | settings))
 
 
 def in_parts(weights: torch.Tensor | None) -> AgopInParts:

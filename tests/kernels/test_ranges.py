@@ -1,6 +1,5 @@
 """Very large and very small numbers: the right value, or an error that names the cause."""
 
-import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -9,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from convrfm import kernels
 from convrfm.errors import InputError
 from convrfm.kernels import NTK, Architecture, AvgPool, Conv, Flatten, GlobalAvgPool, Rbf, Sin, radial
 from convrfm.kernels.radial import RadialKernel
+from tests.alive import Alive
 
 RADIAL = [kernels.Laplace(3, 2.0), kernels.Gaussian(3, 2.0), *(kernels.Matern(3, 2.0, s) for s in (0.5, 1.5, 2.5))]
 SMOOTH = [kernels.Erf(), kernels.GELU(), Sin(), Rbf()]
@@ -128,35 +126,6 @@ def test_weights_times_a_constant_give_the_same_agop(weight: float, dtype: type)
     weights = np.arange(1.0, 6)
     found, expected = (CASES[0].agop(x, x, np.ones((5, 1), dtype), weights=w) for w in (weight * weights, weights))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-class Alive(TorchDispatchMode):
-    """Adds up the bytes of the tensors that operations make, as long as they live."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self.known: set[int] = set()
-
-    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {t.untyped_storage().data_ptr() for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
-        made = operation(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, Tensor):
-                self._count(tensor.untyped_storage(), given)
-        return made
-
-    def _count(self, storage: Any, given: set[int]) -> None:
-        place, size = storage.data_ptr(), storage.nbytes()
-        if size and place not in given and place not in self.known:
-            self.known.add(place)
-            self.now += size
-            self.peak = max(self.peak, self.now)
-            weakref.finalize(storage, self._forget, place, size)
-
-    def _forget(self, place: int, size: int) -> None:
-        self.known.discard(place)
-        self.now -= size
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..kernels.description import describe
 from ..kernels.kernel_tiles import KernelTiles
 from ..kernels.recursion.recursion import Images
 from ..kernels.tiling import blocks
@@ -108,8 +109,9 @@ class AgopInParts:
     @functools.cached_property
     def _digest(self) -> str:
         of_images = fingerprint(KernelTiles(self.kernel, self.x, self.z, self.metric, self._size), precision_of(self.x))
+        budget = describe(self.kernel).get("memory_budget")  # decides the rounding of a part
         tensors = {"coef": self.coef.cpu()} | ({} if self.weights is None else {"weights": self.weights.cpu()})
-        return digest({"of": of_images}, tensors)
+        return digest({"of": of_images, "memory_budget": budget}, tensors)
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,18 @@ import torch
 
 from ..announcements import announce
 from ..errors import InputError
+from ..kernels.devices import default_budget
 from ..kernels.features import FeatureDraw
-from ..quantities import size
+from ..quantities import counted, size
 from .feature_solver import Features
-from .forecast import MATRICES, MATRICES_WITH_WEIGHTS
+from .forecast import MATRICES, MATRICES_WITH_WEIGHTS, bytes_of_iterations
 from .iterative import Iterative
 from .outlook import USABLE, free_bytes
 from .solver import Exact, Solver, SolverName
 
 CPU = torch.device("cpu")  # where conjugate gradients have their matrix and their states
-FOR_K = 0.5  # of the memory: what K may take beside all else when conjugate gradients read it
+FOR_K = 0.5  # of what conjugate gradients leave: that of a fold lies beside that of all images
+SHARE = 8  # of a budget that a kernel's temporaries take, where their default is not less
 
 
 def as_before(name: SolverName, random_state: int | None, earlier: Solver | None) -> tuple[SolverName, int]:
@@ -42,6 +44,8 @@ def kernel_solver(
     name: Literal["auto", "exact", "cg"],
     n: int,
     *,
+    outputs: int,
+    ridges: int,
     weighted: bool,
     grouped: bool,
     memory_budget: int | None,
@@ -55,32 +59,46 @@ def kernel_solver(
     Args:
         name: "auto", "exact" or "cg".
         n: training images.
+        outputs: of each.
+        ridges: how many are tried.
         weighted: whether they have weights.
         grouped: whether groups of them are left out together, which conjugate gradients cannot.
-        memory_budget: bytes; None for what is free.
+        memory_budget: bytes for all but the images; None for what is free.
         device: where the fit takes place.
         seed: of what the solver draws.
         folder: where tiles are kept; None for a temporary folder.
         workers: who shares the work, which "auto" takes conjugate gradients for; None for nobody.
 
     Raises:
-        InputError: if the exact solver was asked for, with a budget that it does not keep, and for workers elsewhere that
-            share no folder.
+        InputError: for a budget that the solver does not keep, and for workers elsewhere that share no folder.
     """
     if isinstance(workers, str) and folder is None:
         raise InputError(f"workers={workers!r} need a tile_folder that they and this process reach.")
-    memory, beside = (int(USABLE * free_bytes(at)) if memory_budget is None else memory_budget for at in (device, CPU))
+    temporaries = None if memory_budget is None else max(1, min(memory_budget // SHARE, default_budget(device)))
+    at_work = 0 if temporaries is None else 2 * temporaries  # the values of some images with all others lie beside them
+    memory, beside = (_usable(at, memory_budget) - at_work for at in (device, CPU))
     needed = round(8 * (MATRICES_WITH_WEIGHTS if weighted else MATRICES) * n**2)
     if name == "exact" or (name == "auto" and workers is None and (needed <= memory or grouped)):
-        if memory_budget is not None and needed > memory_budget:
+        if memory_budget is not None and needed > memory:
             raise InputError(
                 f"the kernel matrix of {n} images is decomposed in {size(needed)}, and memory_budget={memory_budget} allows "
-                f'{size(memory_budget)}. Pass more, fewer images, or solver="cg" without groups.'
+                f'{size(memory)} beside {size(at_work)} at work. Pass more, fewer images, or solver="cg" without groups.'
             )
-        return Exact()
+        return Exact(temporaries=temporaries)
     if name == "auto" and workers is None:
         announce(
             f"the kernel matrix of {n} images would be decomposed in {size(needed)}, and {size(memory)} can be used: it is "
             'solved by conjugate gradients (solver="cg"), with estimated leave-one-out'
         )
-    return Iterative(seed, memory=int(FOR_K * beside), folder=folder)
+    states = bytes_of_iterations(n, outputs, ridges)
+    if memory_budget is not None and states > beside:
+        raise InputError(
+            f"conjugate gradients on {n} images with {counted(ridges, 'ridge')} hold {size(states)}, and "
+            f"memory_budget={memory_budget} allows {size(beside)} beside {size(at_work)} at work. Pass more, one ridge, or "
+            "fewer images."
+        )
+    return Iterative(seed, memory=int(FOR_K * (beside - states)), folder=folder, temporaries=temporaries)
+
+
+def _usable(device: torch.device, memory_budget: int | None) -> int:
+    return int(USABLE * free_bytes(device)) if memory_budget is None else memory_budget

@@ -9,20 +9,22 @@ from typing_extensions import override
 
 from ..kernels.forecast import sample_size
 from ..kernels.growth import AT_A_GLANCE, Pairs, Powers, measured_pairs, measured_powers
+from ..kernels.kernel_tiles import default_side
 from ..maths.windows import Window
 from ..solvers.exact import RidgePath
-from ..solvers.iterative import PROBES
+from ..solvers.iterative import PROBES, default_rank
 from ..solvers.streamed import unwatched
 from .feature_solver import FeatureBasis, Features
 from .iterative import Iterative
 from .plan import Plan
 from .problem import Images, Problem
-from .solver import LearnableKernel, Metric
+from .solver import LearnableKernel, Metric, limited
 
 FIRST_SOLVED, MOST_SOLVED = 64, 1024  # images in a regression that is timed
 FEW = 64  # images that are timed at a glance
 MATRICES, MATRICES_WITH_WEIGHTS = 5.0, 7.5  # of n^2 doubles, alive while K is decomposed; with weights it is twice
 FACTORS, STATES = 3, 8  # arrays of n doubles for each column of the preconditioner, and for each right-hand side
+TILES_ALIVE = 3  # of doubles, while one is multiplied
 ITERATIONS, SOLVING = (
     40,
     0.5,
@@ -168,9 +170,14 @@ def bytes_of(plan: Plan, problem: Problem, n: int, n_folds: int) -> int:
     unfolded = max(_unfolded_numbers(problem, kernels[0].window) for kernels in plan.candidates)
     bytes_of_images = ((1 + n_folds) * numbers + unfolded) * n * problem.x.element_size()
     if isinstance(problem.solver, Iterative):
-        columns = len(problem.ridges) * (problem.y.shape[1] + 1 + PROBES)
-        return 8 * n * (FACTORS * side + STATES * columns) + bytes_of_images
+        return bytes_of_iterations(n, problem.y.shape[1], len(problem.ridges)) + bytes_of_images
     return round(8 * matrices * side**2) + bytes_of_images
+
+
+def bytes_of_iterations(n: int, outputs: int, ridges: int) -> int:
+    """What conjugate gradients on n images hold beside their matrix, for all outputs and probes of every ridge."""
+    columns, side = ridges * (outputs + 1 + PROBES), min(n, default_side(n))
+    return 8 * (n * (FACTORS * default_rank(n) + STATES * columns) + TILES_ALIVE * side**2)
 
 
 def _decomposed(plan: Plan, problem: Problem, kernels: Sequence[LearnableKernel], n: int) -> int:
@@ -204,7 +211,7 @@ def _layers_costs(
 ) -> list[LayerCosts]:
     """Of one candidate; deeper layers see random features of the identity."""
     n, costs, x = len(problem.x), [], problem.x
-    for number, kernel in enumerate(kernels):
+    for number, kernel in enumerate(limited(problem.solver, kernels)):
         x = x[: min(sample_size(x[0].nbytes, n), FEW if patience <= AT_A_GLANCE else n)]
         identity = torch.eye(x.shape[1] * kernel.window.size**2).to(x)
         if isinstance(problem.solver, Features):

@@ -32,7 +32,7 @@ from ..workers import Workers
 from .agop_in_parts import AgopInParts
 from .augmentation import check_augmentation
 from .feature_solver import Features
-from .solver import Basis, Exact, KernelBasis, LearnableKernel, Metric, Solver, Watch, Weights
+from .solver import Basis, Exact, KernelBasis, LearnableKernel, Metric, Solver, Watch, Weights, within
 
 KEPT_EVERY = 60.0  # seconds: how often the state of a solve is kept
 STATE = "solve.safetensors"
@@ -44,6 +44,7 @@ class Iterative(Exact):
     """On the kernel at the training images, by conjugate gradients.
 
     Attributes:
+        temporaries: as `Exact` has them, in every process that shares the work.
         seed: of what the solver draws.
         memory: bytes that a kernel matrix may take; a larger one lies on disk.
         folder: where, and what an interrupted fit goes on from; None for a temporary folder.
@@ -57,7 +58,7 @@ class Iterative(Exact):
 
     @override
     def basis(self, kernel: LearnableKernel, x: Images, metric: Metric) -> Basis:
-        return IterativeBasis(kernel, x, metric, self)
+        return IterativeBasis(within(self.temporaries, kernel), x, metric, self)
 
     @override
     def decomposed(self, kernel: LearnableKernel, height: int, width: int, n: int) -> int:

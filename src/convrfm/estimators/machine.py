@@ -281,6 +281,8 @@ class RecursiveFeatureMachine(FittedMachine):
             return kernel_solver(
                 name,
                 len(given.x),
+                outputs=given.y.shape[1],
+                ridges=len(ridge_candidates(self.ridge, given.weights)),
                 weighted=given.weights is not None,
                 grouped=given.groups is not None,
                 memory_budget=self.memory_budget,

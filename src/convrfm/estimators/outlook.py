@@ -9,7 +9,7 @@ import torch
 
 from ..announcements import announce
 from ..errors import InputError
-from ..kernels.devices import default_budget, free_memory, unused_memory
+from ..kernels.devices import free_memory, unused_memory
 from ..kernels.forecast import Forecast
 from ..kernels.growth import ROUGHLY, THOROUGHLY
 from ..kernels.infinite import InfiniteWidthKernel
@@ -19,7 +19,7 @@ from .forecast import ExpectedRound, Prospect, bytes_of, prospect
 from .iterative import Iterative
 from .plan import Plan
 from .problem import Problem
-from .solver import Exact
+from .solver import Exact, budget_of, limited
 
 LONG_FIT_SECONDS = 30.0
 WORTH_SHORTENING = 600.0  # seconds
@@ -103,7 +103,7 @@ def outlook(
     if verbose or long:
         rounds = counted(len(expected), "round") + (f", each in {len(folds)} folds as well," if folds else "")
         takes = f"about {duration(seconds)}" if long else "less than a minute"
-        memory = f"{size(needed)}, beside up to {size(default_budget(problem.x.device))} at work"
+        memory = f"{size(needed)}, beside up to {size(_temporaries(plan, problem))} at work"
         first = f" {FIRST_ROUND}" if plan.n_iterations else ""
         announce(f"fitting {rounds} on {_images(problem)}: {takes} and {memory} (estimated).{first}")
     if long and (narrower := _with_fewer_columns(plan, problem)):
@@ -132,6 +132,12 @@ def free_bytes(device: torch.device) -> int:
     """The memory that a device has left."""
     unused = unused_memory(device)
     return free_memory() if unused is None else unused
+
+
+def _temporaries(plan: Plan, problem: Problem) -> int:
+    """How many bytes a kernel may take beside its matrix."""
+    kernels = limited(problem.solver, [kernel for kernels in plan.candidates for kernel in kernels])
+    return max(budget_of(kernel, problem.x.device) for kernel in kernels)
 
 
 def _images(problem: Problem) -> str:

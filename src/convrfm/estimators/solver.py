@@ -5,7 +5,7 @@ column of the features. All that follows (rounds, judges, folds, files) sees onl
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -14,8 +14,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..errors import InputError
+from ..kernels.devices import default_budget
 from ..kernels.kernel_tiles import Tiles
+from ..kernels.patch_kernel import PatchKernel
 from ..kernels.recursion.recursion import Images
+from ..kernels.tiling import blocks
 from ..maths.windows import Window
 from ..quantities import size
 from ..solvers.exact import RidgePath
@@ -97,13 +100,36 @@ class Solver(Protocol):
         """The solver as JSON."""
 
 
+def limited(solver: Solver, kernels: Sequence[LearnableKernel]) -> list[LearnableKernel]:
+    """Kernels as a solver computes with them."""
+    return [within(solver.temporaries, kernel) if isinstance(solver, Exact) else kernel for kernel in kernels]
+
+
+def within(temporaries: int | None, kernel: LearnableKernel) -> LearnableKernel:
+    """The same kernel with temporaries of so many bytes, where it has no budget of its own; None for its default."""
+    if temporaries is None or not isinstance(kernel, PatchKernel) or kernel.memory_budget is not None:
+        return kernel
+    return replace(kernel, memory_budget=temporaries) if is_dataclass(kernel) else kernel
+
+
+def budget_of(kernel: LearnableKernel, device: torch.device) -> int:
+    """How many bytes the kernel's temporaries may take."""
+    return kernel.budget_on(device) if isinstance(kernel, PatchKernel) else default_budget(device)
+
+
 @dataclass(frozen=True)
 class Exact:
-    """On the kernel at the training images."""
+    """On the kernel at the training images.
+
+    Attributes:
+        temporaries: bytes that the kernel may take beside its matrix; None for its default.
+    """
+
+    temporaries: int | None = field(default=None, compare=False, kw_only=True)
 
     @override
     def basis(self, kernel: LearnableKernel, x: Images, metric: Metric) -> Basis:
-        return KernelBasis(kernel, x, metric)
+        return KernelBasis(within(self.temporaries, kernel), x, metric)
 
     @override
     def rows(self, n: int) -> int | None:
@@ -160,9 +186,15 @@ class KernelBasis:
 
     @override
     def outputs(self, images: Images, coef: Float[Tensor, "j k"], watch: Watch | None = None) -> Float[Tensor, "m k"]:
-        progress = watch("selection kernel") if watch else None
-        meeting = self.kernel(images, self.x, feature_matrix=self.metric, progress=progress)
-        return meeting.to(coef) @ coef
+        """Of as many images at once as the bytes of the kernel's temporaries hold the values of, as they are and as doubles."""
+        progress, out = watch("selection kernel") if watch else None, coef.new_empty(len(images), coef.shape[1])
+        a_row = len(self.x) * (self.x.element_size() + coef.element_size())
+        for some in blocks(len(images), budget_of(self.kernel, self.x.device) // a_row):
+            meeting = self.kernel(images[some], self.x, feature_matrix=self.metric)
+            out[some] = meeting.to(coef) @ coef
+            if progress:
+                progress(some.stop, len(images))
+        return out
 
     @override
     def agop(self, images: Images, coef: Float[Tensor, "j k"], weights: Weights, watch: Watch) -> Float[Tensor, "d d"]:

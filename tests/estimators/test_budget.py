@@ -1,0 +1,72 @@
+"""All that a fit makes beside its images stays within `memory_budget`, a kernel's temporaries included."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convrfm import ConvRFMClassifier, kernels
+from convrfm.errors import InputError
+from convrfm.estimators import choosing
+from convrfm.kernels.devices import ON_CPUS
+from tests.alive import Alive
+
+NTK = kernels.NTK(kernels.vanilla(1))
+BUDGETS = {"on disk": 4_900_000, "in memory": 6_000_000, "decomposed": 5_400_000}
+
+
+def pictures(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.random.default_rng(seed).standard_normal((n, 3, 10, 10)).astype(np.float32), np.arange(n) % 2
+
+
+def alive(model: ConvRFMClassifier, selection: Any = None) -> int:
+    """At the peak of a fit, without its copies of images."""
+    x, y = pictures(300, 0)
+    with Alive() as found:
+        model.fit(x, y, selection=selection)
+    return found.peak - x.nbytes - (0 if selection is None else selection[0].nbytes)
+
+
+@pytest.mark.parametrize("way", BUDGETS)
+def test_what_is_alive_beside_the_images_stays_within_the_budget(way: str) -> None:
+    pytest.importorskip("zarr")
+    model = ConvRFMClassifier(NTK, n_iterations=1, ridge=1e-2, agop_samples=64)
+    model.set_params(solver="exact" if way == "decomposed" else "cg")
+    budget = BUDGETS[way]
+    assert alive(model.set_params(memory_budget=budget)) <= budget < alive(model.set_params(memory_budget=None))
+
+
+def test_outputs_of_many_images_stay_within_it_too() -> None:
+    selection, budget = pictures(2500, 1), BUDGETS["decomposed"]
+    model = ConvRFMClassifier(NTK, n_iterations=0, ridge=1e-2, solver="exact", choose_on="selection")
+    assert alive(model.set_params(memory_budget=budget), selection) <= budget
+    whole = model.history_
+    assert alive(model.set_params(memory_budget=None), selection) > budget
+    assert model.history_[0]["selection_error"] == pytest.approx(whole[0]["selection_error"], rel=1e-6)
+
+
+def test_a_kernel_s_own_budget_is_left_to_it_and_none_is_above_the_default() -> None:
+    x, y = pictures(12, 0)
+    seen = []
+
+    class Seen(kernels.Laplace):
+        def matrix(self, *arguments: Any) -> Any:
+            seen.append(self.memory_budget)
+            return super().matrix(*arguments)
+
+    for own, budget, expected in ((None, None, None), (None, 80_000, 10_000), (7, 80_000, 7), (None, 10**12, ON_CPUS)):
+        kernel = Seen(3, memory_budget=own)
+        seen.clear()
+        model = ConvRFMClassifier(kernel, n_iterations=0, memory_budget=budget).fit(x, y)
+        assert model.layers_[0].kernel == kernel
+        assert set(seen) == {expected}
+
+
+def test_the_budget_of_which_a_fit_says_that_it_needs_it_is_enough_and_less_is_not() -> None:
+    settings: dict[str, Any] = {"outputs": 2, "ridges": 1, "weighted": False, "grouped": False, "seed": 0}
+    settings |= {"device": choosing.CPU, "folder": None, "workers": None}
+    for name, needed in (("exact", 40 * 300**2), ("cg", choosing.bytes_of_iterations(300, 2, 1))):
+        enough = needed * 4 // 3 + 4
+        assert choosing.kernel_solver(name, 300, memory_budget=enough, **settings).temporaries == enough // 8
+        with pytest.raises(InputError, match=f"memory_budget={enough - 12} allows"):
+            choosing.kernel_solver(name, 300, memory_budget=enough - 12, **settings)
