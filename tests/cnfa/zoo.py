@@ -462,6 +462,16 @@ def hook_before_a_layer() -> nn.Module:
     return network
 
 
+@toy((3,), {"a": [0], "b": [1]})
+class HooksOnTheGradientsOfResults(TwoLinear):
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.a(x)
+        y.register_hook(lambda gradient: 2 * gradient)
+        z = self.b(torch.tanh(y))
+        z.register_hook(lambda gradient: 3 * gradient)
+        return torch.sin(z)
+
+
 @toy(IMAGE, {"a": [0], "b": [1]})
 class ConvolutionThatScalesItsOutput(TwoConv):
     class Scaled(nn.Conv2d):

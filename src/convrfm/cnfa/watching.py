@@ -102,8 +102,9 @@ class Watch(TorchFunctionMode):
         if not output.requires_grad:  # frozen parameters: the graph begins here
             output = output.detach().requires_grad_().clone()
         edge = get_gradient_edge(output)
-        if output._is_view():  # what happens to it in place would move the edge
-            output = output.clone()
+        output = (
+            output.clone()
+        )  # what happens in place would move the edge of a view; a hook would run after it was read
         use = Use(
             name=name,
             product=product,
