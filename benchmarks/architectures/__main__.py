@@ -9,17 +9,14 @@ states of the meter are.
 import argparse
 import json
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from .compare import outcome
 from .limited import limited
-from .page import write_page
+from .page import RESULTS, write_page
 from .state import state_of_the_meter
-
-RESULTS = Path(__file__).parents[2] / "docs" / "architectures.json"
 
 
 def main() -> None:

@@ -1,8 +1,13 @@
 """The table of architectures in the documentation."""
 
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
+
+RESULTS = Path(__file__).parents[2] / "docs" / "architectures.json"
+SUITE_SECONDS = 45
+"""Of a CPU, for the families that the test suite measures, too."""
 
 HEADING = """# Architectures
 
@@ -16,9 +21,17 @@ largest are compared with that, because they are rounding of an exact zero.
 """
 
 
+def of_the_suite(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The quickest families, as many as fit into the seconds that the test suite has for them."""
+    quickest = sorted((found["seconds"], family) for family, found in results.items() if "layers" in found)
+    totals = accumulate(seconds for seconds, _ in quickest)
+    return [family for (_, family), total in zip(quickest, totals, strict=True) if total <= SUITE_SECONDS]
+
+
 def write_page(results: Mapping[str, Mapping[str, Any]], state: str, path: Path) -> None:
     """Counts first, then a line for each family, with the state of the meter that measured it."""
     measured = {family: found for family, found in results.items() if "layers" in found}
+    suite = of_the_suite(results)
     layers = sum(found["layers"] for found in measured.values())
     compared = sum(found["compared"] for found in measured.values())
     exact, rounding = (
@@ -32,13 +45,14 @@ def write_page(results: Mapping[str, Mapping[str, Any]], state: str, path: Path)
         f"{max(exact, default=0.0):.0e}{rounded}. {left_out} products were left out, each with a reason. "
         f"{sum(found.get('state') == state for found in measured.values())} of the measured families are of state {state} of "
         "the meter, a digest of the code that measures (benchmarks/architectures/state.py); the last column has the states of "
-        "the others, where they were noted.\n\n"
+        f"the others, where they were noted. The quickest {len(suite)} families, each with a star, are measured anew by the "
+        "test suite where timm and torchvision are installed (`pytest -m architectures`).\n\n"
     )
     lines = [
         "| family | network | layers | compared | largest error | left out | state |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    lines += [_line(family, found) for family, found in sorted(results.items())]
+    lines += [_line(f"{family} *" if family in suite else family, found) for family, found in sorted(results.items())]
     path.write_text(HEADING + summary + "\n".join(lines) + "\n")
 
 

@@ -1,28 +1,35 @@
 """Published architectures: every layer agrees with the independent gradient that benchmarks/architectures compares with."""
 
 import importlib.util
+import json
+from typing import Any
 
 import pytest
 
 from benchmarks.architectures.compare import outcome
+from benchmarks.architectures.families import families
+from benchmarks.architectures.page import RESULTS, of_the_suite
 
+RECORDED: dict[str, dict[str, Any]] = json.loads(RESULTS.read_text())
 pytestmark = [
-    pytest.mark.skipif(not importlib.util.find_spec("timm"), reason="timm is not installed"),
+    pytest.mark.architectures,
+    pytest.mark.skipif(
+        not all(map(importlib.util.find_spec, ("timm", "torchvision"))), reason="timm and torchvision are not installed"
+    ),
     pytest.mark.filterwarnings("ignore"),
 ]
-NETWORKS = [
-    "test_resnet",  # residual
-    "test_byobnet",  # attention to channels
-    "test_mambaout",  # gated convolutions
-    "lcnet_035",  # depthwise
-    "efficientvit_b0",  # linear attention
-]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_layer_agrees_with_the_independent_gradient(name: str) -> None:
-    import timm
+@pytest.fixture(scope="module")
+def members() -> dict[str, dict[str, Any]]:
+    """The architectures of every family, by name."""
+    return {family: dict(architectures) for family, architectures in families().items()}
 
-    found = outcome(lambda: timm.create_model(name, num_classes=3))
-    assert found["layers"] == found["compared"] > 10
+
+@pytest.mark.parametrize("family", of_the_suite(RECORDED))
+def test_every_layer_agrees_with_the_independent_gradient(family: str, members: dict[str, dict[str, Any]]) -> None:
+    recorded = RECORDED[family]
+    found = outcome(members[family][recorded["name"]])
+    assert found["layers"] == found["compared"] == recorded["layers"]
     assert found["worst"] < 1e-9
+    assert found["skipped"] == recorded["skipped"]
