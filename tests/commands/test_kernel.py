@@ -139,6 +139,19 @@ def test_a_run_whose_features_are_the_values_of_no_kernel_is_refused(tmp_path: P
         assert (tmp_path / "K.zarr").exists() == (first_filters == "gaussian")
 
 
+@pytest.mark.parametrize(("solver", "code"), [("features", 2), ("exact", 0)])
+def test_of_copies_there_is_no_matrix_and_that_is_said(solver: str, code: int, tmp_path: Path) -> None:
+    model = convrfm.ConvRFMClassifier(NTK, n_iterations=0, solver=solver, n_features=8, augment=("flip",))
+    model.fit(IMAGES.x_train, IMAGES.y_train).save(tmp_path / "model", preprocessing=IMAGES.preprocessing)
+    result = run(*OF_BARS, "--run", tmp_path / "model", "--out", tmp_path / "K.zarr")
+    assert result.exit_code == code, result.output
+    assert ("averaged over an image and its copies" if code else "without the copies") in result.output
+    if not code:
+        torch.testing.assert_close(
+            matrix(tmp_path / "K.zarr"), torch.from_numpy(NTK(IMAGES.x_train)), rtol=1e-5, atol=1e-6
+        )
+
+
 def test_the_folder_of_a_run_is_no_place_for_a_matrix(tmp_path: Path) -> None:
     model = convrfm.ConvRFMClassifier(NTK, n_iterations=0).fit(IMAGES.x_train, IMAGES.y_train)
     (tmp_path / "run").mkdir()

@@ -134,8 +134,8 @@ def kernel_and_metric(settings: KernelSettings) -> tuple[LearnableKernel, Tensor
     """What the options name, with the identity for a metric; or what a fitted run learned, and how its images were made.
 
     Raises:
-        InputError: for a run of several layers, one on random features that are the values of no kernel, and one of which
-            nothing is known of how its images were made.
+        InputError: for a run of several layers, one on random features whose products are no kernel of two images here, and
+            one of which nothing is known of how its images were made.
     """
     if settings.run is None:
         family = Family(settings.kernel, settings.patch_size, settings.bandwidth, settings.network, settings.pool_size)
@@ -149,6 +149,13 @@ def kernel_and_metric(settings: KernelSettings) -> tuple[LearnableKernel, Tensor
                 f"{run} was fitted with --first-filters patches, whose features are the values of no kernel: it has "
                 "no kernel matrix. Pass a --run with gaussian filters."
             )
+        case Features(augment=(_, *_)):
+            raise InputError(
+                f"{run} was fitted on random features that are averaged over an image and its copies (--augment), and a kernel "
+                "averaged so is not computed here. Pass a --run without copies, or of another --solver."
+            )
+    if model.augment:
+        say_notes([f"The matrix is of images alone, without the copies (--augment) that {run} was fitted to besides."])
     if model.preprocessing_ is None:
         raise InputError(f"{run} does not know how its images were made. Pass a --run of convrfm fit.")
     (layer,) = model.layers_

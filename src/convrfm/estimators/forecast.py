@@ -164,14 +164,19 @@ def bytes_of(plan: Plan, problem: Problem, n: int, n_folds: int) -> int:
         n: training images.
         n_folds: of a cross-validation, each with copies of the images; 0 for none.
     """
-    matrices = MATRICES if problem.weights is None else MATRICES_WITH_WEIGHTS
     numbers = max(_image_numbers(plan, problem.x, kernels) for kernels in plan.candidates)
-    side = max(_decomposed(plan, problem, kernels, n) for kernels in plan.candidates)
     unfolded = max(_unfolded_numbers(problem, kernels[0].window) for kernels in plan.candidates)
     bytes_of_images = ((1 + n_folds) * numbers + unfolded) * n * problem.x.element_size()
     if isinstance(problem.solver, Iterative):
         return bytes_of_iterations(n, problem.y.shape[1], len(problem.ridges)) + bytes_of_images
-    return round(8 * matrices * side**2) + bytes_of_images
+    return bytes_of_decomposition(plan, problem, n) + bytes_of_images
+
+
+def bytes_of_decomposition(plan: Plan, problem: Problem, n: int) -> int:
+    """What the largest matrix and its eigenvectors take in a fit to n images: K, or products of random features."""
+    matrices = MATRICES if problem.weights is None else MATRICES_WITH_WEIGHTS
+    side = max(_decomposed(plan, problem, kernels, n) for kernels in plan.candidates)
+    return round(8 * matrices * side**2)
 
 
 def bytes_of_iterations(n: int, outputs: int, ridges: int) -> int:

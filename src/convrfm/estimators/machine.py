@@ -34,7 +34,7 @@ from .fitted_layers import FittedLayers
 from .fitted_machine import FittedMachine
 from .layer_files import Tensors
 from .layers import Keep
-from .outlook import expected_of
+from .outlook import check_features_budget, expected_of
 from .patch_statistics import InitialMetric, PatchNormalization, of_one_contrast
 from .plan import Plan
 from .presets import preset
@@ -217,6 +217,7 @@ class RecursiveFeatureMachine(FittedMachine):
             selection=selection_set(selection, given, image_shape=self.image_shape, estimator=type(self).__name__),
             of_each=len(given.x) // len(originals.x),
         )
+        check_features_budget(plan, problem, self.memory_budget)
         return given, plan, problem
 
     def save(self, path: str | Path, preprocessing: Preprocessing | None = None) -> None:

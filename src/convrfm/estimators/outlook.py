@@ -15,13 +15,14 @@ from ..kernels.growth import ROUGHLY, THOROUGHLY
 from ..kernels.infinite import InfiniteWidthKernel
 from ..quantities import counted, duration, size
 from .feature_solver import Features
-from .forecast import ExpectedRound, Prospect, bytes_of, prospect
+from .forecast import ExpectedRound, Prospect, bytes_of, bytes_of_decomposition, prospect
 from .iterative import Iterative
 from .plan import Plan
 from .problem import Problem
 from .solver import Exact, budget_of, limited
 
 LONG_FIT_SECONDS = 30.0
+FEWER_FEATURES = "Pass a smaller n_features, or a kernel that averages more positions in front of its readout"
 WORTH_SHORTENING = 600.0  # seconds
 FIRST_ROUND = "Round 0 of a layer is its fixed kernel, every other one an update of M."
 WORTH_A_LOOK = 2e7  # pairs of images, times their pixels, in all rounds
@@ -113,6 +114,16 @@ def outlook(
     return Outlook(expected, told=long)
 
 
+def check_features_budget(plan: Plan, problem: Problem, memory_budget: int | None) -> None:
+    """Raise `InputError` where the regression on random features takes more bytes than it may; None allows what is free."""
+    needed = bytes_of_decomposition(plan, problem, len(problem.x))
+    if memory_budget is not None and isinstance(problem.solver, Features) and needed > memory_budget:
+        raise InputError(
+            f"products of random features are decomposed in {size(needed)}, and memory_budget={memory_budget} allows "
+            f"{size(memory_budget)}. {FEWER_FEATURES}, or a larger memory_budget."
+        )
+
+
 def expected_of(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], patience: float) -> Forecast:
     """What a fit takes, from small runs of its parts.
 
@@ -150,8 +161,8 @@ def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, needed:
     """What does not fit, and what would."""
     if not isinstance(problem.solver, Exact):
         return (
-            f"a fit on random features needs {size(needed)}, and {size(free)} can be used: their products are decomposed. Pass "
-            "a smaller n_features, or a kernel that averages more positions in front of its readout."
+            f"a fit on random features needs {size(needed)}, and {size(free)} can be used: their products are decomposed. "
+            f"{FEWER_FEATURES}."
         )
     fitting, too_many, n_folds = 0, len(problem.x), len(ahead.fold_shares)
     while too_many - fitting > 1:
