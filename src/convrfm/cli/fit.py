@@ -80,7 +80,8 @@ def fit(
         typer.Option(help="Of the first convolution: Gaussian, or training patches (--solver features)."),
     ] = FirstFiltersName.GAUSSIAN,
     memory_budget: Annotated[
-        int | None, typer.Option(help="Bytes for all but the images (exact, cg); default what is free.", min=1)
+        int | None,
+        typer.Option(help="Bytes for all but the images (features: what is decomposed); default what is free.", min=1),
     ] = None,
     patch_normalization: Annotated[
         PatchNormalizationName, typer.Option(help="Patches less their mean and over their deviation (ntk, nngp).")
