@@ -16,7 +16,7 @@ from .watching import Use
 
 CPU_CHUNK_BYTES = 2**22
 """Gradients taken in one vectorised backward pass on a CPU. Beyond the size of its caches, one direction at a time is
-faster (docs/cnfa_cost.md has a measured ratio)."""
+faster (docs/benchmarks.md has a measured ratio)."""
 
 
 UNCOUNTED = 8
