@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -164,3 +165,17 @@ def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         pass
     with workers(None) as nobody:
         assert nobody is None
+
+
+def test_a_script_whose_processes_would_run_it_again_is_told_what_helps(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    lines = [
+        "from convrfm.errors import InputError",
+        "from convrfm.workers import workers",
+        "try:",
+        "    with workers(1): pass",
+    ]
+    script.write_text("\n".join([*lines, "except InputError as error: print(error)"]))
+    told = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert told.returncode == 0, told.stderr
+    assert 'put what it does under if __name__ == "__main__"' in told.stdout

@@ -119,14 +119,7 @@ def _processes_here(count: int) -> Iterator[Any]:
     try:
         with (
             dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}),
-            distributed.LocalCluster(
-                n_workers=count,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                memory_limit=0,
-                silence_logs="CRITICAL",
-            ) as cluster,
+            _cluster(count, distributed.LocalCluster) as cluster,
             distributed.Client(cluster) as client,
         ):
             yield client
@@ -134,3 +127,20 @@ def _processes_here(count: int) -> Iterator[Any]:
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update(before)
+
+
+def _cluster(count: int, kind: Callable[..., Any]) -> Any:
+    try:
+        return kind(
+            n_workers=count,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            silence_logs="CRITICAL",
+        )
+    except RuntimeError as error:
+        raise InputError(
+            f"the processes of workers={count} do not start ({error}). Pass fewer workers, or none.",
+            in_python='In a script, put what it does under if __name__ == "__main__": every process reads it first.',
+        ) from error
