@@ -18,6 +18,7 @@ from typing_extensions import override
 from convrfm import kernels
 from convrfm.errors import InputError, MissingDependencyError
 from convrfm.kernels.kernel_tiles import KernelTiles
+from convrfm.storage.locations import Folder
 from convrfm.storage.shared_arrays import SharedArrays
 from convrfm.storage.shared_tiles import INGREDIENTS, PRODUCT, TileWork
 from convrfm.storage.stored_kernel import kept_kernel
@@ -126,7 +127,8 @@ def test_a_worker_that_finds_another_matrix_or_version_computes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with kept_kernel(tmp_path / "K.zarr", recipe()) as kept:
-        work = TileWork(tmp_path / "K.zarr", "another", KERNEL, "cpu", SharedArrays(tmp_path / "K.zarr" / INGREDIENTS))
+        at = Folder(tmp_path / "K.zarr")
+        work = TileWork(at, "another", KERNEL, "cpu", SharedArrays(at.within(INGREDIENTS)))
         with pytest.raises(InputError, match="finds another matrix"):
             work((0, 0))
         monkeypatch.setattr("convrfm.storage.shared_tiles.version", lambda name: "99")

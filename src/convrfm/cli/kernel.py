@@ -15,7 +15,9 @@ from .options import Broken, Data, Device, Download, ImageSize, Quiet, Scheduler
 @worded
 def kernel(
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder of the tiles (Zarr).")] = Path("K.zarr"),
+    out: Annotated[
+        str, typer.Option(help="Folder of the tiles (Zarr), or an address such as s3://bucket/K.zarr.")
+    ] = "K.zarr",
     against: Annotated[
         str | None, typer.Option(help="Images of the columns: as DATA, its test part where it has one; default DATA.")
     ] = None,

@@ -22,8 +22,9 @@ from ..kernels.devices import chosen_device
 from ..kernels.features import FeatureDraw
 from ..kernels.kernel_tiles import KernelTiles, default_side
 from ..quantities import counted, duration, size
+from ..storage.locations import located
 from ..storage.stored_kernel import StoredKernel, kept_kernel
-from ..storage.tables import write_table
+from ..storage.tables import table_bytes
 from ..workers import check_workers, workers
 from .choices import KernelName, Network, TilePrecision, Unreadable
 from .fit_folder import settings_of
@@ -54,12 +55,12 @@ class KernelSettings:
     device: str
 
 
-def kernel(settings: KernelSettings, out: Path, *, quiet: bool, where: int | str | None = None) -> str:
+def kernel(settings: KernelSettings, out: str, *, quiet: bool, where: int | str | None = None) -> str:
     """Compute a kernel matrix, or what is missing of it, and verify every tile of it.
 
     Args:
         settings: what decides it.
-        out: folder of the tiles; the names and labels of its rows and columns come beside it.
+        out: folder or address of the tiles; the names and labels of its rows and columns come beside it.
         quiet: whether to leave out the progress bar.
         where: who computes tiles, as `workers.workers` has it; None for this process.
 
@@ -70,7 +71,7 @@ def kernel(settings: KernelSettings, out: Path, *, quiet: bool, where: int | str
         InputError: if anything does not fit; the message says what.
         MissingDependencyError: without Zarr, or without Dask where it is asked for.
     """
-    out, device = out.resolve(), chosen_device(settings.device)
+    location, device = located(out), chosen_device(settings.device)
     check_workers(where)
     matrix_kernel, metric, made = kernel_and_metric(settings)
     of_run = {} if settings.run is None else settings_of(settings.run)
@@ -108,20 +109,21 @@ def kernel(settings: KernelSettings, out: Path, *, quiet: bool, where: int | str
     side = settings.tile or default_side(max(len(x), columns))
     recipe = KernelTiles(matrix_kernel, x, z, None if metric is None else metric.to(x), side)
     origin = {"data": settings.data, "against": settings.against}
-    beside = out.name.removesuffix(".zarr")
-    with workers(where) as helping, kept_kernel(out, recipe, settings.precision.value, origin, helping) as kept:
+    beside = str(location).rpartition("/")[2].removesuffix(".zarr")
+    with workers(where) as helping, kept_kernel(location, recipe, settings.precision.value, origin, helping) as kept:
         for of, table in tables.items():
-            write_table(out.with_name(f"{beside}.{of}.csv"), list(table), zip(*table.values(), strict=True))
+            content = table_bytes(list(table), zip(*table.values(), strict=True))
+            location.write_beside(f"{beside}.{of}.csv", content)
         remark(f"{counted(len(kept.layout.places), 'tile')}; {ahead(kept, alone=helping is None)}")
         with shown_progress(shown=not quiet) as watch:
             kept.complete(watch("kernel")("on disk"))
         kept.verify()
-    return f"{len(x)} x {columns} kernel matrix: {out}"
+    return f"{len(x)} x {columns} kernel matrix: {location}"
 
 
 def ahead(kept: StoredKernel, *, alone: bool) -> str:
     """What is missing of a matrix, in bytes and in the time that this process would take alone."""
-    missing = [place for place in kept.layout.places if place not in kept.store]
+    missing = kept.store.missing
     if not missing:
         return "all of them on disk"
     seconds = kept.recipe.seconds(missing)

@@ -1,7 +1,6 @@
-"""Arrays in a folder that several processes reach, which read and write some rows at a time."""
+"""Arrays in a folder, or at an address, that several processes reach, which read and write some rows at a time."""
 
 import functools
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..optional import imported
+from .locations import Location, located
 
 
 @dataclass(frozen=True)
@@ -21,54 +21,56 @@ class SharedArrays:
     """Where they lie: all that another process has to be told.
 
     Attributes:
-        folder: of the arrays, a Zarr group with checksums.
+        location: of the arrays, a Zarr group with checksums.
     """
 
-    folder: Path
+    location: Location
 
     def __contains__(self, name: str) -> bool:
-        return name in _group(self.folder)
+        return name in _group(self.location)
 
     def read(self, name: str, rows: slice = slice(None)) -> Shaped[Tensor, "rows *shape"]:
         """Some rows of an array, which come from the disk each time."""
         try:
-            return torch.from_numpy(_group(self.folder)[name][rows])
-        except (OSError, LookupError, ValueError, RuntimeError) as error:
-            raise InputError(f"{self.folder} cannot be read ({error!r}). Run the command again.") from error
+            return torch.from_numpy(_group(self.location)[name][rows])
+        except (*self.location.failures, LookupError, ValueError, RuntimeError) as error:
+            raise InputError(f"{self.location} cannot be read ({error!r}). Run the command again.") from error
 
     def write(self, name: str, rows: slice, values: Shaped[Tensor, "rows *shape"]) -> None:
         """Some rows of an array: those of one `rows_at_once` are written whole or not at all."""
         try:
-            _group(self.folder)[name][rows] = values.numpy()
-        except OSError as error:
-            raise InputError(f"cannot write {self.folder}: {error}. Make room, or choose another folder.") from error
+            _group(self.location)[name][rows] = values.numpy()
+        except self.location.failures as error:
+            raise InputError(f"cannot write {self.location}: {error}. Make room, or choose another folder.") from error
 
 
 @contextmanager
 def shared_arrays(
-    folder: Path, tensors: Mapping[str, Shaped[Tensor, "..."] | None], rows_at_once: int
+    where: Path | Location, tensors: Mapping[str, Shaped[Tensor, "..."] | None], rows_at_once: int
 ) -> Iterator[SharedArrays]:
-    """Have tensors in a folder of their own, which vanishes afterwards; those that are None are left out.
+    """Have tensors at a place of their own, which vanishes afterwards; those that are None are left out.
 
     Raises:
         InputError: if it cannot be written.
         MissingDependencyError: without Zarr.
     """
-    zarr = imported("zarr", "large")
+    zarr, location = imported("zarr", "large"), located(where)
     try:
-        group = zarr.open_group(folder, mode="w")
+        group = zarr.open_group(location.zarr, mode="w")
         for name, tensor in tensors.items():
             if tensor is not None:
                 chunks = (min(rows_at_once, len(tensor)), *tensor.shape[1:])
                 values, checksums = tensor.detach().cpu().numpy(), [zarr.codecs.Crc32cCodec()]
                 group.create_array(name, data=values, chunks=chunks, compressors=checksums)
-        yield SharedArrays(folder)
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error}. Make room, or choose another folder.") from error
+    except location.failures as error:
+        location.remove()
+        raise InputError(f"cannot write {location}: {error}. Make room, or choose another folder.") from error
+    try:
+        yield SharedArrays(location)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        location.remove()
 
 
 @functools.lru_cache(maxsize=4)
-def _group(folder: Path) -> Any:
-    return imported("zarr", "large").open_group(folder, mode="r+")
+def _group(location: Location) -> Any:
+    return imported("zarr", "large").open_group(location.zarr, mode="r+")

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -14,6 +13,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..kernels.kernel_tiles import KernelTiles, Place
 from ..workers import Workers
+from .locations import Location
 from .shared_arrays import SharedArrays, shared_arrays
 from .tile_store import TileStore
 
@@ -25,14 +25,14 @@ class TileWork:
     """Computes a tile of a store and writes it, in any process that reaches the store.
 
     Attributes:
-        folder: of the store.
+        location: of the store.
         fingerprint: of the matrix.
         kernel: of it.
         device: where it is computed.
         ingredients: images and metric.
     """
 
-    folder: Path
+    location: Location
     fingerprint: str
     kernel: Callable[..., Tensor]
     device: str
@@ -44,7 +44,7 @@ class TileWork:
         Raises:
             InputError: if the store is not within reach, or of another version or matrix, and where `KernelTiles.tile` does.
         """
-        store = opened(self.folder, self.fingerprint)
+        store = opened(self.location, self.fingerprint)
         if place in store:
             return
         down, across = store.layout.of(place)
@@ -63,18 +63,18 @@ class StripWork:
     """Multiplies the rows of one row of tiles with vectors, in any process that reaches the store of a symmetric matrix.
 
     Attributes:
-        folder: of the store.
+        location: of the store.
         fingerprint: of the matrix.
         arrays: the vectors, and what comes of them.
     """
 
-    folder: Path
+    location: Location
     fingerprint: str
     arrays: SharedArrays
 
     def __call__(self, strip: int) -> None:
         """Add up tiles times vectors in the order of `kernel_tiles.product`."""
-        store = opened(self.folder, self.fingerprint)
+        store = opened(self.location, self.fingerprint)
         total: Tensor | None = None
         for other in range(store.layout.tiles[0]):
             across = store.layout.of((other, other))[0]
@@ -92,38 +92,39 @@ def shared(recipe: KernelTiles, store: TileStore) -> AbstractContextManager[Shar
         InputError: if it cannot be written.
     """
     tensors = {"x": recipe.x, "z": recipe.z, "feature_matrix": recipe.feature_matrix}
-    return shared_arrays(store.folder / INGREDIENTS, tensors, recipe.side)
+    return shared_arrays(store.location.within(INGREDIENTS), tensors, recipe.side)
 
 
 def shared_product(store: TileStore, vectors: Float[Tensor, "n k"], workers: Workers) -> Float[Tensor, "n k"]:
-    """A symmetric matrix times vectors; vectors and product go through the folder of the store.
+    """A symmetric matrix times vectors; vectors and product go through where the store lies.
 
     Raises:
         InputError: if it cannot be written.
         DamagedTileError: if a tile is missing or damaged.
     """
     tensors = {"vectors": vectors, "product": torch.full_like(vectors, torch.nan)}
-    with shared_arrays(store.folder / PRODUCT, tensors, store.layout.side) as arrays:
-        work = StripWork(store.folder, store.attributes["fingerprint"], arrays)
+    with shared_arrays(store.location.within(PRODUCT), tensors, store.layout.side) as arrays:
+        work = StripWork(store.location, store.attributes["fingerprint"], arrays)
         for _ in workers.results(work, range(store.layout.tiles[0])):
             pass
         return arrays.read("product")
 
 
 @functools.lru_cache(maxsize=1)
-def opened(folder: Path, fingerprint: str) -> TileStore:
+def opened(location: Location, fingerprint: str) -> TileStore:
     """The store of this matrix.
 
     Raises:
         InputError: if it is of another one, or of another version of convrfm.
     """
-    store = TileStore.at(folder)
+    store = TileStore.at(location)
     if (wrote := store.attributes["library_version"]) != version("convrfm"):
         raise InputError(
-            f"a worker has convrfm {version('convrfm')}, and {folder} is of {wrote}. Install the same everywhere."
+            f"a worker has convrfm {version('convrfm')}, and {location} is of {wrote}. Install the same everywhere."
         )
     if store.attributes["fingerprint"] != fingerprint:
         raise InputError(
-            f"a worker finds another matrix at {folder} than is computed. Pass a folder that all machines share."
+            f"a worker finds another matrix at {location} than is computed. Pass a folder or an address that all machines "
+            "share."
         )
     return store

@@ -1,4 +1,4 @@
-"""A kernel matrix whose tiles are kept on disk: what is missing or damaged there is computed, and what is stale refused."""
+"""A kernel matrix whose tiles are kept: what is missing or damaged there is computed, and what is stale refused."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,11 +15,9 @@ from ..kernels.description import describe
 from ..kernels.kernel_tiles import KernelTiles, Place, TileLayout, product
 from ..workers import Workers
 from .digests import digest
-from .held_folder import held, is_used
+from .locations import Location, located
 from .shared_tiles import TileWork, shared, shared_product
 from .tile_store import Precision, TileStore
-
-HALF_WRITTEN = "*.partial"  # as Zarr calls its files until they are whole
 
 
 class StoredKernel:
@@ -28,7 +26,7 @@ class StoredKernel:
     Args:
         recipe: what they are computed from.
         store: where they are kept.
-        workers: compute them and multiply with them, where the folder is one that they reach too; None for this process.
+        workers: compute them and multiply with them, where the store is one that they reach too; None for this process.
     """
 
     def __init__(self, recipe: KernelTiles, store: TileStore, workers: Workers | None = None) -> None:
@@ -54,7 +52,7 @@ class StoredKernel:
             try:
                 return self.store.tile(place)
             except DamagedTileError:
-                warnings.warn(f"tile {place} of {self.store.folder} was damaged and is computed again.", stacklevel=2)
+                warnings.warn(f"tile {place} of {self.store.location} was damaged and is computed again.", stacklevel=2)
         self.store.write(place, self.recipe.tile(place))
         return self.store.tile(place)
 
@@ -71,7 +69,7 @@ class StoredKernel:
     def complete(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Compute the tiles that are missing; `progress` is called with the number of tiles done and of all tiles."""
         total = len(self.layout.places)
-        missing = [place for place in self.layout.places if place not in self.store]
+        missing = self.store.missing
         for done, _ in enumerate(self._written(missing), total - len(missing) + 1):
             if progress:
                 progress(done, total)
@@ -83,9 +81,9 @@ class StoredKernel:
                 self.store.write(place, self.recipe.tile(place))
                 yield place
             return
-        folder, of, device = self.store.folder, self.store.attributes["fingerprint"], self.recipe.x.device.type
+        location, of, device = self.store.location, self.store.attributes["fingerprint"], self.recipe.x.device.type
         with shared(self.recipe, self.store) as ingredients:
-            work = TileWork(folder, of, self.recipe.kernel, device, ingredients)
+            work = TileWork(location, of, self.recipe.kernel, device, ingredients)
             for place, _ in self.workers.results(work, places):
                 yield place
 
@@ -97,32 +95,31 @@ class StoredKernel:
 
 @contextmanager
 def kept_kernel(
-    folder: Path,
+    where: str | Path | Location,
     recipe: KernelTiles,
     precision: Precision = "float32",
     origin: dict[str, Any] | None = None,
     workers: Workers | None = None,
 ) -> Iterator[StoredKernel]:
-    """Hold a folder with the tiles of a kernel matrix: a new one, or one that was begun with the same images and settings.
+    """Hold a folder or an address with the tiles of a kernel matrix: new ones, or those of the same images and settings.
 
     Args:
-        folder: where they are kept.
+        where: they are kept.
         recipe: what they are computed from.
         precision: of what is kept.
         origin: what the store says of its data, for people.
         workers: as `StoredKernel` has them.
 
     Raises:
-        InputError: if the folder holds another matrix or something else, another process writes to it, or its disk has no
-            room for what is missing.
+        InputError: if there is another matrix or something else, another process writes there, or the disk has no room for
+            what is missing.
         MissingDependencyError: without Zarr.
     """
-    with held(folder):
-        for half_written in folder.glob(f"zarr.{HALF_WRITTEN}"):  # all there is where the group was being begun
-            half_written.unlink()
-        store = _opened(folder, recipe, precision, origin)
-        for half_written in folder.rglob(HALF_WRITTEN):
-            half_written.unlink()
+    location = located(where)
+    with location.held():
+        location.drop_half_written(below=False)  # all there is where the group was being begun
+        store = _opened(location, recipe, precision, origin)
+        location.drop_half_written(below=True)
         store.check_room()
         yield StoredKernel(recipe, store, workers)
 
@@ -135,16 +132,17 @@ def fingerprint(recipe: KernelTiles, precision: Precision) -> str:
     return digest(values, {name: tensor.cpu() for name, tensor in tensors.items() if tensor is not None})
 
 
-def _opened(folder: Path, recipe: KernelTiles, precision: Precision, origin: dict[str, Any] | None) -> TileStore:
-    """The store of this matrix in a folder that is held."""
+def _opened(location: Location, recipe: KernelTiles, precision: Precision, origin: dict[str, Any] | None) -> TileStore:
+    """The store of this matrix where it is held."""
     is_of = fingerprint(recipe, precision)
-    if not is_used(folder):
+    if not location.is_used:
         attributes = {"fingerprint": is_of, "kernel": describe(recipe.kernel), "library_version": version("convrfm")}
-        return TileStore.begin(folder, recipe.layout, precision, attributes | {"origin": origin or {}})
-    store = TileStore.at(folder)
+        TileStore.begin(location, recipe.layout, precision, attributes | {"origin": origin or {}})
+    store = TileStore.at(location)
     if store.attributes.get("fingerprint") != is_of:
         raise InputError(
-            f"{folder} holds the kernel matrix of other images, another kernel or metric, tiles of another size or precision, "
-            f"or of another convrfm ({store.attributes.get('library_version')}). Choose another folder, or remove it."
+            f"{location} holds the kernel matrix of other images, another kernel or metric, tiles of another size or "
+            f"precision, or of another convrfm ({store.attributes.get('library_version')}). Choose another folder, or remove "
+            "it."
         )
     return store

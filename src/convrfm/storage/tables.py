@@ -1,6 +1,7 @@
 """Tables of results as CSV files."""
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,26 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table in UTF-8, whole or not at all.
-
-    Names of files and classes are texts and nothing else: where one begins like a formula, an apostrophe before it keeps
-    spreadsheets from computing it. Bytes of file names that are not UTF-8 are spelled out.
+    """Write a table as `table_bytes` has it, whole or not at all.
 
     Raises:
         InputError: as `written_whole`.
     """
-    with (
-        written_whole(path) as partial,
-        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
-        table = csv.writer(file)
-        table.writerow(map(_harmless, header))
-        table.writerows(map(_harmless, row) for row in rows)
+    with written_whole(path) as partial:
+        partial.write_bytes(table_bytes(header, rows))
+
+
+def table_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """A table in UTF-8.
+
+    Names of files and classes are texts and nothing else: where one begins like a formula, an apostrophe before it keeps
+    spreadsheets from computing it. Bytes of file names that are not UTF-8 are spelled out.
+    """
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(map(_harmless, header))
+    table.writerows(map(_harmless, row) for row in rows)
+    return text.getvalue().encode(errors="backslashreplace")
 
 
 def _harmless(cell: Any) -> Any:

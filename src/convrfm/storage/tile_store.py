@@ -1,7 +1,6 @@
-"""A matrix on disk as Zarr arrays of tiles with checksums: tiles appear whole or not at all, and say when they are damaged."""
+"""A matrix as Zarr arrays of tiles with checksums: tiles appear whole or not at all, and say when they are damaged."""
 
 import math
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,6 +14,7 @@ from ..errors import DamagedTileError, InputError
 from ..kernels.kernel_tiles import Place, TileLayout
 from ..optional import imported
 from ..quantities import size
+from .locations import Location, located
 
 FORMAT, FORMAT_VERSION = "convrfm-kernel", 1
 LARGEST = 32767  # of 16 bits with a sign; the one below its negative stands for what is missing
@@ -33,7 +33,7 @@ def precision_of(images: Float[Tensor, "n c h w"]) -> Precision:
 
 
 class TileStore:
-    """The tiles of a matrix in a folder, which is a Zarr group (format 3).
+    """The tiles of a matrix at a location, which is a Zarr group (format 3).
 
     Its array `kernel` has a chunk for each tile, without compression and with a CRC32C checksum; entries of tiles that are not
     there, below the diagonal of a symmetric matrix for instance, read as NaN. With 16 bits `kernel` holds integers from -32767
@@ -41,14 +41,14 @@ class TileStore:
     its tile. What the matrix is of stands in the group's attributes.
 
     Args:
-        folder: of the group.
+        location: of the group.
         group: an open Zarr group.
         layout: how the matrix is cut.
         precision: of its entries.
     """
 
-    def __init__(self, folder: Path, group: Any, layout: TileLayout, precision: Precision) -> None:
-        self.folder, self.layout, self.precision = folder, layout, precision
+    def __init__(self, location: Location, group: Any, layout: TileLayout, precision: Precision) -> None:
+        self.location, self.layout, self.precision = location, layout, precision
         self.attributes = dict(group.attrs)
         sides = (layout.side, layout.side)
         self._kernel = self._array(group, "kernel", (layout.rows, layout.columns), sides, precision, MISSING[precision])
@@ -67,13 +67,15 @@ class TileStore:
         codecs = [codec["name"] for codec in array.metadata.to_dict()["codecs"]]
         if (array.shape, array.chunks, str(array.dtype), codecs) != (shape, chunks, dtype, ["bytes", "crc32c"]):
             raise InputError(
-                f"{self.folder} is damaged: {name} is not as it was made. Remove it, and compute it again."
+                f"{self.location} is damaged: {name} is not as it was made. Remove it, and compute it again."
             )
         return array
 
     @classmethod
-    def begin(cls, folder: Path, layout: TileLayout, precision: Precision, attributes: dict[str, Any]) -> "TileStore":
-        """A new store in a folder that holds nothing.
+    def begin(
+        cls, where: str | Path | Location, layout: TileLayout, precision: Precision, attributes: dict[str, Any]
+    ) -> "TileStore":
+        """A new store where there is nothing.
 
         Raises:
             InputError: if it cannot be written.
@@ -88,46 +90,50 @@ class TileStore:
             "precision": precision,
             **attributes,
         }
+        zarr, location = imported("zarr", "large"), located(where)
+        opened = location.zarr
         try:
-            imported("zarr", "large").open_group(folder, mode="a", attributes=says)
-        except OSError as error:
-            raise _unwritten(folder, error) from error
-        return cls.at(folder)
+            zarr.open_group(opened, mode="a", attributes=says)
+        except location.failures as error:
+            raise _unwritten(location, error) from error
+        return cls.at(location)
 
     @classmethod
-    def at(cls, folder: Path) -> "TileStore":
-        """The store in a folder; arrays that a process was killed before it made are made.
+    def at(cls, where: str | Path | Location) -> "TileStore":
+        """The store in a folder or at an address; arrays that a process was killed before it made are made.
 
         Raises:
             InputError: if there is none, or it is damaged or of another format.
             MissingDependencyError: without Zarr.
         """
-        zarr = imported("zarr", "large")
-        if not folder.is_dir():
-            raise InputError(f"there is no kernel matrix {folder}. Compute it: convrfm kernel DATA --out {folder}.")
-        foreign = f"{folder} holds something else than a kernel matrix of convrfm. Choose another folder."
+        zarr, location = imported("zarr", "large"), located(where)
+        if not location.exists:
+            raise InputError(f"there is no kernel matrix {location}. Compute it: convrfm kernel DATA --out {location}.")
+        foreign = f"{location} holds something else than a kernel matrix of convrfm. Choose another folder."
         try:
-            group = zarr.open_group(folder, mode="r+")
+            group = zarr.open_group(location.zarr, mode="r+")
             says = dict(group.attrs)
         except (FileNotFoundError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise InputError(foreign) from error
-        except OSError as error:
-            raise InputError(f"cannot read {folder}: {error}. Look at its rights, or choose another folder.") from error
+        except location.failures as error:
+            raise InputError(
+                f"cannot read {location}: {error}. Look at its rights, or choose another folder."
+            ) from error
         if says.get("format") != FORMAT:
             raise InputError(foreign)
         if says.get("format_version") != FORMAT_VERSION:
             raise InputError(
-                f"{folder} has version {says.get('format_version')} of its format; this convrfm reads {FORMAT_VERSION}. "
+                f"{location} has version {says.get('format_version')} of its format; this convrfm reads {FORMAT_VERSION}. "
                 "Choose another folder, and compute it again."
             )
         try:
             layout = TileLayout(says["rows"], says["columns"], says["side"], says["symmetric"])
-            return cls(folder, group, layout, says["precision"])
+            return cls(location, group, layout, says["precision"])
         except InputError:
             raise
-        except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
+        except (*location.failures, LookupError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{folder} is a damaged kernel matrix of convrfm. Remove it, or choose another folder."
+                f"{location} is a damaged kernel matrix of convrfm. Remove it, or choose another folder."
             ) from error
 
     @property
@@ -142,7 +148,17 @@ class TileStore:
 
     def __contains__(self, place: Place) -> bool:
         """Whether a tile was written."""
-        return (self.folder / "kernel" / self._kernel.metadata.encode_chunk_key(place)).is_file()
+        return self.location.has(f"kernel/{self._name(place)}")
+
+    @property
+    def missing(self) -> list[Place]:
+        """Of tiles that are still to be written, by one listing of those that are there."""
+        there = self.location.names("kernel")
+        return [place for place in self.layout.places if self._name(place) not in there]
+
+    def _name(self, place: Place) -> str:
+        name: str = self._kernel.metadata.encode_chunk_key(place)
+        return name
 
     def write(self, place: Place, tile: Float[Tensor, "rows columns"]) -> None:
         """Keep a tile, whole or not at all.
@@ -161,8 +177,8 @@ class TileStore:
                 self._scales[place] = scale  # before the tile, which is there once its own chunk is
                 values = np.clip(np.rint(values / scale), -LARGEST, LARGEST).astype(np.int16)
             self._kernel[self.layout.of(place)] = values
-        except OSError as error:
-            raise _unwritten(self.folder, error) from error
+        except self.location.failures as error:
+            raise _unwritten(self.location, error) from error
 
     def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
         """Read a tile, in `dtype`.
@@ -171,15 +187,17 @@ class TileStore:
             DamagedTileError: if it is missing or is not what was written.
         """
         if place not in self:
-            raise DamagedTileError(f"tile {place} of {self.folder} is missing. Run the command that wrote the others.")
+            raise DamagedTileError(
+                f"tile {place} of {self.location} is missing. Run the command that wrote the others."
+            )
         try:
             stored = self._kernel[self.layout.of(place)]
             scale = None if self._scales is None else float(self._scales[place])
-        except (OSError, ValueError, RuntimeError) as error:
-            raise _damaged(self.folder, place, error) from error
+        except (*self.location.failures, ValueError, RuntimeError) as error:
+            raise _damaged(self.location, place, error) from error
         values = torch.from_numpy(stored if scale is None else stored.astype(np.float32) * np.float32(scale))
         if not torch.isfinite(values).all() or (scale is not None and (stored == MISSING["int16"]).any()):
-            raise _damaged(self.folder, place, "entries are missing")
+            raise _damaged(self.location, place, "entries are missing")
         return values
 
     def rows(self, wanted: slice) -> Float[Tensor, "rows columns"]:
@@ -205,16 +223,15 @@ class TileStore:
     @property
     def bytes_missing(self) -> int:
         """How much disk the tiles that are still to be written take."""
-        missing = sum(place not in self for place in self.layout.places)
         of_a_number = np.dtype(self.precision).itemsize
-        return missing * self.layout.side**2 * of_a_number
+        return len(self.missing) * self.layout.side**2 * of_a_number
 
     def check_room(self) -> None:
-        """Raise `InputError` unless the disk has room for the missing tiles."""
-        free = shutil.disk_usage(self.folder).free
-        if self.bytes_missing > free:
+        """Raise `InputError` where it is known that there is no room for the missing tiles."""
+        free, needed = self.location.free, self.bytes_missing
+        if free is not None and needed > free:
             raise InputError(
-                f"{self.folder} needs {size(self.bytes_missing)} more, and its disk has {size(free)}. Make room, "
+                f"{self.location} needs {size(needed)} more, and its disk has {size(free)}. Make room, "
                 'choose another folder, or pass precision="int16", which takes half of float32.'
             )
 
@@ -230,9 +247,9 @@ def _put(out: Tensor, start: int, down: slice, across: slice, tile: Tensor) -> N
         out[first - start : last - start, across] = tile[first - down.start : last - down.start]
 
 
-def _damaged(folder: Path, place: Place, what: object) -> DamagedTileError:
-    return DamagedTileError(f"tile {place} of {folder} is damaged: {what}. Run the command that wrote it.")
+def _damaged(location: Location, place: Place, what: object) -> DamagedTileError:
+    return DamagedTileError(f"tile {place} of {location} is damaged: {what}. Run the command that wrote it.")
 
 
-def _unwritten(folder: Path, error: OSError) -> InputError:
-    return InputError(f"cannot write {folder}: {error}. Make room, or choose another folder; finished tiles stay.")
+def _unwritten(location: Location, error: Exception) -> InputError:
+    return InputError(f"cannot write {location}: {error}. Make room, or choose another folder; finished tiles stay.")

@@ -1,0 +1,227 @@
+"""Where a store lies: in a folder, or at an address of fsspec, such as s3://bucket/K.zarr."""
+
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+from ..errors import InputError, MissingDependencyError
+from ..optional import imported
+from .atomic import written_whole
+from .held_folder import held, is_used
+from .lease import LEASE, leased
+
+HALF_WRITTEN = "*.partial"  # as Zarr calls its files until they are whole
+FOLDERS = ("file://", "local://")
+
+
+class Location(ABC):
+    """Where one process writes and others read; small enough to be told to workers."""
+
+    failures: ClassVar[tuple[type[Exception], ...]]
+    """What reading and writing there raises."""
+
+    @property
+    @abstractmethod
+    def zarr(self) -> Any:
+        """What Zarr opens."""
+
+    @property
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is anything."""
+
+    @property
+    @abstractmethod
+    def is_used(self) -> bool:
+        """Whether there is something that holding it did not put there."""
+
+    @property
+    def free(self) -> int | None:
+        """Bytes that there is room for; None where nobody tells."""
+        return None
+
+    @abstractmethod
+    def held(self) -> AbstractContextManager[None]:
+        """Keep other processes out that ask for it; raises `InputError` where one is in it, or nothing can be written."""
+
+    @abstractmethod
+    def has(self, name: str) -> bool:
+        """Whether there is an object of this name, "kernel/c/0/1" for instance."""
+
+    @abstractmethod
+    def names(self, under: str) -> set[str]:
+        """Of all objects under a name, without it."""
+
+    @abstractmethod
+    def within(self, name: str) -> "Location":
+        """A place in it."""
+
+    @abstractmethod
+    def write_beside(self, name: str, content: bytes) -> None:
+        """Write an object next to it, whole or not at all; raises `InputError`."""
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Take away all that is there."""
+
+    def drop_half_written(self, *, below: bool) -> None:  # noqa: B027 (objects of most stores are whole)
+        """Take away what a process was killed in the middle of, of Zarr's own words alone or of all `below`."""
+
+
+@dataclass(frozen=True)
+class Folder(Location):
+    """A folder that all who read and write reach by the same name."""
+
+    path: Path
+    failures = (OSError,)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    @override
+    def zarr(self) -> Path:
+        return self.path
+
+    @property
+    @override
+    def exists(self) -> bool:
+        return self.path.is_dir()
+
+    @property
+    @override
+    def is_used(self) -> bool:
+        return is_used(self.path)
+
+    @property
+    @override
+    def free(self) -> int | None:
+        return shutil.disk_usage(self.path).free
+
+    @override
+    def held(self) -> AbstractContextManager[None]:
+        return held(self.path)
+
+    @override
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    @override
+    def names(self, under: str) -> set[str]:
+        top = self.path / under
+        return {path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file()}
+
+    @override
+    def within(self, name: str) -> "Folder":
+        return Folder(self.path / name)
+
+    @override
+    def write_beside(self, name: str, content: bytes) -> None:
+        with written_whole(self.path.with_name(name)) as partial:
+            partial.write_bytes(content)
+
+    @override
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @override
+    def drop_half_written(self, *, below: bool) -> None:
+        for path in self.path.rglob(HALF_WRITTEN) if below else self.path.glob(f"zarr.{HALF_WRITTEN}"):
+            path.unlink()
+
+
+@dataclass(frozen=True)
+class Address(Location):
+    """An address of fsspec, whose store writes every object whole or not at all, as object stores do."""
+
+    address: str
+    failures = (Exception,)  # every file system has its own
+
+    def __str__(self) -> str:
+        return self.address
+
+    @property
+    @override
+    def zarr(self) -> Any:
+        _ = self._opened
+        return imported("zarr.storage", "large").FsspecStore.from_url(self.address, storage_options=UNCACHED)
+
+    @property
+    @override
+    def exists(self) -> bool:
+        files, path = self._opened
+        return bool(files.exists(path))
+
+    @property
+    @override
+    def is_used(self) -> bool:
+        files, path = self._opened
+        return any(name.rpartition("/")[2] != LEASE for name in files.find(path, maxdepth=2))
+
+    @contextmanager
+    @override
+    def held(self) -> Iterator[None]:
+        with leased(*self._opened, self.address):
+            yield
+
+    @override
+    def has(self, name: str) -> bool:
+        files, path = self._opened
+        return bool(files.exists(f"{path}/{name}"))
+
+    @override
+    def names(self, under: str) -> set[str]:
+        files, path = self._opened
+        top = f"{path}/{under}/"
+        return {name.partition(top)[2] for name in files.find(top)}
+
+    @override
+    def within(self, name: str) -> "Address":
+        return Address(f"{self.address}/{name}")
+
+    @override
+    def write_beside(self, name: str, content: bytes) -> None:
+        files, path = self._opened
+        try:
+            files.pipe_file(f"{path.rpartition('/')[0]}/{name}", content)
+        except self.failures as error:
+            raise InputError(f"cannot write {name} beside {self.address}: {error}. Look at its rights.") from error
+
+    @override
+    def remove(self) -> None:
+        files, path = self._opened
+        if files.exists(path):
+            files.rm(path, recursive=True)
+
+    @property
+    def _opened(self) -> tuple[Any, str]:
+        """Its file system and its path there."""
+        try:
+            files, path = imported("fsspec.core", "large").url_to_fs(self.address, **UNCACHED)
+        except ImportError as error:
+            raise MissingDependencyError(f"{self.address} needs another package: {error}.") from error
+        except ValueError as error:
+            raise InputError(
+                f"{self.address} is no address that fsspec knows ({error}). Pass one, such as s3://bucket/K.zarr, or a folder."
+            ) from error
+        return files, path.rstrip("/")
+
+
+UNCACHED = {"use_listings_cache": False}  # others write there too
+
+
+def located(where: str | Path | Location) -> Location:
+    """A folder, or what an address with its protocol names."""
+    if isinstance(where, Location):
+        return where
+    for protocol in FOLDERS:
+        where = Path(where.removeprefix(protocol)) if isinstance(where, str) and where.startswith(protocol) else where
+    if isinstance(where, str) and "://" in where:
+        return Address(where.rstrip("/"))
+    return Folder(Path(where).resolve())

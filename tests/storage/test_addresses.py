@@ -1,0 +1,196 @@
+"""A kernel matrix at an address of fsspec is the one in a folder: whole, continued, never a wrong one."""
+
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from convrfm import kernels
+from convrfm.cli import app
+from convrfm.errors import InputError, MissingDependencyError
+from convrfm.kernels.kernel_tiles import KernelTiles
+from convrfm.storage import lease
+from convrfm.storage.lease import LEASE
+from convrfm.storage.locations import Address, Folder, located
+from convrfm.storage.stored_kernel import kept_kernel
+from convrfm.storage.tile_store import TileStore
+from convrfm.workers import workers
+
+pytest.importorskip("zarr")
+fsspec = pytest.importorskip("fsspec")
+KERNEL = kernels.Laplace(patch_size=2, bandwidth=3.0)
+
+
+def recipe(kernel: Any = KERNEL) -> KernelTiles:
+    images = torch.randn(10, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    return KernelTiles(kernel, images, None, None, side=4)
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    top = f"memory://{uuid.uuid4().hex}"
+    yield f"{top}/K.zarr"
+    files, path = fsspec.core.url_to_fs(top)
+    if files.exists(path):
+        files.rm(path, recursive=True)
+
+
+def objects(at: str | Path) -> dict[str, bytes]:
+    files, path = fsspec.core.url_to_fs(str(at))
+    return {name.removeprefix(path): files.cat_file(name) for name in files.find(path)}
+
+
+def put(address: str, name: str, content: bytes) -> None:
+    files, path = fsspec.core.url_to_fs(address)
+    files.pipe_file(f"{path}/{name}", content)
+
+
+def written(at: str | Path, of: KernelTiles | None = None, **settings: Any) -> TileStore:
+    with kept_kernel(at, recipe() if of is None else of, **settings) as kept:
+        kept.complete()
+    return kept.store
+
+
+@pytest.mark.parametrize("precision", ["float32", "int16"])
+def test_its_objects_have_the_bits_of_the_files_in_a_folder(precision: Any, address: str, tmp_path: Path) -> None:
+    there = written(address, precision=precision)
+    here = written(tmp_path / "K.zarr", precision=precision)
+    assert objects(address) == objects(tmp_path / "K.zarr")
+    assert torch.equal(TileStore.at(address).rows(slice(None)), here.rows(slice(None)))
+    assert there.missing == []
+
+
+def test_what_is_there_is_not_computed_again_and_what_is_damaged_is(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kept_kernel(address, recipe()) as kept:
+        for place in kept.layout.places[:3]:
+            kept.tile(place)
+    computed = []
+    plain = KernelTiles.tile
+
+    def noted(self: KernelTiles, place: tuple[int, int]) -> torch.Tensor:
+        computed.append(place)
+        return plain(self, place)
+
+    monkeypatch.setattr(KernelTiles, "tile", noted)
+    written(address)
+    assert computed == recipe().layout.places[3:]
+    whole = objects(address)
+    put(address, "kernel/c/0/1", b"short")
+    with pytest.warns(UserWarning, match="damaged and is computed again"), kept_kernel(address, recipe()) as kept:
+        kept.verify()
+    assert objects(address) == whole
+
+
+def test_what_is_stale_or_no_store_is_refused_and_left_alone(address: str) -> None:
+    written(address)
+    before = objects(address)
+    with pytest.raises(InputError, match=f"{address} holds the kernel matrix of other images"):
+        written(address, recipe(replace(KERNEL, bandwidth=3.1)))
+    assert objects(address) == before
+    put(f"{address}.other", "notes.txt", b"mine")
+    with pytest.raises(InputError, match="holds something else"):
+        written(f"{address}.other")
+    assert objects(f"{address}.other") == {"/notes.txt": b"mine"}
+    with pytest.raises(InputError, match="there is no kernel matrix"):
+        TileStore.at(f"{address}.nothing")
+
+
+def test_a_second_writer_is_refused_and_the_first_one_leaves_no_lease(address: str) -> None:
+    with kept_kernel(address, recipe()), pytest.raises(InputError, match="another convrfm writes"):
+        written(address)
+    assert not any(LEASE in name for name in objects(address))
+
+
+def of(host: str, process: int, age: float) -> bytes:
+    return json.dumps({"host": host, "process": process, "token": "its", "at": time.time() - age}).encode()
+
+
+def test_a_lease_is_kept_as_long_as_its_process_may_live(address: str) -> None:
+    here = os.uname().nodename
+    put(address, LEASE, of("elsewhere", 1, age=10))
+    with pytest.raises(InputError, match=r"process 1 of elsewhere.*wait for it; where it was killed, for (29|28)\d s"):
+        written(address)
+    put(address, LEASE, of(here, os.getpid(), age=10))
+    with pytest.raises(InputError, match="another convrfm writes"):
+        written(address)
+    for gone in (of("elsewhere", 1, age=1000), of(here, 2**22 + 1, age=10), b"{"):
+        put(address, LEASE, gone)
+        written(address)
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_of_two_that_begin_at_once_one_is_refused(atomic: bool, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one writes its lease between the look and the write, in a store that creates exclusively or not."""
+    files, _ = fsspec.core.url_to_fs(address)
+    plain = type(files).pipe_file
+
+    def raced(self: Any, path: str, value: bytes, mode: str = "overwrite", **others: Any) -> None:
+        if mode == "create" and atomic:
+            plain(self, path, of("elsewhere", 1, age=0))
+        plain(self, path, value, mode=mode if atomic else "overwrite", **others)
+        if mode == "create" and not atomic:
+            plain(self, path, of("elsewhere", 1, age=0))
+
+    monkeypatch.setattr(type(files), "pipe_file", raced)
+    with pytest.raises(InputError, match="process 1 of elsewhere"):
+        written(address)
+
+
+def test_a_lease_is_renewed(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "RENEWED_EVERY", 0.001)
+    with kept_kernel(address, recipe()):
+        first = objects(address)[f"/{LEASE}"]
+        while objects(address).get(f"/{LEASE}", first) == first:
+            time.sleep(0.001)
+
+
+def test_an_address_that_cannot_be_written_or_read_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no credentials")
+
+    files, _ = fsspec.core.url_to_fs(address)
+    monkeypatch.setattr(type(files), "pipe_file", refusing)
+    with pytest.raises(InputError, match=f"cannot write {address}: no credentials"):
+        written(address)
+    with pytest.raises(InputError, match="no address that fsspec knows"):
+        written("nonsense://bucket/K.zarr")
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(MissingDependencyError, match="s3fs"):
+        written("s3://bucket/K.zarr")
+
+
+def test_workers_write_where_an_address_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files by fsspec, which two processes reach; an address of files is else taken as their folder."""
+    pytest.importorskip("distributed")
+    monkeypatch.setitem(fsspec.config.conf, "file", {"auto_mkdir": True})
+    monkeypatch.setenv("FSSPEC_FILE_AUTO_MKDIR", "true")
+    at = Address(f"file://{tmp_path}/there.zarr")
+    with workers(1) as helping:
+        written(at, workers=helping)
+    assert objects(tmp_path / "there.zarr") == objects(written(tmp_path / "here.zarr").location.zarr)
+
+
+def test_files_have_folders_and_folders_names() -> None:
+    assert located("file:///data/K.zarr") == located("/data/K.zarr") == Folder(Path("/data/K.zarr"))
+    assert located("s3://bucket/K.zarr/") == Address("s3://bucket/K.zarr")
+    assert located("K.zarr") == Folder(Path.cwd() / "K.zarr")
+
+
+def test_the_command_writes_tiles_and_tables_there(address: str, tmp_path: Path) -> None:
+    command = ["kernel", "bars", "--depth", "1", "--n-train", "6", "--tile", "4", "--quiet", "--out"]
+    for out in (address, str(tmp_path / "K.zarr")):
+        result = CliRunner().invoke(app, [*command, out], terminal_width=200)
+        assert result.exit_code == 0, result.output
+        assert f"6 x 6 kernel matrix: {out}" in result.output
+    assert objects(address.removesuffix("/K.zarr")) == objects(tmp_path)
