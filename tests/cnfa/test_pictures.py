@@ -1,5 +1,7 @@
 """Reports draw themselves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,11 @@ def test_the_page_holds_every_layer_and_its_numbers(report: cnfa.Report) -> None
             assert f"{layer.correlations.trained.pearson.value:.3f}" in html
             assert f"{layer.correlations.rotated.pearson.value:.3f}" in html
     assert "Layer 5 makes the outputs" in html
+
+
+def test_the_page_names_what_was_left_out(report: cnfa.Report) -> None:
+    partly = replace(report, skipped=(cnfa.Skipped("cell", "lstm", "it is recurrent"),))
+    assert "cell (lstm) was left out: it is recurrent." in cnfa_page(partly, "partly").render()
 
 
 def test_a_page_of_a_network_with_nothing_but_its_last_layer_says_so() -> None:
