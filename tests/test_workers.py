@@ -148,6 +148,8 @@ def test_what_is_no_number_of_workers_and_no_scheduler_is_refused(as_a_user: Non
     for wrong in (0, True, 1.5):
         with pytest.raises(InputError, match="must be a number of processes"), workers(wrong):
             pass
+    with pytest.raises(InputError, match=r"must be at most \d+: each is a process .*; got 100000\."), workers(100_000):
+        pass
     for nobody in ("nonsense://", closed_port()):
         with pytest.raises(InputError, match="no Dask scheduler answers"), workers(nobody):
             pass

@@ -8,11 +8,13 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .errors import InputError
 from .optional import imported
+from .quantities import counted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 AT_ONCE = 10_000  # items that a scheduler knows of, about 2 kB each
 SECONDS_TO_ANSWER = 30
+MOST_ANYWHERE = 16  # processes, or as many as there are cores
 DEATHS = 10  # of processes of this machine that had an item at hand, until it is given up
 
 
@@ -91,6 +93,12 @@ def workers(where: int | str | None) -> Iterator[Workers | None]:
 
 def check_workers(where: int | str | None) -> None:
     """Raise `InputError` at once where there can be no workers: for no such number, and where nothing listens at an address."""
+    cores = os.cpu_count() or 1
+    if isinstance(where, int) and where > (most := max(MOST_ANYWHERE, cores)):
+        raise InputError(
+            f"workers must be at most {most}: each is a process of one thread, and this machine has {counted(cores, 'core')}; "
+            f"got {where}. Pass about as many as there are cores."
+        )
     if where is None or (isinstance(where, int) and not isinstance(where, bool) and where >= 1):
         return
     if not isinstance(where, str):

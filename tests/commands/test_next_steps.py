@@ -19,6 +19,7 @@ from convrfm.commands.choices import (
     Unreadable,
     Validation,
 )
+from convrfm.commands.fit import pace_of
 from convrfm.commands.fit_settings import FitSettings
 from convrfm.datasets import ImageData, load
 from convrfm.estimators.targets import Quality
@@ -69,6 +70,12 @@ def test_every_step_is_told_with_its_cost_and_what_the_images_do_not_allow_is_no
         "--network global": "about 1 h",
         "--patch-size 5": "about 2 min",
     }
+
+
+def test_the_pace_is_of_a_process_that_did_the_work_itself() -> None:
+    assert pace_of(10.0, 5.0, alone=True) == 2
+    assert pace_of(10.0, 5.0, alone=False) is None  # workers computed while it waited
+    assert pace_of(10.0, 0.01, alone=True) is None
 
 
 def test_a_cost_is_told_at_the_pace_that_the_fit_had(chance: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,8 @@ def fit(
         began, worked = time.perf_counter(), time.process_time()
         model.fit(images.x_train, images.y_train, selection=selection, after_round=save)
         took, worked = time.perf_counter() - began, time.process_time() - worked
-        pace = took / worked if chosen_device(model.device).type == "cpu" and worked > ENOUGH_TO_TELL else None
+        alone = where is None and chosen_device(model.device).type == "cpu"
+        pace = pace_of(took, worked, alone=alone)
         finished = len(model.history_) == settings.n_rounds
         return write_run(
             out,
@@ -94,6 +95,11 @@ def fit(
             candidates=settings.candidates.names,
             next_steps=next_steps(settings, model, images, pace) if finished else [],
         )
+
+
+def pace_of(took: float, worked: float, *, alone: bool) -> float | None:
+    """How many seconds pass for one in which this process works; None after too little work to tell, or where others did it."""
+    return took / worked if alone and worked > ENOUGH_TO_TELL else None
 
 
 def check_without_images(settings: FitSettings, model: Model) -> None:
