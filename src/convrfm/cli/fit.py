@@ -134,12 +134,14 @@ def fit(
 
     radial = any(name.is_radial for name in kernel)
     infinite = not all(name.is_radial for name in kernel)
+    sized = not all(name.is_myrtle for name in network)
     refuse_idle_options(
         parameters,
         defaults_of("fit"),
         {
             "network": (infinite, "--kernel ntk and nngp"),
-            "depth": (infinite or deep, "--kernel ntk and nngp, and to --deep"),
+            "depth": ((infinite and sized) or deep, "--kernel ntk and nngp (Myrtle has its own), and to --deep"),
+            "patch_size": (radial or sized, "networks but Myrtle, and to radial kernels"),
             "pool_size": (infinite and Network.AVERAGE in network, "--network average"),
             "bandwidth": (radial, "radial kernels (--kernel laplace, matern1.5, matern2.5, gaussian)"),
             "n_features": (solver is SolverName.FEATURES, "--solver features"),

@@ -68,8 +68,14 @@ def kernel(
             "kernel": (run is None, "kernels without --run"),
             "network": (of_network, "--kernel ntk and nngp, without --run"),
             "pool_size": (of_network and network is Network.AVERAGE, "--network average, without --run"),
-            "depth": (of_network, "--kernel ntk and nngp, without --run"),
-            "patch_size": (run is None, "kernels without --run"),
+            "depth": (
+                of_network and not network.is_myrtle,
+                "--kernel ntk and nngp (Myrtle has its own), without --run",
+            ),
+            "patch_size": (
+                run is None and (kernel.is_radial or not network.is_myrtle),
+                "networks but Myrtle and radial kernels, without --run",
+            ),
             "bandwidth": (
                 run is None and kernel.is_radial,
                 "radial kernels (--kernel laplace, matern1.5, matern2.5, gaussian), without --run",

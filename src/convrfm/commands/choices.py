@@ -29,6 +29,11 @@ class Network(StrEnum):
     MYRTLE_7 = "myrtle7"
     MYRTLE_10 = "myrtle10"
 
+    @property
+    def is_myrtle(self) -> bool:
+        """Whether it has a depth and patches of its own."""
+        return self in (Network.MYRTLE_5, Network.MYRTLE_7, Network.MYRTLE_10)
+
 
 class SolverName(StrEnum):
     """How the regression is solved."""
