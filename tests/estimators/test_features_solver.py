@@ -1,6 +1,7 @@
 """Fits on random features: one road with exact fits, of which they are a sample."""
 
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,9 @@ def test_warm_start_adds_rounds_to_the_same_draw_only() -> None:
     x, y = pictures(12)
     model = classifier(n_iterations=0).fit(x, y).set_params(n_iterations=1, warm_start=True).fit(x, y)
     np.testing.assert_array_equal(model.coef_, classifier().fit(x, y).coef_)
-    with pytest.raises(InputError, match="same draw of features"):
-        model.set_params(n_features=25).fit(x, y)
+    for name, other in (("n_features", 25), ("first_filters", "patches"), ("augment", ("flip",)), ("random_state", 5)):
+        with pytest.raises(InputError, match=f"same draw of features.*{name}"):
+            copy(model).set_params(**{name: other}).fit(x, y)
 
 
 class KilledError(Exception):

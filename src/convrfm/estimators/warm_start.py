@@ -39,8 +39,8 @@ def fits_to_go_on_from(
         raise InputError("a finished fit is gone on with under one kernel: pass one.", in_python=OTHERWISE)
     if fitted.solver != problem.solver:
         raise InputError(
-            "a fit is gone on with by the same solver and the same draw of features: pass its solver, n_features and "
-            "random_state.",
+            "a fit is gone on with by the same solver and the same draw of features: pass its solver, n_features, "
+            "first_filters, augment and random_state.",
             in_python=OTHERWISE,
         )
     then, now = (fitted.x, fitted.targets, fitted.weights), (problem.x, problem.y, problem.weights)
