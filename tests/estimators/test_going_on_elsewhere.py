@@ -12,6 +12,7 @@ import pytest
 from convrfm import ConvRFMClassifier, kernels
 from convrfm.errors import InputError
 from convrfm.estimators import agop_in_parts, choosing, iterative, outlook
+from convrfm.estimators.begun import BegunFit
 from convrfm.estimators.iterative import Iterative
 from convrfm.solvers.exact import RidgePath
 from convrfm.solvers.iterative import IterativePath
@@ -27,6 +28,9 @@ FREE = {"for tiles on disk": 2000, "for tiles in memory": 15_000, "for a decompo
 def several_tiles_and_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(iterative, "default_side", lambda n: 9)
     monkeypatch.setattr(agop_in_parts, "PART", 7)
+    monkeypatch.setattr(
+        choosing, "bytes_of_iterations", lambda *_, **__: 0
+    )  # so few images have smaller matrices than these
 
 
 @pytest.fixture
@@ -161,3 +165,37 @@ def test_a_fit_that_ends_in_an_error_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError), pytest.warns(UserWarning, match="bandwidth"):
         classifier(tmp_path / "here").set_params(kernel=kernels.Laplace(3, bandwidth=1e-4)).fit(X, Y)
     assert not (tmp_path / "here").exists()
+
+
+@pytest.mark.parametrize("solver", ["exact", "cg"])
+def test_a_folder_that_cannot_be_made_is_told(solver: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "within"):
+        with pytest.raises(InputError, match="cannot write"):
+            classifier(folder, solver=solver, n_iterations=0).fit(X, Y)
+
+
+def test_an_address_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"must be a folder.*got 's3://bucket/tiles'"):
+        classifier(None).set_params(tile_folder="s3://bucket/tiles").fit(X, Y)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("solver", ["exact", "cg"])
+def test_a_folder_that_vanishes_costs_neither_the_fit_nor_its_own_error(
+    solver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = classifier(tmp_path / "here", solver=solver, n_iterations=0)
+    plain = BegunFit._leave
+
+    def vanished(begun_fit: BegunFit, folder: Path, **told: bool) -> None:
+        shutil.rmtree(folder)
+        plain(begun_fit, folder, **told)
+
+    monkeypatch.setattr(BegunFit, "_leave", vanished)
+    assert fit.fit(X, Y).score(X, Y) > 0.5
+    for path in (RidgePath, IterativePath):
+        monkeypatch.setattr(path, "leave_one_out", lambda *_: (_ for _ in ()).throw(KilledError))
+    with pytest.raises(KilledError):
+        fit.fit(X, Y)

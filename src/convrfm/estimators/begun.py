@@ -1,10 +1,11 @@
 """The solver of a fit that is not finished, in the folder of its tiles: what it began with, it goes on with."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import InputError
 from ..storage.atomic import write_json
 from ..storage.digests import digest
 from ..storage.values import values_from
@@ -38,22 +39,35 @@ class BegunFit:
 
     @contextmanager
     def under_way(self, solver: Solver) -> Iterator[None]:
-        """Within it the folder tells the solver, and afterwards where an exception left something to go on from there."""
+        """Within it the folder tells the solver, and afterwards where an exception left something to go on from there.
+
+        Raises:
+            InputError: if the folder cannot be written.
+        """
         folder = self.folder
         if folder is None:
             yield
             return
-        file, is_new, finished = self._file(folder), not folder.exists(), False
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(file, solver.to_file())
+        is_new, finished = not folder.exists(), False
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(self._file(folder), solver.to_file())
+        except OSError as error:
+            raise InputError(f"cannot write {folder}: {error}. Choose another tile_folder.") from error
         try:
             yield
             finished = True
         finally:
-            if finished or all(path == file for path in folder.iterdir()):
-                file.unlink(missing_ok=True)
-            if is_new and not any(folder.iterdir()):
-                folder.rmdir()
+            with suppress(OSError):  # another process may have taken the folder away: the fit, or its own error, stays
+                self._leave(folder, finished=finished, is_new=is_new)
+
+    def _leave(self, folder: Path, *, finished: bool, is_new: bool) -> None:
+        """Take away what nobody needs to go on."""
+        file = self._file(folder)
+        if finished or all(path == file for path in folder.iterdir()):
+            file.unlink(missing_ok=True)
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
 
     def _file(self, folder: Path) -> Path:
         return folder / f"begun-{self.of[:16]}.json"

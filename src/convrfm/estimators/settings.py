@@ -3,6 +3,7 @@
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     """Raise `InputError` for what no fit of any estimator can do, whatever its images."""
     check_iterations(parameters["n_iterations"])
     check_choice("solver", parameters["solver"], ("auto", "exact", "cg", "features"))
+    check_tile_folder(parameters["tile_folder"])
     if parameters["memory_budget"] is not None:
         check_count("memory_budget", parameters["memory_budget"])
     check_count("n_features", parameters["n_features"])
@@ -41,6 +43,12 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     check_positive("feature_trace", parameters["feature_trace"])
     check_seed(parameters["random_state"])
     shrinkage_candidates(parameters["shrinkage"])
+
+
+def check_tile_folder(folder: object) -> None:
+    """Raise `InputError` for what is no folder: fits lock it, as object stores cannot be."""
+    if folder is not None and (not isinstance(folder, str | Path) or "://" in str(folder)):
+        raise InputError(f"tile_folder must be a folder of this machine or one that it mounts; got {folder!r}.")
 
 
 def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
