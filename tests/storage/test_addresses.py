@@ -112,21 +112,104 @@ def test_a_second_writer_is_refused_and_the_first_one_leaves_no_lease(address: s
     assert not any(LEASE in name for name in objects(address))
 
 
-def of(host: str, process: int, age: float) -> bytes:
-    return json.dumps({"host": host, "process": process, "token": "its", "at": time.time() - age}).encode()
+def of(host: str, process: int, age: float, machine: list[str] | None = None) -> bytes:
+    at = time.time() - age
+    return json.dumps({"host": host, "machine": machine, "process": process, "token": "its", "at": at}).encode()
 
 
-def test_a_lease_is_kept_as_long_as_its_process_may_live(address: str) -> None:
-    here = os.uname().nodename
+GONE = 2**22 + 1  # no process has a number as large
+
+
+def test_a_lease_is_kept_as_long_as_its_process_may_live(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, machine = os.uname().nodename, lease._machine()
+    if machine is None:
+        pytest.skip("where nothing tells machines apart, each lease has to lapse")
     put(address, LEASE, of("elsewhere", 1, age=10))
     with pytest.raises(InputError, match=r"process 1 of elsewhere.*wait for it; where it was killed, for (29|28)\d s"):
         written(address)
-    put(address, LEASE, of(here, os.getpid(), age=10))
+    other_boot, other_container = [here, "boot", machine[2]], [here, machine[1], "pid:[1]"]
+    for unknown in (None, other_boot, other_container):
+        put(address, LEASE, of(here, GONE, age=10, machine=unknown))
+        with pytest.raises(InputError, match="another convrfm writes"):
+            written(address)
+    put(address, LEASE, of(here, os.getpid(), age=10, machine=machine))
     with pytest.raises(InputError, match="another convrfm writes"):
         written(address)
-    for gone in (of("elsewhere", 1, age=1000), of(here, 2**22 + 1, age=10), b"{"):
+    for gone in (of("elsewhere", 1, age=1000), of(here, GONE, age=10, machine=machine), b"{"):
         put(address, LEASE, gone)
         written(address)
+    monkeypatch.setattr(lease, "BOOT", Path("/nowhere"))
+    put(address, LEASE, of(here, GONE, age=10))
+    with pytest.raises(InputError, match="another convrfm writes"):
+        written(address)
+
+
+def test_a_lease_of_another_is_neither_renewed_nor_removed(address: str) -> None:
+    others = of("elsewhere", 1, age=0)
+    files, path = fsspec.core.url_to_fs(address)
+    with lease.leased(files, path, address) as own:
+        own.check()
+        put(address, LEASE, others)
+        own.renew()
+        with pytest.raises(InputError, match="may be another convrfm's by now"):
+            own.check()
+    assert objects(address) == {f"/{LEASE}": others}
+
+
+def test_a_lease_that_lapsed_is_not_renewed_and_its_process_writes_no_tile(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, path = fsspec.core.url_to_fs(f"{address}.2")
+    with kept_kernel(address, recipe()) as kept, lease.leased(files, path, f"{address}.2") as own:
+        before = objects(address), objects(f"{address}.2")
+        monkeypatch.setattr(lease, "LAPSES_AFTER", -1.0)
+        with pytest.raises(InputError, match="may be another convrfm's by now"):
+            kept.complete()
+        own.renew()
+        assert (objects(address), objects(f"{address}.2")) == before
+
+
+@pytest.mark.parametrize("precision", ["float32", "int16"])
+def test_a_tile_is_not_written_into_another_matrix(precision: Any, address: str) -> None:
+    first = written(address, precision=precision)
+    files, path = fsspec.core.url_to_fs(address)
+    files.rm(path, recursive=True)
+    written(address, recipe(replace(KERNEL, bandwidth=3.1)), precision=precision)
+    before = objects(address)
+    with pytest.raises(InputError, match=f"{address} holds another matrix by now"):
+        first.write((0, 0), torch.ones(4, 4))
+    assert objects(address) == before
+
+
+def test_of_two_that_take_over_a_lapsed_lease_one_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one takes it between the look and the removal: its lease stays; one that only removed it is not in the way."""
+    files, _ = fsspec.core.url_to_fs(address)
+    plain = type(files).cat_file
+    lapsed, others = of("elsewhere", 1, age=1000), of("elsewhere", 2, age=0).replace(b"its", b"another's")
+
+    def raced(self: Any, name: str, *way: Any, **others_: Any) -> Any:
+        content = plain(self, name, *way, **others_)
+        if content == lapsed:
+            put(address, LEASE, others)
+        return content
+
+    put(address, LEASE, lapsed)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(files), "cat_file", raced)
+        with pytest.raises(InputError, match="process 2 of elsewhere"):
+            written(address)
+    assert objects(address) == {f"/{LEASE}": others}
+
+    removed = type(files).rm_file
+
+    def gone(self: Any, name: str) -> None:
+        removed(self, name)
+        raise FileNotFoundError(name)
+
+    put(address, LEASE, lapsed)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(files), "rm_file", gone)
+        assert written(address).missing == []
 
 
 @pytest.mark.parametrize("atomic", [True, False])

@@ -2,7 +2,7 @@
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +47,11 @@ class Location(ABC):
         return None
 
     @abstractmethod
-    def held(self) -> AbstractContextManager[None]:
-        """Keep other processes out that ask for it; raises `InputError` where one is in it, or nothing can be written."""
+    def held(self) -> AbstractContextManager[Callable[[], None]]:
+        """Keep other processes out that ask for it; raises `InputError` where one is in it, or nothing can be written.
+
+        What it yields is to be called before each write, and raises `InputError` once another may be in it.
+        """
 
     @abstractmethod
     def has(self, name: str) -> bool:
@@ -104,9 +107,11 @@ class Folder(Location):
     def free(self) -> int | None:
         return shutil.disk_usage(self.path).free
 
+    @contextmanager
     @override
-    def held(self) -> AbstractContextManager[None]:
-        return held(self.path)
+    def held(self) -> Iterator[Callable[[], None]]:
+        with held(self.path):
+            yield lambda: None  # the lock lasts as long as the process
 
     @override
     def has(self, name: str) -> bool:
@@ -166,9 +171,9 @@ class Address(Location):
 
     @contextmanager
     @override
-    def held(self) -> Iterator[None]:
-        with leased(*self._opened, self.address):
-            yield
+    def held(self) -> Iterator[Callable[[], None]]:
+        with leased(*self._opened, self.address) as lease:
+            yield lease.check
 
     @override
     def has(self, name: str) -> bool:

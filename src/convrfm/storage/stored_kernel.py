@@ -27,10 +27,17 @@ class StoredKernel:
         recipe: what they are computed from.
         store: where they are kept.
         workers: compute them and multiply with them, where the store is one that they reach too; None for this process.
+        check: called before each write; raises `InputError` once another process may write there.
     """
 
-    def __init__(self, recipe: KernelTiles, store: TileStore, workers: Workers | None = None) -> None:
-        self.recipe, self.store, self.workers = recipe, store, workers
+    def __init__(
+        self,
+        recipe: KernelTiles,
+        store: TileStore,
+        workers: Workers | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.recipe, self.store, self.workers, self._check = recipe, store, workers, check
 
     @property
     def layout(self) -> TileLayout:
@@ -46,15 +53,20 @@ class StoredKernel:
         """One tile as it is kept; a damaged one is computed again, with a warning.
 
         Raises:
-            InputError: if a tile that was computed cannot be written.
+            InputError: if a tile that was computed cannot be written, or another process may write there.
         """
         if place in self.store:
             try:
                 return self.store.tile(place)
             except DamagedTileError:
                 warnings.warn(f"tile {place} of {self.store.location} was damaged and is computed again.", stacklevel=2)
-        self.store.write(place, self.recipe.tile(place))
+        self._write(place)
         return self.store.tile(place)
+
+    def _write(self, place: Place) -> None:
+        tile = self.recipe.tile(place)
+        self._check()
+        self.store.write(place, tile)
 
     def product(self, vectors: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """The matrix times vectors; a damaged tile is computed again, with a warning."""
@@ -78,13 +90,14 @@ class StoredKernel:
         """Compute and write tiles, one after the other or shared between workers."""
         if self.workers is None or not places:
             for place in places:
-                self.store.write(place, self.recipe.tile(place))
+                self._write(place)
                 yield place
             return
         location, of, device = self.store.location, self.store.attributes["fingerprint"], self.recipe.x.device.type
         with shared(self.recipe, self.store) as ingredients:
             work = TileWork(location, of, self.recipe.kernel, device, ingredients)
             for place, _ in self.workers.results(work, places):
+                self._check()
                 yield place
 
     def verify(self) -> None:
@@ -116,12 +129,12 @@ def kept_kernel(
         MissingDependencyError: without Zarr.
     """
     location = located(where)
-    with location.held():
+    with location.held() as check:
         location.drop_half_written(below=False)  # all there is where the group was being begun
         store = _opened(location, recipe, precision, origin)
         location.drop_half_written(below=True)
         store.check_room()
-        yield StoredKernel(recipe, store, workers)
+        yield StoredKernel(recipe, store, workers, check)
 
 
 def fingerprint(recipe: KernelTiles, precision: Precision) -> str:

@@ -164,7 +164,7 @@ class TileStore:
         """Keep a tile, whole or not at all.
 
         Raises:
-            InputError: if it cannot be written: the disk is full, the folder refuses.
+            InputError: if it cannot be written: the disk is full, the folder refuses, or another matrix has taken the place.
         """
         values, name = tile.detach().cpu().to(self.dtype).numpy(), str(self.dtype).removeprefix("torch.")
         if not np.isfinite(values).all():
@@ -172,13 +172,22 @@ class TileStore:
                 f"a kernel matrix on disk must be finite in {name}; this one is not. Rescale very large or small images."
             )
         try:
+            self._check_place()
             if self._scales is not None:
                 scale = np.float32(np.abs(values).max() / LARGEST) or np.float32(1)
                 self._scales[place] = scale  # before the tile, which is there once its own chunk is
                 values = np.clip(np.rint(values / scale), -LARGEST, LARGEST).astype(np.int16)
             self._kernel[self.layout.of(place)] = values
+        except InputError:
+            raise
         except self.location.failures as error:
             raise _unwritten(self.location, error) from error
+
+    def _check_place(self) -> None:
+        """Raise `InputError` where the location is no longer this matrix's, which another process may have begun anew."""
+        group = imported("zarr", "large").open_group(self.location.zarr, mode="r", zarr_format=3)
+        if group.attrs.get("fingerprint") != self.attributes.get("fingerprint"):
+            raise InputError(f"{self.location} holds another matrix by now. Choose another place for this one.")
 
     def tile(self, place: Place) -> Float[Tensor, "rows columns"]:
         """Read a tile, in `dtype`.
