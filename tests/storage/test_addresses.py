@@ -21,11 +21,13 @@ from convrfm.kernels.kernel_tiles import KernelTiles
 from convrfm.storage import lease
 from convrfm.storage.lease import LEASE
 from convrfm.storage.locations import Address, Folder, located
+from convrfm.storage.shared_arrays import shared_arrays
 from convrfm.storage.stored_kernel import kept_kernel
 from convrfm.storage.tile_store import TileStore
 from convrfm.workers import workers
 
-pytest.importorskip("zarr")
+zarr = pytest.importorskip("zarr")
+zarr_storage = pytest.importorskip("zarr.storage")
 fsspec = pytest.importorskip("fsspec")
 KERNEL = kernels.Laplace(patch_size=2, bandwidth=3.0)
 
@@ -251,6 +253,73 @@ def test_an_address_that_cannot_be_written_or_read_is_told(address: str, monkeyp
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(MissingDependencyError, match="s3fs"):
         written("s3://bucket/K.zarr")
+
+
+def failing(error: BaseException) -> Any:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", [PermissionError("refused"), RuntimeError("no network")])
+def test_a_store_out_of_reach_is_never_taken_for_an_empty_or_a_damaged_one(
+    error: Exception, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kept_kernel(address, recipe()) as kept:
+        kept.complete()
+        before, files = objects(address), type(fsspec.core.url_to_fs(address)[0])
+        with monkeypatch.context() as patched:
+            for request in ("ls", "info", "rm"):
+                patched.setattr(files, request, failing(error))
+            at = kept.store.location
+            asked = [lambda: at.exists, lambda: at.is_used, lambda: kept.store.missing, at.remove, kept.verify]
+            for ask in [*asked, lambda: at.has("kernel/c/0/0"), lambda: TileStore.at(address)]:
+                with pytest.raises(InputError, match=f"cannot reach {address}: .*{error}"):
+                    ask()
+        with monkeypatch.context() as patched:
+            patched.setattr(zarr_storage.FsspecStore, "get", failing(error))
+            with pytest.raises(InputError, match=f"cannot read {address}: {error}"):
+                kept.tile((0, 0))
+        assert objects(address) == before
+
+
+def test_what_lies_deep_or_beside_the_lease_is_something(address: str) -> None:
+    put(address, LEASE, of("elsewhere", 1, age=1000))
+    assert not Address(address).is_used
+    put(address, "a/b/c/deep.txt", b"mine")
+    assert Address(address).is_used
+    assert Address(address).names("a") == {"b/c/deep.txt"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), TypeError("no such dtype")])
+def test_shared_arrays_leave_nothing_whatever_ends_their_making(
+    error: BaseException, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors = {"x": torch.ones(2, 3), "z": torch.ones(2, 3)}
+    plain = zarr.Group.create_array
+
+    def broken(self: Any, name: str, **settings: Any) -> Any:
+        if name == "z":
+            raise error
+        return plain(self, name, **settings)
+
+    monkeypatch.setattr(zarr.Group, "create_array", broken)
+    with pytest.raises((type(error), InputError)), shared_arrays(Address(address), tensors, 2):
+        pass
+    assert objects(address) == {}
+
+
+def test_shared_arrays_that_cannot_be_removed_hide_no_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = type(fsspec.core.url_to_fs(address)[0])
+    with (
+        monkeypatch.context() as patched,
+        pytest.warns(UserWarning, match="could not be removed: cannot reach"),
+        pytest.raises(ZeroDivisionError),
+        shared_arrays(Address(address), {"x": torch.ones(2, 3)}, 2),
+    ):
+        patched.setattr(files, "rm", failing(RuntimeError("no network")))
+        raise ZeroDivisionError
 
 
 def test_workers_write_where_an_address_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

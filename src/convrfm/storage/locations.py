@@ -3,7 +3,7 @@
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -154,20 +154,19 @@ class Address(Location):
     @property
     @override
     def zarr(self) -> Any:
-        _ = self._opened
-        return imported("zarr.storage", "large").FsspecStore.from_url(self.address, storage_options=UNCACHED)
+        with self._reached():
+            return imported("zarr.storage", "large").FsspecStore.from_url(self.address, storage_options=UNCACHED)
 
     @property
     @override
     def exists(self) -> bool:
-        files, path = self._opened
-        return bool(files.exists(path))
+        return self._is_there("")
 
     @property
     @override
     def is_used(self) -> bool:
-        files, path = self._opened
-        return any(name.rpartition("/")[2] != LEASE for name in files.find(path, maxdepth=2))
+        with self._reached() as (files, path):
+            return any(entry["name"].rpartition("/")[2] != LEASE for entry in _listed(files, path))
 
     @contextmanager
     @override
@@ -177,14 +176,13 @@ class Address(Location):
 
     @override
     def has(self, name: str) -> bool:
-        files, path = self._opened
-        return bool(files.exists(f"{path}/{name}"))
+        return self._is_there(f"/{name}")
 
     @override
     def names(self, under: str) -> set[str]:
-        files, path = self._opened
-        top = f"{path}/{under}/"
-        return {name.partition(top)[2] for name in files.find(top)}
+        with self._reached() as (files, path):
+            top = f"{path}/{under}"
+            return {name.removeprefix(f"{top}/") for name in _names(files, top)}
 
     @override
     def within(self, name: str) -> "Address":
@@ -200,9 +198,29 @@ class Address(Location):
 
     @override
     def remove(self) -> None:
-        files, path = self._opened
-        if files.exists(path):
+        with self._reached() as (files, path), suppress(FileNotFoundError):
             files.rm(path, recursive=True)
+
+    def _is_there(self, name: str) -> bool:
+        with self._reached() as (files, path):
+            try:
+                files.info(path + name)  # of which the file system's own `exists` takes any failure for absence
+            except FileNotFoundError:
+                return False
+            return True
+
+    @contextmanager
+    def _reached(self) -> Iterator[tuple[Any, str]]:
+        """Its file system and its path there; what fails within is an `InputError`."""
+        files, path = self._opened
+        try:
+            yield files, path
+        except (InputError, MissingDependencyError):
+            raise
+        except self.failures as error:
+            raise InputError(
+                f"cannot reach {self.address}: {error!r}. Look at its rights and the network, and run the command again."
+            ) from error
 
     @property
     def _opened(self) -> tuple[Any, str]:
@@ -216,6 +234,24 @@ class Address(Location):
                 f"{self.address} is no address that fsspec knows ({error}). Pass one, such as s3://bucket/K.zarr, or a folder."
             ) from error
         return files, path.rstrip("/")
+
+
+def _listed(files: Any, path: str) -> list[dict[str, Any]]:
+    """What lies directly at a path; some stores list the path itself too."""
+    try:
+        entries = files.ls(path, detail=True)
+    except FileNotFoundError:
+        return []
+    return [entry for entry in entries if entry["type"] != "directory" or entry["name"].rstrip("/") != path]
+
+
+def _names(files: Any, path: str) -> Iterator[str]:
+    """Of all objects below a path; the file system's own `find` takes a failure for absence."""
+    for entry in _listed(files, path):
+        if entry["type"] == "directory":
+            yield from _names(files, entry["name"].rstrip("/"))
+        else:
+            yield entry["name"]
 
 
 UNCACHED = {"use_listings_cache": False}  # others write there too

@@ -1,6 +1,7 @@
 """Arrays in a folder, or at an address, that several processes reach, which read and write some rows at a time."""
 
 import functools
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,21 +55,28 @@ def shared_arrays(
         InputError: if it cannot be written.
         MissingDependencyError: without Zarr.
     """
-    zarr, location = imported("zarr", "large"), located(where)
+    location = located(where)
     try:
-        group = zarr.open_group(location.zarr, mode="w")
+        _make(location, tensors, rows_at_once)
+        yield SharedArrays(location)
+    finally:
+        try:
+            location.remove()
+        except InputError as error:
+            warnings.warn(f"{location} is needed no longer and could not be removed: {error}", stacklevel=3)
+
+
+def _make(location: Location, tensors: Mapping[str, Shaped[Tensor, "..."] | None], rows_at_once: int) -> None:
+    zarr, opened = imported("zarr", "large"), location.zarr
+    try:
+        group = zarr.open_group(opened, mode="w")
         for name, tensor in tensors.items():
             if tensor is not None:
                 chunks = (min(rows_at_once, len(tensor)), *tensor.shape[1:])
                 values, checksums = tensor.detach().cpu().numpy(), [zarr.codecs.Crc32cCodec()]
                 group.create_array(name, data=values, chunks=chunks, compressors=checksums)
     except location.failures as error:
-        location.remove()
         raise InputError(f"cannot write {location}: {error}. Make room, or choose another folder.") from error
-    try:
-        yield SharedArrays(location)
-    finally:
-        location.remove()
 
 
 @functools.lru_cache(maxsize=4)

@@ -109,16 +109,15 @@ class TileStore:
         zarr, location = imported("zarr", "large"), located(where)
         if not location.exists:
             raise InputError(f"there is no kernel matrix {location}. Compute it: convrfm kernel DATA --out {location}.")
+        opened = location.zarr
         foreign = f"{location} holds something else than a kernel matrix of convrfm. Choose another folder."
         try:
-            group = zarr.open_group(location.zarr, mode="r+")
+            group = zarr.open_group(opened, mode="r+")
             says = dict(group.attrs)
         except (FileNotFoundError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise InputError(foreign) from error
         except location.failures as error:
-            raise InputError(
-                f"cannot read {location}: {error}. Look at its rights, or choose another folder."
-            ) from error
+            raise _unread(location, error) from error
         if says.get("format") != FORMAT:
             raise InputError(foreign)
         if says.get("format_version") != FORMAT_VERSION:
@@ -131,10 +130,12 @@ class TileStore:
             return cls(location, group, layout, says["precision"])
         except InputError:
             raise
-        except (*location.failures, LookupError, ValueError, TypeError, AttributeError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{location} is a damaged kernel matrix of convrfm. Remove it, or choose another folder."
             ) from error
+        except location.failures as error:
+            raise _unread(location, error) from error
 
     @property
     def eps(self) -> float:
@@ -152,7 +153,7 @@ class TileStore:
 
     @property
     def missing(self) -> list[Place]:
-        """Of tiles that are still to be written, by one listing of those that are there."""
+        """Of tiles that are still to be written, by listing those that are there."""
         there = self.location.names("kernel")
         return [place for place in self.layout.places if self._name(place) not in there]
 
@@ -194,6 +195,7 @@ class TileStore:
 
         Raises:
             DamagedTileError: if it is missing or is not what was written.
+            InputError: if it cannot be read.
         """
         if place not in self:
             raise DamagedTileError(
@@ -202,8 +204,10 @@ class TileStore:
         try:
             stored = self._kernel[self.layout.of(place)]
             scale = None if self._scales is None else float(self._scales[place])
-        except (*self.location.failures, ValueError, RuntimeError) as error:
+        except ValueError as error:
             raise _damaged(self.location, place, error) from error
+        except self.location.failures as error:
+            raise _unread(self.location, error) from error
         values = torch.from_numpy(stored if scale is None else stored.astype(np.float32) * np.float32(scale))
         if not torch.isfinite(values).all() or (scale is not None and (stored == MISSING["int16"]).any()):
             raise _damaged(self.location, place, "entries are missing")
@@ -237,8 +241,9 @@ class TileStore:
 
     def check_room(self) -> None:
         """Raise `InputError` where it is known that there is no room for the missing tiles."""
-        free, needed = self.location.free, self.bytes_missing
-        if free is not None and needed > free:
+        if (free := self.location.free) is None:
+            return
+        if (needed := self.bytes_missing) > free:
             raise InputError(
                 f"{self.location} needs {size(needed)} more, and its disk has {size(free)}. Make room, "
                 'choose another folder, or pass precision="int16", which takes half of float32.'
@@ -258,6 +263,10 @@ def _put(out: Tensor, start: int, down: slice, across: slice, tile: Tensor) -> N
 
 def _damaged(location: Location, place: Place, what: object) -> DamagedTileError:
     return DamagedTileError(f"tile {place} of {location} is damaged: {what}. Run the command that wrote it.")
+
+
+def _unread(location: Location, error: Exception) -> InputError:
+    return InputError(f"cannot read {location}: {error}. Look at its rights, or choose another folder.")
 
 
 def _unwritten(location: Location, error: Exception) -> InputError:
