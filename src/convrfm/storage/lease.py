@@ -151,7 +151,7 @@ def _seconds_left(there: dict[str, Any]) -> float:
 def _machine() -> list[str] | None:
     """What tells machines and containers apart, which may share a host name; None where nothing does."""
     try:
-        return [socket.gethostname(), BOOT.read_text().strip(), str(PROCESSES.readlink())]
+        return [socket.gethostname(), BOOT.read_text(encoding="utf-8").strip(), str(PROCESSES.readlink())]
     except OSError:
         return None
 
