@@ -7,7 +7,7 @@ import pytest
 
 from convrfm import ConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import choosing
+from convrfm.estimators import agop_in_parts, choosing
 from convrfm.kernels.devices import ON_CPUS
 from tests.alive import Alive
 
@@ -34,6 +34,20 @@ def test_what_is_alive_beside_the_images_stays_within_the_budget(way: str) -> No
     model.set_params(solver="exact" if way == "decomposed" else "cg")
     budget = BUDGETS[way]
     assert alive(model.set_params(memory_budget=budget)) <= budget < alive(model.set_params(memory_budget=None))
+
+
+@pytest.mark.parametrize(("cv", "budget"), [(None, 7_000_000), (3, 9_500_000)])
+def test_what_patches_of_many_numbers_take_is_counted_or_refused(
+    cv: int | None, budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agop_in_parts, "PART", 4)
+    x, y = np.random.default_rng(0).standard_normal((64, 3, 10, 10)).astype(np.float32), np.arange(64) % 2
+    model = ConvRFMClassifier(kernels.Laplace(9), n_iterations=1, ridge=1e-2, solver="cg", cv=cv)
+    with Alive() as found:
+        model.set_params(memory_budget=budget).fit(x, y)
+    assert found.peak - x.nbytes <= budget
+    with pytest.raises(InputError, match=r"metric on patches is learned in .*smaller patches"):
+        model.set_params(memory_budget=budget - 2_000_000).fit(x, y)
 
 
 def test_outputs_of_many_images_stay_within_it_too() -> None:
@@ -64,8 +78,8 @@ def test_a_kernel_s_own_budget_is_left_to_it_and_none_is_above_the_default() -> 
 
 def test_the_budget_of_which_a_fit_says_that_it_needs_it_is_enough_and_less_is_not() -> None:
     settings: dict[str, Any] = {"outputs": 2, "ridges": 1, "weighted": False, "grouped": False, "seed": 0}
-    settings |= {"device": choosing.CPU, "folder": None, "workers": None}
-    for name, needed in (("exact", 40 * 300**2), ("cg", choosing.bytes_of_iterations(300, 2, 1))):
+    settings |= {"folded": False, "metrics": 0, "device": choosing.CPU, "folder": None, "workers": None}
+    for name, needed in (("exact", 40 * 300**2), ("cg", choosing.bytes_of_iterations(300, 2, 1, folded=False))):
         enough = needed * 4 // 3 + 4
         assert choosing.kernel_solver(name, 300, memory_budget=enough, **settings).temporaries == enough // 8
         with pytest.raises(InputError, match=f"memory_budget={enough - 12} allows"):

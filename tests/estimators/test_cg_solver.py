@@ -10,7 +10,7 @@ import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, kernels
 from convrfm.errors import InputError
 from convrfm.estimators import candidates, choosing, fitted_layers, iterative, outlook
-from convrfm.estimators.forecast import bytes_of
+from convrfm.estimators.footprint import bytes_of
 from convrfm.kernels.kernel_tiles import KernelTiles
 from convrfm.solvers.conjugate_gradients import State
 

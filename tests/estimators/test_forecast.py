@@ -11,7 +11,8 @@ import torch
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
 from convrfm.estimators import forecast, outlook
-from convrfm.estimators.forecast import ExpectedRound, LayerCosts, Prospect, bytes_of, prospect
+from convrfm.estimators.footprint import bytes_of
+from convrfm.estimators.forecast import ExpectedRound, LayerCosts, Prospect, prospect
 from convrfm.estimators.outlook import Outlook
 from convrfm.estimators.plan import Plan
 from convrfm.estimators.problem import Problem

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from typing_extensions import override
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import agop_in_parts, choosing
+from convrfm.estimators import agop_in_parts, choosing, iterative
 from convrfm.estimators.agop_in_parts import AgopInParts
+from convrfm.storage.kept_state import KeptState
 from convrfm.workers import DaskWorkers, workers
 
 from .cases import pictures
@@ -79,7 +80,9 @@ def test_the_average_of_parts_is_that_of_all_images(
 ) -> None:
     found = in_parts(weights)
     whole = KERNEL.agop(found.x, found.z, found.coef, feature_matrix=torch.eye(9), weights=weights)
-    torch.testing.assert_close(found.computed(tmp_path, None, unwatched), whole.double(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        found.computed(tmp_path, None, unwatched, kept=True), whole.double(), rtol=1e-4, atol=1e-6
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -87,7 +90,7 @@ def test_finished_parts_are_not_computed_again(
     small_parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agop_in_parts, "KEPT_EVERY", -1.0)
-    whole = in_parts(None).computed(tmp_path, None, unwatched)
+    whole = in_parts(None).computed(tmp_path, None, unwatched, kept=True)
     computed: list[int] = []
     plain = AgopInParts.part
 
@@ -99,10 +102,57 @@ def test_finished_parts_are_not_computed_again(
 
     monkeypatch.setattr(AgopInParts, "part", ending)
     with pytest.raises(KeyboardInterrupt):
-        in_parts(None).computed(tmp_path, None, unwatched)
+        in_parts(None).computed(tmp_path, None, unwatched, kept=True)
     computed.append(-1)
-    assert torch.equal(in_parts(None).computed(tmp_path, None, unwatched), whole)
+    assert torch.equal(in_parts(None).computed(tmp_path, None, unwatched, kept=True), whole)
     assert computed == [0, 1, -1, 2]
+
+
+@dataclass(frozen=True)
+class Backwards:
+    """Workers that finish the last piece first, and stop after so many."""
+
+    pieces: int
+
+    def results(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        for item in list(reversed(items))[: self.pieces]:
+            yield item, work(item)
+        if self.pieces < len(items):
+            raise KeyboardInterrupt
+
+
+def test_parts_are_added_in_their_order_in_whichever_they_come(
+    small_parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agop_in_parts, "KEPT_EVERY", -1.0)
+    weights = torch.linspace(0.1, 3.0, 18)
+    found = in_parts(weights)
+    looped = torch.zeros(9, 9, dtype=torch.float64)
+    for number, rows in enumerate(found.parts):
+        share = weights[rows].double().sum() / sum(weights[each].double().sum() for each in found.parts)
+        looped += share * found.part(number)
+    with pytest.raises(KeyboardInterrupt):
+        found.computed(tmp_path, Backwards(1), unwatched, kept=True)
+    assert torch.equal(found.computed(tmp_path, Backwards(3), unwatched, kept=True), looped)
+    assert torch.equal(found.computed(tmp_path, None, unwatched, kept=False), looped)
+
+
+def test_parts_as_they_were_once_kept_are_computed_anew(small_parts: None, tmp_path: Path) -> None:
+    found = in_parts(None)
+    whole = found.computed(tmp_path, None, unwatched, kept=True)
+    old = {"averages": torch.ones(3, 9, 9, dtype=torch.float64), "done": torch.ones(3, dtype=torch.bool)}
+    KeptState(tmp_path / f"agop-{found._digest[:16]}.safetensors", found._digest).write(old)
+    assert torch.equal(found.computed(tmp_path, None, unwatched, kept=True), whole)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_kept_where_nobody_could_go_on_from_it(small_parts: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (agop_in_parts, iterative):
+        monkeypatch.setattr(module, "KEPT_EVERY", -1.0)
+    monkeypatch.setattr(KeptState, "write", lambda *_: pytest.fail("parts are kept"))
+    monkeypatch.setattr(iterative, "write_state", lambda *_: pytest.fail("a solve is kept"))
+    x, y = pictures(24)
+    ConvRFMClassifier(KERNEL, n_iterations=1, solver="cg", ridge=1e-2).fit(x, y)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -20,6 +20,7 @@ from ..storage.shared_arrays import SharedArrays, shared_arrays
 from ..storage.stored_kernel import fingerprint
 from ..storage.tile_store import precision_of
 from ..workers import Workers
+from .running_sum import RunningSum
 from .solver import LearnableKernel, Metric, Watch, Weights
 
 PART, PART_ON_A_GPU = 64, 2048  # images at which gradients are taken together
@@ -57,29 +58,30 @@ class AgopInParts:
         weights = None if self.weights is None else self.weights[rows]
         return _average(self.kernel, self.x[rows], self.z, self.coef, self.metric, weights)
 
-    def computed(self, folder: Path, workers: Workers | None, watch: Watch) -> Float[Tensor, "d d"]:
+    def computed(self, folder: Path, workers: Workers | None, watch: Watch, *, kept: bool) -> Float[Tensor, "d d"]:
         """The average over all parts, the same for any workers and interruptions.
 
         Args:
-            folder: where finished parts are kept, at most a minute after they are, until there are all.
-            workers: compute them, where they reach the folder too; None for this process.
+            folder: what workers reach too.
+            workers: compute the parts; None for this process.
             watch: is told how many are finished.
+            kept: whether the sum of finished parts is kept in the folder, at most a minute after they are, until there are all.
         """
-        parts, progress = self.parts, watch("AGOP")
-        kept = KeptState(folder / f"agop-{self._digest[:16]}.safetensors", self._digest)
-        averages = self.coef.new_zeros(len(parts), *2 * (self._patch_entries,), dtype=torch.float64, device="cpu")
-        state = kept.read() or {"averages": averages, "done": torch.zeros(len(parts), dtype=torch.bool)}
+        parts, shares, progress = self.parts, self._shares.tolist(), watch("AGOP")
+        file = KeptState(folder / f"agop-{self._digest[:16]}.safetensors", f"running sum of {self._digest}")
+        state = file.read() if kept else None
+        running = RunningSum(self._zero) if state is None else RunningSum.from_tensors(state)
         last = time.monotonic()
-        missing = (~state["done"]).nonzero()[:, 0].tolist()
-        for finished, (number, average) in enumerate(self._averages(folder, missing, workers), 1):
-            state["averages"][number], state["done"][number] = average, True
-            if time.monotonic() - last > KEPT_EVERY:
-                kept.write(state)
+        for number, average in self._averages(folder, running.missing(len(parts)), workers):
+            running.add(number, shares[number] * average)
+            if kept and time.monotonic() - last > KEPT_EVERY:
+                file.write(running.tensors())
                 last = time.monotonic()
             if progress:
-                progress(len(parts) - len(missing) + finished, len(parts))
-        kept.remove()
-        return torch.einsum("p,pij->ij", self._shares, state["averages"]).to(self.coef.device)
+                progress(running.summed + len(running.early), len(parts))
+        if kept:
+            file.remove()
+        return running.total.to(self.coef.device)
 
     def _averages(
         self, folder: Path, numbers: list[int], workers: Workers | None
@@ -96,8 +98,9 @@ class AgopInParts:
         return PART_ON_A_GPU if self.x.is_cuda else PART
 
     @property
-    def _patch_entries(self) -> int:
-        return self.x.shape[1] * self.kernel.window.size**2
+    def _zero(self) -> Float[Tensor, "d d"]:
+        entries = self.x.shape[1] * self.kernel.window.size**2
+        return torch.zeros(entries, entries, dtype=torch.float64)
 
     @property
     def _shares(self) -> Float[Tensor, " parts"]:

@@ -12,7 +12,7 @@ from ..kernels.devices import default_budget
 from ..kernels.features import FeatureDraw
 from ..quantities import counted, size
 from .feature_solver import Features
-from .forecast import MATRICES, MATRICES_WITH_WEIGHTS, bytes_of_iterations
+from .footprint import MATRICES, MATRICES_WITH_WEIGHTS, bytes_of_iterations
 from .iterative import Iterative
 from .outlook import USABLE, free_bytes
 from .solver import Exact, Solver, SolverName
@@ -48,6 +48,8 @@ def kernel_solver(
     ridges: int,
     weighted: bool,
     grouped: bool,
+    folded: bool,
+    metrics: int,
     memory_budget: int | None,
     device: torch.device,
     seed: int,
@@ -63,6 +65,8 @@ def kernel_solver(
         ridges: how many are tried.
         weighted: whether they have weights.
         grouped: whether groups of them are left out together, which conjugate gradients cannot.
+        folded: whether folds are fitted beside the whole.
+        metrics: bytes in which a metric is learned.
         memory_budget: bytes for all but the images; None for what is free.
         device: where the fit takes place.
         seed: of what the solver draws.
@@ -90,14 +94,14 @@ def kernel_solver(
             f"the kernel matrix of {n} images would be decomposed in {size(needed)}, and {size(memory)} can be used: it is "
             'solved by conjugate gradients (solver="cg"), with estimated leave-one-out'
         )
-    states = bytes_of_iterations(n, outputs, ridges)
-    if memory_budget is not None and states > beside:
+    states = bytes_of_iterations(n, outputs, ridges, folded=folded)
+    if memory_budget is not None and states + metrics > beside:
         raise InputError(
-            f"conjugate gradients on {n} images with {counted(ridges, 'ridge')} hold {size(states)}, and "
-            f"memory_budget={memory_budget} allows {size(beside)} beside {size(at_work)} at work. Pass more, one ridge, or "
-            "fewer images."
+            f"conjugate gradients on {n} images with {counted(ridges, 'ridge')} hold {size(states)}, the metric on patches is "
+            f"learned in {size(metrics)}, and memory_budget={memory_budget} allows {size(beside)} beside {size(at_work)} at "
+            "work. Pass more, one ridge, fewer images, or smaller patches."
         )
-    return Iterative(seed, memory=int(FOR_K * (beside - states)), folder=folder, temporaries=temporaries)
+    return Iterative(seed, memory=int(FOR_K * (beside - states - metrics)), folder=folder, temporaries=temporaries)
 
 
 def _usable(device: torch.device, memory_budget: int | None) -> int:

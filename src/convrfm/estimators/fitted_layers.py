@@ -17,7 +17,7 @@ from ..maths.psd import psd_factor
 from ..maths.random_filters import RandomFeatures
 from ..quantities import counted, size
 from ..solvers.exact import GaussianPosterior
-from .forecast import MATRICES
+from .footprint import MATRICES
 from .iterative import solver_from_file
 from .layer_files import Tensors, layers_from_file, layers_to_file
 from .layers import FittedLayer

@@ -1,4 +1,4 @@
-"""What a fit will take in seconds and bytes, from small runs of its parts."""
+"""What a fit will take in seconds, from small runs of its parts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,8 @@ from typing_extensions import override
 
 from ..kernels.forecast import sample_size
 from ..kernels.growth import AT_A_GLANCE, Pairs, Powers, measured_pairs, measured_powers
-from ..kernels.kernel_tiles import default_side
-from ..maths.windows import Window
 from ..solvers.exact import RidgePath
-from ..solvers.iterative import PROBES, default_rank
+from ..solvers.iterative import PROBES
 from ..solvers.streamed import unwatched
 from .feature_solver import FeatureBasis, Features
 from .iterative import Iterative
@@ -22,15 +20,10 @@ from .solver import LearnableKernel, Metric, limited
 
 FIRST_SOLVED, MOST_SOLVED = 64, 1024  # images in a regression that is timed
 FEW = 64  # images that are timed at a glance
-MATRICES, MATRICES_WITH_WEIGHTS = 5.0, 7.5  # of n^2 doubles, alive while K is decomposed; with weights it is twice
-FACTORS, STATES = 3, 8  # arrays of n doubles for each column of the preconditioner, and for each right-hand side
-TILES_ALIVE = 3  # of doubles, while one is multiplied
 ITERATIONS, SOLVING = (
     40,
     0.5,
 )  # of conjugate gradients, and the share of right-hand sides that are not yet solved in one
-FEATURES_ALIVE = 3  # copies of a layer's images while it is drawn
-UNFOLDED_ALIVE = 3  # copies of all patches while they are brought to one contrast
 SQUARE = 512  # side of a product that is timed; from it:
 PRIMAL_PRODUCTS = (
     3  # products a pair of features and image: one for the sums, one in double precision for what is left out
@@ -153,62 +146,6 @@ def prospect(plan: Plan, problem: Problem, fold_shares: Sequence[float], patienc
         len(problem.shrinkages),
         fold_shares,
     )
-
-
-def bytes_of(plan: Plan, problem: Problem, n: int, n_folds: int) -> int:
-    """What a fit to n images like these holds beside a kernel's temporaries: K in its decomposition, and images.
-
-    Args:
-        plan: what is to be fitted.
-        problem: that of the first layer.
-        n: training images.
-        n_folds: of a cross-validation, each with copies of the images; 0 for none.
-    """
-    numbers = max(_image_numbers(plan, problem.x, kernels) for kernels in plan.candidates)
-    unfolded = max(_unfolded_numbers(problem, kernels[0].window) for kernels in plan.candidates)
-    bytes_of_images = ((1 + n_folds) * numbers + unfolded) * n * problem.x.element_size()
-    if isinstance(problem.solver, Iterative):
-        return bytes_of_iterations(n, problem.y.shape[1], len(problem.ridges)) + bytes_of_images
-    return bytes_of_decomposition(plan, problem, n) + bytes_of_images
-
-
-def bytes_of_decomposition(plan: Plan, problem: Problem, n: int) -> int:
-    """What the largest matrix and its eigenvectors take in a fit to n images: K, or products of random features."""
-    matrices = MATRICES if problem.weights is None else MATRICES_WITH_WEIGHTS
-    side = max(_decomposed(plan, problem, kernels, n) for kernels in plan.candidates)
-    return round(8 * matrices * side**2)
-
-
-def bytes_of_iterations(n: int, outputs: int, ridges: int) -> int:
-    """What conjugate gradients on n images hold beside their matrix, for all outputs and probes of every ridge."""
-    columns, side = ridges * (outputs + 1 + PROBES), min(n, default_side(n))
-    return 8 * (n * (FACTORS * default_rank(n) + STATES * columns) + TILES_ALIVE * side**2)
-
-
-def _decomposed(plan: Plan, problem: Problem, kernels: Sequence[LearnableKernel], n: int) -> int:
-    """The side of the largest matrix that is decomposed in any layer."""
-    side, (rows, cols) = 0, problem.x.shape[-2:]
-    for kernel in kernels:
-        side = max(side, problem.solver.decomposed(kernel, rows, cols, n))
-        rows, cols = kernel.window.output_length(rows), kernel.window.output_length(cols)
-    return side
-
-
-def _image_numbers(plan: Plan, x: Images, kernels: Sequence[LearnableKernel]) -> int:
-    """How many numbers an image takes in the widest layer."""
-    most, (rows, cols) = x[0].numel(), x.shape[-2:]
-    for kernel in kernels[:-1]:
-        rows, cols = kernel.window.output_length(rows), kernel.window.output_length(cols)
-        most = max(most, FEATURES_ALIVE * plan.draw.n_filters * rows * cols)
-    return most
-
-
-def _unfolded_numbers(problem: Problem, window: Window) -> int:
-    """How many numbers an image takes where kernel matrices see patches of one contrast: those of all images at once."""
-    if window.contrast is None or isinstance(problem.solver, Features):
-        return 0
-    rows, cols = map(window.output_length, problem.x.shape[-2:])
-    return UNFOLDED_ALIVE * problem.x.shape[1] * window.size**2 * rows * cols
 
 
 def _layers_costs(

@@ -115,7 +115,7 @@ class IterativeBasis(KernelBasis):
             with kept_kernel(of_round / "K.zarr", recipe, precision, workers=self.solver.workers) as kept:
                 kept.complete(watch("kernel"))
                 self.check_resemblance(kept)
-                path = regression.solved(kept, watch, of_round / STATE)
+                path = regression.solved(kept, watch, None if self.solver.folder is None else of_round / STATE)
             shutil.rmtree(of_round)
         return path
 
@@ -123,7 +123,7 @@ class IterativeBasis(KernelBasis):
     def agop(self, images: Images, coef: Float[Tensor, "j k"], weights: Weights, watch: Watch) -> Float[Tensor, "d d"]:
         with self.solver.working_folder() as folder:
             in_parts = AgopInParts(self.kernel, self.metric, images, self.x, coef, weights)
-            return in_parts.computed(folder, self.solver.workers, watch)
+            return in_parts.computed(folder, self.solver.workers, watch, kept=self.solver.folder is not None)
 
     @property
     def _beyond_memory(self) -> bool:

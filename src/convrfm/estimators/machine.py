@@ -32,6 +32,7 @@ from .codings import Coding, Values
 from .feature_solver import Features
 from .fitted_layers import FittedLayers
 from .fitted_machine import FittedMachine
+from .footprint import bytes_of_metrics
 from .layer_files import Tensors
 from .layers import Keep
 from .outlook import check_features_budget, expected_of
@@ -286,6 +287,8 @@ class RecursiveFeatureMachine(FittedMachine):
                 ridges=len(ridge_candidates(self.ridge, given.weights)),
                 weighted=given.weights is not None,
                 grouped=given.groups is not None,
+                folded=bool(given.folds),
+                metrics=bytes_of_metrics(plan, given.x, len(given.folds)),
                 memory_budget=self.memory_budget,
                 device=given.x.device,
                 seed=seed,

@@ -15,7 +15,8 @@ from ..kernels.growth import ROUGHLY, THOROUGHLY
 from ..kernels.infinite import InfiniteWidthKernel
 from ..quantities import counted, duration, size
 from .feature_solver import Features
-from .forecast import ExpectedRound, Prospect, bytes_of, bytes_of_decomposition, prospect
+from .footprint import bytes_of, bytes_of_decomposition
+from .forecast import ExpectedRound, Prospect, prospect
 from .iterative import Iterative
 from .plan import Plan
 from .problem import Problem
