@@ -177,8 +177,9 @@ def test_a_folder_that_cannot_be_made_is_told(solver: str, tmp_path: Path) -> No
 
 def test_an_address_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"must be a folder.*got 's3://bucket/tiles'"):
-        classifier(None).set_params(tile_folder="s3://bucket/tiles").fit(X, Y)
+    for folder, told in (("s3://bucket/tiles", "it is an address"), (3, "tile_folder must be a folder; got 3")):
+        with pytest.raises(InputError, match=told):
+            classifier(None).set_params(tile_folder=folder).fit(X, Y)
     assert not list(tmp_path.iterdir())
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convrfm.errors import InputError
 from convrfm.experiments.experiment import Run, Verdict
 from convrfm.experiments.scale import Scale
 from convrfm.experiments.small_data import EXPERIMENT, SmallDataSettings, conclude
@@ -25,6 +26,12 @@ def test_no_image_is_in_two_parts() -> None:
     rows = np.concatenate([digits.pool.pixels, digits.held_out.pixels, digits.test.pixels])
     assert len(rows) <= 1797
     assert len(digits.pool.x) + len(digits.held_out.x) == 1198
+
+
+@pytest.mark.parametrize("name", ["CIFAR-10", "USPS", "PneumoniaMNIST", "Fashion-MNIST"])
+def test_a_folder_without_the_data_is_told(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"{name} cannot be read.*--data must be a folder with cifar10/"):
+        _ = data_set(name, tmp_path).test
 
 
 def test_the_plan_leaves_out_sizes_below_the_number_of_classes() -> None:

@@ -284,6 +284,13 @@ def test_a_store_out_of_reach_is_never_taken_for_an_empty_or_a_damaged_one(
         assert objects(address) == before
 
 
+def test_a_store_that_refuses_the_connection_is_told() -> None:
+    pytest.importorskip("fsspec.implementations.ftp")
+    for ask in (lambda at: at.exists, TileStore.at, lambda at: at.held().__enter__()):
+        with pytest.raises(InputError, match=r"cannot reach ftp://127\.0\.0\.1:1/K\.zarr"):
+            ask(Address("ftp://127.0.0.1:1/K.zarr"))
+
+
 def test_what_lies_deep_or_beside_the_lease_is_something(address: str) -> None:
     put(address, LEASE, of("elsewhere", 1, age=1000))
     assert not Address(address).is_used

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 
 from convrfm.errors import InputError
 from convrfm.storage.atomic import check_writable, write_json, write_text, written_whole
+from convrfm.storage.held_folder import held
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -34,6 +35,15 @@ def test_what_cannot_be_written_is_refused_in_words_and_before(path: str, tmp_pa
         partial.write_text("new")
     with pytest.raises(InputError, match="cannot write"):
         check_writable(tmp_path / path)
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/table.csv", "file:///tmp/table.csv", "memory://table.csv"])
+def test_an_address_is_no_folder_of_this_machine(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for wanted in (written_whole, held):
+        with pytest.raises(InputError, match="it is an address"), wanted(Path(address)):
+            pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_check_leaves_nothing_behind_and_touches_nothing(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..commands.choices import (
+    RADIAL_KERNELS,
     AugmentationName,
     FirstFiltersName,
     InitialMetricName,
@@ -143,7 +144,7 @@ def fit(
             "depth": ((infinite and sized) or deep, "--kernel ntk and nngp (Myrtle has its own), and to --deep"),
             "patch_size": (radial or sized, "networks but Myrtle, and to radial kernels"),
             "pool_size": (infinite and Network.AVERAGE in network, "--network average"),
-            "bandwidth": (radial, "radial kernels (--kernel laplace, matern1.5, matern2.5, gaussian)"),
+            "bandwidth": (radial, RADIAL_KERNELS),
             "n_features": (solver is SolverName.FEATURES, "--solver features"),
             "first_filters": (solver is SolverName.FEATURES, "--solver features"),
             "filters": (deep, "--deep"),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..commands.choices import KernelName, Network, TilePrecision, Unreadable
+from ..commands.choices import RADIAL_KERNELS, KernelName, Network, TilePrecision, Unreadable
 from ..commands.terminal import say, worded
 from .app import app, defaults_of
 from .options import Broken, Data, Device, Download, ImageSize, Quiet, Scheduler, Seed, Workers, where_work_is_done
@@ -78,7 +78,7 @@ def kernel(
             ),
             "bandwidth": (
                 run is None and kernel.is_radial,
-                "radial kernels (--kernel laplace, matern1.5, matern2.5, gaussian), without --run",
+                f"{RADIAL_KERNELS}, without --run",
             ),
         },
     )

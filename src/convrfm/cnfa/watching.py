@@ -102,9 +102,8 @@ class Watch(TorchFunctionMode):
         if not output.requires_grad:  # frozen parameters: the graph begins here
             output = output.detach().requires_grad_().clone()
         edge = get_gradient_edge(output)
-        output = (
-            output.clone()
-        )  # what happens in place would move the edge of a view; a hook would run after it was read
+        # What happens in place would move the edge of a view, and a hook on the result would run after its gradient was read.
+        output = output.clone()
         use = Use(
             name=name,
             product=product,

@@ -19,6 +19,9 @@ class KernelName(StrEnum):
         return self not in (KernelName.NTK, KernelName.NNGP)
 
 
+RADIAL_KERNELS = f"radial kernels (--kernel {', '.join(name for name in KernelName if name.is_radial)})"
+
+
 class Network(StrEnum):
     """The network whose kernel ntk and nngp are: what is averaged in front of its readout, or one of Myrtle."""
 

@@ -91,7 +91,8 @@ def outlook(
     n = len(problem.x)
     agop = n if problem.agop_indices is None else len(problem.agop_indices)
     shares = [len(held_out) / n for held_out in folds]
-    needed, free = bytes_of(plan, problem, n, len(folds)), int(USABLE * free_bytes(problem.x.device))
+    at = torch.device("cpu") if isinstance(problem.solver, Iterative) else problem.x.device  # where most of it lies
+    needed, free = bytes_of(plan, problem, n, len(folds)), int(USABLE * free_bytes(at))
     if needed > free:
         raise InputError(_too_large(plan, problem, prospect(plan, problem, shares, THOROUGHLY), agop, needed, free))
     if not verbose and plan.n_rounds * (1 + len(folds)) * n**2 * problem.x[0, 0].numel() < WORTH_A_LOOK:

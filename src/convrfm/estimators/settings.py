@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..datasets import check_unmasked
 from ..errors import InputError
+from ..storage.atomic import check_no_address
 from .augmentation import check_augmentation
 from .patch_statistics import check_initial_metric
 from .solver import LearnableKernel
@@ -47,8 +48,10 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
 
 def check_tile_folder(folder: object) -> None:
     """Raise `InputError` for what is no folder: fits lock it, as object stores cannot be."""
-    if folder is not None and (not isinstance(folder, str | Path) or "://" in str(folder)):
-        raise InputError(f"tile_folder must be a folder of this machine or one that it mounts; got {folder!r}.")
+    if folder is not None and not isinstance(folder, str | Path):
+        raise InputError(f"tile_folder must be a folder; got {folder!r}.")
+    if folder is not None:
+        check_no_address(Path(folder))
 
 
 def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 from ..errors import InputError
 
 UNFINISHED = ".writing-"
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")  # a drive has a single letter
 
 
 @contextmanager
@@ -33,6 +35,15 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error}. Make room, or choose another name or folder.") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_no_address(path: Path) -> None:
+    """Raise `InputError` for an address, s3://bucket/name for one, of which a path makes a folder s3: on this machine."""
+    if ADDRESS.match(str(path)):
+        raise InputError(
+            f"cannot write {path}: it is an address, and a folder of this machine, or one that it mounts, is needed. "
+            "Kernel matrices (convrfm kernel --out) may lie at addresses."
+        )
 
 
 def check_writable(path: Path) -> None:
@@ -66,6 +77,7 @@ def as_json(value: Any) -> str:
 
 def _beside(path: Path) -> Path:
     """A new and empty file in the folder of `path`."""
+    check_no_address(path)
     try:
         if path.is_dir():
             raise InputError(f"cannot write {path}: it is a folder. Give the name of a file in it.")

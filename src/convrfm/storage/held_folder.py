@@ -7,7 +7,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import InputError
-from .atomic import UNFINISHED, check_writable
+from .atomic import UNFINISHED, check_no_address, check_writable
 
 LOCK = ".lock"
 
@@ -21,6 +21,7 @@ def held(folder: Path) -> Iterator[None]:
     Raises:
         InputError: if it cannot be written, or another process holds it.
     """
+    check_no_address(folder)
     try:
         is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)

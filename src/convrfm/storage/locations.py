@@ -218,9 +218,12 @@ class Address(Location):
         except (InputError, MissingDependencyError):
             raise
         except self.failures as error:
-            raise InputError(
-                f"cannot reach {self.address}: {error!r}. Look at its rights and the network, and run the command again."
-            ) from error
+            raise self._out_of_reach(error) from error
+
+    def _out_of_reach(self, error: Exception) -> InputError:
+        return InputError(
+            f"cannot reach {self.address}: {error!r}. Look at its rights and the network, and run the command again."
+        )
 
     @property
     def _opened(self) -> tuple[Any, str]:
@@ -233,6 +236,8 @@ class Address(Location):
             raise InputError(
                 f"{self.address} is no address that fsspec knows ({error}). Pass one, such as s3://bucket/K.zarr, or a folder."
             ) from error
+        except self.failures as error:  # some connect at once
+            raise self._out_of_reach(error) from error
         return files, path.rstrip("/")
 
 
@@ -261,8 +266,9 @@ def located(where: str | Path | Location) -> Location:
     """A folder, or what an address with its protocol names."""
     if isinstance(where, Location):
         return where
-    for protocol in FOLDERS:
-        where = Path(where.removeprefix(protocol)) if isinstance(where, str) and where.startswith(protocol) else where
+    words = str(where)
+    if words.startswith(FOLDERS):
+        return Folder(Path(words.partition("://")[2]).resolve())
     if isinstance(where, str) and "://" in where:
         return Address(where.rstrip("/"))
     return Folder(Path(where).resolve())

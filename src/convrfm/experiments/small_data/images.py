@@ -11,6 +11,8 @@ from jaxtyping import Float32, Int64, UInt8
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from ...errors import InputError
+
 N_OTHERS = 1000  # test images, and held-out images: no more than half of what there is
 ATLAS = (50, 40)  # rows and columns of tiles
 TILE = 32  # pixels
@@ -67,7 +69,10 @@ class DataSet:
 
     def _drawn(self, part: str) -> tuple[LabeledImages, LabeledImages]:
         """The images that never train, always the same, and all others."""
-        raw, labels = self.read(part)
+        try:
+            raw, labels = self.read(part)
+        except (OSError, ValueError, LookupError) as error:
+            raise InputError(f"{self.name} cannot be read ({error}). --data must be {WANTED}") from error
         images = LabeledImages(raw.astype(np.float32) / 255, labels.astype(np.int64))
         order = balanced_order(images.y, np.random.default_rng(0))
         size = min(N_OTHERS, len(order) // 2)
