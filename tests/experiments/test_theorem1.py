@@ -6,15 +6,12 @@ import pytest
 import torch
 
 from convrfm.experiments import theorem1
-from convrfm.experiments.experiment import Run
+from convrfm.experiments.experiment import Run, Verdict
 from convrfm.experiments.scale import Scale
 
-LINES = [
-    {**step.at, **step.compute()}
-    for step in theorem1.plan(
-        Run(theorem1.Theorem1Settings(n=20, width=8), Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
-    )
-]
+SETTINGS = theorem1.Theorem1Settings(n=20, width=8)
+RUN = Run(SETTINGS, Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
+LINES = [{**step.at, **step.compute()} for step in theorem1.plan(RUN)]
 
 
 def test_cosine_is_one_where_derivatives_at_patches_share_a_direction() -> None:
@@ -27,6 +24,14 @@ def test_cosine_is_below_one_where_they_do_not() -> None:
     random = [line["cosine"] for line in LINES if line["later"] == "random"]
     assert len(random) == 6
     assert max(random) < 0.995
+
+
+def test_the_verdict_is_on_equal_derivatives_alone() -> None:
+    """The theorem says nothing of derivatives that differ in size alone, whatever their cosines are."""
+    lines = [line | ({"cosine": 0.5} if line["later"] == "proportional" else {}) for line in LINES]
+    found = theorem1.conclude(RUN, lines)
+    assert found.verdict is Verdict.HOLDS
+    assert "6 of 6 cosines are 1 to 1e-12, and with derivatives that differ in size alone 0 of 6" in found.ours
 
 
 def test_the_step_is_that_of_the_proof() -> None:
