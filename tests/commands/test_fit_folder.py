@@ -217,6 +217,32 @@ def test_what_cannot_be_written_is_told_before_data_are_read(
     assert re.search(message, result.output), result.output
 
 
+OF_OTHERS = {
+    "report.html": "by hand",
+    "metrics.json": '{"accuracy": 0.9}',
+    "settings.json": '{"tabs": 4}',
+    "weights.safetensors": "weights",
+    "layers.csv": "layers",
+    "plots/mine.png": "a plot",
+    "tiles/mine.png": "a tile",
+}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["fit", "bars"], ["train", "vanilla", "bars"], ["cnfa", "convrfm.networks:resnet20", "bars"]],
+    ids=" ".join,
+)
+def test_overwriting_replaces_runs_and_nothing_else(command: list[str], tmp_path: Path) -> None:
+    for name, text in OF_OTHERS.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    result = run(*command, "--out", tmp_path, "--overwrite")
+    assert result.exit_code == 2
+    assert "something else than a run of this command. Choose another --out." in " ".join(result.output.split())
+    assert {name: (tmp_path / name).read_text(encoding="utf-8") for name in OF_OTHERS} == OF_OTHERS
+
+
 @pytest.mark.parametrize("command", [["fit", "nowhere"], ["cnfa", "convrfm.networks:resnet20", "nowhere"], ["demo"]])
 def test_two_runs_do_not_write_to_one_folder(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..cnfa import Report, measure
-from ..cnfa.saving import write_text
+from ..cnfa.saving import NUMBERS, write_text
 from ..datasets import Preprocessing
 from ..datasets.catalogue import is_name, read_source
 from ..datasets.folders import holds_loose_pictures, read_unlabeled
@@ -159,7 +159,7 @@ def run_cnfa(
     Raises:
         InputError: If anything does not fit; the message says what.
     """
-    check_folder(out, overwrite=overwrite)
+    check_folder(out, overwrite=overwrite, holds_run=(out / NUMBERS).is_file())
     warnings = random_weights_warning(network, weights)
     with held(out):
         torch.manual_seed(seed)  # networks without weights draw theirs from torch's own generator

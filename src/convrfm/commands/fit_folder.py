@@ -19,9 +19,13 @@ TILES = "tiles"  # of the kernel matrix of the round that is not finished
 SETTINGS = "settings.json"  # of an unfinished run; those of a finished one are in its metrics
 
 
-def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Refuse the folder of a run that holds something, unless it may be overwritten, before anything is computed."""
-    if is_used(folder) and not (overwrite and folder.is_dir()):
+def check_folder(folder: Path, *, overwrite: bool, holds_run: bool) -> None:
+    """Refuse a folder that holds something, unless that is a run of this command and may be overwritten."""
+    if is_used(folder) and not holds_run:
+        raise InputError(
+            f"{folder} exists already and holds something else than a run of this command. Choose another --out."
+        )
+    if is_used(folder) and not overwrite:
         raise InputError(f"{folder} exists already and is not empty. Choose another --out, or pass --overwrite.")
 
 
@@ -56,9 +60,9 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
     if not goes_on:
         if not overwrite:
             check_same_run(folder, "an unfinished run", read_values(folder / SETTINGS), wanted)
-        check_folder(folder, overwrite=overwrite)
+        check_folder(folder, overwrite=overwrite, holds_run="data" in settings_of(folder))
     with held(folder):
-        for name in (*FILES, TILES):
+        for name in (TILES, *FILES):
             if not (goes_on and name in (FILE_NAME, TILES)):
                 _remove(folder / name)
         write_json(folder / SETTINGS, wanted)
@@ -75,7 +79,8 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
 def settings_of(run: Path) -> dict[str, Any]:
     """The settings of a run, finished or not, from its folder or the model in it; none of a model by itself."""
     folder = run if run.is_dir() else run.parent
-    return read_values(folder / METRICS).get("settings") or read_values(folder / SETTINGS)
+    settings = read_values(folder / METRICS).get("settings")
+    return settings if isinstance(settings, dict) else read_values(folder / SETTINGS)
 
 
 def read_values(path: Path) -> dict[str, Any]:

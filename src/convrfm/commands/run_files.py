@@ -30,9 +30,9 @@ METRICS = "metrics.json"
 FILES = {
     "report.html": "this page",
     FILE_NAME: "the fitted model: convrfm.load(path), or convrfm predict",
-    METRICS: "scores of every round and all settings",
     "predictions.csv": "true and predicted label of every test image, score and probability of every class",
     "plots": "the figures of this page",
+    METRICS: "scores of every round and all settings",  # removed last: it tells that there is a run
 }
 INTERRUPTED = "This fit was interrupted: the rounds that were finished are shown. The same command goes on with it."
 SAMPLES = 4

@@ -39,12 +39,12 @@ MACHINE = ("device", "download")  # what may change while a training goes on
 CONTROLS = ("trained", "rotated", "initial", "initial_cnfm")
 FILES = {
     "report.html": "this page",
-    "network.json": "what the network is",
     "weights.safetensors": "the weights that were kept: convrfm cnfa takes this folder",
     "initial.safetensors": "the weights that training began with",
     "track.jsonl": "the correlation in every layer along training, a line for each measurement",
     RESULT: "every epoch, and all settings",
     "checkpoint.safetensors": "from which the same command goes on",
+    "network.json": "what the network is",  # removed last: it tells that there is a training
 }
 
 
@@ -96,7 +96,7 @@ def run_training(settings: TrainSettings, out: Path, *, overwrite: bool, quiet: 
     device = chosen_device(settings.device)
     plain = asdict(settings)
     if overwrite or not holds_training(out):
-        check_folder(out, overwrite=overwrite)
+        check_folder(out, overwrite=overwrite, holds_run=holds_training(out))
     else:
         there = read_values(out / RESULT).get("settings", {})
         check_same_run(out, "a training", there, {name: value for name, value in plain.items() if name not in MACHINE})
