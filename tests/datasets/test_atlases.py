@@ -89,6 +89,19 @@ def test_data_sets_are_found_by_name(name: str, found: str, tmp_path: Path) -> N
     assert find_data_set(name, tmp_path) == tmp_path / found
 
 
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [("cifar100", False), ("CIFAR-100", False), ("cifar10_32", True), ("cifar-10-small", True), ("cifar10v2", True)],
+)
+def test_a_number_in_a_name_is_a_whole_one(there: str, found: bool, tmp_path: Path) -> None:
+    (tmp_path / there).mkdir()
+    if found:
+        assert find_data_set("CIFAR-10", tmp_path) == tmp_path / there
+    else:
+        with pytest.raises(InputError, match="must hold CIFAR-10"):
+            find_data_set("CIFAR-10", tmp_path)
+
+
 def test_what_is_not_found_or_found_twice_is_said(tmp_path: Path) -> None:
     (tmp_path / "svhn-a.npz").touch()
     (tmp_path / "svhn-b.npz").touch()

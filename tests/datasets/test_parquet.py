@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,14 @@ from convrfm.errors import InputError, MissingDependencyError
 RAW = np.random.default_rng(0).integers(256, size=(20, 6, 8, 3), dtype=np.uint8)
 
 
-def write(path: Path, rows: range, image: str = "image", names: list[str] | None = None) -> Path:
+def write(
+    path: Path,
+    rows: range,
+    image: str = "image",
+    names: list[str] | None = None,
+    labels: list[int | None] | None = None,
+    damaged: Collection[int] = (),
+) -> Path:
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
 
@@ -24,8 +32,8 @@ def write(path: Path, rows: range, image: str = "image", names: list[str] | None
         Image.fromarray(RAW[i]).save(buffer, "PNG")
         return buffer.getvalue()
 
-    cells = [{"bytes": png(i), "path": f"{i}.png"} for i in rows]
-    table = pa.table({image: cells, "label": [i % 2 for i in rows]})
+    cells = [{"bytes": b"no picture" if i in damaged else png(i), "path": f"{i}.png"} for i in rows]
+    table = pa.table({image: cells, "label": labels or [i % 2 for i in rows]})
     if names:
         features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
@@ -50,6 +58,64 @@ def test_shards_are_joined_and_parts_stay_apart(tmp_path: Path) -> None:
     assert data.selection is not None
     assert [len(x) for x in (data.x_train, data.selection[0], data.x_test)] == [12, 4, 4]
     np.testing.assert_allclose(data.x_test, np.moveaxis(RAW[16:], -1, 1) / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("mnist_train.parquet", "mnist_test.parquet"),
+        ("cifar10-Training-0.parquet", "cifar10-testing-0.parquet"),
+        ("default/train/0000.parquet", "default/test/0000.parquet"),
+    ],
+)
+def test_a_part_is_told_from_the_whole_path(train: str, test: str, tmp_path: Path) -> None:
+    write(tmp_path / train, range(12))
+    write(tmp_path / test, range(12, 20))
+    data = load(tmp_path)
+    assert (len(data.x_train), len(data.x_test)) == (12, 8)
+    np.testing.assert_allclose(data.x_test, np.moveaxis(RAW[12:], -1, 1) / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        (["train.parquet", "more.parquet"], "or none; got more.parquet among train"),
+        (["train/test.parquet"], "names test and train"),
+        (["test.parquet"], "must hold a training part"),
+    ],
+)
+def test_files_of_no_clear_part_are_refused(others: list[str], message: str, tmp_path: Path) -> None:
+    for name in others:
+        write(tmp_path / name, range(4))
+    with pytest.raises(InputError, match=message):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("label", [-1, 2, None])
+def test_a_label_of_no_class_is_refused(label: int | None, tmp_path: Path) -> None:
+    write(tmp_path / "train.parquet", range(4), names=["cat", "dog"])
+    write(tmp_path / "test.parquet", range(4), names=["cat", "dog"], labels=[0, 1, label, 1])
+    with pytest.raises(InputError, match=rf"label in row 2 of .*test.parquet .* from 0 to 1; got {label}"):
+        load(tmp_path)
+
+
+def test_unreadable_pictures_are_skipped_where_that_is_asked_for_and_told(tmp_path: Path) -> None:
+    for name, rows in (("a.parquet", range(10)), ("b.parquet", range(10, 20))):
+        write(tmp_path / name, rows, damaged=(0, 12))
+    with pytest.raises(InputError, match=r"row 0 of .* holds no picture"):
+        load(tmp_path)
+    data = load(tmp_path, unreadable="skip")
+    for row in (0, 2):
+        assert any(note.endswith(f"unreadable: row {row}.") for note in data.notes)
+    names = [int(name) for name in (*data.names_train, *data.names_test)]
+    assert sorted(names) == [i for i in range(20) if i not in (0, 12)]
+    np.testing.assert_allclose(
+        np.concatenate([data.x_train, data.x_test]), np.moveaxis(RAW[names], -1, 1) / 255, atol=1e-6
+    )
+    assert np.concatenate([data.y_train, data.y_test]).tolist() == [i % 2 for i in names]
+    write(tmp_path / "b.parquet", range(4), damaged=range(4))
+    with pytest.raises(InputError, match="must hold readable pictures; got 4 damaged ones"):
+        load(tmp_path / "b.parquet", unreadable="skip")
 
 
 def test_damage_and_foreign_columns_are_refused_in_words(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ SUFFIXES = (".npz", ".parquet")
 def find_data_set(name: str, folder: str | Path) -> Path:
     """The folder, `.npz` or `.parquet` of this name in a folder, or in one of its folders.
 
-    Case, signs and what follows the name count for nothing where they decide nothing: "CIFAR-10" is found as `cifar10/`,
-    "GTSRB" as `gtsrb32/`, "PneumoniaMNIST" as `medmnist/pneumoniamnist_small.npz`.
+    Case, signs and what follows the name count for nothing where they decide nothing: "CIFAR-10" is found as `cifar10/`
+    and not as `cifar100/`, "GTSRB" as `gtsrb32/`, "PneumoniaMNIST" as `medmnist/pneumoniamnist_small.npz`.
 
     Raises:
         InputError: If there is none, or several that fit equally well.
@@ -26,7 +26,9 @@ def find_data_set(name: str, folder: str | Path) -> Path:
     wanted = _plain(name)
     by_name = {path: _plain(path.stem if path.is_file() else path.name) for path in (*entries, *inner)}
     found = [path for path, plain in by_name.items() if plain == wanted]
-    found = found or [path for path, plain in by_name.items() if plain.startswith(wanted)]
+    signs = r"[\W_]*"
+    begins = re.compile(f"{signs}{signs.join(wanted)}(?!(?<=\\d)\\d)")  # a number at the end of the name is a whole one
+    found = found or [path for path in by_name if begins.match(path.name.casefold())]
     if len(found) == 1:
         return found[0]
     came = f"{', '.join(str(path.relative_to(folder)) for path in found)}" if found else "none"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 
 from ..errors import InputError
 from ..optional import imported
+from ..quantities import counted
 from .image_arrays import check_labels
 from .memory import check_memory
 from .pictures import Picture, decode, resize
-from .sources import Pictures, Reading, Source, positions
+from .sources import Pictures, Reading, Source
 from .splits import NAMES, Role
+from .walking import left_out
 
 IMAGES, LABELS = ("image", "img", "x"), ("label", "labels", "fine_label", "class", "y")
 
@@ -29,40 +32,76 @@ def read_parquet(path: Path, reading: Reading) -> Source:
 
 
 def read_parquet_folder(folder: Path, files: Sequence[Path], reading: Reading) -> Source:
-    """Read the parquet files of a folder, in parts where their names begin with those of parts: `train-00000-of-00001`.
+    """Read the parquet files of a folder, in parts where their names below it name parts: `default/train-00000-of-00001`.
 
     Raises:
         MissingDependencyError: If pyarrow is not installed.
-        InputError: If a file is damaged, or has no columns of pictures and labels.
+        InputError: If a file is damaged, or has no columns of pictures and labels, or it is not clear of which part it is.
     """
-    parts: dict[Role, list[Path]] = defaultdict(list)
+    parts: dict[Role | None, list[Path]] = defaultdict(list)
     for file in files:
-        parts[NAMES.get(file.name.partition("-")[0].partition(".")[0].casefold(), "train")].append(file)
-    if "train" not in parts:
-        raise InputError(f"{folder} must hold a training part, such as train.parquet; got {', '.join(sorted(parts))}.")
+        parts[_role(file, folder)].append(file)
+    if None in parts and len(parts) > 1:
+        raise InputError(
+            f"the names of all parquet files in {folder} must tell of which part they are, or none; got "
+            f"{parts[None][0].relative_to(folder)} among {', '.join(sorted(filter(None, parts)))}. Rename it, or move it away."
+        )
+    if not parts.keys() & {None, "train"}:
+        named = ", ".join(sorted(filter(None, parts)))
+        raise InputError(f"{folder} must hold a training part, such as train.parquet; got {named}.")
     read = {role: _read(of_role, reading) for role, of_role in parts.items()}
-    return Source(read["train"], read.get("test"), read.get("validation"))
+    return Source(read["train" if "train" in read else None], read.get("test"), read.get("validation"))
+
+
+def _role(file: Path, folder: Path) -> Role | None:
+    """The part that the words of a path below a folder name, None where they name none."""
+    path = file.relative_to(folder)
+    roles = {NAMES[word] for word in re.split(r"[\W_]+", path.as_posix().casefold()) if word in NAMES}
+    if len(roles) > 1:
+        raise InputError(
+            f"{folder / path} must be of one part; its path names {' and '.join(sorted(roles))}. Rename it."
+        )
+    return roles.pop() if roles else None
 
 
 def _read(files: Sequence[Path], reading: Reading) -> Pictures:
-    pq = imported("pyarrow.parquet", "parquet")
-    pictures: list[Picture] = []
+    pictures, names, notes = list[Picture](), list[str](), list[str]()
     labels: list[Any] = []
+    n_rows = 0
     for file in files:
-        try:
-            schema = pq.read_schema(file)
-            image, label = (_column(file, schema.names, known) for known in (IMAGES, LABELS))
-            table = pq.read_table(file, columns=[image, label])
-        except InputError:
-            raise
-        except (OSError, ValueError, NotImplementedError) as error:
-            raise InputError(f"{file} cannot be read as parquet: {error}. Copy the file again.") from error
-        for row, cell in enumerate(table[image]):
-            pictures.append(_picture(file, row, cell.as_py(), reading))
-            if row == 0:
-                check_memory(f"the pictures of {file}", len(table), pictures[-1].shape, pictures[-1].itemsize)
-        labels += _labels(schema, label, table[label].to_pylist())
-    return Pictures(pictures, check_labels(labels, len(pictures)), positions(len(pictures)), white=255.0)
+        cells, values = _cells_and_labels(file)
+        skipped = list[Path]()
+        for row, (cell, value) in enumerate(zip(cells, values, strict=True)):
+            try:
+                picture = _picture(file, row, cell.as_py(), reading)
+            except InputError:
+                if reading.unreadable == "error":
+                    raise
+                skipped.append(Path(f"row {row}"))
+                continue
+            if row == len(skipped):
+                check_memory(f"the pictures of {file}", len(values), picture.shape, picture.itemsize)
+            pictures.append(picture)
+            labels.append(value)
+            names.append(str(n_rows + row))
+        n_rows += len(values)
+        notes += left_out("unreadable", file, skipped)
+    if not pictures:
+        raise InputError(f"{files[0]} must hold readable pictures; got {counted(n_rows, 'damaged one')}. Repair them.")
+    return Pictures(pictures, check_labels(labels, len(pictures)), tuple(names), white=255.0, notes=tuple(notes))
+
+
+def _cells_and_labels(file: Path) -> tuple[Any, Sequence[Any]]:
+    pq = imported("pyarrow.parquet", "parquet")
+    try:
+        schema = pq.read_schema(file)
+        image, label = (_column(file, schema.names, known) for known in (IMAGES, LABELS))
+        table = pq.read_table(file, columns=[image, label])
+    except InputError:
+        raise
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise InputError(f"{file} cannot be read as parquet: {error}. Copy the file again.") from error
+    return table[image], _labels(file, schema, label, table[label].to_pylist())
 
 
 def _column(file: Path, names: Sequence[str], known: Sequence[str]) -> str:
@@ -84,11 +123,21 @@ def _picture(file: Path, row: int, cell: Any, reading: Reading) -> Picture:
     return picture if reading.image_size is None else resize(picture, reading.image_size)
 
 
-def _labels(schema: Any, column: str, values: Sequence[Any]) -> Sequence[Any]:
-    """Names of classes where the file has them, otherwise the values."""
+def _labels(file: Path, schema: Any, column: str, values: Sequence[Any]) -> Sequence[Any]:
+    """Names of classes where the file has them, otherwise the values.
+
+    Raises:
+        InputError: If a value is the number of none of these classes, such as -1 where a label is withheld.
+    """
     try:
         features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
         names = features[column]["names"]
     except (TypeError, KeyError, ValueError):
         return values
+    for row, value in enumerate(values):
+        if value not in range(len(names)):
+            raise InputError(
+                f"the label in row {row} of {file} must be the number of a class, from 0 to {len(names) - 1}; got {value}. "
+                "Move the file away where it has no labels, or write it again without such rows."
+            )
     return [names[value] for value in values]
