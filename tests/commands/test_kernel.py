@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 import convrfm
 from convrfm import datasets, kernels
 from convrfm.cli import app
+from convrfm.errors import InputError
 from convrfm.kernels.kernel_tiles import KernelTiles
 from convrfm.storage.tile_store import TileStore
 
@@ -75,7 +76,7 @@ def test_a_run_decides_how_its_images_are_made_noise_and_center_too(tmp_path: Pa
     assert fitted.exit_code == 0, fitted.output
     model = convrfm.load(tmp_path / "run")
     raw = datasets.load("bars", n_train=10, seed=0, sigma=0.3).x_train
-    others = datasets.load_for_prediction("bars", model.preprocessing_, sigma=0.3)[0]
+    others = datasets.load_for_prediction("bars", model.preprocessing_, n_test=6, sigma=0.3)[0]
     expected = model.kernel(model.preprocessing_.apply(raw), others, feature_matrix=model.feature_matrix_)
     for number, of_run in enumerate((tmp_path / "run", tmp_path / "run" / "model.safetensors")):
         result = run(*AGAINST, "--run", of_run, "--out", tmp_path / f"K{number}.zarr")
@@ -83,6 +84,21 @@ def test_a_run_decides_how_its_images_are_made_noise_and_center_too(tmp_path: Pa
         torch.testing.assert_close(
             matrix(tmp_path / f"K{number}.zarr"), torch.from_numpy(expected), rtol=1e-5, atol=1e-6
         )
+
+
+def test_columns_are_no_rows_where_both_are_drawn_from_one_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[torch.Tensor]()
+
+    def no_tiles(kernel: object, x: torch.Tensor, z: torch.Tensor, *_: object) -> None:
+        asked.extend((x, z))
+        raise InputError("enough.")
+
+    monkeypatch.setattr("convrfm.commands.kernel.KernelTiles", no_tiles)
+    assert "enough." in run("star", "--n-train", "600", "--against", "star", "--out", tmp_path / "K.zarr").output
+    rows, columns = ({image.numpy().tobytes() for image in images} for images in asked)
+    assert (len(rows), len(columns), len(rows & columns)) == (600, 500, 0)
 
 
 def test_every_folder_has_tables_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,26 @@ def test_the_page_shows_every_picture_with_probabilities_and_where_the_model_loo
     assert "page.html exists already" in refused.output
 
 
+def rows(path: Path) -> list[tuple[str, ...]]:
+    with path.open() as file:
+        return [(row["name"], row["true"], row["predicted"]) for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize(
+    "data", [["bars", "--sigma", "4"], ["star"], ["noisy-digits", "--sigma", "2"]], ids=lambda data: data[0]
+)
+def test_generated_data_of_a_run_are_the_test_images_of_the_run(data: list[str], tmp_path: Path) -> None:
+    """Of as many training images, at the same noise and by the same seed: no image that it was fitted to."""
+    small = ["--kernel", "laplace", "--iterations", "0", "--n-train", "40", "--n-test", "20", "--no-baselines"]
+    assert run("fit", *data, *small, "--seed", "3", "--out", tmp_path / "run").exit_code == 0
+    again = run("predict", tmp_path / "run", data[0], "--out", tmp_path / "table.csv")
+    assert again.exit_code == 0, again.output
+    assert rows(tmp_path / "table.csv") == rows(tmp_path / "run" / "predictions.csv")
+    other = run("predict", tmp_path / "run", data[0], "--seed", "4", "--out", tmp_path / "other.csv")
+    assert rows(tmp_path / "other.csv") != rows(tmp_path / "table.csv")
+    assert ("it was fitted to some of these" in other.output) == (data[0] == "noisy-digits")
+
+
 @pytest.mark.parametrize("start", ["identity", "whitening"])
 def test_where_no_metric_was_learned_the_page_says_so_and_shows_none(
     photos: Path, tmp_path: Path, start: Literal["identity", "whitening"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 import convrfm
@@ -163,6 +164,74 @@ def test_announcements_and_remedies_in_python_alone_are_left_to_python(capsys: p
     announce("With agop_samples=9 it is quicker.")
     assert "agop_samples=9" in capsys.readouterr().err
     assert str(InputError("Small.", in_python="Pad.")) == "Small. Pad."
+
+
+OF_TORCHVISION = [
+    "fit torchvision:MNIST",
+    "train vanilla torchvision:MNIST",
+    "cnfa convrfm.networks:resnet20 torchvision:MNIST",
+    "predict MODEL torchvision:MNIST",
+    "kernel torchvision:MNIST",
+    "kernel bars --n-train 4 --against torchvision:MNIST",
+]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    data = convrfm.datasets.load("bars", n_train=8)
+    fitted = convrfm.ConvRFMClassifier(convrfm.kernels.Laplace(3), n_iterations=0).fit(data.x_train, data.y_train)
+    fitted.save(tmp_path / "model", preprocessing=data.preprocessing)
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("arguments", OF_TORCHVISION)
+def test_data_that_are_not_there_may_be_fetched_by_every_command(
+    arguments: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(root: str, *, download: bool, **_: object) -> None:
+        raise RuntimeError(f"download {download}.")
+
+    monkeypatch.setattr(pytest.importorskip("torchvision.datasets"), "MNIST", absent)
+    monkeypatch.chdir(tmp_path)
+    typed = arguments.replace("MODEL", str(model)).split()
+    for further, expected in (
+        ([], "got: download False. Pass --download."),
+        (["--download"], "got: download True. Look"),
+    ):
+        refused = CliRunner().invoke(app, [*typed, *further, "--out", str(tmp_path / "out")], terminal_width=200)
+        assert refused.exit_code == 2
+        assert expected in " ".join(refused.output.split())
+
+
+@pytest.mark.parametrize("arguments", ["fit", "train vanilla", "kernel"])
+@pytest.mark.parametrize("what", ["loose pictures", "a table"])
+def test_labels_in_a_table_are_for_fits(arguments: str, what: str, tmp_path: Path) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "1.png")
+    (tmp_path / "table.csv").write_text("name,label\n1,a\n")
+    data = tmp_path if what == "loose pictures" else tmp_path / "table.csv"
+    refused = CliRunner().invoke(app, [*arguments.split(), str(data), "--out", str(tmp_path / "out")])
+    assert refused.exit_code == 2
+    said = " ".join(refused.output.split())
+    assert re.search(r"fit, with the table: --labels '/|fit with a table of file names and labels: --labels", said)
+    assert not OF_PYTHON.search(said)
+
+
+def test_a_lack_of_memory_is_told_with_options_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    @worded
+    def of_images(n_images: int = 1, image_size: int = 1) -> None:
+        raise MemoryError("8 GiB")
+
+    @worded
+    def of_none() -> None:
+        raise MemoryError("8 GiB")
+
+    for command, expected in (
+        (of_images, "Take fewer images (--n-images), or smaller ones (--image-size). 8 GiB"),
+        (of_none, "Take fewer images, or smaller ones. 8 GiB"),
+    ):
+        with pytest.raises(typer.Exit):
+            command()
+        assert expected in capsys.readouterr().err
 
 
 def choosing() -> Iterator[tuple[str, str, list[str]]]:

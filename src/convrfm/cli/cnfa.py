@@ -8,7 +8,7 @@ import typer
 from ..commands.choices import PixelScale
 from ..commands.terminal import command_line, console, say, worded
 from .app import app, defaults_of
-from .options import Device, ImageSize, Overwrite, Quiet, Seed
+from .options import Device, Download, ImageSize, Overwrite, Quiet, Seed
 
 
 @app.command()
@@ -36,6 +36,7 @@ def cnfa(
     scale: Annotated[
         PixelScale, typer.Option(help="imagenet: its mean and deviation; none: 0 to 1.")
     ] = PixelScale.IMAGENET,
+    download: Download = False,
     seed: Seed = 0,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -67,6 +68,7 @@ def cnfa(
         n_images=n_images,
         image_size=image_size,
         scale=scale,
+        download=download,
         device=device,
         seed=seed,
         overwrite=overwrite,

@@ -10,7 +10,7 @@ from ..errors import InputError
 Data = Annotated[
     str,
     typer.Argument(
-        help="A folder with a sub-folder per class (train, val and test are parts), or of pictures with --labels; a .npz or "
+        help="A folder with a sub-folder per class (train, val and test are parts); a .npz or "
         ".parquet; bars, noisy-digits, star, sklearn:digits, torchvision:NAME."
     ),
 ]

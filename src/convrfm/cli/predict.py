@@ -8,7 +8,7 @@ import typer
 from ..commands.choices import Unreadable
 from ..commands.terminal import say, worded
 from .app import app
-from .options import Broken, Device, Overwrite, Quiet
+from .options import Broken, Device, Download, Overwrite, Quiet
 
 
 @app.command()
@@ -23,7 +23,10 @@ def predict(
         Path | None, typer.Option(help="HTML page to write: every picture, its probabilities, where the model looks.")
     ] = None,
     unreadable: Broken = Unreadable.ERROR,
-    seed: Annotated[int, typer.Option(help="Decides the draw of generated data.", min=0)] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Decides the draw of generated data; default as for the run.", min=0)
+    ] = None,
+    download: Download = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -32,7 +35,15 @@ def predict(
     from ..commands.predict import predict as run_predict
 
     for sentence in run_predict(
-        run, data, out, page=page, unreadable=unreadable, seed=seed, device=device, overwrite=overwrite
+        run,
+        data,
+        out,
+        page=page,
+        unreadable=unreadable,
+        seed=seed,
+        download=download,
+        device=device,
+        overwrite=overwrite,
     ):
         say(sentence)
     say(f"predictions: {out}")

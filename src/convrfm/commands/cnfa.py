@@ -68,7 +68,7 @@ def subject_by_name(
 
 
 def images_by_name(
-    data: str, n_images: int, image_size: tuple[int, int] | None, channels: int, seed: int
+    data: str, n_images: int, image_size: tuple[int, int] | None, channels: int, seed: int, *, download: bool
 ) -> tuple[Float[Tensor, "n c h w"], list[str]]:
     """Images from 0 to 1, drawn with the seed; of data with a test part, from that. And remarks on them.
 
@@ -78,8 +78,9 @@ def images_by_name(
         image_size: `(height, width)` to bring pictures to, or None if they have one size.
         channels: Of the network's first layer; gray pictures are repeated, colors averaged.
         seed: Of the draw.
+        download: Whether torchvision may fetch data.
     """
-    reading = Reading(image_size=image_size)
+    reading = Reading(image_size=image_size, download=download)
     if not is_name(data) and holds_loose_pictures(Path(data)):
         pictures = read_unlabeled(Path(data), reading)
     else:
@@ -128,6 +129,7 @@ def run_cnfa(
     image_size: int | None = None,
     scale: PixelScale = PixelScale.IMAGENET,
     batch_size: int = 50,
+    download: bool = False,
     device: str = "auto",
     seed: int = 0,
     overwrite: bool = False,
@@ -150,6 +152,7 @@ def run_cnfa(
         image_size: Height and width to bring pictures to, or None if they have one size.
         scale: Whether images of three channels lose the mean of ImageNet and are divided by its standard deviation.
         batch_size: Images at a time; fewer where memory asks for it.
+        download: Whether torchvision may fetch data.
         device: Where to measure; "auto" takes a GPU where there is one.
         seed: Of every draw.
         overwrite: Whether to replace an earlier report there.
@@ -164,7 +167,7 @@ def run_cnfa(
     with held(out):
         torch.manual_seed(seed)  # networks without weights draw theirs from torch's own generator
         subject = subject_by_name(network, weights, initial, image_size, scale)
-        images, notes = images_by_name(data, n_images, subject.image_size, subject.channels, seed)
+        images, notes = images_by_name(data, n_images, subject.image_size, subject.channels, seed, download=download)
         say_notes(notes)
         if subject.scaling is not None:
             images = subject.scaling.apply(images)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..datasets.catalogue import GENERATED
 from ..errors import InputError
 from ..storage.atomic import write_json
 from ..storage.held_folder import held, is_used
@@ -14,6 +15,7 @@ from ..storage.models import FILE_NAME
 from ..storage.values import values_from
 from .run_files import FILES, METRICS
 
+DRAW = ("n_train", "n_test", "seed", "sigma")  # settings that decide which images are generated
 ARGUMENTS = ("data", "network")  # of `convrfm train`, without a name where they are typed
 TILES = "tiles"  # of the kernel matrix of the round that is not finished
 SETTINGS = "settings.json"  # of an unfinished run; those of a finished one are in its metrics
@@ -81,6 +83,15 @@ def settings_of(run: Path) -> dict[str, Any]:
     folder = run if run.is_dir() else run.parent
     settings = read_values(folder / METRICS).get("settings")
     return settings if isinstance(settings, dict) else read_values(folder / SETTINGS)
+
+
+def draw_of(run: Path | None, data: str) -> dict[str, Any]:
+    """How a run drew its images: how many, by which seed, at which noise; nothing where it was fitted to other data.
+
+    Nothing also of data that are not generated: their parts are what they are.
+    """
+    settings = {} if run is None or data not in GENERATED else settings_of(run)
+    return {name: settings.get(name) for name in DRAW} if settings.get("data") == data else {}
 
 
 def read_values(path: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from ..storage.stored_kernel import StoredKernel, kept_kernel
 from ..storage.tables import table_bytes
 from ..workers import check_workers, workers
 from .choices import KernelName, Network, TilePrecision, Unreadable
-from .fit_folder import settings_of
+from .fit_folder import draw_of
 from .kernel_by_name import Family
 from .terminal import remark, say_notes
 
@@ -74,16 +74,12 @@ def kernel(settings: KernelSettings, out: str, *, quiet: bool, where: int | str 
     location, device = located(out), chosen_device(settings.device)
     check_workers(where)
     matrix_kernel, metric, made = kernel_and_metric(settings)
-    of_run = {} if settings.run is None else settings_of(settings.run)
-    sigmas = {of_run.get("data"): of_run.get("sigma")}
     images = datasets.load(
         settings.data,
-        n_train=settings.n_train,
-        seed=settings.seed,
         image_size=None if settings.image_size is None else (settings.image_size, settings.image_size),
         unreadable=settings.unreadable.value,
-        sigma=sigmas.get(settings.data),
         download=settings.download,
+        **_draw(settings, settings.data),
     )
     say_notes(images.notes)
     if made is not None and replace(made, center=None) != images.preprocessing:
@@ -100,8 +96,8 @@ def kernel(settings: KernelSettings, out: str, *, quiet: bool, where: int | str 
             settings.against,
             preprocessing,
             unreadable=settings.unreadable.value,
-            seed=settings.seed,
-            sigma=sigmas.get(settings.against),
+            download=settings.download,
+            **_draw(settings, settings.against),
         )
         say_notes(notes)
         z, tables["columns"] = torch.from_numpy(others).to(device), name_table(names, labels)
@@ -119,6 +115,13 @@ def kernel(settings: KernelSettings, out: str, *, quiet: bool, where: int | str 
             kept.complete(watch("kernel")("on disk"))
         kept.verify()
     return f"{len(x)} x {columns} kernel matrix: {location}"
+
+
+def _draw(settings: KernelSettings, data: str) -> dict[str, Any]:
+    """How images are drawn: as those of the run, but by this seed and as many as are asked for."""
+    draw = draw_of(settings.run, data) | {"seed": settings.seed}
+    asked = data == settings.data and settings.n_train is not None
+    return draw | {"n_train": settings.n_train} if asked else draw
 
 
 def ahead(kept: StoredKernel, *, alone: bool) -> str:

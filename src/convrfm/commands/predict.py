@@ -21,9 +21,11 @@ from ..report.prediction_page import MOST_PICTURES
 from ..storage.atomic import check_writable
 from ..storage.tables import write_table
 from .choices import Unreadable
+from .fit_folder import draw_of
 from .terminal import say_notes
 
 Labels = Shaped[np.ndarray, " n"]
+OTHER_DIGITS = "By another --seed than the run's other digits are held out: it was fitted to some of these."
 MOST_SAID = 10  # pictures; of more, the table tells
 
 
@@ -53,7 +55,8 @@ def predict(
     *,
     page: Path | None,
     unreadable: Unreadable,
-    seed: int,
+    seed: int | None,
+    download: bool,
     device: str,
     overwrite: bool,
 ) -> list[str]:
@@ -65,7 +68,9 @@ def predict(
         out: the table: name, true label where there is one, predicted label, probability of every class.
         page: HTML file with every picture, its probabilities and where the model looks; None for none.
         unreadable: what to do with a broken picture.
-        seed: of the draw of generated data.
+        seed: of the draw of generated data; None for that of the run, or 0. How many they are, and at which noise, is as in
+            the run.
+        download: whether torchvision may fetch data.
         device: where to compute.
         overwrite: whether to replace table and page.
 
@@ -82,7 +87,14 @@ def predict(
     model: RecursiveFeatureMachine = load(run, device)
     channels, height, width = model.x_fit_.shape[1:]
     preprocessing = model.preprocessing_ or Preprocessing((height, width), channels)
-    x, names, labels, notes = datasets.load_for_prediction(data, preprocessing, unreadable=unreadable.value, seed=seed)
+    draw = {name: value for each in data for name, value in draw_of(run, each).items()}
+    others = [OTHER_DIGITS] if "noisy-digits" in data and draw and seed not in (None, draw["seed"]) else []
+    if seed is not None:
+        draw["seed"] = seed
+    x, names, labels, notes = datasets.load_for_prediction(
+        data, preprocessing, unreadable=unreadable.value, download=download, **draw
+    )
+    notes = (*notes, *others)
     probabilities = model.predict_proba(x) if isinstance(model, Classifier) else None
     values = model.predict(x) if probabilities is None else model.classes_[probabilities.argmax(1)]
     predicted = Predicted(x, names, labels, values, probabilities)

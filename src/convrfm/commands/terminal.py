@@ -17,6 +17,8 @@ from ..announcements import announced_to
 from ..errors import ConvRFMError
 
 OTHERWISE_IN_PYTHON = {"iterations": "n_iterations", "filters": "n_filters", "seed": "random_state"}
+OF_FIT = {"labels": "--labels"}  # of which other commands speak
+FEWER, SMALLER = ("n_train", "agop_samples", "n_images"), ("image_size",)
 
 console = Console()
 complaints = Console(stderr=True)
@@ -49,7 +51,7 @@ def worded(command: Callable[..., None]) -> Callable[..., None]:
     Warnings are lines on the error stream, each said once, and so is what is announced. Arguments of Python in a sentence are
     named as they are typed here, and what helps in Python alone is left out.
     """
-    typed = as_typed(command)
+    typed = OF_FIT | as_typed(command)
 
     @functools.wraps(command)
     def wrapped(*args: Any, **keywords: Any) -> None:
@@ -77,9 +79,9 @@ def worded(command: Callable[..., None]) -> Callable[..., None]:
         except (MemoryError, RuntimeError) as error:
             if not isinstance(error, MemoryError) and "memory" not in str(error).partition("\n")[0]:
                 raise
+            fewer, smaller = (_among(names, typed) for names in (FEWER, SMALLER))
             _show_error(
-                "there is not enough memory for this. Take fewer images (--n-train, --agop-samples), or smaller ones "
-                f"(--image-size). {error}"
+                f"there is not enough memory for this. Take fewer images{fewer}, or smaller ones{smaller}. {error}"
             )
             raise typer.Exit(2) from error
         except KeyboardInterrupt as interrupt:
@@ -116,11 +118,18 @@ def as_options(sentence: str, typed: Mapping[str, str]) -> str:
         plain = rf"(?<![\w\"'-]){name}"
         sentence = re.sub(rf"{plain}=(?:None|False)\b", f"no {option}", sentence)
         sentence = re.sub(rf"{plain}=True\b", option, sentence)
-        sentence = re.sub(rf"{plain}=\(?[\"']?([\w.]+)[\"']?(, \w+\))?", rf"{option} \1", sentence)
+        sentence = re.sub(rf"{plain}=\(?([\"']?)([\w.]+)\1(, \w+\))?", rf"{option} \2", sentence)
+        sentence = re.sub(rf"{plain}=(?=[\"'])", f"{option} ", sentence)
         sentence = re.sub(rf"(^|[.:] ){name}(?= (?:must|belongs|allows|goes)\b)", rf"\1{option}", sentence)
         if "_" in name:
             sentence = re.sub(rf"{plain}\b(?![\"'])", option, sentence)
     return sentence
+
+
+def _among(names: Iterable[str], typed: Mapping[str, str]) -> str:
+    """Those of the options that the command has, in parentheses."""
+    there = ", ".join(typed[name] for name in names if name in typed)
+    return f" ({there})" if there else ""
 
 
 def _show_error(sentence: str) -> None:

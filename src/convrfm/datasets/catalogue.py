@@ -20,12 +20,12 @@ from .parquet import read_parquet, read_parquet_folder
 from .sources import Reading, Source
 from .torchvision_sets import EDITIONS, read_torchvision
 
-BY_NAME: Mapping[str, Callable[[Reading], Source]] = {
+GENERATED: Mapping[str, Callable[[Reading], Source]] = {
     "bars": read_bars,
     "noisy-digits": read_noisy_digits,
     "star": read_star,
-    "sklearn:digits": read_sklearn_digits,
 }
+BY_NAME: Mapping[str, Callable[[Reading], Source]] = {**GENERATED, "sklearn:digits": read_sklearn_digits}
 BY_PREFIX: Mapping[str, Callable[[str, Reading], Source]] = {"torchvision": read_torchvision}
 BY_SUFFIX: Mapping[str, Callable[[Path, Reading], Source]] = {".npz": read_npz, ".parquet": read_parquet}
 

@@ -61,7 +61,7 @@ def how_to_convert(path: Path) -> str | None:
     if begins.startswith((b"PK\x03\x04", b"\x1f\x8b")) or begins[257:262] == b"ustar":
         return "Unpack it, and pass the folder."
     if path.suffix.lower() in (".csv", ".tsv"):
-        return f"Pass the folder of its pictures, and the table with labels={str(path)!r}."
+        return f"Pass the folder of its pictures; to fit, with the table: labels={str(path)!r}."
     return None
 
 

@@ -19,6 +19,9 @@ from .sources import Pictures, Reading, Source
 from .splits import Role, check_classes, find_parts
 from .walking import left_out, printable, subfolders, visible, walk
 
+UNSORTED = (
+    "Move each picture into the folder of its class, or fit with a table of file names and labels: labels=table.csv."
+)
 TOLERABLE = 0.02  # of a picture that is cut off: less is not worth a sentence
 
 
@@ -145,9 +148,7 @@ def _check_part(role: Role, parts: Mapping[Role, Path]) -> None:
     part = parts[role]
     if not holds_loose_pictures(part) or any(subfolders(part)):
         return
-    remedy = (
-        "Move each picture into the folder of its class, or pass a table of file names and labels: labels=table.csv."
-    )
+    remedy = UNSORTED
     if role != "train":
         remedy = f"Pass {parts['train']} to fit; label the others afterwards with: convrfm predict RUN {part}."
     raise InputError(f"the pictures of {part} lie in no class folder, so that they have no labels. {remedy}")
@@ -159,8 +160,7 @@ def _read_classes(folder: Path, reading: Reading) -> Pictures:
     if len(loose) == len(files):
         raise InputError(
             f"{folder} must have one sub-folder of pictures per class; got {len(loose)} pictures "
-            "outside sub-folders. Move each picture into the folder of its class, or pass a table of file names and "
-            "labels: labels=table.csv."
+            f"outside sub-folders. {UNSORTED}"
         )
     classes = sorted({file.relative_to(folder).parts[0] for file in files if file.parent != folder})
     check_classes(folder, classes, loose=bool(loose))

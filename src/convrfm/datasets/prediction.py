@@ -25,8 +25,11 @@ def load_for_prediction(
     preprocessing: Preprocessing,
     *,
     unreadable: Literal["error", "skip"] = "error",
+    n_train: int | None = None,
+    n_test: int | None = None,
     seed: int = 0,
     sigma: float | None = None,
+    download: bool = False,
 ) -> tuple[Batch, tuple[str, ...], Labels | None, tuple[str, ...]]:
     """Read images and bring them to the form that a model was trained on.
 
@@ -36,8 +39,12 @@ def load_for_prediction(
             all without; names then tell from which.
         preprocessing: How the training images were made.
         unreadable: What to do with a picture that cannot be read: stop, or skip it and say so in the notes.
+        n_train: Of generated data: how many images a model was fitted to; 500 by default. With the `n_train`, `n_test` and
+            `seed` of `load` its test images come, none of which is a training image.
+        n_test: Of generated data: how many images are taken; 500 by default.
         seed: Decides the draw of generated data.
         sigma: Noise level of `bars` and `noisy-digits`; 1 by default.
+        download: Whether torchvision may download data.
 
     Returns:
         The images `(n, c, h, w)`, their names, their labels `(n,)` or None, and notes on what was done.
@@ -49,7 +56,8 @@ def load_for_prediction(
     >>> x.shape, names[:2], labels.shape
     ((500, 3, 32, 32), ('0', '1'), (500,))
     """
-    reading = Reading(image_size=preprocessing.image_size, unreadable=unreadable, seed=seed, sigma=sigma)
+    size = preprocessing.image_size
+    reading = Reading(n_train, n_test, seed, size, unreadable, sigma, download=download)
     pictures = _read(data, reading) if isinstance(data, str | Path) else _read_all(data, reading)
     if pictures.white != preprocessing.divide_by:
         raise InputError(
