@@ -36,6 +36,7 @@ def lines(of_patch_size: float, of_max: float) -> list[Line]:
         (0.05, 0.1, Verdict.HOLDS, {"confirmed"}),
         (0.05, -0.1, Verdict.IN_PART, {"confirmed", "refuted"}),
         (-0.05, -0.1, Verdict.FAILS, {"refuted"}),
+        (-0.05, 0.0, Verdict.UNDECIDED, {"refuted", "not decided"}),
     ],
 )
 def test_trends_are_found_however_data_sets_differ(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convrfm.errors import InputError
-from convrfm.experiments.experiment import Run, Verdict
+from convrfm.experiments.experiment import Finding, Run, Verdict
 from convrfm.experiments.scale import Scale
 from convrfm.experiments.small_data import EXPERIMENT, SmallDataSettings, conclude
 from convrfm.experiments.small_data.images import CLASSES, data_set
@@ -51,6 +51,18 @@ def test_the_plan_leaves_out_sizes_below_the_number_of_classes() -> None:
     ("learned", "cnn", "verdict"), [(0.6, 0.5, Verdict.HOLDS), (0.6, 0.7, Verdict.IN_PART), (0.4, 0.7, Verdict.FAILS)]
 )
 def test_the_verdict_compares_with_the_fixed_kernel_and_the_cnn(learned: float, cnn: float, verdict: Verdict) -> None:
+    assert found(learned, cnn).verdict is verdict
+
+
+def test_equal_means_are_told_as_equal_and_not_as_above() -> None:
+    told = found(learned=0.5, cnn=0.5)
+    assert told.verdict is Verdict.HOLDS
+    assert "at least as accurate as its fixed kernel in 1 of 1 comparisons" in told.ours
+    assert "above" not in f"{told.ours} {[*told.numbers]}"
+
+
+def found(learned: float, cnn: float) -> Finding:
+    """Of one data set and one n, where the fixed kernel has half of the images right."""
     run = Run(EXPERIMENT.settings[Scale.SMOKE], Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
     scores = {"fixed kernel": 0.5, "ConvRFM": learned, "CNN": cnn}
     lines = [
@@ -58,4 +70,4 @@ def test_the_verdict_compares_with_the_fixed_kernel_and_the_cnn(learned: float, 
         for method, score in scores.items()
         for seed in range(2)
     ]
-    assert conclude(run, lines).verdict is verdict
+    return conclude(run, lines)

@@ -37,8 +37,14 @@ def test_fewer_than_three_values_have_no_interval_and_decide_nothing() -> None:
     for few in (np.array([3.0]), np.array([3.0, 3.1])):
         assert np.isnan(mean_interval(few)).all()
         assert above_zero(few) is None
-    assert above_zero(np.array([3.0, 3.1, 3.2]))
-    assert above_zero(np.array([-9.0, 3.1, 3.2])) is False
+
+
+@pytest.mark.parametrize(
+    ("values", "above"),
+    [((3.0, 3.1, 3.2), True), ((-3.0, -3.1, -3.2), False), ((-9.0, 3.1, 3.2), None), ((-3.2, -3.1, 9.0), None)],
+)
+def test_an_interval_that_holds_zero_decides_nothing(values: tuple[float, ...], above: bool | None) -> None:
+    assert above_zero(np.array(values)) is above
 
 
 def test_fewer_than_three_seeds_have_no_interval_in_words() -> None:

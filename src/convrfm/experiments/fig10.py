@@ -170,10 +170,10 @@ EXPERIMENT = Experiment(
         Scale.SMOKE: OperatorSettings(("noisy-digits",), n=30, updates=1, epochs=2, seeds=2),
         Scale.LAPTOP: OperatorSettings(),
         Scale.FULL: OperatorSettings(
-            ("bars", "noisy-digits", "GTSRB", "CIFAR-10"), n=2000, updates=5, agop_samples=200, epochs=250
+            ("bars", "noisy-digits", "GTSRB", "CIFAR-10"), n=1000, updates=5, agop_samples=200, epochs=250
         ),
     },
-    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 4, Scale.FULL: 900},
+    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 4, Scale.FULL: 300},
     plan=plan,
     conclude=conclude,
     data=WANTED,

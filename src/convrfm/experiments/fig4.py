@@ -156,9 +156,9 @@ EXPERIMENT = Experiment(
     settings={
         Scale.SMOKE: LayerSettings(("noisy-digits",), n=30, depth=2, n_filters=4, epochs=2, seeds=2),
         Scale.LAPTOP: LayerSettings(),
-        Scale.FULL: LayerSettings(n=2000, n_filters=64, n_iterations=5, epochs=250),
+        Scale.FULL: LayerSettings(n=1000, n_filters=64, n_iterations=5, epochs=250),
     },
-    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 5, Scale.FULL: 3000},
+    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 5, Scale.FULL: 750},
     plan=plan,
     conclude=conclude,
     data=WANTED,

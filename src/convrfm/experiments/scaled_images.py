@@ -15,9 +15,12 @@ N_TEST = 100
 
 
 def images(name: str, data: str | None, n: int, seed: int, n_test: int = N_TEST) -> tuple[LabeledImages, LabeledImages]:
-    """n training images of one draw, and test images, of a generated task or of a data set in the folder.
+    """n training images of one draw, and at most n_test test images, of a generated task or of a data set in the folder.
 
     Color images are scaled as in the paper's Appendix B; gray ones lose the mean of the training images.
+
+    Raises:
+        InputError: If the data set has fewer than n training images, or the task fewer than n and n_test.
     """
     if name in GENERATED:
         drawn = load(name, n_train=n, n_test=n_test, sigma=GENERATED[name], seed=seed)

@@ -61,9 +61,9 @@ def mean_interval(values: Float[np.ndarray, " n"], confidence: float = 0.95) -> 
 
 
 def above_zero(values: Float[np.ndarray, " n"]) -> bool | None:
-    """Whether the interval of a mean is above 0; None where there are too few values to tell."""
-    low, _ = mean_interval(values)
-    return None if math.isnan(low) else low > 0
+    """Whether the interval of a mean is above 0 or below it; None where it holds 0, or there are too few values for any."""
+    low, high = mean_interval(values)
+    return True if low > 0 else False if high < 0 else None
 
 
 def with_intervals(n: int) -> str:

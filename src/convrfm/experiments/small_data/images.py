@@ -46,12 +46,12 @@ class DataSet:
 
     @cached_property
     def test(self) -> LabeledImages:
-        """1000 images of the test set, always the same."""
+        """1000 images of the test set, or half of a set that has fewer than 2000, always the same."""
         return self._drawn("test")[0]
 
     @cached_property
     def held_out(self) -> LabeledImages:
-        """1000 images of the training set, always the same."""
+        """1000 images of the training set, or half of a set that has fewer than 2000, always the same."""
         return self._training_part[0]
 
     @cached_property
@@ -60,7 +60,16 @@ class DataSet:
         return self._training_part[1]
 
     def training_images(self, n: int, seed: int) -> LabeledImages:
-        """n images of the pool; those of a smaller n are part of those of a larger one."""
+        """n images of the pool; those of a smaller n are part of those of a larger one.
+
+        Raises:
+            InputError: If the pool has fewer.
+        """
+        if n > len(self.pool.y):
+            raise InputError(
+                f"n must be at most {len(self.pool.y)}, the images of {self.name} that are not held out; got n = {n}. "
+                "Train on fewer images, or leave this data set out."
+            )
         return self.pool.take(balanced_order(self.pool.y, np.random.default_rng([seed, 1]))[:n])
 
     @cached_property
