@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from convrfm import cnfa
 from convrfm.errors import InputError
+from convrfm.maths.similarity import similarity
 
 from .cases import BLOCKS, Reused
 from .oracle import oracle_agop
@@ -152,6 +153,58 @@ def test_autocast_of_the_caller_holds(images: Tensor) -> None:
     torch.testing.assert_close(
         cast.covariance, expected.covariance, rtol=0.05, atol=0.02 * float(expected.covariance.max())
     )
+
+
+class SqueezeAndExcite(nn.Module):
+    """Drops the axis of images where there is one image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.gate, self.last = nn.Conv2d(3, 4, 3), nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.body(x))
+        gate = torch.sigmoid(self.gate(x.mean((2, 3)).squeeze()))
+        return self.last((x * gate.reshape(-1, 4, 1, 1)).mean((2, 3)))
+
+
+def test_an_axis_of_images_that_one_image_does_not_have_changes_nothing(images: Tensor) -> None:
+    torch.manual_seed(0)
+    network = SqueezeAndExcite().double().eval()
+    report = cnfa.measure(network, images.double(), **QUICK)
+    torch.testing.assert_close(report["body"].agop, oracle_agop(network, images.double(), network.body))
+    alone = [cnfa.patch_agop(network, image[None].double(), "gate") for image in images]
+    torch.testing.assert_close(report["gate"].agop, torch.stack(alone).mean(0))
+
+
+def test_what_follows_the_passes_is_not_rounded_by_autocast(images: Tensor) -> None:
+    network = small_network().eval()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        report = cnfa.measure(network, images, rotations=2, resamples=0)
+        agop, merged = cnfa.patch_agop(network, images, "3"), cnfa.merge([report], rotations=2)
+        maps = cnfa.feature_maps(network, images, report["0"])
+        formed = report["3"].cnfm, report["3"].agop
+    layer = report["3"]
+    torch.testing.assert_close(formed, (layer.cnfm, layer.agop), rtol=0, atol=0)
+    torch.testing.assert_close(agop, layer.agop)
+    for found in (layer, merged["3"]):
+        expected = similarity(layer.cnfm, layer.agop)
+        assert found.correlations.trained.pearson.value == pytest.approx(float(expected.pearson), abs=1e-5)
+    assert merged["3"].correlations == cnfa.merge([report], rotations=2)["3"].correlations
+    torch.testing.assert_close(maps, cnfa.feature_maps(network, images, report["0"]))
+
+
+def test_small_gradients_of_half_precision_do_not_vanish_when_they_are_multiplied(images: Tensor) -> None:
+    network = small_network().eval()
+    with torch.no_grad():
+        network[-1].weight.mul_(1e-3)
+    expected, half = cnfa.measure(network, images, **QUICK)["3"], copy.deepcopy(network).half()
+    found = cnfa.measure(half, images, **QUICK)["3"]
+    assert expected.agop.max() < torch.finfo(torch.float16).smallest_normal
+    for agop in (found.agop, cnfa.patch_agop(half, images, "3")):
+        torch.testing.assert_close(agop, expected.agop, rtol=0.05, atol=0.02 * float(expected.agop.max()))
+    maps, plain = cnfa.feature_maps(half, images, found), cnfa.feature_maps(network, images, expected)
+    torch.testing.assert_close(maps, plain, rtol=0.05, atol=0.02 * float(plain.max()))
 
 
 @pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")

@@ -76,3 +76,19 @@ def test_a_metric_may_be_an_array_and_batches_broadcast() -> None:
     batch = kernel.forward(images.expand(2, -1, -1), images[:3])
     assert batch.shape == (2, 5, 3)
     torch.testing.assert_close(batch[1], kernel.forward(images, images[:3]))
+
+
+def test_gradients_at_equal_inputs_are_of_the_argument_that_they_are_taken_by() -> None:
+    kernel, x, z = PatchKernelGP(kernels.NNGP(kernels.vanilla(1)), SHAPE), flat(3, 0), flat(3, 0)
+    weights = flat(3, 1)[:, :3]
+    x.requires_grad_()
+    (by_one,) = torch.autograd.grad((weights * kernel(x, z).to_dense()).sum(), x)
+    (by_both,) = torch.autograd.grad((weights * kernel(x).to_dense()).sum(), x)
+    (of_pairs,) = torch.autograd.grad(kernel(x, z, diag=True).sum(), x)
+    (of_diagonal,) = torch.autograd.grad(kernel(x, diag=True).sum(), x)
+    images, others = (each.detach().reshape(3, *SHAPE).requires_grad_() for each in (x, z))
+    K = kernel.kernel(images, others)
+    first, second = (grad.flatten(1) for grad in torch.autograd.grad((weights * K).sum(), (images, others)))
+    torch.testing.assert_close(by_one, first)
+    torch.testing.assert_close(by_both, first + second)
+    torch.testing.assert_close(2 * of_pairs, of_diagonal)

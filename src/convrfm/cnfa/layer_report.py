@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
+from ..maths.precision import full_precision
 from ..maths.similarity import Similarity, similarity_from_sums
 from ..maths.spectra import RowSpace, eigenpairs
 from .estimates import Comparison
@@ -86,20 +87,18 @@ class LayerReport:
 
     @property
     def cnfm(self) -> Float[Tensor, "*groups d d"]:
-        """`W^T W`, the uncentered covariance of the filters (not divided by their number)."""
-        return self._patch_matrix(self.filters.mT @ self.filters)
+        """`W^T W`, the uncentered covariance of the filters (not divided by their number); in float32 at least."""
+        return patch_matrix(self.filters)
 
     @property
     def agop(self) -> Float[Tensor, "*groups d d"]:
-        """`W^T G W`: mean over images, sum over outputs and positions (Eq. 2 of the paper)."""
-        return self._patch_matrix(self.filters.mT @ self.covariance.to(self.filters) @ self.filters)
+        """`W^T G W`: mean over images, sum over outputs and positions (Eq. 2 of the paper); in float32 at least."""
+        return patch_matrix(self.filters, self.covariance)
 
     @property
     def initial_cnfm(self) -> Float[Tensor, "*groups d d"] | None:
         """`W0^T W0` of the initial network; None if it was not given."""
-        if self.initial_filters is None:
-            return None
-        return self._patch_matrix(self.initial_filters.mT @ self.initial_filters)
+        return None if self.initial_filters is None else patch_matrix(self.initial_filters)
 
     @property
     def group_correlations(self) -> Similarity:
@@ -151,8 +150,16 @@ class LayerReport:
             "correlations": self.correlations.to_dict(),
         }
 
-    def _patch_matrix(self, blocks: Float[Tensor, "groups d d"]) -> Float[Tensor, "*groups d d"]:
-        return blocks if self.groups > 1 else blocks[0]
+
+@full_precision()
+def patch_matrix(
+    filters: Float[Tensor, "groups rows d"], covariance: Float[Tensor, "groups rows rows"] | None = None
+) -> Float[Tensor, "*groups d d"]:
+    """`W^T G W`, or `W^T W` without G, in float32 at least; of one group its block alone."""
+    filters = filters.to(torch.promote_types(filters.dtype, torch.float32))
+    left = filters.mT if covariance is None else filters.mT @ covariance.to(filters)
+    blocks = left @ filters
+    return blocks if len(blocks) > 1 else blocks[0]
 
 
 def check_matrix(matrix: str) -> str:

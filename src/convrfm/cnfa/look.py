@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .batches import Batch, ImageSource, batches
+from ..maths.precision import full_precision
+from .batches import Batch, ImageSource, ToArguments, batches
 from .capture import first_use
 from .layer_report import LayerReport
 from .layers import Names, unwrapped
@@ -27,9 +29,13 @@ def feature_maps(
         matrix: "agop" or "cnfm". For "cnfm" this is the norm over channels of the layer's output without bias.
 
     Returns:
-        One map per image on the layer's grid of positions; groups add up as squares.
+        One map per image on the layer's grid of positions (per window or frame, where the layer takes those in the
+        place of images); groups add up as squares.
+
+    Raises:
+        InputError: If the network's layer does not take the patches of the report's.
     """
-    responses = _responses(network, images, layer, layer.factor(matrix))
+    responses = _responses(network, Batch((images,)), layer, layer.factor(matrix))
     return responses.square().sum(1).sqrt()
 
 
@@ -40,7 +46,7 @@ class TopPatches:
     Attributes:
         responses: `<v, h[u]>`, signed.
         images: Which image each patch is from, in the order of the data.
-        positions: Where on the layer's grid.
+        positions: Where on the layer's grid; first in which window or frame, where images are cut into those.
         patches: The patches themselves, `(directions, count, *patch_shape)`, of the layer's input.
     """
 
@@ -56,6 +62,8 @@ def top_patches(
     layer: LayerReport,
     directions: Float[Tensor, "directions ..."],
     count: int = 8,
+    *,
+    batch: ToArguments | None = None,
 ) -> TopPatches:
     """The patches with the largest `|<v, h[u]>|` for each direction v, such as an eigenvector; streams over the images.
 
@@ -65,9 +73,10 @@ def top_patches(
         layer: Of one group.
         directions: `(directions, *patch_shape)`, as `layer.eigenvectors` gives them.
         count: Patches per direction.
+        batch: As for `measure`.
 
     Raises:
-        InputError: For a grouped layer, directions of another shape, or no images.
+        InputError: For a grouped layer, directions of another shape, no images, or another layer's report.
     """
     if layer.groups > 1 or tuple(directions.shape[1:]) != layer.patch_shape:
         raise InputError(
@@ -75,14 +84,14 @@ def top_patches(
             f"got {tuple(directions.shape)} and {layer.groups} groups."
         )
     flat = directions.flatten(1)
-    identity = torch.eye(flat.shape[1], dtype=flat.dtype)
+    filters = torch.cat([flat, torch.eye(flat.shape[1], dtype=flat.dtype)]).unsqueeze(0)
     best: list[TopPatches] = []
     seen = 0
-    for batch in batches(images):
-        for piece in batch.split(1):
-            response = _responses(network, piece.tensors[0], layer, flat.unsqueeze(0))[0]
+    for each in batches(images, to_arguments=batch):
+        for image in each.split(1):
+            found = _of_one_image(_responses(network, image, layer, filters))
+            response, patches = found[: len(flat)], found[len(flat) :].flatten(1).T
             strongest = response.flatten(1).abs().topk(min(count, response[0].numel())).indices
-            patches = _responses(network, piece.tensors[0], layer, identity.unsqueeze(0))[0].flatten(1).T
             places = torch.stack(torch.unravel_index(strongest, response.shape[1:]), -1)
             chosen = patches[strongest].unflatten(-1, layer.patch_shape)
             images_at = torch.full_like(strongest, seen)
@@ -101,14 +110,27 @@ def _strongest(found: Sequence[TopPatches], count: int) -> TopPatches:
     return TopPatches(*(values[rows, order] for values in joined))
 
 
+def _of_one_image(responses: Float[Tensor, "n all_rows *positions"]) -> Float[Tensor, "all_rows ..."]:
+    """The axis of images holds windows or frames, or one image: it is then left out, unless it is the only position."""
+    by_row = responses.movedim(1, 0)
+    return by_row[:, 0] if by_row.ndim > 2 and by_row.shape[1] == 1 else by_row
+
+
 def _responses(
-    network: nn.Module, images: Tensor, layer: LayerReport, filters: Float[Tensor, "groups rows d"]
+    network: nn.Module, images: Batch, layer: LayerReport, filters: Float[Tensor, "groups rows d"]
 ) -> Float[Tensor, "n all_rows *positions"]:
     """Every group's filters applied at every position of the layer's input, on the CPU."""
     network = unwrapped(network)
     name = Names(network).aliases.get(layer.name, layer.name)
     with as_found(network):
-        use = first_use(network, Batch((images,)), name)
+        use = first_use(network, images, name)
         assert use.entered is not None
-        with torch.no_grad():
-            return use.product.respond(use.entered, filters.to(use.entered)).cpu()
+        entries = prod(use.product.patch_shape)
+        if filters.shape[-1] != entries:
+            raise InputError(
+                f"layer {layer.name!r} takes patches of {entries} entries; those of the report have {filters.shape[-1]}. Look "
+                "through the network that was measured, with a report that was taken without whole=True."
+            )
+        entered = use.entered.to(torch.promote_types(use.entered.dtype, torch.float32))
+        with torch.no_grad(), full_precision():
+            return use.product.respond(entered, filters.to(entered)).cpu()

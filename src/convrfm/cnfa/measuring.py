@@ -11,11 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..maths.precision import full_precision
 from ..storage.digests import digest
 from . import values
 from .batches import ImageSource, ToArguments, batches
 from .correlating import correlate
-from .layer_report import Correlations, LayerReport
+from .layer_report import Correlations, LayerReport, patch_matrix
 from .layers import unwrapped
 from .moments import Moments, effective_ranks
 from .products import Product
@@ -155,6 +156,7 @@ def measure(
     at_start = {} if at_first is None else at_first.finish()
     spread, turns = Bootstrap(resamples, level, generator), Rotations(rotations, generator)
 
+    @full_precision()
     def layer_report(name: str) -> LayerReport:
         product, moments = trained.pop(name)
         initial_moments = at_start.pop(name)[1] if name in at_start else None
@@ -207,7 +209,7 @@ def patch_agop(
         memory_budget: Likewise.
 
     Returns:
-        `(d, d)`; `(groups, d, d)` for a grouped convolution unless `whole`.
+        `(d, d)`; `(groups, d, d)` for a grouped convolution unless `whole`. In float32 at least.
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.Flatten())
@@ -234,8 +236,7 @@ def patch_agop(
         for each in batches(images, labels=labels, to_arguments=batch):
             sweep.add(each)
     _, moments = sweep.finish()[layer]
-    agop = moments.filters.mT @ moments.covariance.to(moments.filters) @ moments.filters
-    return agop if len(agop) > 1 else agop[0]
+    return patch_matrix(moments.filters, moments.covariance)
 
 
 def _layer_report(

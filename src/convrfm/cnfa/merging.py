@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
+from ..maths.precision import full_precision
 from .correlating import correlate
 from .layer_report import LayerReport
 from .moments import Moments, effective_ranks
@@ -68,6 +69,7 @@ def merge(
     )
 
 
+@full_precision()
 def _merged(parts: Sequence[LayerReport], spread: LeftOut, rotations: Rotations, half_power: bool) -> LayerReport:
     first = parts[0]
     moments = _moments(first.filters, parts, "", spread.sizes)

@@ -89,9 +89,10 @@ class Convolution:
         self, entered: Tensor, filters: Float[Tensor, "groups rows d"]
     ) -> Float[Tensor, "n all_rows *positions"]:
         """The same convolution without its bias."""
+        images = entered.reshape(-1, *entered.shape[-1 - self.axes :])
         convolve: Any = (functional.conv1d, functional.conv2d, functional.conv3d)[self.axes - 1]
         weight = filters.flatten(0, 1).unflatten(-1, self.patch_shape)
-        return convolve(entered, weight, groups=self.groups, **self.options)
+        return convolve(images, weight, groups=self.groups, **self.options)
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,9 @@ class TransposedConvolution:
         self, entered: Tensor, filters: Float[Tensor, "groups rows d"]
     ) -> Float[Tensor, "n all_rows *positions"]:
         """Filters applied to the channels of every input position."""
-        grouped = entered.unflatten(1, (self.groups, -1))
-        return torch.einsum("grd,ngd...->ngr...", filters, grouped).flatten(1, 2)
+        grouped = entered.reshape(-1, self.groups, *self.patch_shape, *self.counts)
+        by_group = filters.reshape(self.groups, -1, *self.patch_shape)
+        return torch.einsum("grd,ngd...->ngr...", by_group, grouped).flatten(1, 2)
 
 
 @dataclass(frozen=True)
@@ -207,9 +209,10 @@ class Contraction:
         inner = [self.entered.index(label) for label in (*self._groups, *self._patch)]
         positions = [axis for axis in range(entered.ndim) if axis not in inner]
         ordered = entered.permute(*positions, *inner)
-        grid = ordered.shape[: len(positions)]
-        patches = ordered.reshape(*grid, len(filters), -1)
-        return torch.einsum("...gd,grd->...gr", patches, filters).flatten(-2).movedim(-1, min(1, len(positions)))
+        groups, d = self._count(self._groups), filters.shape[-1]
+        patches = ordered.reshape(*ordered.shape[: len(positions)], groups, d)
+        responses = torch.einsum("...gd,grd->...gr", patches, filters.reshape(groups, -1, d)).flatten(-2)
+        return torch.atleast_2d(responses).movedim(-1, 1)
 
     @property
     def _groups(self) -> list[int]:

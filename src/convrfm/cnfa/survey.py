@@ -158,7 +158,9 @@ def _image_axis(alone: tuple[int, ...], pair: Use, delta: Float[Tensor, "1 ..."]
 
 
 def _grown_twice(alone: tuple[int, ...], pair: Use) -> int | None:
-    """The only axis of the output that differs, if it is twice as long beside another image."""
+    """The only axis of the output that differs, if it is twice as long beside another image; None where axes come or go."""
+    if len(alone) != len(pair.output_shape):
+        return None
     sizes = list(zip(alone, pair.output_shape, strict=True))
     grown = [axis for axis, (one, two) in enumerate(sizes) if one != two]
     return grown[0] if len(grown) == 1 and sizes[grown[0]][1] == 2 * sizes[grown[0]][0] else None

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ..errors import InputError
+from ..maths.precision import full_precision
 from .batches import Batch
 from .capture import Pass, forward, run_network
 from .directions import Directions, exact_directions, gradients, probe_directions
@@ -257,7 +258,7 @@ class Sweep:
         blocks = blocks.to(torch.promote_types(blocks.dtype, torch.float32)).unflatten(0, deltas.shape[:2])
         blocks = blocks if self.positions is None else self.positions.sampled(blocks)
         self._reached.add(use.name)
-        with torch.autocast(blocks.device.type, enabled=False):
+        with full_precision():
             self._sums[use.name].add(blocks, first, self._n_resampled)
 
     def _count(self, run: Pass, n: int) -> None:

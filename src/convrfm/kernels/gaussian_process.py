@@ -65,7 +65,7 @@ class PatchKernelGP(Kernel):
             return batch.reshape(*shape, *batch.shape[1:])
         a, b = self._images(x1), self._images(x2)
         metric = self.feature_matrix
-        if torch.equal(a, b):
+        if x1 is x2 or (not (a.requires_grad or b.requires_grad) and torch.equal(a, b)):
             own = self.kernel.diagonal if diag else self.kernel
             return own(a, feature_matrix=metric)
         if diag:
