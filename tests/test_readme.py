@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from convrfm.cli import app
 from convrfm.cnfa import calls
+from convrfm.storage.tile_store import TileStore
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,6 +19,7 @@ ROOT = Path(__file__).parents[1]
         ("README.md", 2, ["digits.safetensors"]),
         ("docs/estimators.md", 17, []),
         ("docs/accuracy.md", 1, []),
+        ("docs/cnfa.md", 5, ["runs"]),
         ("docs/from_neural_tangents.md", 5, []),
         ("docs/kernels.md", 4, []),
     ],
@@ -31,6 +34,19 @@ def test_the_python_of_a_page_runs(
         exec(block, names)
     assert len(found) == blocks
     assert [path.name for path in tmp_path.iterdir()] == files
+
+
+def test_the_script_of_many_machines_keeps_a_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By this process in place of eight workers, which `tests/test_workers.py` has."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(10):
+        picture = tmp_path / "photos" / f"class-{number % 2}" / f"{number}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 36), (25 * number, 100, 200)).save(picture)
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    script = re.findall(r"```python\n(.*?)```", page, re.S)[0]
+    exec(script.replace("workers(8)", "workers(None)"), {"__name__": "__main__"})
+    assert TileStore.at("K.zarr").rows(slice(0, 8)).isfinite().all()
 
 
 EXTENDING = re.split(r"^## ", (ROOT / "docs" / "extending.md").read_text(), flags=re.M)[1:]

@@ -16,10 +16,11 @@ ROOT = Path(__file__).parents[2]
 PAGE, RECORD = ROOT / "docs" / "gpu.md", ROOT / "benchmarks" / "gpu.json"
 HEADER = """# On a GPU
 
-`python -m benchmarks.gpu --data FOLDER` (or `make gpu-check`) measures all of this in ten minutes, writes every line down
-as soon as it is known, and ends with this page and `benchmarks/gpu.json`; FOLDER holds `mnist.npz` and CIFAR-10. The same
-script runs at tiny sizes under Triton's interpreter in the test suite. Seconds are of calls as users make them; the first
-one, which compiles, does not count. `python -m benchmarks.gpu.page` makes the page from several runs.
+`python -m benchmarks.gpu --data FOLDER` measures all of this in ten minutes, writes every line down as soon as it is known, and
+ends with this page and `benchmarks/gpu.json`; FOLDER holds `mnist.npz` and CIFAR-10. `make gpu-check` does it on generated
+images, whose accuracies say nothing. The same script runs at tiny sizes under Triton's interpreter in the test suite. Seconds
+are of calls as users make them; the first one, which compiles, does not count. `python -m benchmarks.gpu.page` makes the page
+from several runs.
 
 Measured natively: all figures below, on the cards that they name. Not measured: other cards, Neural Tangents on the same card
 (no JAX with it was at hand there), and what else says so below. Lines of the H100 are of one run of four minutes; those of the

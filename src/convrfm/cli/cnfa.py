@@ -17,7 +17,8 @@ def cnfa(
     network: Annotated[
         str,
         typer.Argument(
-            help="torchvision:NAME[@WEIGHTS], timm:NAME, module:factory, whose code runs, or a run of train."
+            help="torchvision:NAME@DEFAULT (trained), torchvision:NAME or timm:NAME (random, or --weights), your own "
+            "package.module:factory, whose code runs, or a run of train."
         ),
     ],
     data: Annotated[str, typer.Argument(help="A folder of pictures with or without classes, a .npz, or a data set.")],
@@ -34,7 +35,11 @@ def cnfa(
     n_images: Annotated[int, typer.Option(help="Images, drawn at random.", min=1)] = 100,
     image_size: ImageSize = None,
     scale: Annotated[
-        PixelScale, typer.Option(help="imagenet: its mean and deviation; none: 0 to 1.")
+        PixelScale,
+        typer.Option(
+            help="What 3-channel images become: imagenet subtracts its mean and divides by its deviation; none leaves them "
+            "from 0 to 1."
+        ),
     ] = PixelScale.IMAGENET,
     download: Download = False,
     seed: Seed = 0,

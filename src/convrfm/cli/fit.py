@@ -61,18 +61,23 @@ def fit(
     shrinkage: Annotated[
         list[float],
         typer.Option(
-            help="How far an update stays with the M before it, 0 to 1. Given again: one more, of which folds (--cv) "
+            help="How far an update stays with the M before it, 0 to below 1. Given again: one more, of which folds (--cv) "
             "or a validation part choose.",
             min=0,
         ),
     ] = [0.0],
     ridge: Annotated[
-        float | None, typer.Option(help="Regularization; by default the best on held-out images.", min=0)
+        float | None,
+        typer.Option(
+            help="Regularization; by default the best of 17 by leave-one-out, by folds (--cv) or on a validation part.",
+            min=0,
+        ),
     ] = None,
     solver: Annotated[
         SolverName,
         typer.Option(
-            help="Decompose the kernel matrix, conjugate gradients on tiles of it, or random features (ntk, nngp)."
+            help="exact: decompose the kernel matrix; cg: conjugate gradients on tiles of it; features: random features "
+            "(ntk, nngp); auto: exact where memory holds it, else cg."
         ),
     ] = SolverName.AUTO,
     n_features: Annotated[int, typer.Option(help="Random filters of a convolution (--solver features).", min=1)] = 1024,

@@ -23,11 +23,14 @@ ImageSize = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left in --out.")]
 Workers = Annotated[
-    int | None, typer.Option(help="Share the work on tiles between processes of this machine, of one thread.", min=1)
+    int | None,
+    typer.Option(help="Share the work (in fit: of --solver cg) between so many processes of this machine.", min=1),
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option(help="Share it between the workers of a Dask scheduler, such as tcp://10.0.0.1:8786."),
+    typer.Option(
+        help="Share the work (in fit: of --solver cg) between the workers of a Dask scheduler, such as tcp://10.0.0.1:8786."
+    ),
 ]
 Broken = Annotated[Unreadable, typer.Option(help="Stop at a broken picture, or skip it.")]
 
