@@ -120,6 +120,24 @@ def test_a_gain_in_squared_error_counts_from_its_standard_error_on(n: int) -> No
         assert next_steps._gained(fixed, Quality(None, fixed.error * (1 - gain)), n) == gained
 
 
+@pytest.mark.parametrize("chosen_on", ["loo", "selection"])
+def test_a_gain_is_weighed_by_the_images_that_judged_it(
+    chosen_on: str, chance: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = replace(chance, selection=(chance.x_test[:7], chance.y_test[:7]))
+    counted = list[int]()
+
+    def gained(fixed: Quality, kept: Quality, n: int) -> bool:
+        counted.append(n)
+        return True
+
+    monkeypatch.setattr(next_steps, "_gained", gained)
+    model = SETTINGS.unfitted(verbose=False).set_params(choose_on=chosen_on)
+    model.fit(data.x_train, data.y_train, selection=data.selection if chosen_on == "selection" else None)
+    next_steps.next_steps(SETTINGS, model, data, None)
+    assert counted == [{"loo": len(data.x_train), "selection": 7}[chosen_on]]
+
+
 def test_who_asked_for_no_learning_or_gained_by_it_is_told_nothing(chance: ImageData) -> None:
     assert not steps(replace(SETTINGS, iterations=0), chance)
     assert not steps(replace(SETTINGS, iterations=2), load("bars", n_train=60, n_test=10, seed=0, sigma=1.0))

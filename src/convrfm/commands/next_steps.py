@@ -8,6 +8,7 @@ from typing import Any
 from ..datasets import ImageData
 from ..errors import InputError
 from ..estimators.classification import Classifier
+from ..estimators.judge import Judge
 from ..estimators.targets import Quality
 from ..kernels.growth import AT_A_GLANCE, timed_by
 from ..quantities import duration
@@ -62,8 +63,10 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData, pace
         pace: seconds on the clock for each of the processors', as the fit had it beside whatever else is running here; None
             to go by the clock.
     """
-    fixed, kept = model.layers_[0].rounds[0].judged, model.layers_[-1].kept.judged
-    if not settings.iterations or _gained(fixed, kept, len(images.x_train)):
+    fixed, kept = model.layers_[0].rounds[0].judged, model.layers_[-1].kept
+    apart = images.selection if kept.judge is Judge.SELECTION else None
+    n_judged = len(images.x_train if apart is None else apart[0])
+    if not settings.iterations or _gained(fixed, kept.judged, n_judged):
         return []
     steps, seconds = list[NextStep](), dict[str, float]()
     for options, (reason, changes) in {**_for_photographs(settings, images), **STEPS}.items():
