@@ -36,4 +36,4 @@ def test_a_page_is_that_of_its_record(folder: Path) -> None:
 def test_the_table_is_that_of_all_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "read_run", lambda folder, _: found_in(folder))
     written = (REPRODUCTION / "README.md").read_text(encoding="utf-8")
-    assert written == markdown_page(gathering.gathered_page(REPRODUCTION, EXPERIMENTS))
+    assert written == markdown_page(gathering.gathered(REPRODUCTION, EXPERIMENTS)[1])

@@ -24,13 +24,14 @@ from typer.testing import CliRunner, Result
 from convrfm import ConvRFMClassifier
 from convrfm.cli import app
 from convrfm.commands.reproduce import summary_table
+from convrfm.errors import InputError
 from convrfm.estimators import rounds
-from convrfm.experiments import noisy_mnist
+from convrfm.experiments import gathering, noisy_mnist
 from convrfm.experiments.catalogue import EXPERIMENTS
 from convrfm.experiments.experiment import Experiment, Line, Run, Verdict
-from convrfm.experiments.finished_run import read_run
-from convrfm.experiments.reproduce import Request, reproduce
-from convrfm.experiments.run_folder import read_lines
+from convrfm.experiments.finished_run import FinishedRun, read_run
+from convrfm.experiments.reproduce import Request, identity_of, reproduce
+from convrfm.experiments.run_folder import IDENTITY, read_lines
 from convrfm.experiments.scale import Scale
 
 from .conftest import SmokeRun
@@ -175,6 +176,20 @@ def test_other_images_under_the_same_name_are_noticed(tmp_path: Path) -> None:
     assert "fingerprint of the data" in " ".join(result.output.split())
 
 
+def test_runs_below_the_data_are_no_data(tmp_path: Path) -> None:
+    (tmp_path / "cifar10").mkdir()
+    (tmp_path / "cifar10" / "a.npz").write_bytes(b"images")
+    request, out = Request(Scale.SMOKE, data=str(tmp_path)), tmp_path / "runs" / "fig1-smoke"
+    before = identity_of(EXPERIMENTS["fig1"], request, out)
+    for folder in (out, tmp_path / "runs" / "fig2-smoke"):
+        (folder / "files").mkdir(parents=True)
+        (folder / "files" / "weights.safetensors").write_bytes(b"weights")
+    (tmp_path / "runs" / "fig2-smoke" / IDENTITY).write_text("{}")
+    assert identity_of(EXPERIMENTS["fig1"], request, out) == before
+    (tmp_path / "cifar10" / "a.npz").write_bytes(b"other images")
+    assert identity_of(EXPERIMENTS["fig1"], request, out) != before
+
+
 def test_a_changed_setting_is_run_printed_and_repeated(tmp_path: Path) -> None:
     words = [
         "reproduce",
@@ -230,6 +245,27 @@ def test_the_table_gathers_runs_and_says_what_is_left_out(smoke_run: Callable[[s
     assert EXPERIMENTS["theorem1"].claim.split(",")[0] in page
     assert "begun: 4 of 18 steps are finished" in page
     assert (root / "theorem1" / "page.md").is_file()
+
+
+def test_the_table_reads_each_run_once_and_tells_what_cannot_be_written(
+    smoke_run: Callable[[str], SmokeRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, read = tmp_path / "runs", list[str]()
+    shutil.copytree(smoke_run("theorem1").folder, root / "theorem1")
+
+    def counted(folder: Path, experiments: Any) -> FinishedRun:
+        read.append(folder.name)
+        return read_run(folder, experiments)
+
+    def full(*_: object) -> None:
+        raise InputError("cannot write page.md: No space left on device.")
+
+    monkeypatch.setattr(gathering, "read_run", counted)
+    monkeypatch.setattr(gathering, "write_pages", full)
+    result = CliRunner().invoke(app, ["reproduce", "table", "--out", str(root)], terminal_width=200)
+    assert result.exit_code == 2
+    assert "cannot write page.md" in result.output
+    assert read == ["theorem1"]
 
 
 @pytest.mark.parametrize(

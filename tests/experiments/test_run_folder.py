@@ -80,6 +80,16 @@ def test_a_line_that_was_cut_short_is_computed_again(tmp_path: Path) -> None:
     assert len(read_lines(tmp_path / "run")) == 2
 
 
+def test_reading_changes_nothing_of_a_run_that_is_being_written(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run", RUN, overwrite=False)
+    line(folder, step([]))
+    file = tmp_path / "run" / STEPS
+    begun = file.read_bytes() + b'{"number": 1, "pictu'
+    file.write_bytes(begun)
+    assert [each["number"] for each in read_lines(tmp_path / "run")] == [0]
+    assert file.read_bytes() == begun
+
+
 def test_another_run_is_refused_and_replaced_when_asked(tmp_path: Path) -> None:
     calls: list[int] = []
     line(RunFolder(tmp_path / "run", RUN, overwrite=False), step(calls))

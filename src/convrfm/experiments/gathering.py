@@ -1,7 +1,6 @@
 """`convrfm reproduce table`: all runs of a folder on one page, claim beside finding."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,40 +24,36 @@ def gather(root: Path, experiments: Mapping[str, Experiment[Any]]) -> None:
         experiments: those that are known, by name.
 
     Raises:
-        InputError: if there is no run.
+        InputError: if there is no run, or something cannot be written.
     """
-    page = gathered_page(root, experiments)
-    for folder in run_folders(root):
-        with suppress(InputError):  # what cannot be read is named on the page
-            write_pages(read_run(folder, experiments), folder)
+    runs, page = gathered(root, experiments)
+    for folder, run in runs.items():
+        write_pages(run, folder)
     page.write(root / "report.html")
     write_text(root / "README.md", markdown_page(page))
 
 
-def gathered_page(root: Path, experiments: Mapping[str, Experiment[Any]]) -> Page:
-    """The page about all runs below a folder; those that are not finished are named.
+def gathered(root: Path, experiments: Mapping[str, Experiment[Any]]) -> tuple[dict[Path, FinishedRun], Page]:
+    """The finished runs below a folder, each by its own, and the page about all; those that are not finished are named there.
 
     Raises:
         InputError: if there is no run.
     """
-    folders = run_folders(root)
+    folders = sorted(path.parent for path in root.glob(f"*/{IDENTITY}"))
     if not folders:
         raise InputError(f"{root} has no sub-folder with a run. Run experiments first, or choose another --out.")
-    rows, left_out = [], []
+    runs, rows, left_out = dict[Path, FinishedRun](), list[list[str]](), list[str]()
     for folder in folders:
         try:
-            rows.append(_row(folder.name, read_run(folder, experiments)))
+            run = read_run(folder, experiments)
+            rows.append(_row(folder.name, run))
+            runs[folder] = run
         except InputError as error:
             left_out.append(f"{folder.name}: {error}")
     section = Section("Claims and findings").table(HEADER, rows, "Each run has its own page in the folder of its name.")
     if left_out:
         section.warning("Left out:", *left_out)
-    return Page("What was reproduced", "convrfm reproduce table", [section])
-
-
-def run_folders(root: Path) -> list[Path]:
-    """The sub-folders that hold runs."""
-    return sorted(path.parent for path in root.glob(f"*/{IDENTITY}"))
+    return runs, Page("What was reproduced", "convrfm reproduce table", [section])
 
 
 def _row(name: str, found: FinishedRun) -> list[str]:

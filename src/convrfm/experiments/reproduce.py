@@ -13,7 +13,7 @@ from .computing import computed_in_turn
 from .experiment import Experiment
 from .finished_run import FinishedRun, run_of
 from .pages import write_pages
-from .run_folder import RunFolder
+from .run_folder import IDENTITY, RunFolder
 from .scale import Scale
 from .settings import changed, plain_settings
 
@@ -66,7 +66,7 @@ def reproduce(
     """
     if jobs > 1 and experiment.in_order:
         raise InputError(f"every step of {experiment.name} goes on from the one before it: leave --jobs {jobs} out.")
-    identity = identity_of(experiment, request)
+    identity = identity_of(experiment, request, out)
     with held(out):
         folder = RunFolder(out, identity, overwrite=overwrite)
         run = run_of(experiment, identity, folder.files, download=request.download, verbose=request.verbose)
@@ -82,8 +82,8 @@ def reproduce(
         return found
 
 
-def identity_of(experiment: Experiment[Any], request: Request) -> dict[str, Any]:
-    """All that decides the numbers of a run, as plain values.
+def identity_of(experiment: Experiment[Any], request: Request, out: Path) -> dict[str, Any]:
+    """All that decides the numbers of a run into a folder, as plain values; runs below the data are no data.
 
     Raises:
         InputError: if data are needed and not named, or named and not needed, or a setting does not fit.
@@ -99,9 +99,13 @@ def identity_of(experiment: Experiment[Any], request: Request) -> dict[str, Any]
         "seed": request.seed,
         "device": request.device,
         "data": request.data,
-        "fingerprint of the data": None if request.data is None else fingerprint(Path(request.data)),
+        "fingerprint of the data": None if request.data is None else _fingerprint(Path(request.data), out),
         "settings": plain_settings(settings),
     }
+
+
+def _fingerprint(data: Path, out: Path) -> str | None:
+    return fingerprint(data, without=[out, *(identity.parent for identity in data.rglob(IDENTITY))])
 
 
 def listed(values: Mapping[str, Any]) -> str:

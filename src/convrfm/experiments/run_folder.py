@@ -59,6 +59,7 @@ class RunFolder:
         write_json(path / IDENTITY, wanted)  # first: what has no identity is not known for a run
         self.files.mkdir(exist_ok=True)
         self._lines = read_lines(path)
+        _cut_off_half_line(path / STEPS)
 
     @property
     def files(self) -> Path:
@@ -93,20 +94,15 @@ def read_identity(path: Path) -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> list[Line]:
-    """The lines of finished steps; the rest of a line that was being written is cut off.
+    """The lines of finished steps; half a line, which was or is being written, is passed over.
 
     Raises:
         InputError: if a whole line is damaged.
     """
     file = path / STEPS
-    if not file.exists():
-        return []
-    text = file.read_bytes()
-    whole = text[: text.rfind(b"\n") + 1]
-    if whole != text:
-        os.truncate(file, len(whole))
+    text = file.read_bytes() if file.exists() else b""
     lines: list[Line] = []
-    for number, line in enumerate(whole.splitlines(), 1):
+    for number, line in enumerate(_whole_lines(text).splitlines(), 1):
         try:
             lines.append(values_from(line.decode()))
         except ValueError as error:
@@ -114,6 +110,16 @@ def read_lines(path: Path) -> list[Line]:
                 f"Line {number} of {file} is damaged ({error}). Delete it: the same command computes this step again."
             ) from error
     return lines
+
+
+def _whole_lines(text: bytes) -> bytes:
+    return text[: text.rfind(b"\n") + 1]
+
+
+def _cut_off_half_line(file: Path) -> None:
+    """Of a step that was being written when its process was killed; for the process that holds the folder alone."""
+    if file.exists():
+        os.truncate(file, len(_whole_lines(file.read_bytes())))
 
 
 def _append(path: Path, line: Line) -> None:

@@ -1,16 +1,21 @@
 """Telling whether data under a path are still those of before."""
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 
 
-def fingerprint(path: Path) -> str | None:
-    """A digest of a file's bytes, or of the names and sizes of all files in a folder; None where there is neither."""
+def fingerprint(path: Path, without: Collection[Path] = ()) -> str | None:
+    """A digest of a file's bytes, or of the names and sizes of all files in a folder; None where there is neither.
+
+    What lies in the folders `without` is left out.
+    """
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.is_file())
+        path, apart = path.resolve(), [folder.resolve() for folder in without]
+        files = sorted(p for p in path.rglob("*") if p.is_file() and not any(p.is_relative_to(f) for f in apart))
         listing = "\n".join(f"{p.relative_to(path).as_posix()} {p.stat().st_size}" for p in files)
         return hashlib.sha256(listing.encode()).hexdigest()
     return None
