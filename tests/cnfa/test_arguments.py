@@ -2,6 +2,8 @@
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -233,13 +235,33 @@ WRONG = [
     ({"labels": [0, 1]}, "labels must be one for each of 5 images"),
     ({"labels": 1, "loss": functional.cross_entropy}, 'reduction="none"'),
     ({"batch": lambda x: "photo"}, "a batch must be a tensor"),
+    ({"blocks": {"*.qkv": 3}}, r"blocks: no layer .* is named as '\*.qkv'. Near matches: 0"),
+    ({"blocks": {"3": 3}}, "blocks: no layer that was measured, but the final one, is named as '3'"),
+    ({"blocks": {"0": 0}}, r"blocks\['0'\] must be a positive integer; got 0"),
+    ({"blocks": {"0": 2}, "whole": True}, "give one of them"),
+    ({"probes": 2.5}, "probes must be a positive integer; got 2.5"),
+    ({"positions": True}, "positions must be a positive integer; got True"),
+    ({"rotations": -1}, "rotations must be an integer of at least 0; got -1"),
+    ({"resamples": 0.5}, "resamples must be an integer of at least 0; got 0.5"),
 ]
 
 
+@pytest.mark.usefixtures("as_a_user")
 @pytest.mark.parametrize(("options", "message"), WRONG, ids=map(str, range(len(WRONG))))
 def test_wrong_arguments_are_named(options: dict, message: str, images: Tensor) -> None:
     with pytest.raises(InputError, match=message):
-        cnfa.measure(network(), images, **options)
+        cnfa.measure(network(), images, **{**QUICK, **options})
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_integers_of_numpy_are_integers(images: Tensor, tmp_path: Path) -> None:
+    counts: dict[str, Any] = {"probes": 2, "positions": 3, "labels": 1, "rotations": 1, "resamples": 4}
+    plain = cnfa.measure(network(), images, **counts, blocks={"0": 2})
+    of_numpy = {name: np.int64(count) for name, count in counts.items()}
+    blocks: dict[str, Any] = {"0": np.int64(2)}
+    report = cnfa.measure(network(), images, **of_numpy, blocks=blocks)
+    assert report.to_dict() == plain.to_dict()
+    report.save(tmp_path)
 
 
 def test_a_network_without_parameters_is_refused_in_words(images: Tensor) -> None:

@@ -401,7 +401,7 @@ WRONG = [
     (small_network, {"layers": ["33"]}, "Near matches: 3"),
     (Detector, {"layers": ["bdy"], "head": lambda out: out["boxes"].mean((2, 3))}, "Near matches: body"),
     (PartlyNaN, {}, "layer 'second': its input holds NaN"),
-    (small_network, {"probes": 0}, "probes must be at least 1"),
+    (small_network, {"probes": 0}, "probes must be a positive integer; got 0"),
     (lambda: nn.Conv2d(3, 2, 3), {}, r"must be a tensor \(n, k\).*got \(1, 2, 6, 6\)"),
     (small_network, {"initial": {"0.weight": torch.zeros(1)}}, "not a state dict of this network"),
     (small_network, {"head": lambda out: out.argmax(1, keepdim=True)}, "must require grad"),

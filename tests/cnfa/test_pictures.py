@@ -52,6 +52,11 @@ def test_an_unknown_measure_is_named(report: cnfa.Report) -> None:
         report.plot(measure="spearman")
 
 
+def test_bars_without_a_layer_that_counts_are_refused_for_that(report: cnfa.Report) -> None:
+    with pytest.raises(InputError, match="a layer beside the final one; the report has none"):
+        replace(report, layers=report.layers[-1:]).plot()
+
+
 def test_the_page_holds_every_layer_and_its_numbers(report: cnfa.Report) -> None:
     html = cnfa_page(report, "A <small> network", command="convrfm cnfa x y", notes=["Six images."]).render()
     assert "A &lt;small&gt; network" in html

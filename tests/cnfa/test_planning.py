@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from convrfm import cnfa
 from convrfm.cnfa.batches import Batch
+from convrfm.cnfa.cutting import Cut
 from convrfm.cnfa.planning import Plan, plan
 from convrfm.cnfa.state import as_found
 from convrfm.cnfa.target import Target
@@ -19,11 +20,22 @@ from .allocations import Allocations
 def test_an_image_is_weighed_by_what_autograd_keeps_and_what_is_differentiated() -> None:
     network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(144, 3))
     with as_found(network):
-        found, _ = plan(network, Batch((torch.zeros(1, 2, 8, 8),)), Target(), budget=2**20)
+        found, _ = plan(network, Batch((torch.zeros(1, 2, 8, 8),)), Target(), Cut(), budget=2**20)
     assert found.deltas == 4 * (4 * 36 + 3)
     assert found.core == 4 * 4**2
     assert found.cores == 4 * (4**2 + 3**2)
     assert found.graph >= 4 * (2 * 64 + 4 * 36)
+
+
+@pytest.mark.parametrize("options", [{}, {"whole": True}, {"blocks": {"0": 3}}], ids=["one a group", "whole", "blocks"])
+def test_cores_are_weighed_as_they_are_cut(options: dict) -> None:
+    network = nn.Sequential(nn.Conv2d(4, 24, 3, groups=4), nn.Tanh(), nn.Conv2d(24, 6, 1), nn.Flatten())
+    image = torch.randn(1, 4, 6, 6)
+    with as_found(network):
+        found, _ = plan(network, Batch((image,)), Target(), Cut(**options), budget=2**20)
+    report = cnfa.measure(network, image, rotations=0, resamples=0, **options)
+    cores = [len(layer.filters) * min(layer.filters.shape[1:]) ** 2 for layer in report.layers]
+    assert (found.core, found.cores) == (4 * max(cores), 4 * sum(cores))
 
 
 def test_larger_budgets_take_more_and_the_smallest_takes_one() -> None:

@@ -1,6 +1,7 @@
 """Reports as tables and on disk."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,18 @@ def test_json_is_strict_and_complete(report: cnfa.Report, tmp_path: Path) -> Non
         data["layers"][0]["correlations"]["trained"]["cosine"]["value"] == report["0"].correlations.trained.cosine.value
     )
     assert data["layers"][0]["correlations"]["change"]["cosine"]["value"] is None
+
+
+def test_what_a_layer_without_filters_does_not_have_is_nan_again_when_it_is_loaded(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.Tanh(), nn.Conv2d(3, 3, 3), nn.Flatten(), nn.Linear(12, 2))
+    with torch.no_grad():
+        network[2].weight.zero_()
+    zero = cnfa.measure(network, torch.randn(3, 1, 6, 6), resamples=0)
+    zero.save(tmp_path)
+    assert math.isnan(zero["2"].effective_ranks["cnfm"])
+    loaded = cnfa.Report.load(tmp_path)
+    assert [str(layer.effective_ranks) for layer in loaded] == [str(layer.effective_ranks) for layer in zero]
 
 
 def test_saving_and_loading_changes_nothing(report: cnfa.Report, tmp_path: Path) -> None:

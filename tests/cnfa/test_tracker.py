@@ -3,7 +3,9 @@
 import csv
 import importlib.util
 import json
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -102,6 +104,22 @@ def test_tensorboard_takes_the_records(images: Tensor, tmp_path: Path) -> None:
     assert any(path.stat().st_size > 200 for path in tmp_path.iterdir())
 
 
+def test_batches_that_add_up_to_one_step_of_lightning_are_measured_once(
+    images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lightning", ModuleType("lightning"))
+    monkeypatch.setitem(sys.modules, "lightning.pytorch", SimpleNamespace(Callback=object))
+    tracker = cnfa.Tracker(network(), images, every=2)
+    asked: list[int] = []
+    monkeypatch.setattr(tracker, "update", asked.append)
+    callback = cnfa.lightning_callback(tracker)
+    callback.on_train_start(SimpleNamespace(is_global_zero=True, global_step=0), None)
+    for batch in range(6):
+        trainer = SimpleNamespace(is_global_zero=True, global_step=(batch + 1) // 3)
+        callback.on_train_batch_end(trainer, None)
+    assert asked == [0, 1, 2]
+
+
 @pytest.mark.skipif(not importlib.util.find_spec("lightning"), reason="lightning is not installed")
 @pytest.mark.filterwarnings("ignore")
 def test_lightning_trains_with_the_tracker(images: Tensor, tmp_path: Path) -> None:
@@ -135,7 +153,7 @@ def test_lightning_trains_with_the_tracker(images: Tensor, tmp_path: Path) -> No
 
 
 def test_wrong_trackers_are_named(images: Tensor, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="every must be at least 1"):
+    with pytest.raises(InputError, match="every must be a positive integer; got 0"):
         cnfa.Tracker(network(), images, every=0)
     (tmp_path / "initial.safetensors").write_bytes(b"junk")
     with pytest.raises(ModelFileError, match="does not hold a tracker's"):

@@ -60,10 +60,20 @@ def test_the_verdict_counts_layers_and_says_what_it_cannot_say(report: cnfa.Repo
     final = report["21"]
     assert "in 2 of 3 layers (Pearson, median 0.80 beside 0.50)" in verdict([good, good, weak, final])
     assert "in 1 of 1 layer " in verdict([good, nothing])
-    assert "1 more with zero filters or gradients" in verdict([good, nothing])
+    assert "1 more has none (zero filters or gradients, or patches of one entry)." in verdict([good, nothing])
+    assert "2 more have none" in verdict([good, nothing, nothing])
+    assert "The Pearson correlation of CNFM and AGOP is 0.80 (median of 2 layers)." in verdict([good, alone])
     assert "No rotation control was taken" in verdict([good, alone])
-    assert "No layer has a correlation" in verdict([nothing])
+    assert verdict([nothing]).startswith("No layer has a Pearson correlation (zero filters or gradients, or patches")
     assert "No layer counts" in verdict([final])
+
+
+def test_layers_with_patches_of_one_entry_have_no_pearson_correlation_and_the_verdict_says_so() -> None:
+    torch.manual_seed(0)
+    pointwise = nn.Sequential(nn.Conv2d(1, 8, 1), nn.Tanh(), nn.Flatten(), nn.Linear(32, 2))
+    found = cnfa.measure(pointwise, torch.randn(3, 1, 2, 2), resamples=0)
+    assert math.isnan(found["0"].correlations.trained.pearson.value)
+    assert "patches of one entry" in found.verdict
 
 
 def test_a_report_shows_itself_in_ten_lines(report: cnfa.Report) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -124,8 +125,8 @@ def _labels(item: Any, labels: Any, n: int, at_once: bool) -> Any:
     if labels is None:
         found = item[1] if isinstance(item, tuple | list) and len(item) > 1 else None
         return item.get("labels", item.get("label")) if isinstance(item, Mapping) else _map(_tensor, found)
-    if isinstance(labels, int):
-        return torch.full((n,), labels)
+    if isinstance(labels, Integral):
+        return torch.full((n,), int(labels))
     try:
         found = torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:

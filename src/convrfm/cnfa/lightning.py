@@ -22,6 +22,8 @@ def lightning_callback(tracker: Tracker) -> Any:
         raise MissingDependencyError("lightning_callback needs Lightning: pip install lightning.") from error
 
     class TrackerCallback(Callback):
+        last: int | None = None
+
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             self._update(trainer)
 
@@ -29,7 +31,8 @@ def lightning_callback(tracker: Tracker) -> Any:
             self._update(trainer)
 
         def _update(self, trainer: Any) -> None:
-            if trainer.is_global_zero:
-                tracker.update(trainer.global_step)
+            if trainer.is_global_zero and trainer.global_step != self.last:  # batches may add up to one step
+                self.last = trainer.global_step
+                tracker.update(self.last)
 
     return TrackerCallback()

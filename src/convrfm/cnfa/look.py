@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..kernels.integers import positive_integer
 from ..maths.precision import full_precision
 from .batches import Batch, ImageSource, ToArguments, batches
 from .capture import first_use
@@ -83,7 +84,7 @@ def top_patches(
             f"directions must be (m, {', '.join(map(str, layer.patch_shape))}) for a layer of one group; "
             f"got {tuple(directions.shape)} and {layer.groups} groups."
         )
-    flat = directions.flatten(1)
+    count, flat = positive_integer("count", count), directions.flatten(1)
     filters = torch.cat([flat, torch.eye(flat.shape[1], dtype=flat.dtype)]).unsqueeze(0)
     best: list[TopPatches] = []
     seen = 0

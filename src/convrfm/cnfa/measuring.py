@@ -11,11 +11,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..kernels.integers import natural_number, positive_integer
 from ..maths.precision import full_precision
 from ..storage.digests import digest
 from . import values
 from .batches import ImageSource, ToArguments, batches
 from .correlating import correlate
+from .cutting import Cut
 from .layer_report import Correlations, LayerReport, patch_matrix
 from .layers import unwrapped
 from .moments import Moments, effective_ranks
@@ -85,7 +87,7 @@ def measure(
             name. The first tensor says how many images there are; others with as many entries are split with it.
         whole: One block for all groups of a layer, W block-diagonal, in the place of one a group.
         blocks: Into how many blocks of equal size the rows of W are divided, by name or pattern of names: `{"*.qkv": 3}`
-            for queries, keys and values, or 3 times as many as there are heads. Each has its own AGOP.
+            for queries, keys and values, or 3 times as many as there are heads. Each has its own AGOP. Not with `whole`.
         rotations: Draws of the rotation control, shared by layers of one shape; 0 for none.
         resamples: Bootstrap resamples of the images; 0 for no intervals.
         parts: The images are resampled in at most this many parts (one image each if there are fewer).
@@ -102,8 +104,8 @@ def measure(
         A report with the layers in forward order.
 
     Raises:
-        InputError: If the network, its outputs, the images or a layer's name do not fit, or values are not finite (the
-            layer is named).
+        InputError: If the network, its outputs, the images, a layer's name or a pattern do not fit, or values are not
+            finite (the layer is named).
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
@@ -111,14 +113,9 @@ def measure(
         >>> [(layer.name, layer.kind, tuple(layer.agop.shape), layer.final) for layer in report.layers]
         [('0', 'Conv2d', (9, 9), False), ('3', 'Linear', (16, 16), True)]
     """
-    _check_counts(
-        probes=probes,
-        positions=positions,
-        rotations=rotations,
-        resamples=resamples,
-        parts=parts,
-        memory_budget=memory_budget,
-    )
+    probes, positions = _counted("probes", probes), _counted("positions", positions)
+    rotations, resamples = natural_number("rotations", rotations), natural_number("resamples", resamples)
+    parts, memory_budget = positive_integer("parts", parts), positive_integer("memory_budget", memory_budget)
     if resamples == 1:
         raise InputError("resamples must be 0 or at least 2: a spread needs two.")
     check_level(level)
@@ -133,8 +130,7 @@ def measure(
         "target": Target(head, own_class if loss is None and labels is not None else loss),
         "n_parts": parts if resamples else 0,
         "memory_budget": memory_budget,
-        "whole": whole,
-        "blocks": blocks,
+        "cut": Cut(whole, blocks),
     }
     with ExitStack() as stack:
         _settle(network, device, stack)
@@ -217,7 +213,8 @@ def patch_agop(
         >>> patch_agop(network, images, "0").shape, patch_agop(network, images, "0", whole=True).shape
         (torch.Size([4, 9, 9]), torch.Size([36, 36]))
     """
-    _check_counts(probes=probes, positions=positions, memory_budget=memory_budget)
+    probes, positions = _counted("probes", probes), _counted("positions", positions)
+    memory_budget = positive_integer("memory_budget", memory_budget)
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     network = unwrapped(network)
     with ExitStack() as stack:
@@ -231,7 +228,7 @@ def patch_agop(
             target=Target(head, own_class if loss is None and labels is not None else loss),
             n_parts=0,
             memory_budget=memory_budget,
-            whole=whole,
+            cut=Cut(whole),
         )
         for each in batches(images, labels=labels, to_arguments=batch):
             sweep.add(each)
@@ -288,8 +285,5 @@ def device_of(network: nn.Module) -> torch.device | None:
     return None if first is None else first.device
 
 
-def _check_counts(**counts: int | None) -> None:
-    least = {"rotations": 0, "resamples": 0}
-    for name, count in counts.items():
-        if count is not None and count < least.get(name, 1):
-            raise InputError(f"{name} must be at least {least.get(name, 1)}; got {count}.")
+def _counted(name: str, count: int | None) -> int | None:
+    return None if count is None else positive_integer(name, count)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import InputError
+from ..kernels.integers import natural_number
 from ..maths.precision import full_precision
 from .correlating import correlate
 from .layer_report import LayerReport
@@ -56,7 +57,10 @@ def merge(
     check_level(level)
     _check(reports)
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
-    spread, turns = LeftOut([report.n_images for report in reports], level), Rotations(rotations, generator)
+    spread, turns = (
+        LeftOut([report.n_images for report in reports], level),
+        Rotations(natural_number("rotations", rotations), generator),
+    )
     layers = tuple(
         _merged(parts, spread, turns, half_power) for parts in zip(*(report.layers for report in reports), strict=True)
     )

@@ -24,8 +24,10 @@ def correlation_bars(layers: Sequence[LayerReport], measure: str = "pearson") ->
         measure: "pearson" (as Figure 1A) or "cosine".
     """
     layers = [layer for layer in layers if not layer.final]
-    if not layers or measure not in ("pearson", "cosine"):
-        raise InputError(f'bars need a layer beside the final one, and measure "pearson" or "cosine"; got {measure!r}.')
+    if not layers:
+        raise InputError("bars need a layer beside the final one; the report has none.")
+    if measure not in ("pearson", "cosine"):
+        raise InputError(f'measure must be "pearson" or "cosine"; got {measure!r}.')
     named: dict[str, list[Comparison | None]] = {
         "CNFM and AGOP": [layer.correlations.trained for layer in layers],
         "the same, G rotated": [layer.correlations.rotated for layer in layers],

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .batches import Batch
 from .capture import Pass, forward
+from .cutting import Cut
 from .provenance import has_storage
 from .target import Target
 from .values import copies, holding
@@ -60,12 +61,12 @@ class Plan:
         return max(1, int(limit / size))
 
 
-def plan(network: nn.Module, image: Batch, target: Target, budget: int) -> tuple[Plan, Pass]:
+def plan(network: nn.Module, image: Batch, target: Target, cut: Cut, budget: int) -> tuple[Plan, Pass]:
     """Look at one image: what its forward pass takes, and the pass itself."""
     with holding(copies(network)):
         run, saved = _weighed(network, image, target)
     deltas = sum(use.output_bytes for use in run.uses)
-    cores = [_core_bytes(use) for use in {use.name: use for use in run.uses}.values()]
+    cores = [_core_bytes(use, cut) for use in {use.name: use for use in run.uses}.values()]
     return Plan(saved or UNCOUNTED * deltas, deltas, max(cores), max(1, sum(cores)), image.numel, budget), run
 
 
@@ -88,6 +89,5 @@ def _weighed(network: nn.Module, image: Batch, target: Target) -> tuple[Pass, in
     return forward(network, image, target), 0
 
 
-def _core_bytes(use: Use) -> int:
-    groups, rows, d = use.product.filters(use.weight).shape
-    return groups * min(rows, d) ** 2 * max(4, use.weight.element_size())
+def _core_bytes(use: Use, cut: Cut) -> int:
+    return cut.core_entries(use.name, *use.product.filters(use.weight).shape) * max(4, use.weight.element_size())

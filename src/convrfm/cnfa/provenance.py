@@ -76,6 +76,8 @@ class Provenance(TorchDispatchMode):
         results = func(*args, **(kwargs or {}))
         operands = list(_tensors((*args, *(kwargs or {}).values())))
         keys = {key for operand in operands for key in self._keys(operand)}
+        if func is torch.ops.aten.lift_fresh.default:  # a constant, perhaps where a value was that is gone
+            self._origins.update(dict.fromkeys(keys, 0))
         origin = 0
         for key in keys:
             origin |= self._of(key)

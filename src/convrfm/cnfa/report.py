@@ -81,7 +81,7 @@ class Report:
         return iter(self.layers)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the tensors, as plain data; a correlation that does not exist is None."""
+        """Everything but the tensors, as plain data; a correlation that does not exist is nan."""
         return {
             "format": FORMAT,
             "network": self.network,
@@ -95,7 +95,7 @@ class Report:
         }
 
     def to_json(self, path: str | Path) -> None:
-        """Write `to_dict` as JSON."""
+        """Write `to_dict` as JSON, with null in the place of nan."""
         write_text(Path(path), json.dumps(without_nan(self.to_dict()), indent=1) + "\n")
 
     def to_frame(self) -> "pd.DataFrame":

@@ -76,7 +76,7 @@ def _layer(entry: dict[str, Any], tensors: dict[str, Tensor]) -> LayerReport:
         initial_covariance=tensors.get(f"{name}/initial_covariance"),
         uses=entry["uses"],
         final=entry["final"],
-        effective_ranks=entry["effective_ranks"],
+        effective_ranks={of: math.nan if rank is None else rank for of, rank in entry["effective_ranks"].items()},
         correlations=Correlations(**comparisons),
         probes=tensors.get(f"{name}/probes"),
         initial_probes=tensors.get(f"{name}/initial_probes"),

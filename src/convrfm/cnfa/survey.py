@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .batches import Batch
 from .capture import Pass, forward
+from .cutting import Cut
 from .directions import gradients, probe_directions
 from .planning import Plan, plan
 from .target import Target
@@ -74,7 +75,7 @@ class Survey:
         )
 
 
-def survey(network: nn.Module, batch: Batch, target: Target, budget: int) -> Survey:
+def survey(network: nn.Module, batch: Batch, target: Target, cut: Cut, budget: int) -> Survey:
     """Run the first image alone, and beside the second (or beside itself, if there is no other).
 
     Raises:
@@ -83,12 +84,12 @@ def survey(network: nn.Module, batch: Batch, target: Target, budget: int) -> Sur
     twice = len(batch) == 1
     pair_of = batch.take([0, 0] if twice else [0, 1])
     try:
-        planned, run = plan(network, batch.take([0]), target, budget)
+        planned, run = plan(network, batch.take([0]), target, cut, budget)
         alone = _Alone.of(run)
         del run
     except InputError as error:  # perhaps a network that takes no single image
         try:
-            planned, together = plan(network, pair_of, target, budget)
+            planned, together = plan(network, pair_of, target, cut, budget)
         except InputError:
             raise error from error.__cause__
         return Survey(planned, False, together.decides, together.outputs[0].detach(), [], [None] * len(together.uses))

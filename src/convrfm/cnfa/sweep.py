@@ -7,9 +7,8 @@ taken as a variable of its own, is `W^T delta`. So the sum over images, outputs 
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 import torch
 from jaxtyping import Float
@@ -20,6 +19,7 @@ from ..errors import InputError
 from ..maths.precision import full_precision
 from .batches import Batch
 from .capture import Pass, forward, run_network
+from .cutting import Cut
 from .directions import Directions, exact_directions, gradients, probe_directions
 from .layers import Names, unwrapped
 from .moment_sums import MomentSums
@@ -35,7 +35,8 @@ from .watching import Use, alike
 
 NOT_INDEPENDENT = (
     "the images are not independent of each other: an image's outputs change with the images beside it, as with batch norm "
-    "without running statistics. Batches are measured whole, as they come, and intervals resample batches: none of one batch."
+    "without running statistics. Batches are measured whole, as they come, and intervals resample batches: with one batch "
+    "there are none."
 )
 
 RANDOM = (
@@ -63,8 +64,7 @@ class Sweep:
         target: Target,
         n_parts: int,
         memory_budget: int,
-        whole: bool = False,
-        blocks: Mapping[str, int] | None = None,
+        cut: Cut,
         positions: int | None = None,
     ) -> None:
         self.network = unwrapped(network)
@@ -76,8 +76,7 @@ class Sweep:
         self.target = target
         self.n_parts = n_parts
         self.memory_budget = memory_budget
-        self.whole = whole
-        self.blocks = blocks or {}
+        self.cut = cut
         seed = 0 if positions is None else int(torch.randint(2**62, (), generator=generator, device=generator.device))
         self.positions = None if positions is None else Positions(positions, seed)
         self.n_images = 0
@@ -117,6 +116,7 @@ class Sweep:
             raise InputError("images must hold at least one image; got none.")
         for name in [name for name in self._sums if name not in self._reached]:
             self._leave_out(name, UNREACHED)
+        self.cut.check_met([*(self._products.keys() - self._final.keys()), *(each.name for each in self.skipped)])
         reasons = {skipped.name: skipped.reason for skipped in self.skipped}
         self.names.check_ran((self.layers or {}).values(), sorted(self._found))
         for name, asked in (self.layers or {}).items():
@@ -139,7 +139,7 @@ class Sweep:
             if any(is_lazy(parameter) for parameter in self.network.parameters()):
                 run_network(self.network, batch.take([0]).placed(self.network))
             before = random_states(self.network)
-            self._survey = survey(self.network, batch, self.target, self.memory_budget)
+            self._survey = survey(self.network, batch, self.target, self.cut, self.memory_budget)
             self._draws = not all(map(torch.equal, before, random_states(self.network)))
             if self._draws:
                 warnings.warn(RANDOM, stacklevel=4)
@@ -203,7 +203,7 @@ class Sweep:
             self._final[use.name] = final_moments(use.weight.clone())
             self._products[use.name] = (self._asked(use.name), use.product)
             return False
-        filters = self._filters(use)
+        filters = self.cut.filters(use.name, use.product.filters(use.weight))
         if use.name not in self._sums:
             assert self._survey is not None
             self._products[use.name] = (self._asked(use.name), use.product)
@@ -219,20 +219,8 @@ class Sweep:
         del self._sums[name]
         self.skipped[Skipped(name, self._products.pop(name)[1].kind, reason)] = None
 
-    def _filters(self, use: Use) -> Float[Tensor, "groups rows d"]:
-        filters = use.product.filters(use.weight)
-        if self.whole:
-            return torch.block_diag(*filters).unsqueeze(0)
-        count = self._block_count(use.name)
-        if filters.shape[1] % count:
-            raise InputError(f"blocks: the {filters.shape[1]} rows of {use.name} are not {count} blocks of equal size.")
-        return filters.unflatten(1, (count, -1)).flatten(0, 1)
-
     def _asked(self, name: str) -> str:
         return name if self.layers is None else self.layers[name]
-
-    def _block_count(self, name: str) -> int:
-        return next((count for pattern, count in self.blocks.items() if fnmatchcase(name, pattern)), 1)
 
     def _directions(self, run: Pass) -> Directions:
         if self.probes is None:
@@ -252,9 +240,7 @@ class Sweep:
             first += max((len(delta) for delta in deltas if delta is not None), default=0)
 
     def _add_gradients(self, use: Use, deltas: Float[Tensor, "chunk n ..."], first: int) -> None:
-        blocks = use.product.blocks(deltas.flatten(0, 1))
-        blocks = blocks.flatten(1, 2).unsqueeze(1) if self.whole else blocks
-        blocks = blocks.unflatten(2, (self._block_count(use.name), -1)).flatten(1, 2)
+        blocks = self.cut.gradients(use.name, use.product.blocks(deltas.flatten(0, 1)))
         blocks = blocks.to(torch.promote_types(blocks.dtype, torch.float32)).unflatten(0, deltas.shape[:2])
         blocks = blocks if self.positions is None else self.positions.sampled(blocks)
         self._reached.add(use.name)

@@ -10,7 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..errors import InputError, ModelFileError
+from ..errors import ModelFileError
+from ..kernels.integers import positive_integer
 from ..storage.tensors import write_tensors
 from .layers import unwrapped
 from .measuring import DEFAULT_BUDGET, measure
@@ -79,11 +80,9 @@ class Tracker:
         resamples: int = 0,
         memory_budget: int = DEFAULT_BUDGET,
     ) -> None:
-        if every < 1:
-            raise InputError(f"every must be at least 1; got {every}.")
         self.network = network
         self.images = images
-        self.every = every
+        self.every = positive_integer("every", every)
         self.folder = None if folder is None else Path(folder)
         self.writer = writer
         self.seed = seed

@@ -12,6 +12,8 @@ from .skipped import Skipped
 SPREADS = 2
 """A correlation counts as above its control from this many standard deviations of the rotations on."""
 SHOWN_LAYERS = 6
+UNDEFINED = "zero filters or gradients, or patches of one entry"
+"""Where a matrix is zero or constant."""
 
 
 def is_above_control(layer: LayerReport) -> bool:
@@ -33,15 +35,15 @@ def verdict(layers: Sequence[LayerReport]) -> str:
         return "No layer counts: the only one makes the outputs, and its AGOP is its CNFM by construction."
     defined = [layer for layer in learned if not math.isnan(layer.correlations.trained.pearson.value)]
     without = len(learned) - len(defined)
-    left_out = f" {without} more with zero filters or gradients." if without else ""
+    left_out = f" {without} more {'has' if without == 1 else 'have'} none ({UNDEFINED})." if without else ""
     if not defined:
-        return "No layer has a correlation: filters or gradients are zero."
+        return f"No layer has a Pearson correlation ({UNDEFINED})."
     typical = median(layer.correlations.trained.pearson.value for layer in defined)
     controls = [layer.correlations.rotated.pearson.value for layer in defined if layer.correlations.rotated]
     if len(controls) < len(defined):
         return (
-            f"CNFM and AGOP correlate with {typical:.2f} (Pearson, median of {counted(len(defined), 'layer')}).{left_out} "
-            "No rotation control was taken, so nothing says how much of that comes for free."
+            f"The Pearson correlation of CNFM and AGOP is {typical:.2f} (median of {counted(len(defined), 'layer')})."
+            f"{left_out} No rotation control was taken, so nothing says how much of that comes for free."
         )
     above = sum(map(is_above_control, defined))
     return (

@@ -32,7 +32,7 @@ from .threads import MOST_PARTS, in_order, parts, share, sum_in_order
 from .tiled_matrix import tiled_matrix
 from .tiling import blocks
 
-UNFOLDED = 2  # copies of a patch, likewise
+UNFOLDED = 2  # copies of each patch, while distances are formed
 MIRRORED_AT_ONCE = 64  # rows
 WIDEST = 1e18  # bandwidth
 UNRELATED = (

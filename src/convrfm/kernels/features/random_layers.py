@@ -13,7 +13,6 @@ and from adjoints of what a layer puts out follow those of what it takes.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -23,12 +22,11 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 from torch.nn.grad import conv2d_input
 
-from ...errors import InputError
 from ...maths.patches import filter_patches
 from ...maths.windows import POSITIONS, Window, pad, unpad, window_mean_transpose
 from ..activations.activation import Activation
 from ..architecture import Architecture
-from ..integers import positive_integer
+from ..integers import natural_number, positive_integer
 from ..layers import AvgPool, Conv, GlobalAvgPool, HiddenLayer
 from .patch_directions import patch_directions
 
@@ -182,8 +180,7 @@ class FeatureDraw:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_features", positive_integer("n_features", self.n_features))
-        if isinstance(self.seed, bool) or not isinstance(self.seed, Integral) or self.seed < 0:
-            raise InputError(f"seed must be an integer of at least 0; got {self.seed!r}.")
+        object.__setattr__(self, "seed", natural_number("seed", self.seed))
         object.__setattr__(self, "seed", int(self.seed))
 
     def columns(self, architecture: Architecture, height: int, width: int, *, tangent: bool) -> int:
