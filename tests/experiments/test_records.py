@@ -36,4 +36,5 @@ def test_a_page_is_that_of_its_record(folder: Path) -> None:
 def test_the_table_is_that_of_all_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "read_run", lambda folder, _: found_in(folder))
     written = (REPRODUCTION / "README.md").read_text(encoding="utf-8")
-    assert written == markdown_page(gathering.gathered(REPRODUCTION, EXPERIMENTS)[1])
+    runs, page = gathering.gathered(REPRODUCTION, EXPERIMENTS)
+    assert written == gathering.linked(page, runs)

@@ -244,6 +244,7 @@ def test_the_table_gathers_runs_and_says_what_is_left_out(smoke_run: Callable[[s
     page = (root / "README.md").read_text()
     assert EXPERIMENTS["theorem1"].claim.split(",")[0] in page
     assert "begun: 4 of 18 steps are finished" in page
+    assert "| [theorem1](theorem1/page.md) |" in page
     assert (root / "theorem1" / "page.md").is_file()
 
 

@@ -12,6 +12,12 @@ def test_cells_cannot_break_the_table_or_become_markup() -> None:
     assert table.splitlines() == [r"| a\|b | c |", "|---|---|", r"| x\|y | \*z\* |", r"| two lines | \<script> |"]
 
 
+def test_rows_lead_to_files_by_their_first_cell() -> None:
+    rows = [("one", "two"), ("two", "one")]
+    table = markdown_table(("a", "b"), rows, marked_rows=[0], links={"one": "one/page.md"})
+    assert table.splitlines()[2:] == ["| **[one](one/page.md)** | **two** |", "| two | one |"]
+
+
 def test_names_keep_their_underscores() -> None:
     assert markdown_table(("n_train",), [("agop_samples_",)]).splitlines()[2] == r"| agop_samples\_ |"
 

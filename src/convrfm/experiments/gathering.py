@@ -1,6 +1,6 @@
 """`convrfm reproduce table`: all runs of a folder on one page, claim beside finding."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,12 @@ def gather(root: Path, experiments: Mapping[str, Experiment[Any]]) -> None:
     for folder, run in runs.items():
         write_pages(run, folder)
     page.write(root / "report.html")
-    write_text(root / "README.md", markdown_page(page))
+    write_text(root / "README.md", linked(page, runs))
+
+
+def linked(page: Page, folders: Iterable[Path]) -> str:
+    """The page about all runs as Markdown, where each of them leads to its own."""
+    return markdown_page(page, links={folder.name: f"{folder.name}/page.md" for folder in folders})
 
 
 def gathered(root: Path, experiments: Mapping[str, Experiment[Any]]) -> tuple[dict[Path, FinishedRun], Page]:
@@ -53,7 +58,8 @@ def gathered(root: Path, experiments: Mapping[str, Experiment[Any]]) -> tuple[di
     section = Section("Claims and findings").table(HEADER, rows, "Each run has its own page in the folder of its name.")
     if left_out:
         section.warning("Left out:", *left_out)
-    return runs, Page("What was reproduced", "convrfm reproduce table", [section])
+    by = "The command convrfm reproduce table wrote this page. Each run's own command is on its page."
+    return runs, Page("What was reproduced", by, [section])
 
 
 def _row(name: str, found: FinishedRun) -> list[str]:

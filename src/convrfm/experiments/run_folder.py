@@ -16,12 +16,12 @@ from .experiment import Line, Step
 
 IDENTITY, STEPS, FILES = "reproduction.json", "steps.jsonl", "files"
 CONTENTS = {
-    "report.html": "this page",
-    "page.md": "the same in Markdown",
+    "page.md": "this page in Markdown",
+    "report.html": "the same in one HTML file (not in convrfm's repository)",
     "record.json": "claim, verdict and numbers, with settings and versions",
     "plots": "the figures of this page",
     STEPS: "a line for every finished step, from which the same command continues",
-    FILES: "what steps keep for later ones",
+    FILES: "what steps keep for later ones (not in convrfm's repository)",
     IDENTITY: "what decides the results",
 }
 

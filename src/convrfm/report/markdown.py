@@ -1,31 +1,39 @@
 """Pages and tables as Markdown, the one place that writes it."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from .blocks import Block, Callout, Code, Drawing, Highlights, Prose, Settings, Table
 from .page import Page
 
+NO_LINKS: Mapping[str, str] = MappingProxyType({})
 _SPECIAL = re.compile(r"([\\`*<]|_(?=\W|$)|(?<=\W)_)")
 
 
-def markdown_page(page: Page, pictures: str = "plots") -> str:
+def markdown_page(page: Page, pictures: str = "plots", links: Mapping[str, str] = NO_LINKS) -> str:
     """A page as Markdown: the same headings, texts, tables and pictures as its HTML.
 
     Args:
         page: the page.
         pictures: the folder beside it that `Page.write_pictures` wrote to; pictures without a name are left out.
+        links: files that rows of tables lead to, by the first cell of the row.
     """
     parts = [f"# {plain(page.title)}"]
     parts += [plain(page.subtitle)] if page.subtitle else []
     for section in page.sections:
         parts.append(f"## {plain(section.heading)}")
-        parts += [text for block in section.blocks if (text := _block(block, pictures))]
+        parts += [text for block in section.blocks if (text := _block(block, pictures, links))]
     return "\n\n".join(parts) + "\n"
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]], marked_rows: Collection[int] = ()) -> str:
-    """A pipe table of plain texts; marked rows are bold.
+def markdown_table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    marked_rows: Collection[int] = (),
+    links: Mapping[str, str] = NO_LINKS,
+) -> str:
+    """A pipe table of plain texts; marked rows are bold, and first cells that are in `links` lead there.
 
     Example:
         >>> print(markdown_table(("round", "accuracy"), [(0, "77.95"), (1, "94.83")], marked_rows=[1]))
@@ -37,6 +45,8 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]], mark
     lines = [_row([_cell(cell) for cell in header]), "|" + "---|" * len(header)]
     for number, row in enumerate(rows):
         cells = [_cell(cell) for cell in row]
+        if row[0] in links:
+            cells[0] = f"[{cells[0]}]({links[str(row[0])]})"
         lines.append(_row([f"**{cell}**" if number in marked_rows and cell else cell for cell in cells]))
     return "\n".join(lines)
 
@@ -54,7 +64,7 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _block(block: Block, pictures: str) -> str:
+def _block(block: Block, pictures: str, links: Mapping[str, str]) -> str:
     match block:
         case Prose(text=text):
             return plain(text)
@@ -67,7 +77,7 @@ def _block(block: Block, pictures: str) -> str:
         case Drawing(alt=alt, name=name, caption=caption):
             return f"![{plain(alt)}]({pictures}/{name}.png)\n\n*{plain(caption)}*"
         case Table(header=header, rows=rows, caption=caption, marked_rows=marked):
-            return f"{markdown_table(header, rows, marked)}\n\n*{plain(caption)}*"
+            return f"{markdown_table(header, rows, marked, links)}\n\n*{plain(caption)}*"
         case Settings(items=items):
             return "\n".join(f"- {plain(name)}: {plain(value)}" for name, value in items)
         case Code(text=text):
