@@ -32,6 +32,6 @@ def test_training_goes_on_for_the_epochs_that_held_out_images_chose(monkeypatch:
     best = max(choice.epochs, key=lambda epoch: (epoch.held_out_accuracy, -(epoch.held_out_loss or 0)))
     assert isinstance(best, Epoch)
     assert choice.kept == best
-    again = corresponding_cnn.trained(IMAGES, 2, 0, choice.kept.epoch)
+    again = corresponding_cnn.trained(IMAGES, 2, 0, choice.kept.epoch, device="cpu")
     for mine, other in zip(network.parameters(), again.parameters(), strict=True):
         torch.testing.assert_close(mine, other, rtol=0, atol=0)

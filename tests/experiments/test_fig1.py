@@ -5,14 +5,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from torch import nn
 from typer.testing import CliRunner
 
 from convrfm.cli import app
-from convrfm.errors import InputError
-from convrfm.experiments import ansatz_in_networks, fig1, fig7
+from convrfm.errors import InputError, ModelFileError
+from convrfm.experiments import ansatz_in_networks, fig1, fig7, published_networks
 from convrfm.experiments.experiment import Line, Run, Verdict
 from convrfm.experiments.published_networks import IMAGENET
 from convrfm.experiments.scale import Scale
+from convrfm.networks import load_network
 from tests.experiments.layers import layer_with
 
 RUN = Run(
@@ -68,6 +70,25 @@ def test_a_training_of_one_s_own_is_measured_with_its_own_initial_weights(tmp_pa
     assert found["initial"] == "its own initial weights"
     assert found["layers"][0]["fresh_cnfm"] > 0.99  # one epoch of Adam moves the weights little
     assert set(found["first"]) == {"initial CNFM", "CNFM", "AGOP"}
+
+
+def test_weights_are_fetched_only_where_they_take_the_subject_s_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torchvision's SqueezeNet has never seen the pixels that Caffe's takes."""
+    fetched: list[str] = []
+
+    def loaded(name: str) -> nn.Module:
+        fetched.append(name)
+        return nn.Identity() if "@" in name else load_network(name)
+
+    monkeypatch.setattr(published_networks, "load_network", loaded)
+    for subject in IMAGENET:
+        published_networks.published_network(subject, tmp_path, download=True)
+    assert fetched == [f"{subject.network}@IMAGENET1K_V1" for subject in IMAGENET]
+    squeezenet = ansatz_in_networks.PUBLISHED["SqueezeNet 1.1, ImageNet"]
+    with pytest.raises(ModelFileError, match=r"squeezenet1_1\.safetensors"):
+        published_networks.published_network(squeezenet, tmp_path, download=True)
 
 
 def test_unknown_networks_are_named() -> None:

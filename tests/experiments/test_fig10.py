@@ -19,7 +19,7 @@ RUN = Run(fig10.OperatorSettings(("bars",), seeds=3), Scale.SMOKE, seed=0, devic
 def test_initial_filters_are_those_before_training_and_trained_ones_have_moved() -> None:
     generator = np.random.default_rng(0)
     train = LabeledImages(generator.standard_normal((8, 1, 9, 9), dtype=np.float32), np.arange(8) % 2)
-    initial, trained = fig10.first_filters(train, 3, epochs=1)
+    initial, trained = fig10.first_filters(train, 3, epochs=1, device="cpu")
     fresh = Design("vanilla", depth=fig10.DEPTH).build((1, 9, 9), 2, 3)
     torch.testing.assert_close(initial, next(fresh.parameters()).detach().flatten(1).double(), rtol=0, atol=0)
     moved = (trained - initial).abs()

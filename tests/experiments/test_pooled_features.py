@@ -22,7 +22,7 @@ def test_a_fit_is_judged_by_folds_only_where_m_is_learned() -> None:
     data = data_set("digits", Path())
     images = data.training_images(60, 0)
     whitened, learned = (
-        pooled_features.fitted(images, data, 0, name, 8) for name in ("whitening", "learned from whitening")
+        pooled_features.fitted(images, data, 0, name, 8, "cpu") for name in ("whitening", "learned from whitening")
     )
     assert whitened["judged"] == whitened["left_out"]
     assert whitened["round"] == whitened["shrinkage"] == 0
@@ -84,6 +84,6 @@ def of_two_classes(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def test_two_classes_have_a_roc_area_and_more_of_them_have_none() -> None:
     ten = data_set("digits", Path())
     two = DataSet("two", lambda part: of_two_classes(*ten.read(part)))
-    assert "roc_area" not in pooled_features.fitted(ten.training_images(60, 0), ten, 0, "identity", 8)
-    found = pooled_features.fitted(two.training_images(20, 0), two, 0, "identity", 8)
+    assert "roc_area" not in pooled_features.fitted(ten.training_images(60, 0), ten, 0, "identity", 8, "cpu")
+    found = pooled_features.fitted(two.training_images(20, 0), two, 0, "identity", 8, "cpu")
     assert 0.9 < found["roc_area"] <= 1

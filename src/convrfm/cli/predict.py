@@ -8,7 +8,7 @@ import typer
 from ..commands.choices import Unreadable
 from ..commands.terminal import say, worded
 from .app import app
-from .options import Broken, Device, Download, Overwrite, Quiet
+from .options import Broken, Device, Download, Overwrite
 
 
 @app.command()
@@ -29,7 +29,6 @@ def predict(
     download: Download = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
-    quiet: Quiet = False,
 ) -> None:
     """Label images with a fitted model."""
     from ..commands.predict import predict as run_predict

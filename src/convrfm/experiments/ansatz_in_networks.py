@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..cnfa import LayerReport, Report, measure
 from ..errors import InputError
+from ..kernels.devices import chosen_device
 from ..networks import load_trained
 from .experiment import Line, Run, Step
 from .kept_pictures import kept
@@ -21,7 +22,7 @@ from .training_images import Draw, drawn_images
 PUBLISHED = {subject.title: subject for subject in (*SUBJECTS, *IMAGENET, *SMALL)}
 LARGEST = 1024  # entries of a patch whose matrices are shown
 WANTED = (
-    "a folder with weights/ (NAME.safetensors with torchvision's names; --download fetches those that are missing), "
+    "a folder with weights/ (NAME.safetensors with torchvision's names; --download fetches missing ones but SqueezeNet's), "
     "imagenet_photos/, cifar10/ and the data sets of the runs."
 )
 
@@ -58,7 +59,14 @@ def published_line(run: Run[NetworksSettings], title: str) -> Line:
         subject = replace(subject, n_images=settings.n_images)
     else:
         subject = replace(subject, n_images=settings.n_photographs, probes=settings.probes)
-    report = measured(subject, Path(run.data or "."), run.seed, run.verbose, download=run.download)
+    report = measured(
+        subject,
+        Path(run.data or "."),
+        run.seed,
+        device=run.device,
+        download=run.download,
+        progress=run.verbose,
+    )
     return line_of(report, of="a fresh network")
 
 
@@ -74,6 +82,7 @@ def trained_line(run: Run[NetworksSettings], folder: str) -> Line:
         initial=trained.initial,
         generator=torch.Generator().manual_seed(run.seed),
         progress=run.verbose,
+        device=chosen_device(run.device),
     )
     return line_of(report, of="its own initial weights")
 

@@ -49,7 +49,14 @@ def plan(run: Run[TableSettings]) -> Iterator[Step]:
 
 def measured_lines(run: Run[TableSettings], subject: Subject) -> Line:
     """Measure one network; its whole report is kept among the files."""
-    report = measured(subject, Path(run.data or "."), run.seed, progress=run.verbose)
+    report = measured(
+        subject,
+        Path(run.data or "."),
+        run.seed,
+        device=run.device,
+        download=run.download,
+        progress=run.verbose,
+    )
     report.save(run.files / subject.title)
     return {
         "n_images": report.n_images,

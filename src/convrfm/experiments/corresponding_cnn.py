@@ -19,7 +19,7 @@ def untrained(images: LabeledImages, depth: int, seed: int) -> nn.Module:
     return Design("vanilla", depth=depth).build(images.x.shape[1:], int(images.y.max()) + 1, seed)
 
 
-def trained(images: LabeledImages, depth: int, seed: int, epochs: int, device: str = "cpu") -> nn.Module:
+def trained(images: LabeledImages, depth: int, seed: int, epochs: int, device: str) -> nn.Module:
     """The same after so many epochs on all of the images, on that device."""
     network = untrained(images, depth, seed).to(chosen_device(device))
     train(network, TrainingParts(labeled(images)), replace(ADAM, epochs=epochs), seed=seed)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from ..errors import InputError
 from ..report import Section
 from .scale import Scale
 
@@ -39,6 +40,16 @@ class Run(Generic[S]):
     files: Path
     download: bool = False
     verbose: bool = False
+
+
+def on_the_cpu_alone(run: Run[Any]) -> None:
+    """Of an experiment that is computed on the CPU: refuse other devices.
+
+    Raises:
+        InputError: if `--device` names one.
+    """
+    if run.device not in ("auto", "cpu"):
+        raise InputError(f"this experiment is computed on the CPU; got --device {run.device}. Leave it out.")
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def operators(run: Run[OperatorSettings], name: str, seed: int) -> Line:
     """How the two matrices and their maps of test images correlate, and two images with their maps."""
     train, test = images(name, run.data, run.settings.n, seed)
     metric = learned_metric(train, KERNEL, run.settings.updates, run.settings.agop_samples, run.device)
-    initial, learned = first_filters(train, seed, run.settings.epochs)
+    initial, learned = first_filters(train, seed, run.settings.epochs, run.device)
     change, after, before = (filters.T @ filters for filters in (learned - initial, learned, initial))
     x = torch.from_numpy(test.x)
     drawn = as_drawn(name, metric, change, after)
@@ -75,9 +75,11 @@ def operators(run: Run[OperatorSettings], name: str, seed: int) -> Line:
     }
 
 
-def first_filters(train: LabeledImages, seed: int, epochs: int) -> tuple[Float[Tensor, "k d"], Float[Tensor, "k d"]]:
+def first_filters(
+    train: LabeledImages, seed: int, epochs: int, device: str
+) -> tuple[Float[Tensor, "k d"], Float[Tensor, "k d"]]:
     """W0 and W of the paper's network, trained by Adam, in double precision."""
-    networks = untrained(train, DEPTH, seed), trained(train, DEPTH, seed, epochs)
+    networks = untrained(train, DEPTH, seed), trained(train, DEPTH, seed, epochs, device).cpu()
     initial, learned = (next(network.parameters()).detach().flatten(1).double() for network in networks)
     return initial, learned
 

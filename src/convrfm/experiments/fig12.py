@@ -83,7 +83,7 @@ def first_filters(name: str, run: Run[OperatorsSettings]) -> Float[Tensor, "k d"
     """W of the first convolution."""
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)  # torch's initialization takes no generator
-        network = published_network(LOOKED[name].subject, Path(run.data or "."))
+        network = published_network(LOOKED[name].subject, Path(run.data or "."), download=run.download)
     first = next(layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
     return first.weight.detach().flatten(1)
 

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..cnfa import LayerReport, feature_maps, measure
+from ..kernels.devices import chosen_device
 from ..maths.intervals import above_zero, mean_with_interval
 from ..plots import plot_feature_maps
 from ..report import Section
@@ -43,7 +44,7 @@ def maps(run: Run[FeatureSettings], name: str) -> Line:
     looked, data = LOOKED[name], Path(run.data or ".")
     with torch.random.fork_rng():
         torch.manual_seed(run.seed)  # torch's initialization takes no generator
-        network = published_network(looked.subject, data).eval()
+        network = published_network(looked.subject, data, download=run.download).eval()
     pixels, shown = (
         looked.scale(255 * x) for x in (photographs(run.data, run.settings.photographs), bundled_photographs())
     )
@@ -56,6 +57,7 @@ def maps(run: Run[FeatureSettings], name: str) -> Line:
         generator=torch.Generator().manual_seed(run.seed),
         rotations=0,
         resamples=0,
+        device=chosen_device(run.device),
     )
     return {
         "layers": [{"layer": layer.name, **alike(network, pixels, layer)} for layer in report.layers],

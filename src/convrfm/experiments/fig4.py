@@ -53,7 +53,10 @@ def features(run: Run[LayerSettings], name: str, seed: int) -> Line:
     train, test = images(name, run.data, settings.n, seed)
     sizes = {"depth": settings.depth, "n_filters": settings.n_filters, "n_iterations": settings.n_iterations}
     model = deep_model(train, seed, keep="last", device=run.device, **sizes)
-    networks = untrained(train, settings.depth, seed), trained(train, settings.depth, seed, settings.epochs)
+    networks = (
+        untrained(train, settings.depth, seed),
+        trained(train, settings.depth, seed, settings.epochs, run.device).cpu(),
+    )
     x = torch.from_numpy(test.x)
     deep, before, of_cnn = maps_of_model(model, x), maps_before_learning(model, x), maps_of_network(*networks, x)
     return {

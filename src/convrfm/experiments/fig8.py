@@ -15,6 +15,7 @@ from torch import nn
 from torch.optim.swa_utils import update_bn
 
 from ..cnfa import Tracker, measure
+from ..kernels.devices import chosen_device
 from ..maths.intervals import wilson_interval
 from ..networks import PROTOCOLS, Design, TrainingProtocol, train
 from ..networks.protocols import Precision
@@ -30,7 +31,6 @@ from .training_images import WANTED, Draw, RealImages, real_images
 SIZE = (32, 32)  # pixels: what images are brought to
 SETTLING = 20  # batches that batch norms see before the first measurement
 PUBLISHED = PROTOCOLS["adadelta"]
-MIDDLE = ("pearson", "rotated", "fresh", "fresh_cnfm")
 HEADER = (
     *(
         "data set",
@@ -90,7 +90,7 @@ def trained(run: Run[Fig8Settings], task: Task) -> Line:
         download=run.download,
     )
     design = Design("simplenet", width=task.width, dropout=settings.dropout)
-    network = design.build(images.image_shape, images.n_classes, run.seed)
+    network = design.build(images.image_shape, images.n_classes, run.seed).to(chosen_device(run.device))
     settle(network, images)
     initial = {name: value.clone() for name, value in network.state_dict().items()}
     shown = images.parts.train.x[: settings.n_measured]
@@ -122,7 +122,7 @@ def settle(network: nn.Module, images: RealImages) -> None:
     x = images.parts.train.x[: SETTLING * PUBLISHED.batch_size]
     with torch.random.fork_rng():
         torch.manual_seed(0)  # of dropout
-        update_bn(x.split(PUBLISHED.batch_size), network)
+        update_bn(x.split(PUBLISHED.batch_size), network, next(network.parameters()).device)
     network.eval()
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from ..cnfa import measure
 from ..datasets import ImageData
+from ..kernels.devices import chosen_device
 from ..maths.intervals import above_zero, mean_with_interval, means_over, with_intervals
 from ..networks import PROTOCOLS, Design, train
 from ..plots.panels import plot_layer_panels
@@ -68,9 +69,8 @@ def cosines(run: Run[Fig9Settings], name: str, number: int, pooling: str, q: int
     """Train one network, and measure every convolution before and after."""
     settings, seed = run.settings, run.seed + number
     images = own_images(all_images(run, name), number, settings.n_train)
-    network = Design(POOLINGS[pooling], width=settings.width, patch_size=q).build(
-        images.image_shape, images.n_classes, seed
-    )
+    design = Design(POOLINGS[pooling], width=settings.width, patch_size=q)
+    network = design.build(images.image_shape, images.n_classes, seed).to(chosen_device(run.device))
     initial = {weight: value.clone() for weight, value in network.state_dict().items()}
     protocol = replace(
         PROTOCOLS["fig9"],

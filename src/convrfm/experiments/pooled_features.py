@@ -49,13 +49,13 @@ class PooledFeaturesSettings:
     n_features: int = 1024
 
 
-def fitted(train: LabeledImages, data: DataSet, seed: int, method: str, n_features: int) -> Measured:
+def fitted(train: LabeledImages, data: DataSet, seed: int, method: str, n_features: int, device: str) -> Measured:
     """One fit: patches of one contrast, a ReLU, and averages over the four quarters of the positions."""
     side = train.x.shape[-1]
     q = 3 if side < SMALL else 6
     kernel = NNGP(Architecture(Conv(q), ReLU(), AvgPool((side - q + 1) // 2), Flatten()))
     settings = METHODS[method] | {"solver": "features", "n_features": n_features, "patch_normalization": "contrast"}
-    model = ConvRFMClassifier(kernel, random_state=seed, **settings).fit(train.x, train.y)
+    model = ConvRFMClassifier(kernel, random_state=seed, device=device, **settings).fit(train.x, train.y)
     left_out = model.layers_[0].kept.loo.accuracy
     assert left_out is not None
     return (
@@ -89,7 +89,7 @@ def computed(run: Run[PooledFeaturesSettings], trial: Trial) -> Line:
     """One fit."""
     data = data_set(trial.data, Path(run.data or "."))
     images = data.training_images(trial.n, trial.seed)
-    return fitted(images, data, trial.seed, trial.method, run.settings.n_features)
+    return fitted(images, data, trial.seed, trial.method, run.settings.n_features, run.device)
 
 
 def conclude(run: Run[PooledFeaturesSettings], lines: Sequence[Line]) -> Finding:

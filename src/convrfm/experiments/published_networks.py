@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..cnfa import Report, measure
 from ..cnfa.target import Head
 from ..datasets.pictures import read_picture
+from ..kernels.devices import chosen_device
 from ..networks import load_network, load_weights
 
 IMAGENET_MEAN = torch.tensor([0.485, 0.456, 0.406]).reshape(3, 1, 1)
@@ -64,7 +65,10 @@ def random_images(data: Path, n: int) -> Float[Tensor, "n 3 32 32"]:
 
 @dataclass(frozen=True)
 class Subject:
-    """A network with published weights (None: as it is drawn), and what to measure it on."""
+    """A network with published weights (None: as it is drawn), and what to measure it on.
+
+    `downloadable` is torchvision's name of weights that take the same images; None where it has none.
+    """
 
     title: str
     network: str
@@ -74,6 +78,7 @@ class Subject:
     probes: int | None
     head: Head | None = None
     part: str | None = None
+    downloadable: str | None = None
 
 
 def pooled(features: Tensor) -> Tensor:
@@ -81,6 +86,7 @@ def pooled(features: Tensor) -> Tensor:
     return features.mean((2, 3))
 
 
+FIRST = "IMAGENET1K_V1"  # the weights of torchvision that the paper could have
 SUBJECTS = (
     Subject("ResNet-20, CIFAR-10", "convrfm.networks:resnet20", "cifar10_resnet20", cifar_images, 200, None),
     Subject("ResNet-32, CIFAR-10", "convrfm.networks:resnet32", "cifar10_resnet32", cifar_images, 200, None),
@@ -94,6 +100,7 @@ SUBJECTS = (
         16,
         head=pooled,
         part="features",
+        downloadable=FIRST,
     ),
 )
 SMALL = (Subject("ResNet-20 as it is drawn, noise", "convrfm.networks:resnet20", None, random_images, 8, 2),)
@@ -107,13 +114,15 @@ NAMES = {
     **{f"resnet{depth}": f"ResNet-{depth}" for depth in (18, 34, 50, 101, 152)},
 }
 IMAGENET = tuple(
-    Subject(f"{title}, ImageNet", f"torchvision:{name}", name, photos_as_imagenet, 50, 16)
+    Subject(f"{title}, ImageNet", f"torchvision:{name}", name, photos_as_imagenet, 50, 16, downloadable=FIRST)
     for name, title in NAMES.items()
 )
 
 
-def measured(subject: Subject, data: Path, seed: int, progress: bool = False, *, download: bool = False) -> Report:
-    """Measure one network beside a fresh one."""
+def measured(
+    subject: Subject, data: Path, seed: int, *, device: str, download: bool = False, progress: bool = False
+) -> Report:
+    """Measure one network beside a fresh one, on that device."""
     torch.manual_seed(seed)  # torchvision's and torch's initialization take no generator
     fresh = _part(load_network(subject.network), subject.part)
     trained = published_network(subject, data, download=download)
@@ -125,6 +134,7 @@ def measured(subject: Subject, data: Path, seed: int, progress: bool = False, *,
         head=subject.head,
         generator=torch.Generator().manual_seed(seed),
         progress=progress,
+        device=chosen_device(device),
     )
 
 
@@ -137,8 +147,8 @@ def published_network(subject: Subject, data: Path, *, download: bool = False) -
         download: Whether torchvision may fetch what is missing there.
     """
     file = data / "weights" / f"{subject.weights}.safetensors"
-    if download and not file.exists() and subject.network.startswith("torchvision:"):
-        return _part(load_network(f"{subject.network}@DEFAULT"), subject.part)
+    if download and subject.downloadable is not None and not file.exists():
+        return _part(load_network(f"{subject.network}@{subject.downloadable}"), subject.part)
     network = _part(load_network(subject.network), subject.part)
     if subject.weights is not None:
         weights = load_weights(file)

@@ -18,7 +18,7 @@ from ..maths.intervals import means_over
 from ..maths.psd import scale_to_trace
 from ..plots import plot_levels
 from ..report import Section
-from .experiment import Experiment, Finding, Line, Run, Step, Verdict
+from .experiment import Experiment, Finding, Line, Run, Step, Verdict, on_the_cpu_alone
 from .scale import Scale
 
 POOLED = Architecture(Conv(3), ReLU(), AvgPool(3), Flatten())
@@ -74,7 +74,8 @@ def errors(kernel: InfiniteWidthKernel, n: int, draw: FeatureDraw) -> Line:
 
 
 def plan(run: Run[RandomFeaturesSettings]) -> Iterator[Step]:
-    """A step for each kernel, number of features and draw."""
+    """A step for each kernel, number of features and draw, on the CPU."""
+    on_the_cpu_alone(run)
     settings = run.settings
     for name, kernel in KERNELS.items():
         for n_features in settings.n_features:

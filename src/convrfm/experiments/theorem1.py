@@ -18,12 +18,11 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from ..cnfa import measure
-from ..errors import InputError
 from ..maths.intervals import means_over
 from ..networks.shallow import Later, TanhNetwork
 from ..plots import plot_levels
 from ..report import Section
-from .experiment import Experiment, Finding, Line, Run, Step, Verdict
+from .experiment import Experiment, Finding, Line, Run, Step, Verdict, on_the_cpu_alone
 from .scale import Scale
 
 Source = Literal["random", "digits"]
@@ -85,8 +84,7 @@ def cosine(run: Run[Theorem1Settings], data: Source, depth: int, later: Later) -
 
 def plan(run: Run[Theorem1Settings]) -> Iterator[Step]:
     """A step for each network, in double precision on the CPU."""
-    if run.device not in ("auto", "cpu"):
-        raise InputError(f"theorem1 is computed on the CPU; got --device {run.device}. Leave it out.")
+    on_the_cpu_alone(run)
     for data in SOURCES:
         for depth in DEPTHS:
             for later in LATERS:

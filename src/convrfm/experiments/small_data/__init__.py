@@ -33,7 +33,7 @@ def plan(run: Run[SmallDataSettings]) -> Iterator[Step]:
 def computed(run: Run[SmallDataSettings], trial: Trial) -> Line:
     """One fit of one method."""
     data = data_set(trial.data, Path(run.data or "."))
-    return METHODS[trial.method](data.training_images(trial.n, trial.seed), data, trial.seed)
+    return METHODS[trial.method](data.training_images(trial.n, trial.seed), data, trial.seed, run.device)
 
 
 def conclude(run: Run[SmallDataSettings], lines: Sequence[Line]) -> Finding:

@@ -8,6 +8,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
 from ...datasets.sampling import hold_out_fifth
+from ...kernels.devices import chosen_device
 from .images import LabeledImages
 
 LEARNING_RATE = 1e-4
@@ -19,32 +20,33 @@ LEAST_TO_HOLD_OUT = 5  # images a class
 
 
 def cnn_predictions(
-    train: LabeledImages, x: Float32[np.ndarray, "m c h w"], seed: int, epochs: int = EPOCHS
+    train: LabeledImages, x: Float32[np.ndarray, "m c h w"], seed: int, device: str, epochs: int = EPOCHS
 ) -> Int64[np.ndarray, " m"]:
     """Classes of further images by a network trained on all training images.
 
     For how many epochs: as many as a first network needs, trained without a stratified fifth, to have its smallest loss
     on that fifth. Where a class has fewer than five images, a fifth of which is none: until the training loss is 0.01.
     """
-    training = Training(train, seed)
+    training = Training(train, seed, chosen_device(device))
     if np.bincount(train.y).min() < LEAST_TO_HOLD_OUT:
         for _ in range(epochs):
             if training.epoch() < FITTED:
                 break
     else:
         kept, held_out = hold_out_fifth(train.y, np.random.default_rng([seed, 2]))
-        for _ in range(best_epoch(Training(train.take(kept), seed), train.take(held_out), epochs)):
+        for _ in range(best_epoch(Training(train.take(kept), seed, training.device), train.take(held_out), epochs)):
             training.epoch()
     return training.outputs(x).argmax(1).numpy()
 
 
 class Training:
-    """A network and its optimizer, epoch by epoch."""
+    """A network and its optimizer, epoch by epoch, on a device."""
 
-    def __init__(self, train: LabeledImages, seed: int) -> None:
-        self.x, self.y = as_channels_last(train.x), torch.from_numpy(train.y)
+    def __init__(self, train: LabeledImages, seed: int, device: torch.device) -> None:
+        self.device = device
+        self.x, self.y = as_channels_last(train.x).to(device), torch.from_numpy(train.y).to(device)
         self.generator = torch.Generator().manual_seed(seed)
-        self.network = network(train.x.shape[1:], int(train.y.max()) + 1, seed)
+        self.network = network(train.x.shape[1:], int(train.y.max()) + 1, seed).to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), LEARNING_RATE)
 
     def epoch(self) -> float:
@@ -60,8 +62,8 @@ class Training:
 
     @torch.no_grad()
     def outputs(self, x: Float32[np.ndarray, "m c h w"]) -> Tensor:
-        """For further images `(m, k)`."""
-        return torch.cat([self.network(part) for part in as_channels_last(x).split(BATCH)])
+        """For further images `(m, k)`, on the CPU."""
+        return torch.cat([self.network(part.to(self.device)).cpu() for part in as_channels_last(x).split(BATCH)])
 
 
 def best_epoch(training: Training, held_out: LabeledImages, epochs: int) -> int:

@@ -1,4 +1,4 @@
-"""The contestants: from training images and a seed to what is measured on held-out and on test images."""
+"""The contestants: from training images, a seed and a device to what is measured on held-out and on test images."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,15 +21,15 @@ from .cnn import cnn_predictions
 from .images import DataSet, LabeledImages
 
 Measured = dict[str, float]
-Method = Callable[[LabeledImages, DataSet, int], Measured]
+Method = Callable[[LabeledImages, DataSet, int, str], Measured]
 
 
-def conv_rfm(train: LabeledImages, data: DataSet, seed: int, **settings: Any) -> Measured:
+def conv_rfm(train: LabeledImages, data: DataSet, seed: int, device: str, **settings: Any) -> Measured:
     """ConvRFM, and besides test accuracy everything that the page says about its choices and probabilities."""
     if one_image_a_class(train):
-        model = ConvRFMRegressor(random_state=seed, **settings).fit(train.x, one_hot(train.y))
+        model = ConvRFMRegressor(random_state=seed, device=device, **settings).fit(train.x, one_hot(train.y))
         return {"test": accuracy(model.predict(data.test.x), data.test)}
-    model = ConvRFMClassifier(random_state=seed, **settings).fit(train.x, train.y)
+    model = ConvRFMClassifier(random_state=seed, device=device, **settings).fit(train.x, train.y)
     by_ridge = accuracy_by_ridge(model, train, data.held_out)
     return tested(model, data) | {
         "round": model.best_iteration_,
@@ -39,10 +39,10 @@ def conv_rfm(train: LabeledImages, data: DataSet, seed: int, **settings: Any) ->
     }
 
 
-def deep_conv_rfm(train: LabeledImages, data: DataSet, seed: int) -> Measured:
+def deep_conv_rfm(train: LabeledImages, data: DataSet, seed: int, device: str) -> Measured:
     """Three layers of 64 filters, two updates in each; kernels with the memory and the tolerance of the deep experiment."""
     settings: dict[str, Any] = {"n_iterations": 2, "agop_samples": min(200, len(train.y)), "random_state": seed}
-    settings["kernel_family"] = kernel_family
+    settings |= {"kernel_family": kernel_family, "device": device}
     if one_image_a_class(train):
         outputs = DeepConvRFMRegressor(**settings).fit(train.x, one_hot(train.y)).predict(data.test.x)
         return {"test": accuracy(outputs, data.test)}
@@ -50,8 +50,8 @@ def deep_conv_rfm(train: LabeledImages, data: DataSet, seed: int) -> Measured:
     return tested(model, data) | {"held_out": accuracy(model.predict_proba(data.held_out.x), data.held_out)}
 
 
-def logistic_regression(train: LabeledImages, data: DataSet, seed: int) -> Measured:
-    """Its penalty by cross-validation; with one image a class scikit-learn's default, C = 1.
+def logistic_regression(train: LabeledImages, data: DataSet, seed: int, device: str) -> Measured:
+    """Its penalty by cross-validation; with one image a class scikit-learn's default, C = 1. On the CPU.
 
     The principal components are all there are: a rotation, which leaves the penalised regression as it is and saves time.
     """
@@ -70,15 +70,15 @@ LOGISTIC_CV: dict[str, Any] = {
 }
 
 
-def random_forest(train: LabeledImages, data: DataSet, seed: int) -> Measured:
-    """300 trees."""
+def random_forest(train: LabeledImages, data: DataSet, seed: int, device: str) -> Measured:
+    """300 trees, on the CPU."""
     model = RandomForestClassifier(300, random_state=seed).fit(train.pixels, train.y)
     return {"test": float(model.score(data.test.pixels, data.test.y))}
 
 
-def cnn(train: LabeledImages, data: DataSet, seed: int) -> Measured:
+def cnn(train: LabeledImages, data: DataSet, seed: int, device: str) -> Measured:
     """The paper's network of the same depth."""
-    return {"test": float(np.mean(cnn_predictions(train, data.test.x, seed) == data.test.y))}
+    return {"test": float(np.mean(cnn_predictions(train, data.test.x, seed, device) == data.test.y))}
 
 
 METHODS: Mapping[str, Method] = {
