@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from convrfm import cnfa
-from convrfm.experiments import cnfa_table, layer_lines, published_networks
-from convrfm.experiments.experiment import Run, Verdict
+from convrfm.experiments import cnfa_table, fig1, fig7, layer_lines, published_networks
+from convrfm.experiments.experiment import Line, Run, Verdict
 from convrfm.experiments.scale import Scale
 from convrfm.networks import resnet20
+
+RUN = Run(cnfa_table.TableSettings(), Scale.FULL, seed=0, device="auto", data="data", files=Path())
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +41,37 @@ def test_excess_compares_the_same_noisy_gradients(report: cnfa.Report) -> None:
     assert layer_lines.excess(layer) == pytest.approx((plain - rotated.value) / rotated.standard_error)
 
 
+def test_a_layer_whose_control_has_no_spread_is_kept_shown_and_left_out_of_counts() -> None:
+    """Of one filter G is a number, and no rotation turns it: the first layer here. Without a gradient nothing is defined."""
+    torch.manual_seed(0)
+    network, fresh = (nn.Sequential(nn.Conv2d(1, 1, 3), nn.Flatten(), nn.Linear(16, 2)) for _ in "ab")
+    dead = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(32, 2))
+    nn.init.zeros_(dead[2].weight)
+    images = torch.randn(6, 1, 6, 6)
+    found = [
+        json.loads(json.dumps(layer_lines.layer_lines(cnfa.measure(one, images, initial=fresh_one)), allow_nan=False))
+        for one, fresh_one in ((network, fresh), (dead, dead))
+    ]
+    (one_filter,), (no_gradient,) = map(layer_lines.read_layers, found)
+    assert one_filter.rotated_deviation == 0
+    assert one_filter.clear is no_gradient.clear is None
+    assert one_filter.cells[7] == no_gradient.cells[7] == no_gradient.cells[5] == "-"
+    assert layer_lines.middle([one_filter, no_gradient], "pearson") == one_filter.pearson
+    told: Line = {"n_images": 6, "probes": None, "n_outputs": 2, "initial": "any", "first": {}, "network": "any"}
+    lines: list[Line] = [{**told, "layers": [*found[0], *found[1]]}]
+    table, bars, before = cnfa_table.conclude(RUN, lines), fig1.conclude(RUN, lines), fig7.conclude(RUN, lines)
+    assert table.rows[0][-2:] == [0, 0]
+    assert bars.rows[0][7] == 0
+    assert Verdict.FAILS not in {table.verdict, bars.verdict, before.verdict}
+
+
 def test_the_claim_asks_for_more_than_a_fresh_network_and_more_than_the_control(report: cnfa.Report) -> None:
-    settings = cnfa_table.TableSettings()
-    run = Run(settings, Scale.FULL, seed=0, device="auto", data="data", files=Path())
     plain = asdict(layer_lines.layer_line(report["conv1"])) | {"pearson": 0.9, "rotated": 0.8, "fresh": 0.5}
     told = {"n_images": 4, "probes": 3, "n_outputs": 10}
 
     def verdict(**changed: float) -> Verdict:
-        lines = [{"network": title, **told, "layers": [plain | changed]} for title in settings.networks]
-        return cnfa_table.conclude(run, lines).verdict
+        lines = [{"network": title, **told, "layers": [plain | changed]} for title in RUN.settings.networks]
+        return cnfa_table.conclude(RUN, lines).verdict
 
     assert verdict(excess=3.0) is Verdict.HOLDS
     assert verdict(excess=1.0) is Verdict.IN_PART

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
@@ -89,6 +90,21 @@ def test_weights_are_fetched_only_where_they_take_the_subject_s_images(
     squeezenet = ansatz_in_networks.PUBLISHED["SqueezeNet 1.1, ImageNet"]
     with pytest.raises(ModelFileError, match=r"squeezenet1_1\.safetensors"):
         published_networks.published_network(squeezenet, tmp_path, download=True)
+
+
+def test_runs_of_one_name_are_told_by_all_of_their_folders() -> None:
+    lines = [{**line(0.9, 0.3, 0.2), "network": folder} for folder in ("first/run", "second/run", "third/other")]
+    names = list(ansatz_in_networks.lines_by_network(lines))
+    assert names == ["run first/run", "run second/run", "run other"]
+
+
+@pytest.mark.parametrize("there", [0, 2])
+def test_no_photograph_counts_twice(tmp_path: Path, there: int) -> None:
+    (tmp_path / "imagenet_photos").mkdir()
+    for number in range(there):
+        Image.new("RGB", (224, 224)).save(tmp_path / "imagenet_photos" / f"{number}.jpg")
+    with pytest.raises(InputError, match=f"must be 3 photographs .* found {there}"):
+        published_networks.photos(tmp_path, 3)
 
 
 def test_unknown_networks_are_named() -> None:

@@ -36,6 +36,7 @@ from convrfm.experiments.scale import Scale
 
 from .conftest import SmokeRun
 
+STAR = {"name": "star", "n": 20, "sigmas": [1.0], "seeds": 1, "depth": 1}
 CLOCK = ("seconds", "fit_seconds", "test_seconds")
 
 
@@ -277,6 +278,14 @@ def test_the_table_reads_each_run_once_and_tells_what_cannot_be_written(
         (["noisy-mnist", "--data", "sklearn:digits"], "images of 1 x 28 x 28"),
         (["star", "--data", "bars"], "generates its own images"),
         (["theorem1", "--device", "cuda"], "computed on the CPU"),
+        (["cnfa-table", "--set", 'networks=["VGG-12"]'], "networks must be of ResNet-20, CIFAR-10, .*got VGG-12"),
+        (["fig2", "--set", 'networks=["VGG-12"]'], "networks must be of SqueezeNet 1.1, .*got VGG-12"),
+        (["fig12", "--set", 'networks=["VGG-12"]'], "networks must be of SqueezeNet 1.1, .*got VGG-12"),
+        (["fig6", "--set", 'data_sets=["STL-10"]'], "data sets must be of CIFAR-10, .*got STL-10"),
+        (["small-data", "--set", 'data_sets=["STL-10"]'], "data_sets must be of CIFAR-10, .*got STL-10"),
+        (["pooled-features", "--set", 'data_sets=["USPS", "USPS"]'], "each once; got USPS twice"),
+        (["presets", "--set", 'tasks=["stars"]'], "tasks must be of bars, sigma 2, .*got stars"),
+        (["fig5", "--set", f"tasks={json.dumps([STAR])}"], "tasks must be of bars, noisy MNIST, each once; got star"),
         (["bars", "--set", "sigma=1"], "no such setting; the settings are n_train, "),
         (["bars", "--set", "n_train=many"], "setting n_train: .*got 'many'"),
         (["bars", "--set", "n_train"], "takes NAME=VALUE"),

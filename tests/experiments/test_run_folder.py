@@ -137,7 +137,7 @@ def test_an_identity_of_any_form_is_no_run(tmp_path: Path, identity: str) -> Non
 
 
 def test_a_step_that_finds_no_number_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(InputError, match=r"numbers that are not finite: value\. .*--set"):
         line(RunFolder(tmp_path / "run", RUN, overwrite=False), step([], value=float("nan")))
     assert read_lines(tmp_path / "run") == []
 

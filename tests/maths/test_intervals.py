@@ -3,7 +3,14 @@ import pytest
 from scipy.stats import binomtest, ttest_1samp
 
 from convrfm.errors import InputError
-from convrfm.maths.intervals import above_zero, interval_words, mean_interval, mean_with_interval, wilson_interval
+from convrfm.maths.intervals import (
+    above_zero,
+    difference_interval,
+    interval_words,
+    mean_interval,
+    mean_with_interval,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (1, 3), (874, 1000)])
@@ -22,6 +29,23 @@ def test_stays_inside_zero_and_one() -> None:
 def test_impossible_counts_are_refused(successes: int, n: int, confidence: float) -> None:
     with pytest.raises(InputError, match="must be"):
         wilson_interval(successes, n, confidence)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "published"),
+    [
+        ((56, 70), (48, 80), (0.0524, 0.3339)),
+        ((9, 10), (3, 10), (0.1705, 0.8090)),
+        ((10, 10), (0, 20), (0.6791, 1.0000)),
+    ],
+)
+def test_the_interval_of_a_difference_is_newcombe_s(
+    first: tuple[int, int], second: tuple[int, int], published: tuple[float, float]
+) -> None:
+    """Table II of his paper, method 10."""
+    assert difference_interval(first, second) == pytest.approx(published, abs=6e-5)
+    low, high = difference_interval(second, first)
+    assert (-high, -low) == pytest.approx(published, abs=6e-5)
 
 
 def test_the_interval_of_a_mean_is_that_of_the_t_test() -> None:

@@ -1,5 +1,6 @@
 """Trained networks measured for Figs. 1 and 7: published ones by their titles, and runs of `convrfm train` by their folders."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,13 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..cnfa import LayerReport, Report, measure
-from ..errors import InputError
 from ..kernels.devices import chosen_device
 from ..networks import load_trained
 from .experiment import Line, Run, Step
 from .kept_pictures import kept
-from .layer_lines import LayerLine, layer_lines
+from .layer_lines import LayerLine, layer_lines, read_layers
 from .published_networks import IMAGENET, SMALL, SUBJECTS, measured
+from .settings import refuse_others
 from .training_images import Draw, drawn_images
 
 PUBLISHED = {subject.title: subject for subject in (*SUBJECTS, *IMAGENET, *SMALL)}
@@ -42,11 +43,11 @@ def plan(run: Run[NetworksSettings]) -> Iterator[Step]:
     """A step for every network.
 
     Raises:
-        InputError: if a title is unknown.
+        InputError: if a title is unknown, or something is named twice.
     """
+    refuse_others("networks", run.settings.networks, PUBLISHED)
+    refuse_others("runs", run.settings.runs, dict.fromkeys(run.settings.runs))
     for title in run.settings.networks:
-        if title not in PUBLISHED:
-            raise InputError(f"networks must be of {', '.join(PUBLISHED)}; got {title}.")
         yield Step({"network": title}, partial(published_line, run, title))
     for folder in run.settings.runs:
         yield Step({"network": folder}, partial(trained_line, run, folder))
@@ -108,9 +109,15 @@ def first_matrices(layer: LayerReport) -> Line:
 
 
 def lines_by_network(lines: Sequence[Line]) -> dict[str, list[LayerLine]]:
-    """The layers of every network; runs by the last names of their folders."""
-    names = (name if (name := line["network"]) in PUBLISHED else f"run {Path(name).name}" for line in lines)
-    return {name: [LayerLine(**layer) for layer in line["layers"]] for name, line in zip(names, lines, strict=True)}
+    """The layers of every network; runs by the last names of their folders, or all of these where two have the same."""
+    folders = Counter(Path(line["network"]).name for line in lines)
+
+    def title(name: str) -> str:
+        last = Path(name).name
+        return name if name in PUBLISHED else f"run {last if folders[last] == 1 else name}"
+
+    names = (title(line["network"]) for line in lines)
+    return {name: read_layers(line["layers"]) for name, line in zip(names, lines, strict=True)}
 
 
 def measured_how(line: Line) -> str:

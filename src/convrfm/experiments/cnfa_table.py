@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 from matplotlib.figure import Figure
 
@@ -12,9 +11,10 @@ from ..plots import house_style
 from ..plots.style import BLUE, MUTED, VERMILION
 from ..report import Section
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
-from .layer_lines import CLEAR, LayerLine, layer_lines
+from .layer_lines import CLEAR, LayerLine, higher, layer_lines, middle, or_dash, read_layers
 from .published_networks import SMALL, SUBJECTS, Subject, measured
 from .scale import Scale
+from .settings import refuse_others
 
 COLUMNS = (
     "layer",
@@ -43,6 +43,7 @@ class TableSettings:
 def plan(run: Run[TableSettings]) -> Iterator[Step]:
     """A step for every network."""
     known = {subject.title: subject for subject in (*SUBJECTS, *SMALL)}
+    refuse_others("networks", run.settings.networks, known)
     for title in run.settings.networks:
         yield Step({"network": title}, partial(measured_lines, run, known[title]))
 
@@ -68,13 +69,14 @@ def measured_lines(run: Run[TableSettings], subject: Subject) -> Line:
 
 def conclude(run: Run[TableSettings], lines: Sequence[Line]) -> Finding:
     """Medians over layers against those of the control and of a fresh network."""
-    networks = {line["network"]: [LayerLine(**layer) for layer in line["layers"]] for line in lines}
-    rows, holds, sections = [], [], []
+    networks = {line["network"]: read_layers(line["layers"]) for line in lines}
+    rows, holds, sections = [], list[bool | None](), []
     for line, (title, layers) in zip(lines, networks.items(), strict=True):
-        middle = {name: median(getattr(layer, name) for layer in layers) for name in ("pearson", "rotated", "fresh")}
+        medians = {name: middle(layers, name) for name in ("pearson", "rotated", "fresh")}
+        clear = [layer.clear for layer in layers if layer.clear is not None]
         above, below = (sum(sign * layer.excess > CLEAR for layer in layers) for sign in (1, -1))
-        holds += [middle["pearson"] > middle["fresh"], above > len(layers) / 2]
-        rows.append([title, len(layers), *(f"{value:.3f}" for value in middle.values()), above, below])
+        holds += [higher(medians["pearson"], medians["fresh"]), above > len(clear) / 2 if clear else None]
+        rows.append([title, len(layers), *map(or_dash, medians.values()), above, below])
         how = "all outputs" if line["probes"] is None else f"{line['probes']} probes of {line['n_outputs']} outputs"
         sections.append(
             Section(f"{title}: {line['n_images']} images, {how}")
@@ -104,15 +106,14 @@ def conclude(run: Run[TableSettings], lines: Sequence[Line]) -> Finding:
 
 def summary(layers: Sequence[LayerLine]) -> str:
     """Medians over layers, in a sentence."""
-    middle = {
-        name: median(getattr(layer, name) for layer in layers)
-        for name in ("pearson", "rotated", "fresh", "pearson_half", "rotated_half")
+    medians = {
+        name: or_dash(middle(layers, name)) for name in ("pearson", "rotated", "fresh", "pearson_half", "rotated_half")
     }
     above, below = (sum(sign * layer.excess > CLEAR for layer in layers) for sign in (1, -1))
     return (
-        f"{len(layers)} layers: median Pearson correlation {middle['pearson']:.3f}, of the rotation control "
-        f"{middle['rotated']:.3f}, of a fresh network {middle['fresh']:.3f}; with the AGOP to the power 1/2 "
-        f"{middle['pearson_half']:.3f}, of its control {middle['rotated_half']:.3f}. "
+        f"{len(layers)} layers: median Pearson correlation {medians['pearson']}, of the rotation control "
+        f"{medians['rotated']}, of a fresh network {medians['fresh']}; with the AGOP to the power 1/2 "
+        f"{medians['pearson_half']}, of its control {medians['rotated_half']}. "
         f"{sum(layer.pearson > 0.9 for layer in layers)} layers are above 0.9. {above} exceed their control by more than two "
         f"of its standard deviations, {below} fall below it by more than two."
     )

@@ -1,7 +1,6 @@
 """The ansatz in trained networks (Fig. 1 of the paper): bars for every layer, and the matrices of the first layer."""
 
 from collections.abc import Sequence
-from statistics import median
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from ..report import Section
 from .ansatz_in_networks import WANTED, NetworksSettings, lines_by_network, measured_how, plan
 from .experiment import Experiment, Finding, Line, Run, Verdict
 from .kept_pictures import seen_again
-from .layer_lines import CLEAR, LayerLine
+from .layer_lines import LayerLine, higher, middle, or_dash
 from .published_networks import IMAGENET, SMALL, SUBJECTS
 from .scale import Scale
 
@@ -23,18 +22,18 @@ HEADER = (
 
 def conclude(run: Run[NetworksSettings], lines: Sequence[Line]) -> Finding:
     """In how many layers the CNFM resembles the AGOP more than the initial CNFM, and more than the control does."""
-    rows, holds, sections = [], list[bool](), []
+    rows, holds, sections = [], list[bool | None](), []
     for line, (name, layers) in zip(lines, lines_by_network(lines).items(), strict=True):
-        higher = [layer.pearson > layer.fresh_cnfm for layer in layers]
-        clear = [layer.excess > CLEAR for layer in layers]
-        holds += [*higher, *clear]
+        moved = [higher(layer.pearson, layer.fresh_cnfm) for layer in layers]
+        clear = [layer.clear for layer in layers]
+        holds += [*moved, *clear]
         rows.append(
             [
                 *(name, len(layers)),
-                *(f"{median(getattr(layer, what) for layer in layers):.3f}" for what in ("pearson", "fresh_cnfm")),
-                *(sum(higher), sum(layer.pearson > HIGH for layer in layers)),
-                f"{median(layer.rotated for layer in layers):.3f}",
-                *(sum(clear), measured_how(line)),
+                *(or_dash(middle(layers, what)) for what in ("pearson", "fresh_cnfm")),
+                *(moved.count(True), sum(layer.pearson > HIGH for layer in layers)),
+                or_dash(middle(layers, "rotated")),
+                *(clear.count(True), measured_how(line)),
             ]
         )
         sections.append(section(name, layers, line))

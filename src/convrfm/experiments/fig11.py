@@ -46,6 +46,7 @@ def directions(run: Run[DirectionSettings], name: str, kernel: str) -> Line:
     """Of every leading eigenvector its direction, what its response follows, and its maps of two photographs."""
     settings, window = run.settings, KERNELS[kernel].window
     train, _ = images(name, run.data, settings.n, run.seed)
+    measured, shown = photographs(run.data, settings.photographs), bundled_photographs()
     metric = learned_metric(train, KERNELS[kernel], settings.updates, settings.agop_samples, run.device)
     shape = (train.x.shape[1], window.size, window.size)
     leading = leading_eigenvectors(metric.numpy(), shape, COUNT)
@@ -56,7 +57,6 @@ def directions(run: Run[DirectionSettings], name: str, kernel: str) -> Line:
     def responses(plain: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "eigenvectors n rows cols"]:
         return filter_patches(scaled_for(plain, shape[0]), filters, window).abs().movedim(1, 0)
 
-    measured, shown = photographs(run.data, settings.photographs), bundled_photographs()
     along, across = oriented_gradients(window_gradient(gray(measured), window.size), angles.float())
     found = responses(measured)
     return {

@@ -27,6 +27,7 @@ from .photographs import bundled_photographs, photographs, scaled_for
 from .published_networks import published_network
 from .scale import Scale
 from .scaled_images import images
+from .settings import refuse_others
 
 MAP_SIDE = 56  # pixels
 PIXELS = ("as they are", "less each patch's mean")
@@ -50,10 +51,10 @@ def operator(run: Run[OperatorsSettings], name: str, kernel: str) -> Line:
     """How alike the maps are to each network's, the leading eigenvectors, and the maps of two photographs."""
     settings, window = run.settings, KERNELS[kernel].window
     train, _ = images(name, run.data, settings.n, run.seed)
+    measured, shown = photographs(run.data, settings.photographs), bundled_photographs()
     metric = learned_metric(train, KERNELS[kernel], settings.updates, settings.agop_samples, run.device).float()
     channels = train.x.shape[1]
     leading = leading_eigenvectors(metric.numpy(), (channels, window.size, window.size))
-    measured, shown = photographs(run.data, settings.photographs), bundled_photographs()
     scaled = scaled_for(measured, channels)
     mine, plain = (two_maps(scaled, matrix, window) for matrix in (metric, torch.eye(len(metric))))
     theirs = {network: first_layer_maps(run, network, measured) for network in settings.networks}
@@ -107,6 +108,7 @@ def met(first: Maps, second: Maps) -> tuple[Maps, Maps]:
 
 def plan(run: Run[OperatorsSettings]) -> Iterator[Step]:
     """A step for every fit."""
+    refuse_others("networks", run.settings.networks, LOOKED)
     for name in run.settings.data_sets:
         for kernel in KERNELS:
             yield Step({"data_set": name, "kernel": kernel}, partial(operator, run, name, kernel))

@@ -26,6 +26,7 @@ from .looking_networks import LOOKED
 from .photographs import bundled_photographs, photographs
 from .published_networks import published_network
 from .scale import Scale
+from .settings import refuse_others
 
 MAP_SIDE = 56  # pixels
 
@@ -88,6 +89,7 @@ def rotated(layer: LayerReport) -> LayerReport:
 
 def plan(run: Run[FeatureSettings]) -> Iterator[Step]:
     """A step for every network."""
+    refuse_others("networks", run.settings.networks, LOOKED)
     for name in run.settings.networks:
         yield Step({"network": name}, partial(maps, run, name))
 

@@ -47,6 +47,8 @@ def detectors(run: Run[EdgeSettings], name: str, kernel: str, seed: int) -> Line
     """Shares that oriented derivatives explain, the leading eigenvectors of the last round's metric, and its maps."""
     train, _ = images(name, run.data, run.settings.n, seed)
     settings = run.settings
+    transferred = seed == run.seed and train.x.shape[1] == 3
+    plain = photographs(run.data, settings.photographs) if transferred else None
     metric = learned_metric(train, KERNELS[kernel], settings.updates, settings.agop_samples, run.device)
     window = KERNELS[kernel].window
     shape = (train.x.shape[1], window.size, window.size)
@@ -58,12 +60,12 @@ def detectors(run: Run[EdgeSettings], name: str, kernel: str, seed: int) -> Line
         "eigenvectors": eigenvectors.patches.round(4).tolist(),
         "of_trace": eigenvectors.shares.tolist(),
     }
-    return found if len(train.x[0]) == 1 or seed != run.seed else {**found, **transfer(run, metric.float(), window)}
+    return found if plain is None else {**found, **transfer(plain, metric.float(), window)}
 
 
-def transfer(run: Run[EdgeSettings], metric: Float[Tensor, "d d"], window: Window) -> Line:
-    """|Mx| of photographs: its correlation with edges and with brightness, for each scaling, and two of them to be seen."""
-    plain, shown = photographs(run.data, run.settings.photographs), bundled_photographs()
+def transfer(plain: Float[Tensor, "n 3 h w"], metric: Float[Tensor, "d d"], window: Window) -> Line:
+    """|Mx| of photographs: its correlation with edges and with brightness, for each scaling; and of two to be seen."""
+    shown = bundled_photographs()
     compared = {
         "edges": window_change(gray(plain), window.size),
         "brightness": window_brightness(gray(plain), window.size),

@@ -15,6 +15,7 @@ from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .four_methods import HEADER, METHODS, Images, above_the_kernel, above_too, accuracies, cells, gains, steps
 from .mnist_images import WANTED, mnist
 from .scale import Scale
+from .settings import refuse_others
 from .small_data.images import LabeledImages
 
 BARS, DIGITS = "bars", "noisy MNIST"
@@ -57,6 +58,7 @@ def images(run: Run[Fig5Settings], task: Task, sigma: float, seed: int) -> Image
 
 def plan(run: Run[Fig5Settings]) -> Iterator[Step]:
     """A step for the kernel machines and one for the CNN of every draw; all levels of a seed come together."""
+    refuse_others("tasks", [task.name for task in run.settings.tasks], (BARS, DIGITS))
     for task in run.settings.tasks:
         for seed in range(run.seed, run.seed + task.seeds):
             for sigma in task.sigmas:

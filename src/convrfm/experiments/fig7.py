@@ -1,7 +1,6 @@
 """The ansatz before and after training (Fig. 7 of the paper): residual networks beside the same networks as they are drawn."""
 
 from collections.abc import Sequence
-from statistics import median
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from ..plots import plot_correlations
 from ..report import Section
 from .ansatz_in_networks import WANTED, NetworksSettings, lines_by_network, measured_how, plan
 from .experiment import Experiment, Finding, Line, Run, Verdict
+from .layer_lines import higher, middle, or_dash
 from .published_networks import IMAGENET, SMALL, SUBJECTS
 from .scale import Scale
 
@@ -17,13 +17,13 @@ RESIDUAL = [subject.title for subject in (*SUBJECTS, *IMAGENET) if subject.title
 
 def conclude(run: Run[NetworksSettings], lines: Sequence[Line]) -> Finding:
     """In how many layers of each network the correlation is higher after training."""
-    rows, holds = [], list[bool]()
+    rows, holds = [], list[bool | None]()
     section = Section("Layer by layer")
     for line, (name, layers) in zip(lines, lines_by_network(lines).items(), strict=True):
-        higher = [layer.pearson > layer.fresh for layer in layers]
-        holds += higher
-        middle = (f"{median(getattr(layer, what) for layer in layers):.3f}" for what in ("fresh", "pearson"))
-        rows.append([name, len(layers), *middle, sum(higher), measured_how(line)])
+        rising = [higher(layer.pearson, layer.fresh) for layer in layers]
+        holds += rising
+        medians = (or_dash(middle(layers, what)) for what in ("fresh", "pearson"))
+        rows.append([name, len(layers), *medians, rising.count(True), measured_how(line)])
         bars = {
             "as drawn": np.array([layer.fresh for layer in layers]),
             "trained": np.array([layer.pearson for layer in layers]),
@@ -36,7 +36,7 @@ def conclude(run: Run[NetworksSettings], lines: Sequence[Line]) -> Finding:
         )
     return Finding(
         verdict=Verdict.of(holds),
-        ours=f"the correlation is higher after training in {sum(holds)} of {len(holds)} layers. Medians: "
+        ours=f"the correlation is higher after training in {holds.count(True)} of {len(holds)} layers. Medians: "
         + "; ".join(f"{name} {fresh} as drawn, {trained} trained" for name, _, fresh, trained, *_ in rows)
         + ".",
         header=("network", "layers", "as drawn", "trained", "higher after training", "measured on"),

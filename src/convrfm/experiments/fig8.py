@@ -7,7 +7,6 @@ the signals behind filters of 1e-4 would be too small for floating point numbers
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from statistics import median
 
 import numpy as np
 import torch
@@ -24,7 +23,7 @@ from ..networks.trained import NetworkCard, write_card
 from ..plots import plot_correlations, plot_training
 from ..report import Section
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
-from .layer_lines import CLEAR, LayerLine, layer_lines
+from .layer_lines import LayerLine, higher, layer_lines, middle, or_dash, read_layers
 from .scale import Scale
 from .training_images import WANTED, Draw, RealImages, real_images
 
@@ -128,37 +127,33 @@ def settle(network: nn.Module, images: RealImages) -> None:
 
 def conclude(run: Run[Fig8Settings], lines: Sequence[Line]) -> Finding:
     """Accuracies, and in every layer CNFM against AGOP beside initial against trained CNFM and the initial network."""
-    rows, all_higher, all_rising, sections, told = [], list[bool](), list[bool](), [], []
+    rows, all_higher, all_rising, sections, told = [], list[bool | None](), list[bool | None](), [], []
     for task, line in zip(run.settings.tasks, lines, strict=True):
-        layers = [LayerLine(**layer) for layer in line["layers"]]
+        layers = read_layers(line["layers"])
         kept = line["epochs"][line["kept"] - 1]
         accuracy = kept["test_accuracy"]
         low, high = wilson_interval(round(accuracy * line["n_test"]), line["n_test"])
-        higher = [layer.pearson > layer.fresh_cnfm for layer in layers]
-        rising = [layer.pearson > layer.fresh for layer in layers]
-        all_higher += higher
+        moved = [higher(layer.pearson, layer.fresh_cnfm) for layer in layers]
+        rising = [higher(layer.pearson, layer.fresh) for layer in layers]
+        all_higher += moved
         all_rising += rising
-        middle = {
-            name: median(getattr(layer, name) for layer in layers)
-            for name in ("pearson", "rotated", "fresh", "fresh_cnfm")
-        }
         rows.append(
             [
                 *(task.data_set, task.width, f"{line['n_train']}", f"{line['kept']} of {len(line['epochs'])}"),
                 f"{100 * accuracy:.1f} ({100 * low:.1f} to {100 * high:.1f})",
                 f"{100 * line['best_test_accuracy']:.1f}",
-                *(f"{value:.3f}" for value in middle.values()),
-                *(f"{sum(of)} of {len(of)}" for of in (higher, rising)),
-                sum(layer.excess > CLEAR for layer in layers),
+                *(or_dash(middle(layers, name)) for name in ("pearson", "rotated", "fresh", "fresh_cnfm")),
+                *(f"{of.count(True)} of {len(of)}" for of in (moved, rising)),
+                [layer.clear for layer in layers].count(True),
             ]
         )
-        told.append(f"{task.data_set} {100 * accuracy:.1f}%, {middle['pearson']:.2f}")
+        told.append(f"{task.data_set} {100 * accuracy:.1f}%, {or_dash(middle(layers, 'pearson'), '.2f')}")
         sections.append(section(task, line, layers))
     return Finding(
         verdict=Verdict.of([*all_higher, *all_rising]),
-        ours=f"the correlation is higher than that of initial and trained CNFM in {sum(all_higher)} of {len(all_higher)} "
-        f"convolutions, and than in the initial network in {sum(all_rising)}. Test accuracy and median correlation: "
-        f"{'; '.join(told)}. {changes(run.settings)}",
+        ours=f"the correlation is higher than that of initial and trained CNFM in {all_higher.count(True)} of "
+        f"{len(all_higher)} convolutions, and than in the initial network in {all_rising.count(True)}. Test accuracy and "
+        f"median correlation: {'; '.join(told)}. {changes(run.settings)}",
         header=HEADER,
         rows=rows,
         caption="Accuracy of the epoch that is best on held-out images, with Wilson's 95% interval; beside it the best of all "

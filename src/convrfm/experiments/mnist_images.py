@@ -8,6 +8,7 @@ from jaxtyping import Float32, Int64
 from ..datasets import load
 from ..datasets.local_signal import bundled_digits
 from ..datasets.pictures import resize
+from ..datasets.sampling import stratified_order
 from ..errors import InputError
 
 WANTED = "MNIST as an .npz file with x_train, y_train, x_test and y_test, or torchvision:MNIST (with --download)."
@@ -51,7 +52,11 @@ def mnist(data: str | None, n: int, *, seed: int, download: bool = False) -> Mni
 
 def _bundled(n: int, seed: int) -> Mnist:
     images, labels = bundled_digits()
-    drawn = np.random.default_rng(seed).permutation(len(images))[: 2 * n]
+    if 2 * n > len(labels):
+        raise InputError(
+            f"there are {len(labels)} digits for training and testing; got n = {n} for each. Name MNIST with --data."
+        )
+    drawn = stratified_order(labels, np.random.default_rng(seed).spawn(1)[0])[: 2 * n]
     x = np.stack([resize(image[None], (SIZE, SIZE)) for image in images[drawn]]).clip(0, 1).astype(np.float32)
     y = labels[drawn]
     return Mnist(x[:n], y[:n], x[n:], y[n:], ("These are scikit-learn's digits, enlarged: no --data names MNIST.",))

@@ -15,6 +15,7 @@ from ..plots import plot_levels
 from ..report import Section
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .scale import Scale
+from .settings import refuse_others
 from .small_data.images import CLASSES, WANTED, DataSet, LabeledImages, data_set
 from .small_data.methods import Measured, accuracy, tested
 from .small_data.plan import Stage, Trial, trials
@@ -79,7 +80,9 @@ def roc_area(model: ConvRFMClassifier, images: LabeledImages) -> Measured:
 
 def plan(run: Run[PooledFeaturesSettings]) -> Iterator[Step]:
     """A step for every trial."""
-
+    refuse_others("data_sets", run.settings.data_sets, CLASSES)
+    for stage in run.settings.stages:
+        refuse_others("methods of stages", stage.methods, METHODS)
     classes = {name: CLASSES[name] for name in run.settings.data_sets}
     for trial in trials(run.settings.stages, classes, run.seed):
         yield Step(trial._asdict(), partial(computed, run, trial))

@@ -26,6 +26,7 @@ from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .preset_differences import HEADER as DIFFERENCES_HEADER
 from .preset_differences import differences
 from .scale import Scale
+from .settings import refuse_others
 
 DEFAULTS = "defaults"
 ALL_LABELS = "defaults, fitted to the selection images too"
@@ -60,6 +61,7 @@ class PresetsSettings:
 
 def plan(run: Run[PresetsSettings]) -> Iterator[Step]:
     """A step for every settings on every task, seed by seed."""
+    refuse_others("tasks", run.settings.tasks, TASKS)
     for task in run.settings.tasks:
         for seed in range(run.seed, run.seed + run.settings.seeds):
             for deep in (False, True):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..cnfa import Report, measure
 from ..cnfa.target import Head
 from ..datasets.pictures import read_picture
+from ..errors import InputError
 from ..kernels.devices import chosen_device
 from ..networks import load_network, load_weights
 
@@ -32,8 +33,14 @@ def cifar_images(data: Path, n: int) -> Float[Tensor, "n 3 32 32"]:
 
 
 def photos(data: Path, n: int) -> Float[Tensor, "n 3 224 224"]:
-    """Photographs spread evenly over the classes, RGB from 0 to 255."""
+    """Photographs spread evenly over the classes, RGB from 0 to 255.
+
+    Raises:
+        InputError: If there are fewer than n: some would count twice.
+    """
     files = sorted((data / "imagenet_photos").glob("*.jpg"))
+    if n > len(files):
+        raise InputError(f"there must be {n} photographs (*.jpg) in {data / 'imagenet_photos'}; found {len(files)}.")
     chosen = [files[i * len(files) // n] for i in range(n)]
     return torch.from_numpy(np.stack([np.broadcast_to(read_picture(file), (3, 224, 224)) for file in chosen])).float()
 

@@ -131,9 +131,20 @@ def _append(path: Path, line: Line) -> None:
             file.flush()
             os.fsync(file.fileno())
     except ValueError as error:
-        raise InputError(f"a step found a number that is not finite: {line}.") from error
+        names = ", ".join(name for name, value in line.items() if not _is_finite(value))
+        raise InputError(
+            f"a step found numbers that are not finite: {names}. Leave its case out, with --set."
+        ) from error
     except OSError as error:
         raise InputError(f"cannot write {path}: {error}. Make room; the same command goes on.") from error
+
+
+def _is_finite(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _remove_run(path: Path) -> None:

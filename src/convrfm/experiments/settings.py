@@ -1,7 +1,7 @@
 """Settings of an experiment from plain values: as a file holds them, or as `--set` changes them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -47,6 +47,18 @@ def changed(settings: S, changes: Mapping[str, str]) -> S:
             raise InputError(f"--set {name}: there is no such setting; the settings are {', '.join(values)}.")
         values[name] = _value(text)
     return read_settings(type(settings), values)
+
+
+def refuse_others(setting: str, names: Collection[str], known: Collection[str]) -> None:
+    """Refuse a setting that names what is not known, or something twice.
+
+    Raises:
+        InputError: if it does.
+    """
+    told = f"{setting} must be of {', '.join(known)}, each once"
+    for number, name in enumerate(names):
+        if name not in known or name in list(names)[:number]:
+            raise InputError(f"{told}; got {name}{'' if name not in known else ' twice'}.")
 
 
 def _value(text: str) -> Any:

@@ -49,6 +49,31 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     return low, high
 
 
+def difference_interval(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float]:
+    r"""Newcombe's 95% interval of the difference of two independent proportions (R. G. Newcombe, 1998; his tenth method).
+
+    With p the proportions and l, u the ends of their Wilson intervals it is
+
+        p1 - p2 - sqrt((p1 - l1)^2 + (u2 - p2)^2)   to   p1 - p2 + sqrt((u1 - p1)^2 + (p2 - l2)^2).
+
+    Args:
+        first: How many succeeded, of how many trials.
+        second: Likewise; its proportion is subtracted.
+
+    Returns:
+        The lower and the upper end, both in [-1, 1].
+
+    Raises:
+        InputError: If counts are out of range.
+    """
+    (low, high), (other_low, other_high) = wilson_interval(*first), wilson_interval(*second)
+    p, other = first[0] / first[1], second[0] / second[1]
+    return (
+        p - other - math.hypot(p - low, other_high - other),
+        p - other + math.hypot(high - p, other - other_low),
+    )
+
+
 FEWEST_SEEDS = 3  # of two, Student's interval is nine times as wide as they lie apart
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..experiment import Experiment, Finding, Line, Run, Step, Verdict
 from ..scale import Scale
+from ..settings import refuse_others
 from .images import CLASSES, WANTED, data_set
 from .methods import METHODS
 from .plan import PLAN, QUICK, Stage, Trial, trials
@@ -24,7 +25,9 @@ class SmallDataSettings:
 
 def plan(run: Run[SmallDataSettings]) -> Iterator[Step]:
     """A step for every trial."""
-
+    refuse_others("data_sets", run.settings.data_sets, CLASSES)
+    for stage in run.settings.stages:
+        refuse_others("methods of stages", stage.methods, METHODS)
     classes = {name: CLASSES[name] for name in run.settings.data_sets}
     for trial in trials(run.settings.stages, classes, run.seed):
         yield Step(trial._asdict(), partial(computed, run, trial))

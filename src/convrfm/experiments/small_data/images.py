@@ -109,7 +109,11 @@ WANTED = (
 
 @cache
 def data_set(name: str, data: Path) -> DataSet:
-    """One data set of a folder, read once in a process; "digits" are those that scikit-learn bundles."""
+    """One data set of a folder, read once in a process; "digits" are those that scikit-learn bundles.
+
+    Raises:
+        InputError: If there is none of this name.
+    """
     reads: dict[str, Read] = {
         "CIFAR-10": partial(read_atlases, data / "cifar10"),
         "GTSRB": partial(read_atlases, data / "gtsrb32"),
@@ -119,6 +123,8 @@ def data_set(name: str, data: Path) -> DataSet:
         "Fashion-MNIST": partial(read_idx, data / "fashion-mnist"),
         "digits": read_digits,
     }
+    if name not in reads:
+        raise InputError(f"data sets must be of {', '.join(reads)}; got {name}.")
     return DataSet(name, reads[name])
 
 
