@@ -38,7 +38,7 @@ def cnfa(
         PixelScale,
         typer.Option(
             help="What 3-channel images become: imagenet subtracts its mean and divides by its deviation; none leaves them "
-            "from 0 to 1."
+            "from 0 to 1 (float arrays as they are)."
         ),
     ] = PixelScale.IMAGENET,
     download: Download = False,
