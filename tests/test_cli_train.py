@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
-from convrfm import cnfa, networks
+from convrfm import cnfa, datasets, networks
 from convrfm.cli import app
 from convrfm.errors import ModelFileError
+from convrfm.experiments.training_images import as_parts
 
 SMALL = ["vanilla", "sklearn:digits", "--width", "4", "--depth", "2", "--n-train", "100", "--n-test", "60"]
 TRAINING = [*SMALL, "--epochs", "3", "--learning-rate", "0.003", "--every", "2", "--n-images", "5"]
@@ -100,9 +101,26 @@ def test_what_cannot_be_trained_is_said(arguments: list[str], message: str, tmp_
     assert not (tmp_path / "run" / "network.json").exists()
 
 
+def test_the_layers_of_a_run_are_those_of_the_weights_that_were_kept(trained: Path) -> None:
+    """Whichever epoch that was: by the meter, on the weights in the folder."""
+    run_of = networks.load_trained(trained)
+    images = as_parts(datasets.load("sklearn:digits", n_train=100, n_test=60, seed=3, validation="train"))
+    report = cnfa.measure(run_of.network, images.parts.train.x[:5], initial=run_of.initial)
+    found = json.loads((trained / "training.json").read_text())["layers"]
+    assert [row["name"] for row in found] == [layer.name for layer in report.layers if not layer.final]
+    page = (trained / "report.html").read_text()
+    for row in found:
+        told = report[row["name"]].correlations
+        assert told.initial is not None
+        assert row["trained_pearson"] == pytest.approx(told.trained.pearson.value, abs=1e-5)
+        assert row["initial_pearson"] == pytest.approx(told.initial.pearson.value, abs=1e-5)
+        assert f"{row['trained_pearson']:.3f}" in page
+
+
 def test_the_page_counts_the_images_that_were_measured_on(tmp_path: Path) -> None:
     many = [*SMALL, "--epochs", "1", "--n-images", "1000"]
     assert run("train", *many, "--out", tmp_path / "run").exit_code == 0
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "on 90 training images" in page
+    assert "Pearson correlations of the weights that were kept, those after epoch 1" in page
     assert "Curves along 1 epoch." in page

@@ -273,6 +273,7 @@ def test_the_table_reads_each_run_once_and_tells_what_cannot_be_written(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([""], "NAME is missing. convrfm reproduce --list shows"),
         (["fig99"], "NAME must be one of bars, cnfa-table, .*got fig99"),
         (["noisy-mnist", "--scale", "full"], "needs --data: MNIST as an .npz file with x_train, y_train"),
         (["noisy-mnist", "--data", "sklearn:digits"], "images of 1 x 28 x 28"),

@@ -7,8 +7,10 @@ import pytest
 
 from convrfm.estimators.judge import Judge
 from convrfm.plots import effective_rank
-from convrfm.report import CandidateRecord, FitRecord, LayerRecord, NextStep, RoundRecord, fit_page
+from convrfm.report import Baseline, CandidateRecord, FitRecord, LayerRecord, NextStep, Page, RoundRecord, fit_page
 from convrfm.report.comparison_sections import little_gained
+from convrfm.report.markdown import markdown_page
+from convrfm.report.quality_sections import baselines_section
 
 CLASSES = ["<b>cat</b>", "dog & $x^", "emu"]
 
@@ -85,6 +87,17 @@ def kept_fixed(record: FitRecord, shown: int) -> FitRecord:
     first, *deeper = record.layers
     rounds = first.rounds if shown else first.rounds[:1]
     return replace(record, layers=[replace(first, rounds=rounds, best_iteration=0, shown_iteration=shown), *deeper])
+
+
+@pytest.mark.parametrize(
+    ("n", "told"), [(300, "images and tested"), (200, "the simple methods on 200 of these 300 alone")]
+)
+def test_what_simple_methods_were_trained_on_is_told(n: int, told: str) -> None:
+    fixed, kept = a_layer(1, 3, (0.7, 0.8)).rounds
+    section = baselines_section(fixed, kept, [Baseline("chance", 0.4, (0.3, 0.5), n, 1.0)], 300, None)
+    said = markdown_page(Page("", "", [section]))
+    assert told in said
+    assert said.count("trained on the same training images") == 1
 
 
 def test_where_nothing_was_gained_the_best_learned_round_is_shown_as_such() -> None:

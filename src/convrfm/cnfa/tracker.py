@@ -109,15 +109,19 @@ class Tracker:
             if self.folder is not None:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 write_tensors(self.folder / INITIAL, self.initial)
-        report = measure(
+        report = self.measured()
+        self._record(step, report)
+        return report
+
+    def measured(self) -> Report:
+        """The report of the network as it stands, beside its initial weights; nothing is recorded."""
+        return measure(
             self.network,
             self.images,
             initial=self.initial,
             generator=torch.Generator().manual_seed(self.seed),
             **self.options,
         )
-        self._record(step, report)
-        return report
 
     def to_csv(self, path: str | Path) -> None:
         """Write one line per step and layer."""

@@ -48,6 +48,8 @@ def run_experiment(name: str, request: Request, out: Path, *, jobs: int, overwri
     Raises:
         InputError: if anything does not fit; the message says what.
     """
+    if not name:
+        raise InputError("NAME is missing. convrfm reproduce --list shows them all.")
     if name not in EXPERIMENTS:
         raise InputError(f"NAME must be one of {', '.join(EXPERIMENTS)} or table; got {name}. See --list.")
     return reproduce(EXPERIMENTS[name], request, out, jobs=jobs, overwrite=overwrite, tell=remark)

@@ -1,6 +1,6 @@
 """What `convrfm train` does: a network of the paper, trained on images by name, in a folder that `convrfm cnfa` takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import datasets
 from ..cnfa import Tracker
+from ..cnfa.report import layer_row, without_nan
 from ..errors import InputError
 from ..experiments.training_images import RealImages, as_parts
 from ..kernels.devices import chosen_device
@@ -42,7 +43,7 @@ FILES = {
     "weights.safetensors": "the weights that were kept: convrfm cnfa takes this folder",
     "initial.safetensors": "the weights that training began with",
     "track.jsonl": "the correlation in every layer along training, a line for each measurement",
-    RESULT: "every epoch, and all settings",
+    RESULT: "every layer with the weights that were kept, every epoch, and all settings",
     "checkpoint.safetensors": "from which the same command goes on",
     "network.json": "what the network is",  # removed last: it tells that there is a training
 }
@@ -113,8 +114,9 @@ def run_training(settings: TrainSettings, out: Path, *, overwrite: bool, quiet: 
         tell: Callable[[Epoch], None] = (lambda _: None) if quiet else _tell_epoch
         found = train(network, images.parts, protocol, seed=settings.seed, folder=out, watch=tracker.update, tell=tell)
         epochs = [asdict(epoch) for epoch in found.epochs]
-        write_json(out / RESULT, {"kept": found.kept.epoch, "epochs": epochs, "settings": plain})
-        page = training_page(settings, images, found, tracker, command)
+        layers = [without_nan(layer_row(layer)) for layer in tracker.measured().layers if not layer.final]
+        write_json(out / RESULT, {"kept": found.kept.epoch, "layers": layers, "epochs": epochs, "settings": plain})
+        page = training_page(settings, images, found, tracker, layers, command)
         page.write(out / "report.html")
         return accuracy_sentence(found, images)
 
@@ -145,8 +147,15 @@ def _images(settings: TrainSettings) -> RealImages:
     return as_parts(data)
 
 
-def training_page(settings: TrainSettings, images: RealImages, found: Trained, tracker: Tracker, command: str) -> Page:
-    """What the folder shows of its training."""
+def training_page(
+    settings: TrainSettings,
+    images: RealImages,
+    found: Trained,
+    tracker: Tracker,
+    layers: Sequence[Mapping[str, Any]],
+    command: str,
+) -> Page:
+    """What the folder shows of its training; the rows of layers are those of the weights that were kept."""
     sizes = [len(part.y) for part in images.parts if part is not None]
     curves = {
         "held-out images": np.array([epoch.held_out_accuracy for epoch in found.epochs]),
@@ -169,8 +178,9 @@ def training_page(settings: TrainSettings, images: RealImages, found: Trained, t
             ),
             Section("Layers").table(
                 ("layer", "CNFM and AGOP", "rotated", "initial network", "initial and trained CNFM"),
-                [[row["name"], *(_told(row.get(f"{name}_pearson")) for name in CONTROLS)] for row in measured[-1]],
-                f"Pearson correlations after epoch {steps[-1]}, on {min(settings.n_images, sizes[0])} training images.",
+                [[row["name"], *(_told(row.get(f"{name}_pearson")) for name in CONTROLS)] for row in layers],
+                f"Pearson correlations of the weights that were kept, those after epoch {found.kept.epoch}, on "
+                f"{min(settings.n_images, sizes[0])} training images.",
             ),
             reproduction_section(command, asdict(settings), versions(), FILES),
         ],

@@ -56,7 +56,9 @@ def reproduce(
         experiment: one of the catalogue, or another.
         request: what decides its numbers.
         out: the folder.
-        jobs: how many steps are computed at once, each in a process of its own; the numbers are the same.
+        jobs: how many steps are computed at once, each in a process of its own with its share of the threads. The numbers are
+            the same but for what that share decides: the last digits of eigenvectors, and the course that networks take in
+            training.
         overwrite: whether to replace an earlier run there.
         tell: takes a sentence about the settings at the beginning, and one about every step that was computed.
 

@@ -21,11 +21,12 @@ def baselines_section(
     best = max(baselines, key=lambda baseline: baseline.score)
     kept_score = kept.test_score or 0.0
     comparison = "more than" if kept_score > best.score else "as much as" if kept_score == best.score else "less than"
-    fewer = [b.n_train for b in baselines if b.n_train < n_train]
+    fewer = min(baseline.n_train for baseline in baselines)
+    but = f", but the simple methods on {fewer} of these {n_train} alone," if fewer < n_train else ""
     section = Section("Beside simple methods").prose(
         f"The model's test accuracy of {score_text(kept.test_score, 'classification')} is {comparison} that of the best simple "
-        f"method ({best.name}, {score_text(best.score, 'classification')}). All were trained on the same training images and "
-        "tested on the same test images."
+        f"method ({best.name}, {score_text(best.score, 'classification')}). All were trained on the same training images{but} "
+        "and tested on the same test images."
     )
     scored = [
         ("this model", kept.test_score, kept.test_interval),
@@ -39,8 +40,7 @@ def baselines_section(
     section.table(
         ["Method", "Test accuracy", "95% interval"],
         rows,
-        caption="Logistic regression and random forest are scikit-learn's, on pixels; larger images than 32 x 32 are averaged."
-        + (f" They saw {min(fewer)} of the {n_train} training images." if fewer else ""),
+        caption="Logistic regression and random forest are scikit-learn's, on pixels; larger images than 32 x 32 are averaged.",
         marked_rows=[0],
     )
     if roc_area is not None:
