@@ -3,10 +3,12 @@
 import json
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from convrfm.errors import InputError
 from convrfm.kernels import (
@@ -42,8 +44,30 @@ def test_the_order_of_bytes_changes_nothing(kind: str) -> None:
 
 
 def test_a_mask_is_never_lost() -> None:
-    with pytest.raises(InputError, match="must not be masked"):
+    with pytest.raises(InputError, match="x must not be masked"):
         Gaussian(3, 2.0)(np.ma.masked_greater(X, 1))
+
+
+def test_a_call_runs_on_the_gpu_of_its_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[torch.Tensor] = []
+
+    def device_of(tensor: torch.Tensor) -> AbstractContextManager[None]:
+        entered.append(tensor)
+        return nullcontext()
+
+    monkeypatch.setattr(torch.cuda, "device_of", device_of)
+    x = torch.from_numpy(X)
+    Gaussian(3, 2.0)(x)
+    assert entered[0] is x
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("name", ["x", "z", "dual_coef", "feature_matrix", "weights"])
+@pytest.mark.parametrize("wrong", [[1.0, 2.0, 3.0], 2.0, "three"], ids=str)
+def test_what_is_no_array_is_refused_by_name(name: str, wrong: object) -> None:
+    given = {"x": X, "z": X, "dual_coef": np.ones((3, 2)), name: wrong}
+    with pytest.raises(InputError, match=f"{name} must be a NumPy array or a torch tensor; got {type(wrong).__name__}"):
+        Gaussian(3, 2.0).agop(**given)
 
 
 @pytest.mark.usefixtures("as_a_user")

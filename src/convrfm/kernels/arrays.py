@@ -1,6 +1,7 @@
 """NumPy in, NumPy out; torch in, torch out; and what images must be."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,47 +12,51 @@ from ..errors import InputError
 from ..maths.precision import full_precision
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+FOLLOWING = {"dual_coef", "feature_matrix"}
+ARRAYS = FOLLOWING | {"z", "weights"}
 
 
 def accepts_numpy(method: Method) -> Method:
     """Let a method on tensors take NumPy arrays too: its result is then an array if `x`, its first argument, is one.
 
-    The metric and the coefficients follow x's dtype and device; weights follow once their mean is 1.
+    The metric and the coefficients follow x's dtype and device; weights follow once their mean is 1. On a GPU it runs on that
+    of x, whichever is the current one.
     """
+    signature = inspect.signature(method)
 
     @functools.wraps(method)
     def converted(self: Any, x: Any, *args: Any, **keywords: Any) -> Any:
-        as_tensor = _tensor(x)
-        args = tuple(_follow(value, as_tensor, keeps=i == 0) for i, value in enumerate(args))
-        keywords = {name: _follow(value, as_tensor, keeps=name in ("z", "weights")) for name, value in keywords.items()}
-        with full_precision():
-            result = method(self, as_tensor, *args, **keywords)
+        given = signature.bind(self, x, *args, **keywords)
+        as_tensor = given.arguments["x"] = _tensor("x", x)
+        for name in ARRAYS & given.arguments.keys():
+            if (value := given.arguments[name]) is not None:
+                given.arguments[name] = _follow(name, value, as_tensor)
+        with full_precision(), torch.cuda.device_of(as_tensor):
+            result = method(*given.args, **given.kwargs)
         return result.cpu().numpy() if isinstance(x, np.ndarray) else result
 
     return converted  # type: ignore[return-value]  # `wraps` keeps the signature
 
 
-def _follow(value: Any, x: Any, *, keeps: bool) -> Any:
-    value = _tensor(value)
-    if isinstance(value, torch.Tensor) and isinstance(x, torch.Tensor) and not keeps and x.is_floating_point():
-        value = value.to(x)
-    return value
+def _follow(name: str, value: Any, x: torch.Tensor) -> torch.Tensor:
+    tensor = _tensor(name, value)
+    return tensor.to(x) if name in FOLLOWING and x.is_floating_point() else tensor
 
 
-def _tensor(value: Any) -> Any:
+def _tensor(name: str, value: Any) -> torch.Tensor:
     """Arrays become tensors on the same memory where torch may share it (not with read-only or big-endian arrays)."""
-    if not isinstance(value, np.ndarray):
+    if isinstance(value, torch.Tensor):
         return value
+    if not isinstance(value, np.ndarray):
+        raise InputError(f"{name} must be a NumPy array or a torch tensor; got {type(value).__name__}.")
     if np.ma.is_masked(value):
-        raise InputError(f"an array must not be masked; got a masked {value.shape}. Pass its filled(value).")
+        raise InputError(f"{name} must not be masked; got a masked {value.shape}. Pass its filled(value).")
     native = value.astype(value.dtype.newbyteorder("="), copy=False)
     return torch.from_numpy(np.require(native, requirements=["C", "W"]))
 
 
-def check_batch(name: str, images: Any, like: Any) -> None:
+def check_batch(name: str, images: torch.Tensor, like: torch.Tensor) -> None:
     """Raise `InputError` unless images are floats `(n, c, h, w)` of the size, type and device of `like`."""
-    if not isinstance(images, torch.Tensor):
-        raise InputError(f"{name} must be a NumPy array or a torch tensor; got {type(images).__name__}.")
     if images.ndim != 4 or 0 in images.shape:
         raise InputError(
             f"{name} must be (n, channels, height, width), none of them 0; got {tuple(images.shape)}. Images of one channel "

@@ -1,6 +1,5 @@
 """Patches of images: unfolded, and met with filters without unfolding."""
 
-from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
@@ -8,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from .precision import convolutions_as_products
 from .windows import Window, pad
 
 
@@ -30,9 +30,6 @@ def filter_patches(
 
     Only where patches are brought to one contrast for filters that are no fewer than their entries they are unfolded, which
     takes less than the answers do.
-
-    On a GPU cuDNN would round to TF32 of its own accord; here it does so only where torch's matrix products do
-    (`torch.backends.cuda.matmul.allow_tf32`, False unless set).
     """
     if window.contrast is not None and len(filters) >= filters.shape[1]:
         patches = unfold_patches(images, window)  # fewer numbers to normalize than what the filters make of them
@@ -48,9 +45,7 @@ def filter_patches(
         deviation = ((square - mean.square()).clamp_min(0) + window.contrast).sqrt()
         return filter_patches(images, filters - filters.mean(1, keepdim=True), plain) / deviation.to(images)
     kernels = filters.reshape(len(filters), images.shape[1], window.size, window.size)
-    rounds = torch.backends.cuda.matmul.allow_tf32
-    precise = torch.backends.cudnn.flags(enabled=True, allow_tf32=rounds) if images.is_cuda else nullcontext()
-    with precise:
+    with convolutions_as_products(images.device):
         return functional.conv2d(pad(images, window, (-2, -1)), kernels, stride=window.stride)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 
@@ -14,3 +15,27 @@ def full_precision() -> Iterator[None]:
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
         yield
+
+
+@contextmanager
+def convolutions_as_products(device: torch.device) -> Iterator[None]:
+    """Convolutions as precise as matrix products.
+
+    On a GPU cuDNN would round to TF32 of its own accord; within, it does so only where torch's matrix products do
+    (`torch.backends.cuda.matmul`: not unless set). Nothing else of cuDNN changes.
+    """
+    cudnn: Any = torch.backends.cudnn
+    products = torch.backends.cuda.matmul
+    if device.type != "cuda":
+        yield
+    elif hasattr(products, "fp32_precision"):
+        before = cudnn.conv.fp32_precision
+        cudnn.conv.fp32_precision = "tf32" if products.fp32_precision == "tf32" else "ieee"
+        try:
+            yield
+        finally:
+            cudnn.conv.fp32_precision = before
+    else:  # before torch 2.9
+        as_set = {name: getattr(cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
+        with cudnn.flags(**as_set, allow_tf32=products.allow_tf32):
+            yield

@@ -23,6 +23,7 @@ from torch.nn.functional import avg_pool2d
 from torch.nn.grad import conv2d_input
 
 from ...maths.patches import filter_patches
+from ...maths.precision import convolutions_as_products
 from ...maths.windows import POSITIONS, Window, pad, unpad, window_mean_transpose
 from ..activations.activation import Activation
 from ..architecture import Architecture
@@ -80,7 +81,8 @@ class Weights:
         shape = pad(like[:1], window, (-2, -1)).shape[1:]
         kernels = self.filters.reshape(len(self.filters), len(like[0]), window.size, window.size)
         images = bar.flatten(0, 1)
-        padded = conv2d_input((len(images), *shape), kernels, images, stride=window.stride)
+        with convolutions_as_products(images.device):
+            padded = conv2d_input((len(images), *shape), kernels, images, stride=window.stride)
         for axis, length in zip((-2, -1), like.shape[-2:], strict=True):
             padded = unpad(padded, window, (axis,), length)
         return padded.unflatten(0, bar.shape[:2])
