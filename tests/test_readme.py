@@ -2,13 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from convrfm.cli import app
 from convrfm.cnfa import calls
-from convrfm.storage.tile_store import TileStore
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,17 +36,24 @@ def test_the_python_of_a_page_runs(
     assert [path.name for path in tmp_path.iterdir()] == files
 
 
-def test_the_script_of_many_machines_keeps_a_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_of_many_machines_keeps_a_matrix_that_the_page_about_large_ones_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By this process in place of eight workers, which `tests/test_workers.py` has."""
     monkeypatch.chdir(tmp_path)
     for number in range(10):
         picture = tmp_path / "photos" / f"class-{number % 2}" / f"{number}.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (40, 36), (25 * number, 100, 200)).save(picture)
-    page = (ROOT / "docs" / "cluster.md").read_text()
-    script = re.findall(r"```python\n(.*?)```", page, re.S)[0]
-    exec(script.replace("workers(8)", "workers(None)"), {"__name__": "__main__"})
-    assert TileStore.at("K.zarr").rows(slice(0, 8)).isfinite().all()
+    script, reading = (
+        re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.S)[0]
+        for page in ("cluster.md", "large.md")
+    )
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(script.replace("workers(8)", "workers(None)"), names)
+    exec(reading, names)
+    assert names["rows"].shape == (8, 8)
+    assert names["rows"].isfinite().all()
 
 
 EXTENDING = re.split(r"^## ", (ROOT / "docs" / "extending.md").read_text(), flags=re.M)[1:]
