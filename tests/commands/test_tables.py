@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets
-from convrfm.commands.run_files import write_run
+from convrfm.commands.run_files import Beside, write_run
 from convrfm.commands.tables import candidates_table, rounds_table
 from convrfm.estimators.judge import Judge
 from convrfm.kernels import NTK, vanilla
@@ -40,7 +40,7 @@ def test_estimated_errors_are_told_where_there_are_no_accuracies(
     pytest.importorskip("zarr")
     data = datasets.load("bars", n_train=20, n_test=10, seed=0)
     model.fit(data.x_train, data.y_train)
-    record = write_run(tmp_path, model, data, {"data": "bars"}, "", candidates=names)
+    record = write_run(tmp_path, model, data, {"data": "bars"}, "", beside=Beside(candidates=names))
     table = printed(rounds_table(record.layers, record.judge.label))
     assert "leave-one-out error" in table
     assert "leave-one-out is estimated" in table

@@ -48,7 +48,8 @@ def cnfa(
     quiet: Quiet = False,
 ) -> None:
     """Measure patch-AGOP against filter covariance in every layer of a network."""
-    from ..commands.cnfa import random_weights_warning, run_cnfa
+    parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
+    from ..commands.cnfa import CnfaSettings, random_weights_warning, run_cnfa
     from ..commands.idle_options import refuse_idle_options
     from ..commands.tables import layers_table
     from ..networks.trained import holds_training
@@ -60,26 +61,8 @@ def cnfa(
         defaults_of("cnfa"),
         {"scale": (by_name, home), "image_size": (by_name, home)},
     )
-
-    report = run_cnfa(
-        network,
-        data,
-        out,
-        weights=weights,
-        initial=initial,
-        layers=layers.split(",") if layers else None,
-        probes=probes,
-        positions=positions,
-        n_images=n_images,
-        image_size=image_size,
-        scale=scale,
-        download=download,
-        device=device,
-        seed=seed,
-        overwrite=overwrite,
-        command=command_line(),
-        progress=not quiet,
-    )
+    deciding = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
+    report = run_cnfa(CnfaSettings(**deciding), out, overwrite=overwrite, quiet=quiet, command=command_line())
     for warning in random_weights_warning(network, weights):
         console.print(warning, style="bold red", markup=False, highlight=False, soft_wrap=True)
     console.print(layers_table(report))

@@ -22,7 +22,7 @@ from .choices import Validation
 from .fit_folder import TILES, claimed
 from .fit_settings import FitSettings
 from .next_steps import next_steps
-from .run_files import write_run
+from .run_files import Beside, write_run
 from .terminal import say_notes
 
 APART = "The validation images are {}; --validation train adds them to the training images."
@@ -91,9 +91,11 @@ def fit(
             asdict(settings),
             command,
             finished=finished,
-            beside=baselines(images, settings.seed) if settings.baselines and finished else [],
-            candidates=settings.candidates.names,
-            next_steps=next_steps(settings, model, images, pace) if finished else [],
+            beside=Beside(
+                baselines=baselines(images, settings.seed) if settings.baselines and finished else [],
+                candidates=settings.candidates.names,
+                next_steps=next_steps(settings, model, images, pace) if finished else [],
+            ),
         )
 
 

@@ -1,7 +1,7 @@
 """The folder of a run of `convrfm fit`: the model, its metrics, predictions, plots and a report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,21 @@ SAMPLES = 4
 MISTAKES = 12
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What is told beside a fitted model.
+
+    Attributes:
+        baselines: simple methods on the same split.
+        candidates: names of the models that the fit compared.
+        next_steps: what to try after it.
+    """
+
+    baselines: Sequence[Baseline] = ()
+    candidates: Sequence[str] = ()
+    next_steps: Sequence[NextStep] = ()
+
+
 def write_run(
     folder: Path,
     model: Classifier,
@@ -47,9 +62,7 @@ def write_run(
     command: str,
     *,
     finished: bool = True,
-    beside: Sequence[Baseline] = (),
-    candidates: Sequence[str] = (),
-    next_steps: Sequence[NextStep] = (),
+    beside: Beside = Beside(),
 ) -> FitRecord:
     """Evaluate a fitted model on the test images, write everything into its folder, and give back what the report shows.
 
@@ -60,9 +73,7 @@ def write_run(
         settings: all that decides the run.
         command: shown on the page.
         finished: whether the fit has all its rounds; otherwise the page says that it was interrupted.
-        beside: simple methods on the same split.
-        candidates: names of the models that the fit compared.
-        next_steps: what to try after it.
+        beside: what is told beside the model.
     """
     if not finished:
         data = replace(data, notes=(INTERRUPTED, *data.notes))
@@ -70,21 +81,17 @@ def write_run(
     model.save(folder / FILE_NAME, preprocessing=data.preprocessing)
     evaluation = evaluate(model, data.x_test, data.y_test)
     write_predictions(folder / "predictions.csv", model, data, evaluation)
-    record = fit_record(model, data, evaluation, settings, command)
-    compared = compared_models(model, candidates)
-    record = replace(
-        record, candidates=compared.records, chosen_candidate=compared.chosen, next_steps=next_steps, baselines=beside
-    )
+    record = fit_record(model, data, evaluation, settings, command, beside)
     metrics = {
         "finished": finished,
         "rounds": as_metrics(model, evaluation),
         **kept(model),
         "selected_on": record.selected_on,
-        "baselines": [asdict(baseline) for baseline in beside],
+        "baselines": [asdict(baseline) for baseline in record.baselines],
         "roc_area": record.roc_area,
         "recall": recalls(data, evaluation),
-        "candidates": [asdict(candidate) for candidate in compared.records],
-        "next_steps": [asdict(step) for step in next_steps],
+        "candidates": [asdict(candidate) for candidate in record.candidates],
+        "next_steps": [asdict(step) for step in record.next_steps],
         "n_train": len(data.x_train),
         "n_test": len(data.x_test),
         "classes": [str(c) for c in model.classes_],
@@ -158,8 +165,10 @@ def fit_record(
     evaluation: Evaluation,
     settings: Mapping[str, object],
     command: str,
+    beside: Beside,
 ) -> FitRecord:
     """What the report shows of a run."""
+    compared = compared_models(model, beside.candidates)
     samples = data.x_test[sample_indices(data.y_test)]
     deep = isinstance(model, DeepConvRFMClassifier)
     return FitRecord(
@@ -182,6 +191,10 @@ def fit_record(
         files=FILES,
         roc_area=roc_area(model, data, evaluation),
         mistakes=surest_mistakes(data, evaluation),
+        baselines=beside.baselines,
+        candidates=compared.records,
+        chosen_candidate=compared.chosen,
+        next_steps=beside.next_steps,
         n_copies=len(model.x_fit_) - len(data.x_train),
     )
 
