@@ -107,12 +107,13 @@ def test_resampling_by_quadratic_forms_is_resampling_the_images(images: Tensor) 
     sweep_parts = cnfa.measure(model, images, rotations=0, resamples=2, generator=torch.Generator().manual_seed(3))
     assert sweep_parts["0"].correlations.trained.cosine.interval is not None
     from convrfm.cnfa.batches import Batch
+    from convrfm.cnfa.cutting import Cut
     from convrfm.cnfa.spread import resampled
     from convrfm.cnfa.state import as_found
     from convrfm.cnfa.sweep import Sweep
     from convrfm.cnfa.target import Target
 
-    options = {"probes": None, "generator": torch.Generator(), "target": Target(), "memory_budget": 2**30}
+    options = {"probes": None, "generator": torch.Generator(), "target": Target(), "memory_budget": 2**30, "cut": Cut()}
     with as_found(model):
         sweep = Sweep(model, None, n_parts=64, **options)
         sweep.add(Batch((images,)))
