@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from ..errors import InputError
+from ..maths.psd import unit_trace
 from ..plots import plot_correlations, plot_matrices
 from .estimates import Comparison
 from .layer_report import LayerReport
@@ -56,12 +56,8 @@ def matrix_panels(layer: LayerReport) -> Figure:
             f"{layer.name!r} has {layer.groups} groups and {d}. Draw a part of them with convrfm.plots.plot_matrices."
         )
     found = {"initial CNFM": layer.initial_cnfm, "CNFM": layer.cnfm, "AGOP": layer.agop}
-    return plot_matrices({name: _unit_trace(matrix) for name, matrix in found.items() if matrix is not None})
-
-
-def _unit_trace(matrix: Tensor) -> Float[np.ndarray, "d d"]:
-    trace = float(matrix.trace())
-    return (matrix / trace if trace > 0 else matrix).double().numpy()
+    shown = {name: unit_trace(matrix).double().numpy() for name, matrix in found.items() if matrix is not None}
+    return plot_matrices(shown)
 
 
 def _values(comparisons: list[Comparison | None], measure: str) -> Float[np.ndarray, " layers"]:

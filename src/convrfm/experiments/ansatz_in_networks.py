@@ -7,11 +7,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from ..cnfa import LayerReport, Report, measure
 from ..kernels.devices import chosen_device
+from ..maths.psd import unit_trace
 from ..networks import load_trained
 from .experiment import Line, Run, Step
 from .kept_pictures import kept
@@ -105,7 +104,7 @@ def first_matrices(layer: LayerReport) -> Line:
     if layer.groups > 1 or layer.filters.shape[-1] > LARGEST:
         return {}
     found = {"initial CNFM": layer.initial_cnfm, "CNFM": layer.cnfm, "AGOP": layer.agop}
-    return {name: kept(_unit_trace(matrix)) for name, matrix in found.items() if matrix is not None}
+    return {name: kept(unit_trace(matrix)) for name, matrix in found.items() if matrix is not None}
 
 
 def lines_by_network(lines: Sequence[Line]) -> dict[str, list[LayerLine]]:
@@ -120,12 +119,12 @@ def lines_by_network(lines: Sequence[Line]) -> dict[str, list[LayerLine]]:
     return {name: read_layers(line["layers"]) for name, line in zip(names, lines, strict=True)}
 
 
-def measured_how(line: Line) -> str:
-    """On what, in words."""
+def measured_on(line: Line) -> str:
+    """Images and outputs, in words."""
     outputs = "all outputs" if line["probes"] is None else f"{line['probes']} probes of {line['n_outputs']} outputs"
-    return f"{line['n_images']} images, {outputs}; initial: {line['initial']}"
+    return f"{line['n_images']} images, {outputs}"
 
 
-def _unit_trace(matrix: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
-    trace = matrix.double().trace()
-    return matrix / trace if trace > 0 else matrix
+def measured_how(line: Line) -> str:
+    """The same, and beside which initial weights."""
+    return f"{measured_on(line)}; initial: {line['initial']}"

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ..plots import house_style
 from ..plots.style import BLUE, MUTED, VERMILION
 from ..report import Section
+from .ansatz_in_networks import PUBLISHED, measured_on
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .layer_lines import CLEAR, LayerLine, higher, layer_lines, middle, or_dash, read_layers
 from .published_networks import SMALL, SUBJECTS, Subject, measured
@@ -42,10 +43,9 @@ class TableSettings:
 
 def plan(run: Run[TableSettings]) -> Iterator[Step]:
     """A step for every network."""
-    known = {subject.title: subject for subject in (*SUBJECTS, *SMALL)}
-    refuse_others("networks", run.settings.networks, known)
+    refuse_others("networks", run.settings.networks, PUBLISHED)
     for title in run.settings.networks:
-        yield Step({"network": title}, partial(measured_lines, run, known[title]))
+        yield Step({"network": title}, partial(measured_lines, run, PUBLISHED[title]))
 
 
 def measured_lines(run: Run[TableSettings], subject: Subject) -> Line:
@@ -77,9 +77,8 @@ def conclude(run: Run[TableSettings], lines: Sequence[Line]) -> Finding:
         above, below = (sum(sign * layer.excess > CLEAR for layer in layers) for sign in (1, -1))
         holds += [higher(medians["pearson"], medians["fresh"]), above > len(clear) / 2 if clear else None]
         rows.append([title, len(layers), *map(or_dash, medians.values()), above, below])
-        how = "all outputs" if line["probes"] is None else f"{line['probes']} probes of {line['n_outputs']} outputs"
         sections.append(
-            Section(f"{title}: {line['n_images']} images, {how}")
+            Section(f"{title}: {measured_on(line)}")
             .prose(summary(layers))
             .figure(
                 picture(layers),

@@ -29,6 +29,7 @@ from .scale import Scale
 from .settings import refuse_others
 
 MAP_SIDE = 56  # pixels
+TURNS = 10
 
 
 @dataclass(frozen=True)
@@ -69,22 +70,23 @@ def maps(run: Run[FeatureSettings], name: str) -> Line:
 
 
 def alike(network: nn.Module, images: Float[Tensor, "n 3 h w"], layer: LayerReport) -> Line:
-    """Correlations over positions, image by image, of the AGOP's map with three others."""
+    """Correlations over positions, image by image, of the AGOP's map with three others; that of turned G is a mean."""
     identity = torch.eye(layer.filters.shape[-1]).unsqueeze(0)
-    of_agop = feature_maps(network, images, layer, "agop")
-    others = {
-        "cnfm": feature_maps(network, images, layer, "cnfm"),
-        "turned": feature_maps(network, images, rotated(layer), "agop"),
-        "input": feature_maps(network, images, replace(layer, filters=identity, covariance=identity), "cnfm"),
-    }
-    return {"input": correlations(of_agop, others["input"])} | {
-        which: correlations(others["cnfm"], each) for which, each in (("agop", of_agop), ("turned", others["turned"]))
+    of_input = feature_maps(network, images, replace(layer, filters=identity, covariance=identity), "cnfm")
+    of_cnfm, of_agop = (feature_maps(network, images, layer, which) for which in ("cnfm", "agop"))
+    of_turned = (feature_maps(network, images, rotated(layer, turn), "agop") for turn in range(TURNS))
+    return {
+        "agop": correlations(of_cnfm, of_agop),
+        "turned": np.mean([correlations(of_cnfm, each) for each in of_turned], 0).tolist(),
+        "input": correlations(of_agop, of_input),
     }
 
 
-def rotated(layer: LayerReport) -> LayerReport:
-    """The layer with G turned at random, of the same spectrum."""
-    return replace(layer, covariance=torch.stack([turned(each.double(), 0) for each in layer.covariance]))
+def rotated(layer: LayerReport, turn: int) -> LayerReport:
+    """The layer with the G of every group turned at random, each by a rotation of its own; the spectrum stays."""
+    groups = len(layer.covariance)
+    covariance = [turned(each.double(), turn * groups + number) for number, each in enumerate(layer.covariance)]
+    return replace(layer, covariance=torch.stack(covariance))
 
 
 def plan(run: Run[FeatureSettings]) -> Iterator[Step]:
@@ -114,8 +116,8 @@ def conclude(run: Run[FeatureSettings], lines: Sequence[Line]) -> Finding:
         header=("network", "layer", "CNFM and AGOP", "CNFM and AGOP, G turned", "input and AGOP", "less G turned"),
         rows=rows,
         caption="Correlation over positions, times 100, of two maps of a photograph: means over photographs, of three or more "
-        "with 95% intervals. G turned: the AGOP is W^T G W, here with G of the same spectrum in random directions. Input: "
-        "|h[u]|.",
+        "with 95% intervals. G turned: the AGOP is W^T G W, here with G of the same spectrum in random directions, "
+        f"the mean of {TURNS} turns of every photograph. Input: |h[u]|.",
         sections=sections,
     )
 

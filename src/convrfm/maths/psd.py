@@ -89,3 +89,9 @@ class Factored(torch.autograd.Function):
 def scale_to_trace(matrix: Float[Tensor, "d d"], trace: float) -> Float[Tensor, "d d"]:
     """The matrix times the number that gives it this trace."""
     return matrix * (trace / float(matrix.trace()))
+
+
+def unit_trace(matrix: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
+    """The matrix over its trace, as pictures show it beside others; one without a trace as it is."""
+    trace = float(matrix.trace())
+    return matrix / trace if trace > 0 else matrix

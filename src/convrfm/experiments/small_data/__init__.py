@@ -78,7 +78,8 @@ def _gains(results: Results, method: str, other: str) -> list[bool]:
 EXPERIMENT = Experiment(
     name="small-data",
     title="Few training images",
-    claim="With 10 to 640 training images ConvRFM is at least as accurate as its own fixed kernel, and as the paper's CNN.",
+    claim="With 10 to 640 training images ConvRFM is at least as accurate as its own fixed kernel, and as a CNN of the "
+    "paper's form.",
     published="nothing; this is a study of this project's.",
     settings={
         Scale.SMOKE: SmallDataSettings(("digits",), QUICK),

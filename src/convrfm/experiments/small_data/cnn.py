@@ -1,4 +1,8 @@
-"""The paper's network: three convolutions of 64 channels and a linear layer, no bias, trained by Adam (Appendix B)."""
+"""A network of the paper's form, three convolutions of 64 channels and a linear layer without bias, trained its own way.
+
+Adam and the learning rate are the paper's (Appendix B); the loss is cross-entropy, which also says for how many epochs. The
+paper's own training, with its squared error, is `corresponding_cnn`.
+"""
 
 import math
 

@@ -77,7 +77,7 @@ def random_forest(train: LabeledImages, data: DataSet, seed: int, device: str) -
 
 
 def cnn(train: LabeledImages, data: DataSet, seed: int, device: str) -> Measured:
-    """The paper's network of the same depth."""
+    """A network of the paper's form and of the same depth."""
     return {"test": float(np.mean(cnn_predictions(train, data.test.x, seed, device) == data.test.y))}
 
 
