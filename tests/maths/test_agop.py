@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from convrfm.maths.agop import PANEL, own_share, partners_share, sum_of_outer_products
+from convrfm.maths.agop import own_share, partners_share, sum_of_outer_products
+from convrfm.maths.symmetric import BAND
 
 
-@pytest.mark.parametrize("d", [1, 27, PANEL, PANEL + 1, 3 * PANEL - 5])
+@pytest.mark.parametrize("d", [1, 27, BAND, BAND + 1, 3 * BAND - 5])
 def test_it_adds_up_every_gradient_times_its_transpose(d: int) -> None:
     gradients = torch.randn(2, 3, 2, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     expected = torch.zeros(d, d, dtype=torch.float64)
@@ -15,7 +16,7 @@ def test_it_adds_up_every_gradient_times_its_transpose(d: int) -> None:
     torch.testing.assert_close(sum_of_outer_products(gradients), expected)
 
 
-@pytest.mark.parametrize("d", [1, 27, PANEL + 1])
+@pytest.mark.parametrize("d", [1, 27, BAND + 1])
 def test_the_gradients_that_were_never_made_add_up_to_the_same(d: int) -> None:
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..kernels.integers import natural_number
+from ..maths.intervals import FEWEST_REPETITIONS
 from ..maths.precision import full_precision
 from .correlating import correlate
 from .layer_report import LayerReport
@@ -16,8 +17,6 @@ from .moments import Moments, effective_ranks
 from .report import Report
 from .rotations import Rotations
 from .spread import LeftOut, check_level
-
-FEWEST_REPORTS = 3  # of two, Student's interval is nine times as wide as they lie apart
 
 
 def merge(
@@ -100,7 +99,7 @@ def _moments(
     return Moments(
         filters=filters,
         covariance=_sums(covariances, sizes).sum(0) / sum(sizes),
-        parts=None if final or len(parts) < FEWEST_REPORTS else _small_side(_sums(covariances, sizes), filters),
+        parts=None if final or len(parts) < FEWEST_REPETITIONS else _small_side(_sums(covariances, sizes), filters),
         probes=None if probes[0] is None else (_sums(probes, sizes).sum(0) / sum(sizes)).to(probes[0]),
         final=final,
     )

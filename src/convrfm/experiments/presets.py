@@ -17,7 +17,7 @@ from ..datasets import load
 from ..estimators import ConvRFMClassifier, DeepConvRFMClassifier
 from ..estimators.presets import DEEP, PRESETS
 from ..kernels import NTK, vanilla
-from ..maths.intervals import FEWEST_SEEDS, above_zero, mean_with_interval, means_over
+from ..maths.intervals import FEWEST_REPETITIONS, above_zero, mean_with_interval, means_over
 from ..plots import house_style
 from ..plots.error_bars import error_bars
 from ..plots.style import BLUE, PURPLE
@@ -123,7 +123,7 @@ def conclude(run: Run[PresetsSettings], lines: Sequence[Line]) -> Finding:
         sections.append(Section(f"The same on {task}").table(HEADER, [row.cells for row in rows], "As above."))
     first = next(iter(tables))
     return Finding(
-        verdict=Verdict.of(None if settings.seeds < FEWEST_SEEDS else not row.better for row in compared),
+        verdict=Verdict.of(None if settings.seeds < FEWEST_REPETITIONS else not row.better for row in compared),
         ours=f"{len(above)} of {len(compared)} comparisons have a preset above our defaults by more than the 95% interval.",
         header=HEADER,
         rows=[row.cells for row in tables[first]],

@@ -15,7 +15,7 @@ import torch
 from ..datasets.local_signal import STAR_OFFSETS, STAR_PIXELS
 from ..estimators import ConvRFMClassifier
 from ..kernels import NTK, vanilla
-from ..maths.intervals import FEWEST_SEEDS, above_zero, interval_words, mean_interval, means_over
+from ..maths.intervals import FEWEST_REPETITIONS, above_zero, interval_words, mean_interval, means_over
 from ..plots import plot_levels
 from ..plots.style import INK
 from ..report import Section
@@ -102,7 +102,7 @@ def conclude(run: Run[StarSettings], lines: Sequence[Line]) -> Finding:
         ],
         numbers={
             "mean_gain": float(gains.mean()),
-            "interval": mean_interval(gains) if len(gains) >= FEWEST_SEEDS else None,
+            "interval": mean_interval(gains) if len(gains) >= FEWEST_REPETITIONS else None,
         },
     )
 

@@ -6,21 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-PANEL = 192  # columns: narrower products run slower than what they save
+from .symmetric import symmetric_product
 
 
 def sum_of_outer_products(gradients: Float[Tensor, "positions n k r"]) -> Float[Tensor, "r r"]:
     """The sum over positions, images and outputs of g g^T."""
-    flat = gradients.flatten(0, 2)
-    return symmetric_product(flat, flat)
-
-
-def symmetric_product(a: Float[Tensor, "n r"], b: Float[Tensor, "n r"]) -> Float[Tensor, "r r"]:
-    """a^T b where that is symmetric: only the upper half is multiplied out."""
-    upper = a.new_empty(a.shape[1], a.shape[1])
-    for start in range(0, len(upper), PANEL):
-        upper[start : start + PANEL, start:] = a[:, start : start + PANEL].T @ b[:, start:]
-    return upper.triu() + upper.triu(1).T
+    columns = gradients.flatten(0, 2).T
+    return symmetric_product(columns, columns)
 
 
 def partners_share(
@@ -36,7 +28,7 @@ def partners_share(
         gram: C C^T.
     """
     products = torch.bmm(adjoints.mT, adjoints).mul_(gram)
-    return symmetric_product(partners.flatten(0, 1), torch.bmm(products, partners).flatten(0, 1))
+    return symmetric_product(partners.flatten(0, 1).T, torch.bmm(products, partners).flatten(0, 1).T)
 
 
 def own_share(

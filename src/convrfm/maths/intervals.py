@@ -74,12 +74,12 @@ def difference_interval(first: tuple[int, int], second: tuple[int, int]) -> tupl
     )
 
 
-FEWEST_SEEDS = 3  # of two, Student's interval is nine times as wide as they lie apart
+FEWEST_REPETITIONS = 3  # of two, Student's interval is nine times as wide as they lie apart
 
 
 def mean_interval(values: Float[np.ndarray, " n"], confidence: float = 0.95) -> tuple[float, float]:
     """Student's interval of a mean, such as that of accuracies over seeds; NaN of fewer than three values."""
-    if len(values) < FEWEST_SEEDS:
+    if len(values) < FEWEST_REPETITIONS:
         return math.nan, math.nan
     reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
     return float(values.mean() - reach), float(values.mean() + reach)
@@ -93,7 +93,7 @@ def above_zero(values: Float[np.ndarray, " n"]) -> bool | None:
 
 def with_intervals(n: int) -> str:
     """What a caption adds to means, or differences, of n draws: their intervals, or that n is too small for any."""
-    return " with Student's 95% intervals" if n >= FEWEST_SEEDS else ", too few for intervals"
+    return " with Student's 95% intervals" if n >= FEWEST_REPETITIONS else ", too few for intervals"
 
 
 def means_over(n: int, what: str = "draw") -> str:
@@ -114,7 +114,7 @@ def mean_with_interval(values: Float[np.ndarray, " n"], *, signed: bool = False,
     """The mean over seeds and its interval as text; equal values have none, nor have fewer than three."""
     form = f"+z.{decimals}f" if signed else f".{decimals}f"  # z: no negative zero
     mean = f"{values.mean():{form}}"
-    if len(values) < FEWEST_SEEDS:
+    if len(values) < FEWEST_REPETITIONS:
         return mean
     if np.ptp(values) == 0:
         return f"{mean} (in every seed)"
@@ -124,7 +124,7 @@ def mean_with_interval(values: Float[np.ndarray, " n"], *, signed: bool = False,
 
 def interval_words(values: Float[np.ndarray, " n"]) -> str:
     """The interval of a mean over seeds as words, or that there are too few of them."""
-    if len(values) < FEWEST_SEEDS:
+    if len(values) < FEWEST_REPETITIONS:
         return f"too few seeds for an interval: {len(values)}"
     low, high = mean_interval(values)
     return f"95% interval {low:.1f} to {high:.1f}"

@@ -1,4 +1,4 @@
-"""Products `D D^T`: one half is computed, the other is its mirror image."""
+"""Symmetric products: one half is computed, the other is its mirror image."""
 
 from collections.abc import Iterator
 
@@ -6,17 +6,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 BAND = 192
-"""Rows that are computed at a time, from the diagonal on."""
+"""Rows that are computed at a time, from the diagonal on; narrower products run slower than what they save."""
 
 
-def symmetric_product(columns: Float[Tensor, "*blocks rows m"]) -> Float[Tensor, "*blocks rows rows"]:
-    """`D D^T` of each block."""
-    rows = columns.shape[-2]
-    if rows < 2 * BAND:
-        return columns @ columns.mT
-    product = columns.new_empty(*columns.shape[:-1], rows)
+def symmetric_product(
+    left: Float[Tensor, "*blocks rows m"], right: Float[Tensor, "*blocks rows m"] | None = None
+) -> Float[Tensor, "*blocks rows rows"]:
+    """`L R^T` of each block, where that is symmetric, exactly so; `L L^T` without R, of few rows up to rounding."""
+    rows = left.shape[-2]
+    if right is None and rows < 2 * BAND:
+        return left @ left.mT
+    right = left if right is None else right
+    product = left.new_empty(*left.shape[:-1], rows)
     for band in _bands(rows):
-        product[..., band, band.start :] = columns[..., band, :] @ columns[..., band.start :, :].mT
+        product[..., band, band.start :] = left[..., band, :] @ right[..., band.start :, :].mT
     return mirrored(product)
 
 
@@ -29,6 +32,8 @@ def add_upper(total: Float[Tensor, "*blocks rows rows"], columns: Float[Tensor, 
 def mirrored(upper: Float[Tensor, "*blocks rows rows"]) -> Float[Tensor, "*blocks rows rows"]:
     """The same matrices, filled in below the diagonal in place."""
     for band in _bands(upper.shape[-1]):
+        corner = upper[..., band, band]
+        upper[..., band, band] = corner.triu() + corner.triu(1).mT
         upper[..., band.stop :, band] = upper[..., band, band.stop :].mT
     return upper
 
