@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from convrfm.storage.locations import Folder
 from convrfm.storage.shared_arrays import SharedArrays
 from convrfm.storage.shared_tiles import INGREDIENTS, PRODUCT, TileWork
 from convrfm.storage.stored_kernel import kept_kernel
-from convrfm.workers import DaskWorkers, Workers, workers
+from convrfm.workers import DaskWorkers, Workers, check_workers, workers
 
 pytest.importorskip("zarr")
 pytest.importorskip("distributed")
@@ -145,7 +146,8 @@ def test_workers_of_a_scheduler_elsewhere_stay_when_it_is_left(two: Workers, tmp
 
 
 def test_what_is_no_number_of_workers_and_no_scheduler_is_refused(as_a_user: None) -> None:
-    for wrong in (0, True, 1.5):
+    check_workers(np.int64(2))
+    for wrong in (0, True, 1.5, np.int64(0)):
         with pytest.raises(InputError, match="must be a number of processes"), workers(wrong):
             pass
     with pytest.raises(InputError, match=r"must be at most \d+: each is a process .*; got 100000\."), workers(100_000):

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .errors import InputError
@@ -78,8 +79,8 @@ def workers(where: int | str | None) -> Iterator[Workers | None]:
         yield None
         return
     check_workers(where)
-    if isinstance(where, int):
-        with _processes_here(where) as client:
+    if not isinstance(where, str):
+        with _processes_here(int(where)) as client:
             yield DaskWorkers(client)
         return
     distributed = imported("distributed", "cluster")
@@ -94,12 +95,12 @@ def workers(where: int | str | None) -> Iterator[Workers | None]:
 def check_workers(where: int | str | None) -> None:
     """Raise `InputError` at once where there can be no workers: for no such number, and where nothing listens at an address."""
     cores = os.cpu_count() or 1
-    if isinstance(where, int) and where > (most := max(MOST_ANYWHERE, cores)):
+    if isinstance(where, Integral) and int(where) > (most := max(MOST_ANYWHERE, cores)):
         raise InputError(
             f"workers must be at most {most}: each is a process of one thread, and this machine has {counted(cores, 'core')}; "
             f"got {where}. Pass about as many as there are cores."
         )
-    if where is None or (isinstance(where, int) and not isinstance(where, bool) and where >= 1):
+    if where is None or (isinstance(where, Integral) and not isinstance(where, bool) and int(where) >= 1):
         return
     if not isinstance(where, str):
         raise InputError(f"workers must be a number of processes or the address of a Dask scheduler; got {where!r}.")

@@ -1,6 +1,6 @@
 """All that a fit makes beside its images stays within `memory_budget`, a kernel's temporaries included."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -36,13 +36,15 @@ def test_what_is_alive_beside_the_images_stays_within_the_budget(way: str) -> No
     assert alive(model.set_params(memory_budget=budget)) <= budget < alive(model.set_params(memory_budget=None))
 
 
-@pytest.mark.parametrize(("cv", "budget"), [(None, 7_000_000), (3, 9_500_000)])
+@pytest.mark.parametrize(
+    ("solver", "cv", "budget"), [("cg", None, 7_000_000), ("cg", 3, 9_500_000), ("exact", None, 6_500_000)]
+)
 def test_what_patches_of_many_numbers_take_is_counted_or_refused(
-    cv: int | None, budget: int, monkeypatch: pytest.MonkeyPatch
+    solver: Literal["cg", "exact"], cv: int | None, budget: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agop_in_parts, "PART", 4)
     x, y = np.random.default_rng(0).standard_normal((64, 3, 10, 10)).astype(np.float32), np.arange(64) % 2
-    model = ConvRFMClassifier(kernels.Laplace(9), n_iterations=1, ridge=1e-2, solver="cg", cv=cv)
+    model = ConvRFMClassifier(kernels.Laplace(9), n_iterations=1, ridge=1e-2, solver=solver, cv=cv)
     with Alive() as found:
         model.set_params(memory_budget=budget).fit(x, y)
     assert found.peak - x.nbytes <= budget
@@ -77,10 +79,12 @@ def test_a_kernel_s_own_budget_is_left_to_it_and_none_is_above_the_default() -> 
 
 
 def test_the_budget_of_which_a_fit_says_that_it_needs_it_is_enough_and_less_is_not() -> None:
-    settings: dict[str, Any] = {"outputs": 2, "ridges": 1, "weighted": False, "grouped": False, "seed": 0}
-    settings |= {"folded": False, "metrics": 0, "device": choosing.CPU, "folder": None, "workers": None}
-    for name, needed in (("exact", 40 * 300**2), ("cg", choosing.bytes_of_iterations(300, 2, 1, folded=False))):
-        enough = needed * 4 // 3 + 4
-        assert choosing.kernel_solver(name, 300, memory_budget=enough, **settings).temporaries == enough // 8
+    settings: dict[str, Any] = {"device": choosing.CPU, "seed": 0, "folder": None, "workers": None}
+    asked = choosing.Regression(
+        n=300, outputs=2, ridges=1, weighted=False, grouped=False, folded=False, metrics=4_000_000
+    )
+    for name, solve in (("exact", 40 * 300**2), ("cg", choosing.bytes_of_iterations(300, 2, 1, folded=False))):
+        enough = (solve + asked.metrics) * 4 // 3 + 4
+        assert choosing.kernel_solver(name, asked, memory_budget=enough, **settings).temporaries == enough // 8
         with pytest.raises(InputError, match=f"memory_budget={enough - 12} allows"):
-            choosing.kernel_solver(name, 300, memory_budget=enough - 12, **settings)
+            choosing.kernel_solver(name, asked, memory_budget=enough - 12, **settings)

@@ -11,7 +11,7 @@ import torch
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
 from convrfm.estimators import forecast, outlook
-from convrfm.estimators.footprint import bytes_of
+from convrfm.estimators.footprint import METRICS_ALIVE, bytes_of
 from convrfm.estimators.forecast import ExpectedRound, LayerCosts, Prospect, prospect
 from convrfm.estimators.outlook import Outlook
 from convrfm.estimators.plan import Plan
@@ -162,7 +162,8 @@ def test_a_fit_that_memory_cannot_hold_is_refused_with_what_it_can_hold(
 ) -> None:
     x, y = pictures(60)
     n, a_pair, an_image = len(x), 60 if weighted else 40, x[0].nbytes
-    free = 30**2 * a_pair + 30 * an_image  # of 30 images
+    metrics = (8 * METRICS_ALIVE + x.itemsize) * 9**2  # of patches of 3 x 3 pixels
+    free = 30**2 * a_pair + 30 * an_image + metrics  # of 30 images
     monkeypatch.setattr(outlook, "free_bytes", lambda device: free / outlook.USABLE + 1)
     model = ConvRFMClassifier(KERNEL, n_iterations=1)
     weights = np.ones(n) if weighted else None

@@ -33,6 +33,10 @@ from convrfm.kernels.description import describe, from_description
 X = np.random.default_rng(0).standard_normal((3, 1, 5, 5))
 
 
+def drawn() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
 @pytest.mark.parametrize("kind", [">f8", ">f4", "<f4"])
 def test_the_order_of_bytes_changes_nothing(kind: str) -> None:
     kernel, x = Gaussian(3, 2.0), X.astype(kind)
@@ -93,9 +97,21 @@ def test_sizes_may_be_integers_of_numpy() -> None:
     assert json.dumps(describe(numbered)) == json.dumps(describe(plain))
     assert vanilla(np.int8(2), patch_size=size) == vanilla(2, patch_size=3)
     assert Gaussian(size, 2.0) == Gaussian(3, 2.0)
+    numbers: dict[str, Any] = {"memory_budget": np.int64(10**6), "rank_tolerance": np.float32(0.5)}
+    for kernel in (NTK(vanilla(1), **numbers), Gaussian(3, **numbers)):
+        assert from_description(json.loads(json.dumps(describe(kernel)))) == kernel
+    found, expected = (
+        Gaussian(3).agop(X, X, X[:, 0, 0], probes=count, generator=drawn()) for count in (np.int64(2), 2)
+    )
+    np.testing.assert_array_equal(found, expected)
     for wrong in (True, 0, 3.0, "3", None):
         with pytest.raises(InputError, match="must be a positive integer"):
             Conv(wrong)
+    for wrong in (True, 0, 3.0, "3"):
+        with pytest.raises(InputError, match="memory_budget in bytes must be a positive integer"):
+            Gaussian(3, memory_budget=wrong)
+        with pytest.raises(InputError, match="probes must be a positive integer"):
+            Gaussian(3).agop(X, X, X[:, 0, 0], probes=wrong, generator=drawn())
 
 
 @pytest.mark.usefixtures("as_a_user")

@@ -1,5 +1,6 @@
 """Which solver a fit takes, by the size of its kernel matrix and the memory that it may use."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -40,16 +41,33 @@ def as_before(name: SolverName, random_state: int | None, earlier: Solver | None
     return name, int(np.random.SeedSequence().generate_state(1)[0])
 
 
+@dataclass(frozen=True)
+class Regression:
+    """What a kernel solver is chosen for.
+
+    Args:
+        n: training images.
+        outputs: of each.
+        ridges: how many are tried.
+        weighted: whether the images have weights.
+        grouped: whether groups of them are left out together, which conjugate gradients cannot.
+        folded: whether folds are fitted beside the whole.
+        metrics: bytes in which a metric is learned.
+    """
+
+    n: int
+    outputs: int
+    ridges: int
+    weighted: bool
+    grouped: bool
+    folded: bool
+    metrics: int
+
+
 def kernel_solver(
     name: Literal["auto", "exact", "cg"],
-    n: int,
+    asked: Regression,
     *,
-    outputs: int,
-    ridges: int,
-    weighted: bool,
-    grouped: bool,
-    folded: bool,
-    metrics: int,
     memory_budget: int | None,
     device: torch.device,
     seed: int,
@@ -60,13 +78,7 @@ def kernel_solver(
 
     Args:
         name: "auto", "exact" or "cg".
-        n: training images.
-        outputs: of each.
-        ridges: how many are tried.
-        weighted: whether they have weights.
-        grouped: whether groups of them are left out together, which conjugate gradients cannot.
-        folded: whether folds are fitted beside the whole.
-        metrics: bytes in which a metric is learned.
+        asked: what it is to solve.
         memory_budget: bytes for all but the images; None for what is free.
         device: where the fit takes place.
         seed: of what the solver draws.
@@ -81,27 +93,30 @@ def kernel_solver(
     temporaries = None if memory_budget is None else max(1, min(memory_budget // SHARE, default_budget(device)))
     at_work = 0 if temporaries is None else 2 * temporaries  # the values of some images with all others lie beside them
     memory, beside = (_usable(at, memory_budget) - at_work for at in (device, CPU))
-    needed = round(8 * (MATRICES_WITH_WEIGHTS if weighted else MATRICES) * n**2)
-    if name == "exact" or (name == "auto" and workers is None and (needed <= memory or grouped)):
-        if memory_budget is not None and needed > memory:
+    allowed = f"the metric on patches is learned in {size(asked.metrics)}, and memory_budget={memory_budget} allows"
+    decomposition = round(8 * (MATRICES_WITH_WEIGHTS if asked.weighted else MATRICES) * asked.n**2)
+    fits = decomposition + asked.metrics <= memory
+    if name == "exact" or (name == "auto" and workers is None and (fits or asked.grouped)):
+        if memory_budget is not None and not fits:
             raise InputError(
-                f"the kernel matrix of {n} images is decomposed in {size(needed)}, and memory_budget={memory_budget} allows "
-                f'{size(memory)} beside {size(at_work)} at work. Pass more, fewer images, or solver="cg" without groups.'
+                f"the kernel matrix of {asked.n} images is decomposed in {size(decomposition)}, {allowed} {size(memory)} "
+                f"beside {size(at_work)} at work. "
+                'Pass more, fewer images, smaller patches, or solver="cg" without groups.'
             )
         return Exact(temporaries=temporaries)
     if name == "auto" and workers is None:
         announce(
-            f"the kernel matrix of {n} images would be decomposed in {size(needed)}, and {size(memory)} can be used: it is "
-            'solved by conjugate gradients (solver="cg"), with estimated leave-one-out'
+            f"the kernel matrix of {asked.n} images would be decomposed in {size(decomposition)}, and {size(memory)} can be "
+            'used: it is solved by conjugate gradients (solver="cg"), with estimated leave-one-out'
         )
-    states = bytes_of_iterations(n, outputs, ridges, folded=folded)
-    if memory_budget is not None and states + metrics > beside:
+    states = bytes_of_iterations(asked.n, asked.outputs, asked.ridges, folded=asked.folded)
+    if memory_budget is not None and states + asked.metrics > beside:
         raise InputError(
-            f"conjugate gradients on {n} images with {counted(ridges, 'ridge')} hold {size(states)}, the metric on patches is "
-            f"learned in {size(metrics)}, and memory_budget={memory_budget} allows {size(beside)} beside {size(at_work)} at "
-            "work. Pass more, one ridge, fewer images, or smaller patches."
+            f"conjugate gradients on {asked.n} images with {counted(asked.ridges, 'ridge')} hold {size(states)}, {allowed} "
+            f"{size(beside)} beside {size(at_work)} at work. Pass more, one ridge, fewer images, or smaller patches."
         )
-    return Iterative(seed, memory=int(FOR_K * (beside - states - metrics)), folder=folder, temporaries=temporaries)
+    memory_of_k = int(FOR_K * (beside - states - asked.metrics))
+    return Iterative(seed, memory=memory_of_k, folder=folder, temporaries=temporaries)
 
 
 def _usable(device: torch.device, memory_budget: int | None) -> int:

@@ -21,7 +21,7 @@ UNFOLDED_ALIVE = 3  # copies of all patches while they are brought to one contra
 
 
 def bytes_of(plan: Plan, problem: Problem, n: int, n_folds: int) -> int:
-    """What a fit to n images like these holds beside a kernel's temporaries: K in its decomposition, and images.
+    """What a fit to n images like these holds beside a kernel's temporaries: its solve, the metric it learns, and images.
 
     Args:
         plan: what is to be fitted.
@@ -33,9 +33,10 @@ def bytes_of(plan: Plan, problem: Problem, n: int, n_folds: int) -> int:
     unfolded = max(_unfolded_numbers(problem, kernels[0].window) for kernels in plan.candidates)
     bytes_of_images = ((1 + n_folds) * numbers + unfolded) * n * problem.x.element_size()
     if isinstance(problem.solver, Iterative):
-        states = bytes_of_iterations(n, problem.y.shape[1], len(problem.ridges), folded=n_folds > 0)
-        return states + bytes_of_metrics(plan, problem.x, n_folds) + bytes_of_images
-    return bytes_of_decomposition(plan, problem, n) + bytes_of_images
+        solve = bytes_of_iterations(n, problem.y.shape[1], len(problem.ridges), folded=n_folds > 0)
+    else:
+        solve = bytes_of_decomposition(plan, problem, n)
+    return solve + bytes_of_metrics(plan, problem.x, n_folds) + bytes_of_images
 
 
 def bytes_of_decomposition(plan: Plan, problem: Problem, n: int) -> int:

@@ -27,7 +27,7 @@ from .arrays import Array, check_columns, to_device
 from .augmentation import Augmentation, check_copies
 from .begun import begun_fit
 from .candidates import Layers, best_fit, fit_candidates, n_rounds
-from .choosing import as_before, kernel_solver
+from .choosing import Regression, as_before, kernel_solver
 from .codings import Coding, Values
 from .feature_solver import Features
 from .fitted_layers import FittedLayers
@@ -280,15 +280,18 @@ class RecursiveFeatureMachine(FittedMachine):
         check_solver(name, shared=self.workers is not None, together=None if given.groups is None else "groups")
         folder = None if self.tile_folder is None else Path(self.tile_folder)
         if name != "features":
-            return kernel_solver(
-                name,
-                len(given.x),
+            asked = Regression(
+                n=len(given.x),
                 outputs=given.y.shape[1],
                 ridges=len(ridge_candidates(self.ridge, given.weights)),
                 weighted=given.weights is not None,
                 grouped=given.groups is not None,
                 folded=bool(given.folds),
                 metrics=bytes_of_metrics(plan, given.x, len(given.folds)),
+            )
+            return kernel_solver(
+                name,
+                asked,
                 memory_budget=self.memory_budget,
                 device=given.x.device,
                 seed=seed,

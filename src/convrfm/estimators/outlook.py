@@ -15,7 +15,7 @@ from ..kernels.growth import ROUGHLY, THOROUGHLY
 from ..kernels.infinite import InfiniteWidthKernel
 from ..quantities import counted, duration, size
 from .feature_solver import Features
-from .footprint import bytes_of, bytes_of_decomposition
+from .footprint import bytes_of, bytes_of_decomposition, bytes_of_metrics
 from .forecast import ExpectedRound, Prospect, prospect
 from .iterative import Iterative
 from .plan import Plan
@@ -118,11 +118,13 @@ def outlook(
 
 def check_features_budget(plan: Plan, problem: Problem, memory_budget: int | None) -> None:
     """Raise `InputError` where the regression on random features takes more bytes than it may; None allows what is free."""
-    needed = bytes_of_decomposition(plan, problem, len(problem.x))
-    if memory_budget is not None and isinstance(problem.solver, Features) and needed > memory_budget:
+    decomposition, metrics = bytes_of_decomposition(plan, problem, len(problem.x)), bytes_of_metrics(plan, problem.x, 0)
+    within = memory_budget is None or decomposition + metrics <= memory_budget
+    if isinstance(problem.solver, Features) and memory_budget is not None and not within:
         raise InputError(
-            f"products of random features are decomposed in {size(needed)}, and memory_budget={memory_budget} allows "
-            f"{size(memory_budget)}. {FEWER_FEATURES}, or a larger memory_budget."
+            f"products of random features are decomposed in {size(decomposition)}, the metric on patches is learned in "
+            f"{size(metrics)}, and memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES}, smaller "
+            "patches, or a larger memory_budget."
         )
 
 
@@ -174,10 +176,11 @@ def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, needed:
     fitting //= problem.of_each
     rounded = fitting // 100 * 100 if fitting > 1000 else fitting
     n, by_cg = rounded * problem.of_each, isinstance(problem.solver, Iterative)
+    a_pair = bytes_of_decomposition(plan, problem, len(problem.x)) / len(problem.x) ** 2
     takes = (
         "conjugate gradients keep their states and a preconditioner."
         if by_cg
-        else f"the kernel matrix is decomposed, which takes {needed / len(problem.x) ** 2:.0f} bytes a pair of images."
+        else f"the kernel matrix is decomposed, which takes {a_pair:.0f} bytes a pair of images."
     )
     too_large = f"a fit to {_images(problem)} needs {size(needed)}, and {size(free)} can be used: {takes}"
     if rounded < FEWEST:

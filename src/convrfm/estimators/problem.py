@@ -17,6 +17,9 @@ from ..workers import Workers
 from .patch_statistics import InitialMetric, first_metric
 from .solver import Basis, LearnableKernel, Metric, Solver, Watch
 
+LOOKED_AT = 16  # images, whether a kernel tells them apart
+ROUNDINGS = 64  # of its largest value, within which it does not
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -81,6 +84,20 @@ class Problem:
             f"ridge=0 asks for a function that meets every target, but {contradicting} of {len(self.x)} images equal another "
             "one with other targets: they get about the mean, as rounding has it. Remove them, or pass a positive ridge or "
             'ridge="loo".'
+        )
+
+    def sameness(self, metric: Metric) -> str | None:
+        """In words, that the kernel under a metric hardly tells some of the images apart; None where it does."""
+        some = self.x[:: max(1, len(self.x) // LOOKED_AT)]
+        values = self.kernel(some, feature_matrix=metric)
+        own, eps = values.diagonal(), torch.finfo(values.dtype).eps
+        apart = float((own[:, None] + own - 2 * values).max() / (2 * own.max()))
+        if not apart <= ROUNDINGS * eps or bool((some == some[0]).all()):
+            return None
+        return (
+            f"the kernel hardly tells these images apart: of {len(some)} of them no two are further apart than {apart:.1g} of "
+            f"its largest value, about the rounding of {str(values.dtype).removeprefix('torch.')}. Multiply them by a "
+            "constant, so that their mean square is about 1, pass a smaller bandwidth or bias, or images of float64."
         )
 
     def basis(self, metric: Metric) -> Basis:

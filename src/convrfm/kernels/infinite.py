@@ -21,7 +21,7 @@ from .engines.memory_plan import plan
 from .engines.protocol import AdjointEngine, BoundEngine, EmbeddingT, Gradient
 from .gram_agop import GramSum
 from .patch_gradients import PatchGradients
-from .patch_kernel import PatchKernel, Progress, check_numerics
+from .patch_kernel import PatchKernel, Progress, settle_numerics
 from .recording import is_recorded
 from .recursion.recursion import Recursion, patch_entries
 from .tiled_matrix import tiled_matrix
@@ -57,7 +57,7 @@ class InfiniteWidthKernel(PatchKernel):
                 f"{type(self).__name__} takes an Architecture; got {type(self.architecture).__name__}.",
                 in_python="Pass kernels.vanilla(depth=3), for instance.",
             )
-        check_numerics(self.memory_budget, self.rank_tolerance)
+        settle_numerics(self)
 
     @override
     def matrix(

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..errors import InputError
 from .forecast import sample_size
 from .growth import ROUGHLY, measured_pairs
+from .integers import positive_integer
 
 Place = tuple[int, int]
 """Of a tile: its row and its column among tiles, from 0."""
@@ -35,8 +35,7 @@ class TileLayout:
     symmetric: bool
 
     def __post_init__(self) -> None:
-        if isinstance(self.side, bool) or not isinstance(self.side, int) or self.side < 1:
-            raise InputError(f"the side of tiles must be an integer of at least 1; got {self.side!r}.")
+        object.__setattr__(self, "side", positive_integer("the side of tiles", self.side))
 
     @property
     def tiles(self) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from .integers import positive_integer
 from .patch_gradients import PatchGradients
 from .ranges import check_squares, finite
 from .recording import recorded_by_one_thread
+from .scales import is_finite
 from .threads import one_torch_thread
 
 Progress = Callable[[int, int], None]
@@ -127,12 +128,11 @@ class PatchKernel(ABC):
         """
         factor = self._check(x, z, feature_matrix, dual_coef)
         if probes is not None:
-            if generator is None or not isinstance(probes, int) or probes < 1:
+            if generator is None:
                 raise InputError(
-                    "probes must be at least 1 and needs a generator.",
-                    in_python="Pass generator=torch.Generator().manual_seed(0).",
+                    "probes need a generator.", in_python="Pass generator=torch.Generator().manual_seed(0)."
                 )
-            dual_coef = random_sign_outputs(dual_coef, probes, generator)
+            dual_coef = random_sign_outputs(dual_coef, positive_integer("probes", probes), generator)
         roots = None if weights is None else mean_one(weights, x).sqrt()
         with recorded_by_one_thread(x, z, dual_coef, factor, roots):
             outer_products = self.gradients(x, z, dual_coef, factor, progress).sum_of_outer_products(roots)
@@ -265,9 +265,12 @@ def mean_one(weights: Tensor, x: Tensor) -> Float[Tensor, " n"]:
     return (weights / weights.mean()).to(x)
 
 
-def check_numerics(budget: object, rank_tolerance: object) -> None:
-    """Raise `InputError` unless these are a number of bytes or None, and a share of a trace."""
-    if not isinstance(rank_tolerance, int | float) or not 0 <= rank_tolerance < 1:
-        raise InputError(f"rank_tolerance must be a share of the trace, from 0 to below 1; got {rank_tolerance!r}.")
-    if budget is not None and (not isinstance(budget, int) or budget < 1):
-        raise InputError(f"memory_budget must be a positive number of bytes or None; got {budget!r}.")
+def settle_numerics(kernel: PatchKernel) -> None:
+    """Keep a kernel's numbers as Python's; raises `InputError` unless they are bytes or None, and a share of a trace."""
+    tolerance = kernel.rank_tolerance
+    if not is_finite(tolerance) or not 0 <= float(tolerance) < 1:
+        raise InputError(f"rank_tolerance must be a share of the trace, from 0 to below 1; got {tolerance!r}.")
+    object.__setattr__(kernel, "rank_tolerance", float(tolerance))
+    if kernel.memory_budget is not None:
+        budget = positive_integer("memory_budget in bytes", kernel.memory_budget)
+        object.__setattr__(kernel, "memory_budget", budget)

@@ -25,7 +25,7 @@ from ..maths.windows import Window
 from .integers import positive_integer
 from .patch_distances import Patches, Squares
 from .patch_gradients import PatchGradients
-from .patch_kernel import PatchKernel, Progress, check_numerics
+from .patch_kernel import PatchKernel, Progress, settle_numerics
 from .recording import is_recorded
 from .scales import is_finite
 from .threads import MOST_PARTS, in_order, parts, share, sum_in_order
@@ -74,7 +74,7 @@ class RadialKernel(PatchKernel):
                 f"{self.bandwidth!r}. Rescale the images instead."
             )
         object.__setattr__(self, "bandwidth", float(self.bandwidth))
-        check_numerics(self.memory_budget, self.rank_tolerance)
+        settle_numerics(self)
 
     @abstractmethod
     def value(self, squares: Squares) -> Squares:
