@@ -288,6 +288,9 @@ def test_myrtle_has_its_number_of_convolutions_and_ends_in_one_position(depth: i
     convolutions = sum(isinstance(layer, Conv) for layer in architecture.layers)
     assert convolutions == {5: 4, 7: 6, 10: 9}[depth]
     assert architecture.grids(32, 32)[-1] == (1, 1)
+    assert architecture.least_side == 32
+    with pytest.raises(InputError, match=r"images of 33 x 31 pixels are too small .* 32 x 32 and more"):
+        architecture.grids(33, 31)
 
 
 def test_windows_pad_as_xla_same() -> None:

@@ -33,6 +33,15 @@ def test_a_window_mean_is_the_mean_over_shifted_positions(window: Window) -> Non
 
 
 @every_window
+def test_the_least_length_has_so_many_positions_and_one_less_has_fewer(window: Window) -> None:
+    for positions in (1, 2, 5):
+        least = window.least_length(positions)
+        assert window.output_length(least) == positions
+        shorter = least - 1
+        assert (shorter < window.size and window.padding == "valid") or window.output_length(shorter) < positions
+
+
+@every_window
 def test_on_pairs_of_positions_both_shift_together(window: Window) -> None:
     x, z = draw(ROWS, COLS), draw(ROWS, COLS, seed=1)
     pairs = window_mean(torch.einsum("pq,rs->pqrs", x, z), window, POSITION_PAIRS)

@@ -15,7 +15,7 @@ from ..maths.random_filters import RandomFeatures
 from ..solvers.path import Path
 from ..workers import Workers
 from .patch_statistics import InitialMetric, first_metric
-from .solver import Basis, LearnableKernel, Metric, Solver, Watch
+from .solver import Basis, LearnableKernel, Metric, Solver, Watch, limited
 
 LOOKED_AT = 16  # images, whether a kernel tells them apart
 ROUNDINGS = 64  # of its largest value, within which it does not
@@ -89,7 +89,8 @@ class Problem:
     def sameness(self, metric: Metric) -> str | None:
         """In words, that the kernel under a metric hardly tells some of the images apart; None where it does."""
         some = self.x[:: max(1, len(self.x) // LOOKED_AT)]
-        values = self.kernel(some, feature_matrix=metric)
+        (kernel,) = limited(self.solver, [self.kernel])
+        values = kernel(some, feature_matrix=metric)
         own, eps = values.diagonal(), torch.finfo(values.dtype).eps
         apart = float((own[:, None] + own - 2 * values).max() / (2 * own.max()))
         if not apart <= ROUNDINGS * eps or bool((some == some[0]).all()):

@@ -75,23 +75,31 @@ class Architecture:
         pools = any(isinstance(layer, AvgPool) for layer in self.hidden)
         return pools or isinstance(self.readout, GlobalAvgPool)
 
+    @property
+    def least_side(self) -> int:
+        """Of the smallest images into which every window fits."""
+        side = 1
+        for layer in reversed(self.layers[:-1]):
+            if isinstance(layer, Conv | AvgPool):
+                side = layer.window.least_length(side)
+        return side
+
     def grids(self, height: int, width: int) -> list[tuple[int, int]]:
         """The grid of positions after each layer but the readout.
 
         Raises:
-            InputError: if a window does not fit into what the layers before it leave.
+            InputError: for images into which not every window fits.
         """
+        if min(height, width) < (least := self.least_side):
+            raise InputError(
+                f"images of {height} x {width} pixels are too small for this architecture, which takes {least} x {least} and "
+                "more. Pass larger images, or use fewer layers or smaller windows.",
+                in_python='Or convolutions with padding="same".',
+            )
         grids, grid = [], (height, width)
-        for i, layer in enumerate(self.layers[:-1]):
+        for layer in self.layers[:-1]:
             if isinstance(layer, Conv | AvgPool):
-                try:
-                    grid = (layer.window.output_length(grid[0]), layer.window.output_length(grid[1]))
-                except InputError as error:
-                    raise InputError(
-                        f"images of {height} x {width} pixels are too small for this architecture: layer {i} meets a grid of "
-                        f"{grid[0]} x {grid[1]} positions: {error.sentence}",
-                        in_python='Or padding="same".',
-                    ) from error
+                grid = (layer.window.output_length(grid[0]), layer.window.output_length(grid[1]))
             grids.append(grid)
         return grids
 

@@ -53,6 +53,10 @@ class Window:
             )
         return (length - self.size) // self.stride + 1
 
+    def least_length(self, positions: int) -> int:
+        """The shortest axis along which the window takes so many positions."""
+        return (positions - 1) * self.stride + (self.size if self.padding == "valid" else 1)
+
     def margins(self, length: int) -> tuple[int, int]:
         """How many positions are added before and after, as XLA's SAME: the odd one goes after."""
         if self.padding == "valid":
