@@ -124,6 +124,7 @@ def test_targets(kind: type, y: Any, message: str) -> None:
         ({"choose_on": "test"}, "choose_on must be one of"),
         ({"agop_ridge": "first"}, "agop_ridge must be one of"),
         ({"feature_power": 0.0}, "feature_power must be a positive"),
+        ({"feature_power": None}, "feature_power must be a positive"),
         ({"feature_trace": "a"}, "feature_trace must be"),
         ({"device": "abacus"}, "device must be"),
         ({"image_shape": (3, 16, 32)}, "image_shape"),

@@ -7,7 +7,8 @@ import pytest
 
 from convrfm import ConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import agop_in_parts, choosing
+from convrfm.estimators import agop_in_parts, choosing, outlook
+from convrfm.estimators.footprint import bytes_of
 from convrfm.kernels.devices import ON_CPUS
 from tests.alive import Alive
 
@@ -80,11 +81,34 @@ def test_a_kernel_s_own_budget_is_left_to_it_and_none_is_above_the_default() -> 
 
 def test_the_budget_of_which_a_fit_says_that_it_needs_it_is_enough_and_less_is_not() -> None:
     settings: dict[str, Any] = {"device": choosing.CPU, "seed": 0, "folder": None, "workers": None}
-    asked = choosing.Regression(
-        n=300, outputs=2, ridges=1, weighted=False, grouped=False, folded=False, metrics=4_000_000
-    )
-    for name, solve in (("exact", 40 * 300**2), ("cg", choosing.bytes_of_iterations(300, 2, 1, folded=False))):
+    asked = choosing.Regression(n=300, outputs=2, ridges=1, weighted=False, grouped=False, metrics=4_000_000)
+    for name, solve in (("exact", 40 * 300**2), ("cg", choosing.bytes_of_iterations(300, 2, 1))):
         enough = (solve + asked.metrics) * 4 // 3 + 4
         assert choosing.kernel_solver(name, asked, memory_budget=enough, **settings).temporaries == enough // 8
         with pytest.raises(InputError, match=f"memory_budget={enough - 12} allows"):
             choosing.kernel_solver(name, asked, memory_budget=enough - 12, **settings)
+
+
+@pytest.mark.parametrize(
+    ("solver", "settings"),
+    [
+        ("exact", {"ridge": 1e-2, "cv": 10}),
+        ("cg", {"ridge": 1e-2, "cv": 3}),
+        ("features", {"ridge": np.logspace(-3, 0, 40).tolist(), "n_features": 8}),
+    ],
+)
+def test_what_is_alive_is_what_was_told(solver: Any, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folds are solved one after the other; with random features each ridge has outputs of its own."""
+    told: list[int] = []
+
+    def nothing_is_missing(*of: Any) -> int:
+        told.append(bytes_of(*of))
+        return 0
+
+    monkeypatch.setattr(outlook, "bytes_missing", nothing_is_missing)
+    n, at_work = (240, 2**17) if solver == "features" else (200, 2**19)
+    x, y = pictures(n, 0)[0], np.arange(n) % 20
+    kernel = kernels.NTK(kernels.vanilla(1, 3, "global" if solver == "features" else None), memory_budget=at_work)
+    with Alive() as found:
+        ConvRFMClassifier(kernel, n_iterations=0, solver=solver, **settings).fit(x, y)
+    assert told[0] / 2 < found.peak <= told[0] + 2 * at_work

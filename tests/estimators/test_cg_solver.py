@@ -9,7 +9,7 @@ import pytest
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import candidates, choosing, fitted_layers, iterative, outlook
+from convrfm.estimators import candidates, fitted_layers, iterative, outlook
 from convrfm.estimators.footprint import bytes_of
 from convrfm.kernels.kernel_tiles import KernelTiles
 from convrfm.solvers.conjugate_gradients import State
@@ -24,7 +24,7 @@ every_estimator = pytest.mark.parametrize("estimator", CHEAP)
 @pytest.fixture
 def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """No memory is for the kernel matrix."""
-    monkeypatch.setattr(choosing, "FOR_K", 0.0)
+    monkeypatch.setattr(iterative.IterativeBasis, "_beyond_memory", True)
 
 
 def classifier(**settings: Any) -> ConvRFMClassifier:
@@ -55,6 +55,7 @@ def test_leave_one_out_is_near_the_exact_one_in_its_squared_errors_and_shows_no_
         assert "accuracy" not in there
     assert "loo_accuracy" not in solved.history_[0]
     assert solved.history_[0]["train_accuracy"] == exact.history_[0]["train_accuracy"]
+    assert solved.temperature_ == pytest.approx(exact.temperature_, rel=0.3)
     assert solved.layers_[0].kept.judged.rank == (0.0, -solved.history_[1]["loo_error"])
     solved.save(tmp_path / "model")
     assert convrfm.load(tmp_path / "model").history_ == solved.history_
@@ -63,11 +64,11 @@ def test_leave_one_out_is_near_the_exact_one_in_its_squared_errors_and_shows_no_
     assert "loo_accuracy" not in by_folds
 
 
-@pytest.mark.parametrize("for_k", [0.0, 0.5])
+@pytest.mark.parametrize("beyond_memory", [False, True])
 def test_a_kernel_that_knows_nothing_of_other_images_is_refused_in_memory_and_on_disk(
-    for_k: float, monkeypatch: pytest.MonkeyPatch
+    beyond_memory: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choosing, "FOR_K", for_k)
+    monkeypatch.setattr(iterative.IterativeBasis, "_beyond_memory", beyond_memory)
     x, y = pictures(24)
     unrelated = kernels.Laplace(3, bandwidth=1e-4)
     with (

@@ -166,8 +166,8 @@ def test_a_fit_that_memory_cannot_hold_is_refused_with_what_it_can_hold(
     weighted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, y = pictures(60)
-    n, a_pair, an_image = len(x), 60 if weighted else 40, x[0].nbytes
-    free = 30**2 * a_pair + 30 * an_image + of_metrics(x)  # of 30 images
+    n, a_pair = len(x), 60 if weighted else 40
+    free = 30**2 * a_pair + of_metrics(x)  # of 30 images, which are there already
     monkeypatch.setattr(outlook, "free_bytes", lambda device: free / outlook.USABLE + 1)
     model = ConvRFMClassifier(KERNEL, n_iterations=1)
     weights = np.ones(n) if weighted else None
@@ -212,7 +212,7 @@ def test_copies_are_told_apart_from_images_and_what_is_proposed_counts_images(
     x, y = pictures(40)
     model = ConvRFMClassifier(KERNEL, n_iterations=1, augment=("flip",), verbose=True).fit(x[:12], y[:12])
     assert "fitting 2 rounds on 12 images (24 with their copies): less than a minute" in capfd.readouterr().err
-    free = 20**2 * 40 + 20 * x[0].nbytes + of_metrics(x)  # of 10 images and their copies
+    free = 20**2 * 40 + of_metrics(x)  # of 10 images and their copies
     monkeypatch.setattr(outlook, "free_bytes", lambda device: free / outlook.USABLE + 1)
     with pytest.raises(InputError, match=r"a fit to 40 images \(80 with their copies\) needs .* n_train=10 it fits"):
         model.fit(x, y)

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import agop_in_parts, choosing, iterative
+from convrfm.estimators import agop_in_parts, iterative
 from convrfm.estimators.agop_in_parts import AgopInParts
 from convrfm.storage.kept_state import KeptState
 from convrfm.workers import DaskWorkers, workers
@@ -56,7 +56,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """No memory is for the kernel matrix."""
-    monkeypatch.setattr(choosing, "FOR_K", 0.0)
+    monkeypatch.setattr(iterative.IterativeBasis, "_beyond_memory", True)
 
 
 def classifier(folder: Path, kernel: Any = KERNEL, **settings: Any) -> ConvRFMClassifier:

@@ -146,6 +146,16 @@ def test_a_draw_that_no_seed_decides_is_gone_on_with(solver: Any) -> None:
     assert model.set_params(warm_start=False).fit(X, Y).layers_[0].rounds[0] is not first[0]
 
 
+def test_filters_and_images_for_the_gradients_that_no_seed_decides_are_gone_on_with(tmp_path: Path) -> None:
+    model = DeepConvRFMClassifier(depth=2, n_filters=3, n_iterations=1, agop_samples=7, random_state=None).fit(X, Y)
+    seed = model.fitted_.solver.to_file()["seed"]
+    model.save(tmp_path / "model")
+    more: dict[str, Any] = {"depth": 2, "n_filters": 3, "n_iterations": 2, "agop_samples": 7}
+    expected = DeepConvRFMClassifier(**more, random_state=seed).fit(X, Y)
+    for before in (model, convrfm.load(tmp_path / "model").set_params(kernel_family=kernels.vanilla_ntk)):
+        same(before.set_params(**more, random_state=None, warm_start=True).fit(X, Y), expected)
+
+
 def test_without_it_a_second_fit_is_a_first_one() -> None:
     model = ConvRFMClassifier(KERNEL, n_iterations=1).fit(*pictures(10, 3))
     same(model.fit(X, Y), ConvRFMClassifier(KERNEL, n_iterations=1).fit(X, Y))
@@ -160,7 +170,7 @@ def test_without_it_a_second_fit_is_a_first_one() -> None:
         ({}, X, Y[::-1], None, "same images, labels and weights"),
         ({}, X, Y, np.arange(1.0, 17), "same images, labels and weights"),
         ({"kernel": kernels.NTK(kernels.vanilla(2))}, X, Y, None, "same kernel"),
-        ({"kernel": [KERNEL, kernels.NTK(kernels.vanilla(2))]}, X, Y, None, "one kernel"),
+        ({"kernel": [KERNEL, kernels.NTK(kernels.vanilla(2))]}, X, Y, None, "is of 1 kernel, and 2 came"),
         ({"cv": 3}, X, Y, None, "choosing as before"),
         ({"n_iterations": 1}, X, Y, None, "at least 2"),
     ],
@@ -201,6 +211,25 @@ def test_groups_go_on_as_groups() -> None:
     whole = ConvRFMClassifier(KERNEL, n_iterations=1).fit(X, Y, groups=groups)
     part = ConvRFMClassifier(KERNEL, n_iterations=0, warm_start=True).fit(X, Y, groups=groups)
     same(part.set_params(n_iterations=1).fit(X, Y, groups=groups), whole)
+
+
+def test_folds_go_on_from_a_file_after_a_layer_that_keeps_another_round_than_its_last(tmp_path: Path) -> None:
+    model = DeepConvRFMClassifier(depth=2, n_filters=3, n_iterations=1, cv=2)
+    labels, seen = np.random.default_rng(0).permutation(Y), []  # nothing is learned from these
+
+    def in_the_second_layer(so_far: Any) -> None:
+        seen.append(len(so_far.layers_))
+        if seen[-1] == 2:
+            so_far.save(tmp_path / "model")
+            raise EndedError
+
+    with pytest.raises(EndedError):
+        model.fit(X, labels, after_round=in_the_second_layer)
+    first = convrfm.load(tmp_path / "model").layers_[0]
+    assert first.kept is first.rounds[0]
+    more = clone(model).set_params(n_iterations=2)
+    later = convrfm.load(tmp_path / "model").set_params(**(more.get_params(deep=False) | {"warm_start": True}))
+    same(later.fit(X, labels), more.fit(X, labels))
 
 
 @pytest.mark.parametrize("depth", [None, 2], ids=["shallow", "deep"])

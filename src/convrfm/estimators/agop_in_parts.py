@@ -113,7 +113,7 @@ class AgopInParts:
     def _digest(self) -> str:
         of_images = fingerprint(KernelTiles(self.kernel, self.x, self.z, self.metric, self._size), precision_of(self.x))
         budget = describe(self.kernel).get("memory_budget")  # decides the rounding of a part
-        tensors = {"coef": self.coef.cpu()} | ({} if self.weights is None else {"weights": self.weights.cpu()})
+        tensors = {"coef": self.coef} | ({} if self.weights is None else {"weights": self.weights})
         return digest({"of": of_images, "memory_budget": budget}, tensors)
 
 

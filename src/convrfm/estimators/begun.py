@@ -10,7 +10,7 @@ from ..storage.atomic import write_json
 from ..storage.digests import digest
 from ..storage.values import values_from
 from .iterative import solver_from_file
-from .plan import Plan
+from .plan import Candidates
 from .solver import Solver
 from .training_set import TrainingSet
 
@@ -73,8 +73,8 @@ class BegunFit:
         return folder / f"begun-{self.of[:16]}.json"
 
 
-def begun_fit(folder: str | None, plan: Plan, given: TrainingSet) -> BegunFit:
-    """The fit of a plan to a training set, which goes on from this folder."""
+def begun_fit(folder: str | None, candidates: Candidates, given: TrainingSet) -> BegunFit:
+    """The fit of these to a training set, which goes on from this folder."""
     if folder is None:
         return BegunFit(None, "")
-    return BegunFit(Path(folder), digest({"candidates": repr(plan.candidates), "given": given.digest}, {}))
+    return BegunFit(Path(folder), digest({"candidates": repr(candidates), "given": given.digest}, {}))

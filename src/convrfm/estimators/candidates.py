@@ -79,8 +79,7 @@ def fit_candidates(
 
 def without_folds(layer: FittedLayer) -> FittedLayer:
     """A layer of a finished fit: what its folds would go on from has served."""
-    rounds = (replace(round_, folds=()) if round_.folds else round_ for round_ in layer.rounds)
-    return replace(layer, rounds=tuple(rounds))
+    return replace(layer, rounds=tuple(round_.without_folds() for round_ in layer.rounds))
 
 
 def best_fit(fits: Sequence[Layers]) -> Layers:

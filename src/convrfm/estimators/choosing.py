@@ -13,13 +13,12 @@ from ..kernels.devices import default_budget
 from ..kernels.features import FeatureDraw
 from ..quantities import counted, size
 from .feature_solver import Features
-from .footprint import MATRICES, MATRICES_WITH_WEIGHTS, bytes_of_iterations
+from .footprint import bytes_of_decomposition, bytes_of_iterations
 from .iterative import Iterative
 from .outlook import USABLE, free_bytes
 from .solver import Exact, Solver, SolverName
 
 CPU = torch.device("cpu")  # where conjugate gradients have their matrix and their states
-FOR_K = 0.5  # of what conjugate gradients leave: that of a fold lies beside that of all images
 SHARE = 8  # of a budget that a kernel's temporaries take, where their default is not less
 
 
@@ -36,7 +35,7 @@ def as_before(name: SolverName, random_state: int | None, earlier: Solver | None
     if random_state is not None:
         return name, int(random_state)
     match earlier:
-        case Iterative(seed=seed) | Features(draw=FeatureDraw(seed=seed)):
+        case Exact(seed=seed) | Features(draw=FeatureDraw(seed=seed)):
             return name, seed
     return name, int(np.random.SeedSequence().generate_state(1)[0])
 
@@ -51,7 +50,6 @@ class Regression:
         ridges: how many are tried.
         weighted: whether the images have weights.
         grouped: whether groups of them are left out together, which conjugate gradients cannot.
-        folded: whether folds are fitted beside the whole.
         metrics: bytes in which a metric is learned.
     """
 
@@ -60,7 +58,6 @@ class Regression:
     ridges: int
     weighted: bool
     grouped: bool
-    folded: bool
     metrics: int
 
 
@@ -93,30 +90,31 @@ def kernel_solver(
     temporaries = None if memory_budget is None else max(1, min(memory_budget // SHARE, default_budget(device)))
     at_work = 0 if temporaries is None else 2 * temporaries  # the values of some images with all others lie beside them
     memory, beside = (_usable(at, memory_budget) - at_work for at in (device, CPU))
-    allowed = f"the metric on patches is learned in {size(asked.metrics)}, and memory_budget={memory_budget} allows"
-    decomposition = round(8 * (MATRICES_WITH_WEIGHTS if asked.weighted else MATRICES) * asked.n**2)
+    learned = f", the metric on patches is learned in {size(asked.metrics)}" if asked.metrics else ""
+    allowed = f"{learned}, and memory_budget={memory_budget} allows"
+    pass_more = "Pass a larger memory_budget, fewer images"
+    decomposition = bytes_of_decomposition(asked.n, weighted=asked.weighted)
     fits = decomposition + asked.metrics <= memory
     if name == "exact" or (name == "auto" and workers is None and (fits or asked.grouped)):
         if memory_budget is not None and not fits:
+            otherwise = "." if asked.grouped else ', or solver="cg".'
             raise InputError(
-                f"the kernel matrix of {asked.n} images is decomposed in {size(decomposition)}, {allowed} {size(memory)} "
-                f"beside {size(at_work)} at work. "
-                'Pass more, fewer images, smaller patches, or solver="cg" without groups.'
+                f"the kernel matrix of {asked.n} images is decomposed in {size(decomposition)}{allowed} {size(memory)} beside "
+                f"{size(at_work)} at work. {pass_more}{', smaller patches' if learned else ''}{otherwise}"
             )
-        return Exact(temporaries=temporaries)
+        return Exact(seed, temporaries)
     if name == "auto" and workers is None:
         announce(
             f"the kernel matrix of {asked.n} images would be decomposed in {size(decomposition)}, and {size(memory)} can be "
             'used: it is solved by conjugate gradients (solver="cg"), with estimated leave-one-out'
         )
-    states = bytes_of_iterations(asked.n, asked.outputs, asked.ridges, folded=asked.folded)
+    states = bytes_of_iterations(asked.n, asked.outputs, asked.ridges)
     if memory_budget is not None and states + asked.metrics > beside:
         raise InputError(
-            f"conjugate gradients on {asked.n} images with {counted(asked.ridges, 'ridge')} hold {size(states)}, {allowed} "
-            f"{size(beside)} beside {size(at_work)} at work. Pass more, one ridge, fewer images, or smaller patches."
+            f"conjugate gradients on {asked.n} images with {counted(asked.ridges, 'ridge')} hold {size(states)}{allowed} "
+            f"{size(beside)} beside {size(at_work)} at work. {pass_more}, one ridge, or smaller patches."
         )
-    memory_of_k = int(FOR_K * (beside - states - asked.metrics))
-    return Iterative(seed, memory=memory_of_k, folder=folder, temporaries=temporaries)
+    return Iterative(seed, temporaries, beside - states - asked.metrics, folder)
 
 
 def _usable(device: torch.device, memory_budget: int | None) -> int:

@@ -11,11 +11,11 @@ from .arrays import Array
 from .classification import Classifier
 from .fitted_layers import Stage
 from .machine import RecursiveFeatureMachine
-from .plan import Plan
+from .plan import Candidates
 from .regression import Regressor
 from .settings import check_kernel, several
 from .solver import LearnableKernel
-from .starts import NOTHING_DRAWN
+from .starts import NOTHING_DRAWN, FilterDraw
 
 DEFAULT_KERNEL = NTK(vanilla(depth=3))
 
@@ -50,12 +50,16 @@ class ConvRFM(RecursiveFeatureMachine):
         return self._as_given(self.layers_[0].kept.feature_matrix)
 
     @override
-    def _plan(self, shape: Sequence[int]) -> Plan:
+    def _candidates(self, shape: Sequence[int]) -> Candidates:
         kernels = several("kernel", self.kernel)
         for kernel in kernels:
             check_kernel(kernel)
             kernel.check_image_size(*shape[-2:])
-        return Plan([(kernel,) for kernel in kernels], NOTHING_DRAWN, self.n_iterations, self.keep)
+        return [(kernel,) for kernel in kernels]
+
+    @override
+    def _draw(self, seed: int) -> FilterDraw:
+        return NOTHING_DRAWN
 
     @staticmethod
     @override

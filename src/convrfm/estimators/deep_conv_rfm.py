@@ -14,7 +14,7 @@ from .arrays import Array
 from .classification import Classifier
 from .fitted_layers import Stage
 from .machine import RecursiveFeatureMachine
-from .plan import Plan
+from .plan import Candidates
 from .regression import Regressor
 from .settings import check_choice, check_count, check_kernel, several
 from .solver import LearnableKernel
@@ -91,7 +91,7 @@ class DeepConvRFM(RecursiveFeatureMachine):
         return [None if mean is None else self._as_given(mean) for mean in means]
 
     @override
-    def _plan(self, shape: Sequence[int]) -> Plan:
+    def _candidates(self, shape: Sequence[int]) -> Candidates:
         check_count("n_filters", self.n_filters)
         check_choice("activation", self.activation, ("relu", None))
         check_choice("centering", self.centering, ("loo", *CENTERINGS))
@@ -104,11 +104,13 @@ class DeepConvRFM(RecursiveFeatureMachine):
                 "more filters, or another centering."
             )
         families = several("kernel_family", self.kernel_family)
-        candidates = [_kernels(family, depth, shape) for family in families for depth in depths]
-        seeds = np.random.SeedSequence(self.random_state).spawn(max(depths))
+        return [_kernels(family, depth, shape) for family in families for depth in depths]
+
+    @override
+    def _draw(self, seed: int) -> FilterDraw:
+        seeds = np.random.SeedSequence(seed).spawn(max(several("depth", self.depth)))
         centerings = CENTERINGS if self.centering == "loo" else (self.centering,)
-        draw = FilterDraw(self.n_filters, self.activation, centerings, seeds)
-        return Plan(candidates, draw, self.n_iterations, self.keep)
+        return FilterDraw(self.n_filters, self.activation, centerings, seeds)
 
     @staticmethod
     @override

@@ -22,6 +22,9 @@ from ..workers import Workers
 from .augmentation import Augmentation, images_of_each, with_copies
 from .solver import LearnableKernel, Metric, Watch, Weights
 
+FEATURES_ALIVE = 5  # times those of an image: as they are, and with their squares in double precision
+OUTPUTS_ALIVE = 10  # numbers of single precision for each output and ridge of an image
+
 
 @dataclass(frozen=True)
 class Features:
@@ -79,7 +82,7 @@ class Keeping:
     ) -> KeptState:
         """The file of these targets' sums, over batches of so many images, each with whole groups."""
         tensors = self.tensors | {"y": y, "weights": weights, "groups": groups}
-        there = {name: each.cpu() for name, each in tensors.items() if each is not None}
+        there = {name: each for name, each in tensors.items() if each is not None}
         computation = digest(self.recipe | {"at_once": at_once}, there)
         return KeptState(self.folder / f"sums-{computation[:16]}.safetensors", computation)
 
@@ -109,7 +112,8 @@ class FeatureBasis:
         centered: bool,
         watch: Watch,
     ) -> Path:
-        at_once, columns = self._at_once, self.features.n_columns
+        columns, outputs = self.features.n_columns, len(ridges) * (y.shape[1] + 1)
+        at_once = max(1, self._at_once * columns // (FEATURES_ALIVE * columns + OUTPUTS_ALIVE * outputs))
         kept = self.keeping.of(y, weights, groups, at_once) if self.keeping and len(self.x) > columns else None
         path = streamed_path(
             lambda rows: self.averaged(self.x[rows]),

@@ -17,7 +17,7 @@ from ..maths.psd import psd_factor
 from ..maths.random_filters import RandomFeatures
 from ..quantities import counted, size
 from ..solvers.exact import GaussianPosterior
-from .footprint import MATRICES
+from .footprint import bytes_of_decomposition
 from .iterative import solver_from_file
 from .layer_files import Tensors, layers_from_file, layers_to_file
 from .layers import FittedLayer
@@ -127,10 +127,11 @@ class FittedLayers:
                 "standard deviations are those of the kernel's Gaussian process, which random features only sample. Fit with "
                 'solver="exact", or predict without return_std.'
             )
-        needed, free = 8 * MATRICES * len(self.x) ** 2, int(USABLE * free_bytes(self.x.device))
+        needed = bytes_of_decomposition(len(self.x), weighted=self.weights is not None)
+        free = int(USABLE * free_bytes(self.x.device))
         if "_posterior" not in self.__dict__ and needed > free:
             raise InputError(
-                f"standard deviations decompose the kernel matrix of {len(self.x)} images, which takes {size(round(needed))}, "
+                f"standard deviations decompose the kernel matrix of {len(self.x)} images, which takes {size(needed)}, "
                 f"and {size(free)} can be used. Fit fewer images, or predict without return_std."
             )
         number, kept = self.kept

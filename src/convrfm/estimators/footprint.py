@@ -15,7 +15,9 @@ MATRICES, MATRICES_WITH_WEIGHTS = 5.0, 7.5  # of n^2 doubles, alive while K is d
 FACTORS, STATES = 3, 8  # arrays of n doubles for each column of the preconditioner, and for each right-hand side
 TILES_ALIVE = 3  # of doubles, while one is multiplied
 METRICS_ALIVE = 9  # of d^2 doubles, while one is learned: the sum, its eigenvectors and their workspace, and its root
-METRICS_OF_FOLD = 2  # in the precision of the images: the one before, and the one that is learned
+METRICS_OF_FOLD = (
+    3  # in the precision of the images: of the round that is kept, of the last, and the one that is learned
+)
 FEATURES_ALIVE = 3  # copies of a layer's images while it is drawn
 UNFOLDED_ALIVE = 3  # copies of all patches while they are brought to one contrast
 
@@ -33,26 +35,35 @@ def bytes_of(plan: Plan, problem: Problem, n: int, n_folds: int) -> int:
     unfolded = max(_unfolded_numbers(problem, kernels[0].window) for kernels in plan.candidates)
     bytes_of_images = ((1 + n_folds) * numbers + unfolded) * n * problem.x.element_size()
     if isinstance(problem.solver, Iterative):
-        solve = bytes_of_iterations(n, problem.y.shape[1], len(problem.ridges), folded=n_folds > 0)
+        matrix = n**2 * problem.x.element_size()
+        solve = bytes_of_iterations(n, problem.y.shape[1], len(problem.ridges))
+        solve += matrix if matrix <= problem.solver.memory else 0
     else:
-        solve = bytes_of_decomposition(plan, problem, n)
+        solve = bytes_of_regression(plan, problem, n)
     return solve + bytes_of_metrics(plan, problem.x, n_folds) + bytes_of_images
 
 
-def bytes_of_decomposition(plan: Plan, problem: Problem, n: int) -> int:
-    """What the largest matrix and its eigenvectors take in a fit to n images: K, or products of random features."""
-    matrices = MATRICES if problem.weights is None else MATRICES_WITH_WEIGHTS
+def bytes_missing(plan: Plan, problem: Problem, n: int, n_folds: int) -> int:
+    """The same without the images of the first layer, which are there already."""
+    return bytes_of(plan, problem, n, n_folds) - n * problem.x[0].nbytes
+
+
+def bytes_of_regression(plan: Plan, problem: Problem, n: int) -> int:
+    """What a fit to n images decomposes, K or products of random features, and what these make of every image and ridge."""
     side = max(_decomposed(plan, problem, kernels, n) for kernels in plan.candidates)
-    return round(8 * matrices * side**2)
+    of_images = len(problem.ridges) * n * (3 * problem.y.shape[1] + 1) if isinstance(problem.solver, Features) else 0
+    return bytes_of_decomposition(side, weighted=problem.weights is not None) + 8 * of_images
 
 
-def bytes_of_iterations(n: int, outputs: int, ridges: int, *, folded: bool) -> int:
-    """What conjugate gradients on n images hold beside their matrix, for all outputs and probes of every ridge.
+def bytes_of_decomposition(side: int, *, weighted: bool) -> int:
+    """What a matrix of this side takes while it is decomposed, in double precision."""
+    return round(8 * (MATRICES_WITH_WEIGHTS if weighted else MATRICES) * side**2)
 
-    Where there are folds, what is held of all images lies beside what a fold holds.
-    """
+
+def bytes_of_iterations(n: int, outputs: int, ridges: int) -> int:
+    """What conjugate gradients on n images hold beside their matrix, for all outputs and probes of every ridge."""
     columns, side = ridges * (outputs + 1 + PROBES), min(n, default_side(n))
-    return 8 * ((1 + folded) * n * (FACTORS * default_rank(n) + STATES * columns) + TILES_ALIVE * side**2)
+    return 8 * (n * (FACTORS * default_rank(n) + STATES * columns) + TILES_ALIVE * side**2)
 
 
 def bytes_of_metrics(plan: Plan, x: Images, n_folds: int) -> int:
@@ -68,7 +79,8 @@ def bytes_of_metrics(plan: Plan, x: Images, n_folds: int) -> int:
     windows = [(number, kernel.window) for kernels in plan.candidates for number, kernel in enumerate(kernels)]
     entries = max((plan.draw.n_filters if number else x.shape[1]) * window.size**2 for number, window in windows)
     kept = plan.n_iterations + METRICS_OF_FOLD * n_folds
-    return (8 * METRICS_ALIVE + x.element_size() * kept) * entries**2
+    depth = max(map(len, plan.candidates))
+    return (8 * METRICS_ALIVE + x.element_size() * kept * depth) * entries**2
 
 
 def _decomposed(plan: Plan, problem: Problem, kernels: Sequence[LearnableKernel], n: int) -> int:

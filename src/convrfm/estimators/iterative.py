@@ -44,8 +44,8 @@ class Iterative(Exact):
     """On the kernel at the training images, by conjugate gradients.
 
     Attributes:
+        seed: of what a fit and the solver draw.
         temporaries: as `Exact` has them, in every process that shares the work.
-        seed: of what the solver draws.
         memory: bytes that a kernel matrix may take; a larger one lies on disk.
         folder: where, and what an interrupted fit goes on from; None for a temporary folder.
         workers: share the work on a matrix that lies on disk, in a folder that they reach too; None for this process.
@@ -116,7 +116,7 @@ class IterativeBasis(KernelBasis):
                 kept.complete(watch("kernel"))
                 self.check_resemblance(kept)
                 path = regression.solved(kept, watch, None if self.solver.folder is None else of_round / STATE)
-            shutil.rmtree(of_round)
+            shutil.rmtree(of_round, ignore_errors=True)
         return path
 
     @override
@@ -173,7 +173,7 @@ class _Regression:
 def solver_from_file(learned: Mapping[str, Any]) -> Solver:
     """The solver of which `to_file` wrote these; raises `KeyError` or `ValueError`."""
     if learned["solver"] == "exact":
-        return Exact()
+        return Exact(int(learned.get("seed", 0)))
     if learned["solver"] == "cg":
         return Iterative(int(learned["seed"]))
     if learned["solver"] != "features":

@@ -32,10 +32,7 @@ def layers_to_file(layers: Sequence[FittedLayer]) -> tuple[list[dict[str, Any]],
                 tensors[f"{name}.{number}.{round_.iteration}"] = getattr(round_, name)
             if round_.intercept is not None:
                 tensors[f"intercept.{number}.{round_.iteration}"] = round_.intercept
-            if (
-                layer.features is None or round_ is layer.kept
-            ):  # of a layer that leads on, the folds go on from the kept round
-                tensors |= _folds_to_file(round_, f"{number}.{round_.iteration}")
+            tensors |= _folds_to_file(round_, f"{number}.{round_.iteration}")
             if round_.agop_coef is not round_.coef:
                 tensors[f"agop_coef.{number}.{round_.iteration}"] = round_.agop_coef
         if layer.features is not None:

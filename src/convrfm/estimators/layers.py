@@ -43,6 +43,12 @@ class FittedLayer:
         """The round whose metric and coefficients this layer keeps."""
         return self.rounds[-1] if self.keep == "last" else best_round(self.rounds)
 
+    def with_round(self, round_: Round) -> "FittedLayer":
+        """One round more; folds can go on from it and from the one that is kept."""
+        more = replace(self, rounds=(*self.rounds, round_))
+        kept = more.kept
+        return replace(more, rounds=tuple(r if r in (kept, round_) else r.without_folds() for r in more.rounds))
+
     def reusable_features(self, drawn: RandomFeatures, centerings: Sequence[Centering]) -> RandomFeatures | None:
         """What led on from this layer, where that is these features, centered in the best of these ways."""
         features = self.features
@@ -83,7 +89,7 @@ def fit_layers(
         layer = FittedLayer(kernel, keep)
         place = within(f"layer {number + 1}/{len(kernels)}", watch) if len(kernels) > 1 else watch
         for round_ in fit_rounds(problem, rounds, n_iterations, folds, place):
-            layer = replace(layer, rounds=(*layer.rounds, round_))
+            layer = layer.with_round(round_)
             yield *done, layer
         if number + 1 == len(kernels):
             return

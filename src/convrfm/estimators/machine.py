@@ -3,7 +3,7 @@
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -37,13 +37,14 @@ from .layer_files import Tensors
 from .layers import Keep
 from .outlook import check_features_budget, expected_of
 from .patch_statistics import InitialMetric, PatchNormalization, of_one_contrast
-from .plan import Plan
+from .plan import Candidates, Plan
 from .presets import preset
 from .problem import Problem
 from .records import history_of
 from .saving import from_json, save_model
 from .settings import agop_indices, check_judge, check_parameters, check_solver, ridge_candidates, shrinkage_candidates
 from .solver import LearnableKernel, Solver, SolverName
+from .starts import FilterDraw
 from .training_set import TrainingSet, Weights, selection_set, training_set
 from .warm_start import fits_to_go_on_from, judged_on
 
@@ -143,7 +144,10 @@ class RecursiveFeatureMachine(FittedMachine):
                 remember(fits, finished=False)
                 after_round(self)
 
-        with workers(self.workers) as helping, begun_fit(self.tile_folder, plan, given).under_way(problem.solver):
+        with (
+            workers(self.workers) as helping,
+            begun_fit(self.tile_folder, plan.candidates, given).under_way(problem.solver),
+        ):
             shared = problem.shared_between(helping)
             fits = fit_candidates(plan, shared, given.folds, earlier, verbose=self.verbose, after_round=tell)
         remember(fits, finished=sum(map(n_rounds, fits)) == plan.n_rounds)
@@ -190,19 +194,21 @@ class RecursiveFeatureMachine(FittedMachine):
             image_shape=self.image_shape,
             device=chosen_device(self.device),
         )
-        indices = agop_indices(self.agop_samples, len(originals.x), self.random_state)
         check_copies(originals.x, self.augment)
-        plan = self._plan(originals.x.shape[1:])
-        averaged = tuple(self.augment) if self.solver == "features" and plan.is_shallow else ()
+        candidates = self._candidates(originals.x.shape[1:])
+        shallow = all(len(kernels) == 1 for kernels in candidates)
+        averaged = tuple(self.augment) if self.solver == "features" and shallow else ()
         given = originals if averaged else originals.with_copies(self.augment)
+        if self.patch_normalization == "contrast":
+            candidates = [(of_one_contrast(first, given.x, given.weights), *others) for first, *others in candidates]
+        name, seed = self._settled(candidates, given)
+        plan = Plan(candidates, self._draw(seed), self.n_iterations, self.keep)
+        indices = agop_indices(self.agop_samples, len(originals.x), seed)
         if indices is not None:
             indices = torch.cat([indices + first for first in range(0, len(given.x), len(originals.x))])
-        if self.patch_normalization == "contrast":
-            first_of = [(of_one_contrast(first, given.x, given.weights), *others) for first, *others in plan.candidates]
-            plan = replace(plan, candidates=first_of)
         problem = Problem(
             kernel=plan.candidates[0][0],
-            solver=self._solver(plan, given, averaged),
+            solver=self._solver(name, seed, plan, given, averaged),
             x=given.x,
             y=given.y,
             weights=given.weights,
@@ -218,7 +224,7 @@ class RecursiveFeatureMachine(FittedMachine):
             selection=selection_set(selection, given, image_shape=self.image_shape, estimator=type(self).__name__),
             of_each=len(given.x) // len(originals.x),
         )
-        check_features_budget(plan, problem, self.memory_budget)
+        check_features_budget(plan, problem, given.folds, self.memory_budget)
         return given, plan, problem
 
     def save(self, path: str | Path, preprocessing: Preprocessing | None = None) -> None:
@@ -259,24 +265,33 @@ class RecursiveFeatureMachine(FittedMachine):
         return model
 
     @abstractmethod
-    def _plan(self, shape: Sequence[int]) -> Plan:
+    def _candidates(self, shape: Sequence[int]) -> Candidates:
         """What is to be fitted to images of this shape; raises `InputError`."""
+
+    @abstractmethod
+    def _draw(self, seed: int) -> FilterDraw:
+        """How the filters between layers are drawn."""
 
     @staticmethod
     @abstractmethod
     def _parameters_of(kernels: Sequence[LearnableKernel]) -> dict[str, Any]:
         """The constructor's parameters that make these kernels, one for each layer; a file keeps the kernels instead."""
 
-    def _solver(self, plan: Plan, given: TrainingSet, averaged: tuple[Augmentation, ...]) -> Solver:
+    def _settled(self, candidates: Candidates, given: TrainingSet) -> tuple[SolverName, int]:
+        """The solver's name and the seed of all draws: as they are given, else as before where a fit goes on."""
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        earlier = self._fitted.solver if goes_on else begun_fit(self.tile_folder, candidates, given).solver
+        return as_before(self.solver, self.random_state, earlier)
+
+    def _solver(
+        self, name: SolverName, seed: int, plan: Plan, given: TrainingSet, averaged: tuple[Augmentation, ...]
+    ) -> Solver:
         """How the regressions of this plan are solved; random features are averaged over these copies.
 
         Raises:
             InputError: where kernels have no random features, the exact solver does not keep to the budget, and where
                 conjugate gradients are to leave out groups.
         """
-        goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        earlier = self._fitted.solver if goes_on else begun_fit(self.tile_folder, plan, given).solver
-        name, seed = as_before(self.solver, self.random_state, earlier)
         check_solver(name, shared=self.workers is not None, together=None if given.groups is None else "groups")
         folder = None if self.tile_folder is None else Path(self.tile_folder)
         if name != "features":
@@ -286,7 +301,6 @@ class RecursiveFeatureMachine(FittedMachine):
                 ridges=len(ridge_candidates(self.ridge, given.weights)),
                 weighted=given.weights is not None,
                 grouped=given.groups is not None,
-                folded=bool(given.folds),
                 metrics=bytes_of_metrics(plan, given.x, len(given.folds)),
             )
             return kernel_solver(

@@ -15,7 +15,7 @@ from ..kernels.growth import ROUGHLY, THOROUGHLY
 from ..kernels.infinite import InfiniteWidthKernel
 from ..quantities import counted, duration, size
 from .feature_solver import Features
-from .footprint import bytes_of, bytes_of_decomposition, bytes_of_metrics
+from .footprint import bytes_missing, bytes_of, bytes_of_metrics, bytes_of_regression
 from .forecast import ExpectedRound, Prospect, prospect
 from .iterative import Iterative
 from .plan import Plan
@@ -92,9 +92,9 @@ def outlook(
     agop = n if problem.agop_indices is None else len(problem.agop_indices)
     shares = [len(held_out) / n for held_out in folds]
     at = torch.device("cpu") if isinstance(problem.solver, Iterative) else problem.x.device  # where most of it lies
-    needed, free = bytes_of(plan, problem, n, len(folds)), int(USABLE * free_bytes(at))
-    if needed > free:
-        raise InputError(_too_large(plan, problem, prospect(plan, problem, shares, THOROUGHLY), agop, needed, free))
+    missing, free = bytes_missing(plan, problem, n, len(folds)), int(USABLE * free_bytes(at))
+    if missing > free:
+        raise InputError(_too_large(plan, problem, prospect(plan, problem, shares, THOROUGHLY), agop, missing, free))
     if not verbose and plan.n_rounds * (1 + len(folds)) * n**2 * problem.x[0, 0].numel() < WORTH_A_LOOK:
         return Outlook([], told=False)
     ahead = prospect(plan, problem, shares, ROUGHLY)
@@ -106,7 +106,9 @@ def outlook(
     if verbose or long:
         rounds = counted(len(expected), "round") + (f", each in {len(folds)} folds as well," if folds else "")
         takes = f"about {duration(seconds)}" if long else "less than a minute"
-        memory = f"{size(needed)}, beside up to {size(_temporaries(plan, problem))} at work"
+        memory = (
+            f"{size(bytes_of(plan, problem, n, len(folds)))}, beside up to {size(_temporaries(plan, problem))} at work"
+        )
         first = f" {FIRST_ROUND}" if plan.n_iterations else ""
         announce(f"fitting {rounds} on {_images(problem)}: {takes} and {memory} (estimated).{first}")
     if long and (narrower := _with_fewer_columns(plan, problem)):
@@ -116,13 +118,13 @@ def outlook(
     return Outlook(expected, told=long)
 
 
-def check_features_budget(plan: Plan, problem: Problem, memory_budget: int | None) -> None:
+def check_features_budget(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], memory_budget: int | None) -> None:
     """Raise `InputError` where the regression on random features takes more bytes than it may; None allows what is free."""
-    decomposition, metrics = bytes_of_decomposition(plan, problem, len(problem.x)), bytes_of_metrics(plan, problem.x, 0)
-    within = memory_budget is None or decomposition + metrics <= memory_budget
+    solve, metrics = bytes_of_regression(plan, problem, len(problem.x)), bytes_of_metrics(plan, problem.x, len(folds))
+    within = memory_budget is None or solve + metrics <= memory_budget
     if isinstance(problem.solver, Features) and memory_budget is not None and not within:
         raise InputError(
-            f"products of random features are decomposed in {size(decomposition)}, the metric on patches is learned in "
+            f"the regression on random features takes {size(solve)}, the metric on patches is learned in "
             f"{size(metrics)}, and memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES}, smaller "
             "patches, or a larger memory_budget."
         )
@@ -161,28 +163,28 @@ def _images(problem: Problem) -> str:
     return f"{n // problem.of_each} images ({n} with their copies)" if problem.of_each > 1 else f"{n} images"
 
 
-def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, needed: int, free: int) -> str:
+def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, missing: int, free: int) -> str:
     """What does not fit, and what would."""
     if not isinstance(problem.solver, Exact):
         return (
-            f"a fit on random features needs {size(needed)}, and {size(free)} can be used: their products are decomposed. "
+            f"a fit on random features needs {size(missing)}, and {size(free)} can be used: their products are decomposed. "
             f"{FEWER_FEATURES}."
         )
     fitting, too_many, n_folds = 0, len(problem.x), len(ahead.fold_shares)
     while too_many - fitting > 1:
         middle = (fitting + too_many) // 2
-        fits = bytes_of(plan, problem, middle, n_folds) <= free
+        fits = bytes_missing(plan, problem, middle, n_folds) <= free
         fitting, too_many = (middle, too_many) if fits else (fitting, middle)
     fitting //= problem.of_each
     rounded = fitting // 100 * 100 if fitting > 1000 else fitting
     n, by_cg = rounded * problem.of_each, isinstance(problem.solver, Iterative)
-    a_pair = bytes_of_decomposition(plan, problem, len(problem.x)) / len(problem.x) ** 2
+    a_pair = bytes_of_regression(plan, problem, len(problem.x)) / len(problem.x) ** 2
     takes = (
         "conjugate gradients keep their states and a preconditioner."
         if by_cg
         else f"the kernel matrix is decomposed, which takes {a_pair:.0f} bytes a pair of images."
     )
-    too_large = f"a fit to {_images(problem)} needs {size(needed)}, and {size(free)} can be used: {takes}"
+    too_large = f"a fit to {_images(problem)} needs {size(missing)}, and {size(free)} can be used: {takes}"
     if rounded < FEWEST:
         return f"{too_large} Free memory, or pass smaller images."
     solved = "Take" if by_cg or problem.groups is not None else 'Pass solver="cg", or take'

@@ -7,6 +7,9 @@ from .layers import Keep
 from .solver import LearnableKernel
 from .starts import FilterDraw
 
+Candidates = Sequence[tuple[LearnableKernel, ...]]
+"""The kernels of every layer, once for each candidate."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -19,15 +22,10 @@ class Plan:
         keep: which round of each layer is kept.
     """
 
-    candidates: Sequence[tuple[LearnableKernel, ...]]
+    candidates: Candidates
     draw: FilterDraw
     n_iterations: int
     keep: Keep
-
-    @property
-    def is_shallow(self) -> bool:
-        """Whether every candidate has one layer."""
-        return all(len(kernels) == 1 for kernels in self.candidates)
 
     @property
     def n_rounds(self) -> int:

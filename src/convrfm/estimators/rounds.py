@@ -36,7 +36,7 @@ class Round:
         amplitude: variance of every output as a Gaussian process.
         seconds: what the round took.
         shrinkage: how far the update of the metric stayed with the one before; see `Problem.shrunk`.
-        folds: what every fold needs to go on from it, of a fit that is not finished; none without folds.
+        folds: what every fold needs to go on from it, while a layer may; none without folds.
     """
 
     iteration: int
@@ -54,6 +54,10 @@ class Round:
     seconds: float
     shrinkage: float = 0.0
     folds: tuple[FoldRound, ...] = ()
+
+    def without_folds(self) -> "Round":
+        """The same, from which no fold can go on."""
+        return replace(self, folds=()) if self.folds else self
 
     @property
     def judged(self) -> Quality:
@@ -117,12 +121,12 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
 def _round_under(metrics: Sequence[Metric], problem: Problem, folds: Sequence[Fold], watch: Watch) -> Round:
     """The regression under a metric, and every fold's under its own."""
     metric, *of_folds = metrics
-    path = problem.path(metric, watch)
-    targets, weights = problem.y, problem.weights
-    advanced = [
+    advanced = [  # before the whole, whose matrix would lie beside each of theirs
         fold.advance(own, watch_of_fold(number, folds, watch))
         for number, (fold, own) in enumerate(zip(folds, of_folds, strict=True))
     ]
+    path = problem.path(metric, watch)
+    targets, weights = problem.y, problem.weights
     if folds:
         judge = Judge.CROSS_VALIDATION
         outputs = held_out_outputs(problem, folds, advanced)

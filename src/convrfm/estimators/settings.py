@@ -41,7 +41,8 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     check_choice("choose_on", parameters["choose_on"], ("loo", "selection"))
     check_choice("agop_ridge", parameters["agop_ridge"], ("chosen", "last"))
     check_positive("feature_power", parameters["feature_power"])
-    check_positive("feature_trace", parameters["feature_trace"])
+    if parameters["feature_trace"] is not None:
+        check_positive("feature_trace", parameters["feature_trace"])
     check_seed(parameters["random_state"])
     shrinkage_candidates(parameters["shrinkage"])
 
@@ -108,9 +109,7 @@ def check_kernel(kernel: object) -> None:
 
 
 def check_positive(name: str, value: Any) -> None:
-    """Raise `InputError` unless the value is a positive, finite number or None."""
-    if value is None:
-        return
+    """Raise `InputError` unless the value is a positive, finite number."""
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < float("inf"):
         raise InputError(f"{name} must be a positive, finite number; got {value!r}.")
 

@@ -122,10 +122,12 @@ class Exact:
     """On the kernel at the training images.
 
     Attributes:
+        seed: of what a fit draws; the regression itself draws nothing.
         temporaries: bytes that the kernel may take beside its matrix; None for its default.
     """
 
-    temporaries: int | None = field(default=None, compare=False, kw_only=True)
+    seed: int = field(default=0, compare=False)
+    temporaries: int | None = field(default=None, compare=False)
 
     @override
     def basis(self, kernel: LearnableKernel, x: Images, metric: Metric) -> Basis:
@@ -145,7 +147,7 @@ class Exact:
 
     @override
     def to_file(self) -> dict[str, Any]:
-        return {"solver": "exact"}
+        return {"solver": "exact", "seed": self.seed}
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,7 +46,7 @@ class TrainingSet:
     def digest(self) -> str:
         """Tells images, targets, weights and groups from others."""
         tensors = {"x": self.x, "y": self.y, "weights": self.weights, "groups": self.groups}
-        return digest({}, {name: tensor.cpu() for name, tensor in tensors.items() if tensor is not None})
+        return digest({}, {name: tensor for name, tensor in tensors.items() if tensor is not None})
 
     def with_copies(self, augment: Sequence[Augmentation]) -> "TrainingSet":
         """All images and their copies: a group together, with those of its own group where images have groups.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..quantities import counted
 from .fitted_layers import FittedLayers
 from .judge import Judge
 from .layers import FittedLayer
@@ -36,7 +37,11 @@ def fits_to_go_on_from(
     """
     fits = list(fitted.unfinished or [fitted.layers])
     if len(fits) != len(plan.candidates):
-        raise InputError("a finished fit is gone on with under one kernel: pass one.", in_python=OTHERWISE)
+        among = counted(len(fits), "kernel")
+        raise InputError(
+            f"the fit that is gone on with is of {among}, and {len(plan.candidates)} came: pass those.",
+            in_python=OTHERWISE,
+        )
     if fitted.solver != problem.solver:
         raise InputError(
             "a fit is gone on with by the same solver and the same draw of features: pass its solver, n_features, "
@@ -76,9 +81,12 @@ def _check_layers(
     judge = judge_of(problem, folds)
     if any(round_.judge is not judge for layer in layers for round_ in layer.rounds):
         raise InputError("a fit goes on choosing as before: pass the same choose_on and cv.", in_python=OTHERWISE)
-    if folds and not layers[-1].rounds[-1].folds:
+    gone_on_from = [each for layer in layers for each in (layer.rounds[-1], replace(layer, keep=plan.keep).kept)]
+    if folds and not all(round_.folds for round_ in gone_on_from):
         raise InputError(
-            "a finished fit keeps no metrics of its folds to go on from.", in_python="Pass cv=None or warm_start=False."
+            "a finished fit keeps no metrics of its folds to go on from, an interrupted one those of last rounds and of "
+            "those that were kept.",
+            in_python="Pass keep as before, or cv=None or warm_start=False.",
         )
     finished = max(len(layer.rounds) for layer in layers) - 1
     if plan.n_iterations < finished:

@@ -212,7 +212,7 @@ class _Training:
         self.identity = {
             "protocol": asdict(self.protocol),
             "seed": self.seed,
-            "initial weights": digest({}, _on_cpu(self.best)),
+            "initial weights": digest({}, self.best),
             "images": [digest({}, part._asdict()) for part in self.parts if part is not None],
         }
         checkpoint = read_checkpoint(folder, self.identity)
@@ -233,10 +233,6 @@ def outputs_of(network: nn.Module, x: Float[Tensor, "n c h w"]) -> Float[Tensor,
     device = next(network.parameters()).device
     network.eval()
     return torch.cat([network(part.to(device)).cpu() for part in x.split(MEASURED_AT_ONCE)])
-
-
-def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.cpu() for name, value in tensors.items()}
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Ridge regression in the primal: from sums over batches of features, every ridge and what is left out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -202,11 +202,21 @@ class PrimalPath:
         shares = 1 / (self._values[:, None] + self._penalties) / self._scale
         for together in members_by_size(groups, len(rows)):
             met, weights = rotated[together], self._weights[rows[together]]
-            meeting = torch.stack([(met[:, i, None] * met) @ shares for i in range(met.shape[1])], 1)
-            inverse = _inverse_of_rest(meeting.movedim(-1, 0) * weights[:, None, :])
-            self._left_out[:, rows[together]] = inverse @ leaving[:, together]
-            variances = inverse.diagonal(dim1=-2, dim2=-1) / weights
-            self._variances[:, rows[together]] = self._penalties[:, None, None] * variances
+            for number, leverages in enumerate(_leverages(met, shares)):
+                inverse = _inverse_of_rest(leverages * weights[:, None, :])
+                self._left_out[number, rows[together]] = inverse @ leaving[number, together]
+                variances = inverse.diagonal(dim1=-2, dim2=-1) / weights
+                self._variances[number, rows[together]] = self._penalties[number] * variances
+
+
+def _leverages(
+    met: Float[Tensor, "groups size columns"], shares: Float[Tensor, "columns ridges"]
+) -> Iterator[Float[Tensor, "groups size size"]]:
+    """For every ridge, how images that are left out together bear on each other, but for their weights."""
+    if met.shape[1] == 1:
+        yield from (met[:, 0].square() @ shares).T[:, :, None, None]
+    else:
+        yield from ((met * share) @ met.mT for share in shares.T)
 
 
 def _inverse_of_rest(leverages: Float[Tensor, "*n size size"]) -> Float[Tensor, "*n size size"]:

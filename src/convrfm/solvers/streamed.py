@@ -51,8 +51,8 @@ def streamed_path(
     """The regression of the targets on features; the same numbers either way, but for rounding.
 
     In the primal the features pass twice: for their normal equations, and for what is left out. That takes n columns^2
-    operations and columns^2 doubles, beside n (k + 1) doubles a ridge. In the dual it is n^2 columns and n^2, and the features
-    of a batch pass once for each batch before it.
+    operations and columns^2 doubles, beside n (3 k + 1) doubles a ridge. In the dual it is n^2 columns and n^2, and the
+    features of a batch pass once for each batch before it.
 
     Args:
         features: of the images with these numbers.

@@ -1,13 +1,12 @@
 """Files appear whole or not at all."""
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from safetensors import SafetensorError
 
@@ -27,9 +26,6 @@ def written_whole(path: Path) -> Iterator[Path]:
     partial = _beside(path)
     try:
         yield partial
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {path}: {error}. Make room, or choose another name or folder.") from error
@@ -83,8 +79,8 @@ def _beside(path: Path) -> Path:
             raise InputError(f"cannot write {path}: it is a folder. Give the name of a file in it.")
         if not path.parent.is_dir():
             raise InputError(f"cannot write {path}: the folder {path.parent} does not exist. Create it first.")
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
+        partial = path.parent / f"{UNFINISHED}{uuid4().hex}"
+        partial.touch(exist_ok=False)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error}. Choose another name or folder.") from error
-    os.close(handle)
-    return Path(name)
+    return partial

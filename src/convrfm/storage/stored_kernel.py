@@ -142,7 +142,7 @@ def fingerprint(recipe: KernelTiles, precision: Precision) -> str:
     kernel = {name: value for name, value in describe(recipe.kernel).items() if name != "memory_budget"}
     values = {"kernel": kernel, "side": recipe.side, "precision": precision, "version": version("convrfm")}
     tensors = {"x": recipe.x, "z": recipe.z, "feature_matrix": recipe.feature_matrix}
-    return digest(values, {name: tensor.cpu() for name, tensor in tensors.items() if tensor is not None})
+    return digest(values, {name: tensor for name, tensor in tensors.items() if tensor is not None})
 
 
 def _opened(location: Location, recipe: KernelTiles, precision: Precision, origin: dict[str, Any] | None) -> TileStore:
