@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from convrfm.cli import app
-from convrfm.estimators import choosing, iterative
+from convrfm.estimators.ahead import choosing
+from convrfm.estimators.solving import iterative
 
 pytest.importorskip("zarr")
 SMALL = [

@@ -22,7 +22,7 @@ from convrfm.commands.choices import (
 from convrfm.commands.fit import pace_of
 from convrfm.commands.fit_settings import FitSettings
 from convrfm.datasets import ImageData, load
-from convrfm.estimators.targets import Quality
+from convrfm.estimators.given.targets import Quality
 from convrfm.kernels import NNGP
 from convrfm.kernels.forecast import Forecast
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets
 from convrfm.commands.run_files import Beside, write_run
 from convrfm.commands.tables import candidates_table, rounds_table
-from convrfm.estimators.judge import Judge
+from convrfm.estimators.learning.judge import Judge
 from convrfm.kernels import NTK, vanilla
 from convrfm.report.fit_record import LayerRecord, RoundRecord
 from convrfm.report.scores import score_columns

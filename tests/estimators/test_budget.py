@@ -7,8 +7,9 @@ import pytest
 
 from convrfm import ConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import agop_in_parts, choosing, outlook
-from convrfm.estimators.footprint import bytes_of
+from convrfm.estimators.ahead import choosing, outlook
+from convrfm.estimators.ahead.footprint import bytes_of
+from convrfm.estimators.solving import agop_in_parts
 from convrfm.kernels.devices import ON_CPUS
 from tests.alive import Alive
 

@@ -9,8 +9,11 @@ import pytest
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import candidates, fitted_layers, iterative, outlook
-from convrfm.estimators.footprint import bytes_of
+from convrfm.estimators import candidates
+from convrfm.estimators.ahead import outlook
+from convrfm.estimators.ahead.footprint import bytes_of
+from convrfm.estimators.kept import fitted_layers
+from convrfm.estimators.solving import iterative
 from convrfm.kernels.kernel_tiles import KernelTiles
 from convrfm.solvers.conjugate_gradients import State
 

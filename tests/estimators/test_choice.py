@@ -10,9 +10,9 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, ShuffleSplit
 
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators.rounds import best_round
-from convrfm.estimators.splitting import fold_indices
-from convrfm.estimators.targets import Quality, quality
+from convrfm.estimators.given.splitting import fold_indices
+from convrfm.estimators.given.targets import Quality, quality
+from convrfm.estimators.learning.rounds import best_round
 
 from .cases import (
     KERNEL,

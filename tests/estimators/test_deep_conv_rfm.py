@@ -12,8 +12,8 @@ from sklearn.base import clone
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, DeepConvRFMRegressor, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import rounds, starts
-from convrfm.estimators.problem import Problem
+from convrfm.estimators.learning import rounds, starts
+from convrfm.estimators.learning.problem import Problem
 from convrfm.maths.random_filters import CENTERINGS
 
 from .cases import (

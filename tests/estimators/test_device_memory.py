@@ -8,7 +8,7 @@ import torch
 
 from convrfm import ConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import solver
+from convrfm.estimators.solving import solver
 from convrfm.kernels.infinite import NTK
 
 

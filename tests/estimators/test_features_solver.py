@@ -12,8 +12,8 @@ import torch
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import outlook
-from convrfm.estimators.feature_solver import Features
+from convrfm.estimators.ahead import outlook
+from convrfm.estimators.solving.feature_solver import Features
 from convrfm.kernels.features import FeatureDraw, FeatureMap
 from convrfm.solvers import streamed
 

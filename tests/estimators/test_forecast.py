@@ -10,14 +10,14 @@ import torch
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import forecast, outlook
-from convrfm.estimators.footprint import METRICS_ALIVE, bytes_of
-from convrfm.estimators.forecast import ExpectedRound, LayerCosts, Prospect, prospect
-from convrfm.estimators.outlook import Outlook
-from convrfm.estimators.plan import Plan
-from convrfm.estimators.problem import Problem
-from convrfm.estimators.solver import Exact
-from convrfm.estimators.starts import NOTHING_DRAWN, FilterDraw
+from convrfm.estimators.ahead import forecast, outlook
+from convrfm.estimators.ahead.footprint import METRICS_ALIVE, bytes_of
+from convrfm.estimators.ahead.forecast import ExpectedRound, LayerCosts, Prospect, prospect
+from convrfm.estimators.ahead.outlook import Outlook
+from convrfm.estimators.learning.plan import Plan
+from convrfm.estimators.learning.problem import Problem
+from convrfm.estimators.learning.starts import NOTHING_DRAWN, FilterDraw
+from convrfm.estimators.solving.solver import Exact
 from convrfm.kernels.growth import ROUGHLY, Pairs, Powers
 from convrfm.maths.windows import Window
 from convrfm.solvers.exact import RidgePath

@@ -11,9 +11,10 @@ import pytest
 
 from convrfm import ConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import agop_in_parts, choosing, iterative, outlook
-from convrfm.estimators.begun import BegunFit
-from convrfm.estimators.iterative import Iterative
+from convrfm.estimators.ahead import choosing, outlook
+from convrfm.estimators.kept.begun import BegunFit
+from convrfm.estimators.solving import agop_in_parts, iterative
+from convrfm.estimators.solving.iterative import Iterative
 from convrfm.solvers.exact import RidgePath
 from convrfm.solvers.iterative import IterativePath
 

@@ -12,7 +12,7 @@ from torch import Tensor
 import convrfm
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators.patch_statistics import CONTRAST_SHARE, WHITENING_SHARE, first_metric, of_one_contrast
+from convrfm.estimators.learning.patch_statistics import CONTRAST_SHARE, WHITENING_SHARE, first_metric, of_one_contrast
 from convrfm.kernels.features import FeatureDraw, FeatureMap
 from convrfm.maths.patches import filter_patches, unfold_patches
 from convrfm.maths.windows import Window

@@ -24,7 +24,7 @@ def test_parts_are_of_no_consequence(kind: type, bytes_at_once: int, monkeypatch
         return [*model.staged_outputs(X_NEW), *maps, *deviations]
 
     whole = results()
-    monkeypatch.setattr("convrfm.estimators.fitted_layers.BYTES_AT_ONCE", bytes_at_once)
+    monkeypatch.setattr("convrfm.estimators.kept.fitted_layers.BYTES_AT_ONCE", bytes_at_once)
     for part, expected in zip(results(), whole, strict=True):
         np.testing.assert_allclose(part, expected, rtol=1e-12, atol=1e-14)
 
@@ -35,7 +35,7 @@ def test_a_part_is_as_large_as_its_images_and_its_kernel_matrix_may_be(
 ) -> None:
     family = Recorded(KERNEL.architecture)
     model = DeepConvRFMClassifier(lambda depth: family, depth=2, n_filters=5, n_iterations=0).fit(X, Y)
-    monkeypatch.setattr("convrfm.estimators.fitted_layers.BYTES_AT_ONCE", bound)
+    monkeypatch.setattr("convrfm.estimators.kept.fitted_layers.BYTES_AT_ONCE", bound)
     Recorded.met.clear()
     model.predict(X_NEW)
     bytes_of_an_image = 8 * (2 * 5 * 4 * 5 + 16)

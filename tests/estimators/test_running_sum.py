@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 import torch
 
-from convrfm.estimators.running_sum import RunningSum
+from convrfm.estimators.solving.running_sum import RunningSum
 
 TERMS = torch.randn(5, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 10.0 ** torch.arange(
     5

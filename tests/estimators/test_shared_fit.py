@@ -14,8 +14,8 @@ from typing_extensions import override
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import agop_in_parts, iterative
-from convrfm.estimators.agop_in_parts import AgopInParts
+from convrfm.estimators.solving import agop_in_parts, iterative
+from convrfm.estimators.solving.agop_in_parts import AgopInParts
 from convrfm.storage.kept_state import KeptState
 from convrfm.workers import DaskWorkers, workers
 

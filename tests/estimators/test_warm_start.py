@@ -10,8 +10,8 @@ from sklearn.base import clone
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, datasets, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import choosing
-from convrfm.estimators.iterative import Iterative
+from convrfm.estimators.ahead import choosing
+from convrfm.estimators.solving.iterative import Iterative
 
 from .cases import CHEAP, KERNEL, RIDGES, interrupt_after, pictures
 

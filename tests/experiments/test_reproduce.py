@@ -25,7 +25,7 @@ from convrfm import ConvRFMClassifier
 from convrfm.cli import app
 from convrfm.commands.reproduce import summary_table
 from convrfm.errors import InputError
-from convrfm.estimators import rounds
+from convrfm.estimators.learning import rounds
 from convrfm.experiments import gathering, noisy_mnist
 from convrfm.experiments.catalogue import EXPERIMENTS
 from convrfm.experiments.experiment import Experiment, Line, Run, Verdict

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convrfm.estimators.judge import Judge
+from convrfm.estimators.learning.judge import Judge
 from convrfm.plots import effective_rank
 from convrfm.report import Baseline, CandidateRecord, FitRecord, LayerRecord, NextStep, Page, RoundRecord, fit_page
 from convrfm.report.comparison_sections import little_gained

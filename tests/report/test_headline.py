@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from convrfm.estimators.judge import Judge
+from convrfm.estimators.learning.judge import Judge
 from convrfm.report.fit_record import RoundRecord
 from convrfm.report.headline import (
     choice,

@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float, Shaped
 from scipy.special import softmax
 
 from ..estimators.classification import Classifier
-from ..estimators.judge import Judge
-from ..estimators.records import records_by_layer
-from ..estimators.rounds import Round
+from ..estimators.kept.records import records_by_layer
+from ..estimators.learning.judge import Judge
+from ..estimators.learning.rounds import Round
 from ..estimators.settings import shrinkage_candidates
 from ..maths.intervals import wilson_interval
 from ..report import RoundRecord

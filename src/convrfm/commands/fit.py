@@ -8,7 +8,7 @@ from .. import datasets
 from ..errors import ModelFileError
 from ..estimators import load
 from ..estimators.classification import Classifier
-from ..estimators.patch_statistics import check_contrastable
+from ..estimators.learning.patch_statistics import check_contrastable
 from ..estimators.settings import check_judge, check_parameters, ridge_candidates
 from ..kernels.devices import chosen_device
 from ..kernels.features import check_drawable

@@ -14,10 +14,10 @@ from .. import datasets
 from ..datasets import Preprocessing
 from ..errors import InputError
 from ..estimators import load
-from ..estimators.feature_solver import Features
-from ..estimators.outlook import LONG_FIT_SECONDS
-from ..estimators.problem import LearnableKernel
-from ..estimators.progress import shown_progress
+from ..estimators.ahead.outlook import LONG_FIT_SECONDS
+from ..estimators.learning.problem import LearnableKernel
+from ..estimators.learning.progress import shown_progress
+from ..estimators.solving.feature_solver import Features
 from ..kernels.devices import chosen_device
 from ..kernels.features import FeatureDraw
 from ..kernels.kernel_tiles import KernelTiles, default_side

@@ -8,8 +8,8 @@ from typing import Any
 from ..datasets import ImageData
 from ..errors import InputError
 from ..estimators.classification import Classifier
-from ..estimators.judge import Judge
-from ..estimators.targets import Quality
+from ..estimators.given.targets import Quality
+from ..estimators.learning.judge import Judge
 from ..kernels.growth import AT_A_GLANCE, timed_by
 from ..quantities import duration
 from ..report import NextStep

@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 from ..datasets import ImageData
 from ..estimators import DeepConvRFMClassifier
 from ..estimators.classification import Classifier
-from ..estimators.layers import FittedLayer
-from ..estimators.rounds import Round, best_round
+from ..estimators.learning.layers import FittedLayer
+from ..estimators.learning.rounds import Round, best_round
 from ..kernels.description import describe
 from ..maths.patches import filter_patches
 from ..maths.psd import psd_factor

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from .conv_rfm import ConvRFMClassifier, ConvRFMRegressor
 from .deep_conv_rfm import DeepConvRFMClassifier, DeepConvRFMRegressor
+from .kept.saving import load_model
 from .machine import RecursiveFeatureMachine
-from .random_features import ConvRFMFeatures
-from .saving import load_model
+from .transformer import ConvRFMFeatures
 
 __all__ = [
     "ConvRFMClassifier",

@@ -9,12 +9,12 @@ import torch
 
 from ..errors import InterruptedFitWarning
 from ..quantities import counted
-from .folds import Fold
-from .layers import FittedLayer, fit_layers
-from .outlook import outlook
-from .plan import Plan
-from .problem import Problem
-from .progress import shown_progress, within
+from .ahead.outlook import outlook
+from .learning.folds import Fold
+from .learning.layers import FittedLayer, fit_layers
+from .learning.plan import Plan
+from .learning.problem import Problem
+from .learning.progress import shown_progress, within
 
 Layers = tuple[FittedLayer, ...]
 

@@ -12,10 +12,10 @@ from typing_extensions import override
 
 from ..datasets import check_labels
 from ..errors import InputError
-from .arrays import Array, like
-from .codings import LabelCoding, Values
+from .given.arrays import Array, like
+from .given.codings import LabelCoding, Values
+from .given.training_set import Weights
 from .machine import RecursiveFeatureMachine
-from .training_set import Weights
 
 
 @dataclass(eq=False, repr=False)

@@ -7,15 +7,15 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from ..kernels import NTK, vanilla
-from .arrays import Array
 from .classification import Classifier
-from .fitted_layers import Stage
+from .given.arrays import Array
+from .kept.fitted_layers import Stage
+from .learning.plan import Candidates
+from .learning.starts import NOTHING_DRAWN, FilterDraw
 from .machine import RecursiveFeatureMachine
-from .plan import Candidates
 from .regression import Regressor
 from .settings import check_kernel, several
-from .solver import LearnableKernel
-from .starts import NOTHING_DRAWN, FilterDraw
+from .solving.solver import LearnableKernel
 
 DEFAULT_KERNEL = NTK(vanilla(depth=3))
 

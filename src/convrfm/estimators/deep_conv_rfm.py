@@ -10,15 +10,15 @@ from typing_extensions import override
 from ..errors import InputError
 from ..kernels import vanilla_ntk
 from ..maths.random_filters import CENTERINGS, Centering, Nonlinearity
-from .arrays import Array
 from .classification import Classifier
-from .fitted_layers import Stage
+from .given.arrays import Array
+from .kept.fitted_layers import Stage
+from .learning.plan import Candidates
+from .learning.starts import FilterDraw
 from .machine import RecursiveFeatureMachine
-from .plan import Candidates
 from .regression import Regressor
 from .settings import check_choice, check_count, check_kernel, several
-from .solver import LearnableKernel
-from .starts import FilterDraw
+from .solving.solver import LearnableKernel
 
 KernelFamily = Callable[[int], LearnableKernel]
 

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from ..datasets import Preprocessing, check_images
 from ..kernels.devices import chosen_device
-from .arrays import Array, check_columns, check_same_size, in_precision_of, like, to_device
-from .codings import Coding
-from .fitted_layers import FittedLayers, Stage
-from .layers import FittedLayer
-from .solver import Exact
+from .given.arrays import Array, check_columns, check_same_size, in_precision_of, like, to_device
+from .given.codings import Coding
+from .kept.fitted_layers import FittedLayers, Stage
+from .learning.layers import FittedLayer
+from .solving.solver import Exact
 from .to_torch import convolutions
 
 

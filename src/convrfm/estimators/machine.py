@@ -23,30 +23,30 @@ from ..kernels.growth import THOROUGHLY
 from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
 from ..workers import workers
-from .arrays import Array, check_columns, to_device
-from .augmentation import Augmentation, check_copies
-from .begun import begun_fit
+from .ahead.choosing import Regression, as_before, kernel_solver
+from .ahead.footprint import bytes_of_metrics
+from .ahead.outlook import check_features_budget, expected_of
 from .candidates import Layers, best_fit, fit_candidates, n_rounds
-from .choosing import Regression, as_before, kernel_solver
-from .codings import Coding, Values
-from .feature_solver import Features
-from .fitted_layers import FittedLayers
 from .fitted_machine import FittedMachine
-from .footprint import bytes_of_metrics
-from .layer_files import Tensors
-from .layers import Keep
-from .outlook import check_features_budget, expected_of
-from .patch_statistics import InitialMetric, PatchNormalization, of_one_contrast
-from .plan import Candidates, Plan
+from .given.arrays import Array, check_columns, to_device
+from .given.augmentation import Augmentation, check_copies
+from .given.codings import Coding, Values
+from .given.training_set import TrainingSet, Weights, selection_set, training_set
+from .kept.begun import begun_fit
+from .kept.fitted_layers import FittedLayers
+from .kept.layer_files import Tensors
+from .kept.records import history_of
+from .kept.saving import from_json, save_model
+from .kept.warm_start import fits_to_go_on_from, judged_on
+from .learning.layers import Keep
+from .learning.patch_statistics import InitialMetric, PatchNormalization, of_one_contrast
+from .learning.plan import Candidates, Plan
+from .learning.problem import Problem
+from .learning.starts import FilterDraw
 from .presets import preset
-from .problem import Problem
-from .records import history_of
-from .saving import from_json, save_model
 from .settings import agop_indices, check_judge, check_parameters, check_solver, ridge_candidates, shrinkage_candidates
-from .solver import LearnableKernel, Solver, SolverName
-from .starts import FilterDraw
-from .training_set import TrainingSet, Weights, selection_set, training_set
-from .warm_start import fits_to_go_on_from, judged_on
+from .solving.feature_solver import Features
+from .solving.solver import LearnableKernel, Solver, SolverName
 
 Machine = TypeVar("Machine", bound="RecursiveFeatureMachine")
 

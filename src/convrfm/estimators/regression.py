@@ -8,10 +8,10 @@ from sklearn.metrics import r2_score
 from torch import Tensor
 from typing_extensions import override
 
-from .arrays import Array, like
-from .codings import NumberCoding
+from .given.arrays import Array, like
+from .given.codings import NumberCoding
+from .given.targets import check_targets
 from .machine import RecursiveFeatureMachine
-from .targets import check_targets
 
 
 @dataclass(eq=False, repr=False)

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..maths.psd import psd_factor
 from ..maths.random_filters import Centering, less_mean, random_filters
 from ..maths.windows import Window
-from .fitted_layers import FittedLayers
+from .kept.fitted_layers import FittedLayers
 from .settings import check_count, check_seed
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..estimators.judge import Judge
+from ..estimators.learning.judge import Judge
 from ..quantities import counted
 from .fit_record import CandidateRecord, FitRecord, Task, best_learned
 from .headline import held_out_text, what_chose

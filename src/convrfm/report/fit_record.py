@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from ..estimators.judge import Judge
+from ..estimators.learning.judge import Judge
 from ..maths.random_filters import Centering
 
 Task = Literal["classification", "regression"]

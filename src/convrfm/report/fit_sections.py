@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
-from ..estimators.judge import Judge
+from ..estimators.learning.judge import Judge
 from ..plots import (
     confusion_counts,
     effective_rank,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from scipy.stats import binomtest
 
-from ..estimators.judge import Judge
+from ..estimators.learning.judge import Judge
 from ..quantities import counted
 from .fit_record import CandidateRecord, RoundRecord, Task, best_learned
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from ..estimators.judge import Judge
+from ..estimators.learning.judge import Judge
 from ..maths.random_filters import Centering
 from ..plots import effective_rank, leading_eigenvectors, plot_feature_maps, plot_layers, plot_rounds, plot_spectra
 from ..quantities import counted

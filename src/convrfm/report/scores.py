@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ..estimators.judge import Judge
+from ..estimators.learning.judge import Judge
 from .fit_record import RoundRecord, Task
 from .headline import ABSENT, interval_text, score_text, shrinkage_text
 

@@ -1,0 +1,121 @@
+"""Which solver a fit takes, by the size of its kernel matrix and the memory that it may use."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from ...announcements import announce
+from ...errors import InputError
+from ...kernels.devices import default_budget
+from ...kernels.features import FeatureDraw
+from ...quantities import counted, size
+from ..solving.feature_solver import Features
+from ..solving.iterative import Iterative
+from ..solving.solver import Exact, Solver, SolverName
+from .footprint import bytes_of_decomposition, bytes_of_iterations
+from .outlook import USABLE, free_bytes
+
+CPU = torch.device("cpu")  # where conjugate gradients have their matrix and their states
+SHARE = 8  # of a budget that a kernel's temporaries take, where their default is not less
+
+
+def as_before(name: SolverName, random_state: int | None, earlier: Solver | None) -> tuple[SolverName, int]:
+    """The name and the seed of the solver of a fit, where these leave them open: those of the fit that it goes on from.
+
+    Args:
+        name: of the solver; "auto" leaves it open.
+        random_state: None leaves the seed open.
+        earlier: the solver of that fit; None for a fit that begins, whose seed is drawn.
+    """
+    if name == "auto" and isinstance(earlier, Exact):
+        name = "cg" if isinstance(earlier, Iterative) else "exact"
+    if random_state is not None:
+        return name, int(random_state)
+    match earlier:
+        case Exact(seed=seed) | Features(draw=FeatureDraw(seed=seed)):
+            return name, seed
+    return name, int(np.random.SeedSequence().generate_state(1)[0])
+
+
+@dataclass(frozen=True)
+class Regression:
+    """What a kernel solver is chosen for.
+
+    Args:
+        n: training images.
+        outputs: of each.
+        ridges: how many are tried.
+        weighted: whether the images have weights.
+        grouped: whether groups of them are left out together, which conjugate gradients cannot.
+        metrics: bytes in which a metric is learned.
+    """
+
+    n: int
+    outputs: int
+    ridges: int
+    weighted: bool
+    grouped: bool
+    metrics: int
+
+
+def kernel_solver(
+    name: Literal["auto", "exact", "cg"],
+    asked: Regression,
+    *,
+    memory_budget: int | None,
+    device: torch.device,
+    seed: int,
+    folder: Path | None,
+    workers: int | str | None,
+) -> Exact:
+    """The solver of this name; "auto" takes conjugate gradients where a decomposition does not fit, and says why.
+
+    Args:
+        name: "auto", "exact" or "cg".
+        asked: what it is to solve.
+        memory_budget: bytes for all but the images; None for what is free.
+        device: where the fit takes place.
+        seed: of what the solver draws.
+        folder: where tiles are kept; None for a temporary folder.
+        workers: who shares the work, which "auto" takes conjugate gradients for; None for nobody.
+
+    Raises:
+        InputError: for a budget that the solver does not keep, and for workers elsewhere that share no folder.
+    """
+    if isinstance(workers, str) and folder is None:
+        raise InputError(f"workers={workers!r} need a tile_folder that they and this process reach.")
+    temporaries = None if memory_budget is None else max(1, min(memory_budget // SHARE, default_budget(device)))
+    at_work = 0 if temporaries is None else 2 * temporaries  # the values of some images with all others lie beside them
+    memory, beside = (_usable(at, memory_budget) - at_work for at in (device, CPU))
+    learned = f", the metric on patches is learned in {size(asked.metrics)}" if asked.metrics else ""
+    allowed = f"{learned}, and memory_budget={memory_budget} allows"
+    pass_more = "Pass a larger memory_budget, fewer images"
+    decomposition = bytes_of_decomposition(asked.n, weighted=asked.weighted)
+    fits = decomposition + asked.metrics <= memory
+    if name == "exact" or (name == "auto" and workers is None and (fits or asked.grouped)):
+        if memory_budget is not None and not fits:
+            otherwise = "." if asked.grouped else ', or solver="cg".'
+            raise InputError(
+                f"the kernel matrix of {asked.n} images is decomposed in {size(decomposition)}{allowed} {size(memory)} beside "
+                f"{size(at_work)} at work. {pass_more}{', smaller patches' if learned else ''}{otherwise}"
+            )
+        return Exact(seed, temporaries)
+    if name == "auto" and workers is None:
+        announce(
+            f"the kernel matrix of {asked.n} images would be decomposed in {size(decomposition)}, and {size(memory)} can be "
+            'used: it is solved by conjugate gradients (solver="cg"), with estimated leave-one-out'
+        )
+    states = bytes_of_iterations(asked.n, asked.outputs, asked.ridges)
+    if memory_budget is not None and states + asked.metrics > beside:
+        raise InputError(
+            f"conjugate gradients on {asked.n} images with {counted(asked.ridges, 'ridge')} hold {size(states)}{allowed} "
+            f"{size(beside)} beside {size(at_work)} at work. {pass_more}, one ridge, or smaller patches."
+        )
+    return Iterative(seed, temporaries, beside - states - asked.metrics, folder)
+
+
+def _usable(device: torch.device, memory_budget: int | None) -> int:
+    return int(USABLE * free_bytes(device)) if memory_budget is None else memory_budget

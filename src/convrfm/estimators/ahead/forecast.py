@@ -1,0 +1,239 @@
+"""What a fit will take in seconds, from small runs of its parts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from ...kernels.forecast import sample_size
+from ...kernels.growth import AT_A_GLANCE, Pairs, Powers, measured_pairs, measured_powers
+from ...solvers.exact import RidgePath
+from ...solvers.iterative import PROBES
+from ...solvers.streamed import unwatched
+from ..learning.plan import Plan
+from ..learning.problem import Images, Problem
+from ..solving.feature_solver import FeatureBasis, Features
+from ..solving.iterative import Iterative
+from ..solving.solver import LearnableKernel, Metric, limited
+
+FIRST_SOLVED, MOST_SOLVED = 64, 1024  # images in a regression that is timed
+FEW = 64  # images that are timed at a glance
+ITERATIONS, SOLVING = (
+    40,
+    0.5,
+)  # of conjugate gradients, and the share of right-hand sides that are not yet solved in one
+SQUARE = 512  # side of a product that is timed; from it:
+PRIMAL_PRODUCTS = (
+    3  # products a pair of features and image: one for the sums, one in double precision for what is left out
+)
+DECOMPOSED = 12  # an eigendecomposition in double precision, in products of single precision
+
+
+@dataclass(frozen=True)
+class Passes(Pairs):
+    """Of images that each cost the same, whatever they meet; training images pass twice."""
+
+    @override
+    def symmetric_seconds(self, n: int) -> float:
+        return 2 * self.left * n
+
+
+@dataclass(frozen=True)
+class LayerCosts:
+    """What the parts of a layer's rounds take.
+
+    Attributes:
+        matrices: the kernel matrix under the identity, and under a metric.
+        agops: the average gradient outer product likewise.
+        regression: all that is made of a kernel matrix.
+    """
+
+    matrices: Sequence[Pairs]
+    agops: Sequence[Pairs]
+    regression: Powers
+
+
+@dataclass(frozen=True)
+class FitSize:
+    """The size of one of the fits that go on side by side: the whole, and every fold.
+
+    Attributes:
+        n: training images.
+        judging: images beside them that judge it.
+        agop: images at which gradients are taken.
+    """
+
+    n: int
+    judging: int
+    agop: int
+
+    def seconds(self, costs: LayerCosts, iteration: int, shrinkages: int) -> float:
+        """Of one round, with so many metrics that are tried; the first update is by gradients under the identity."""
+        matrix = costs.matrices[iteration > 0]
+        seconds = matrix.symmetric_seconds(self.n) + costs.regression.seconds(self.n)
+        if self.judging:
+            seconds += matrix.seconds(self.judging, self.n)
+        if iteration:
+            seconds *= shrinkages
+            seconds += costs.agops[iteration > 1].seconds(self.agop, self.n)
+        return seconds
+
+
+@dataclass(frozen=True)
+class ExpectedRound:
+    """One round: how many updates of M there were, and the seconds that it takes with what leads to it."""
+
+    iteration: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What a fit will take.
+
+    Attributes:
+        plan: what is fitted.
+        costs: of every layer of every candidate.
+        judging: images of a selection set.
+        shrinkages: of how many metrics every update chooses.
+        fold_shares: the share of the images that each fold of a cross-validation holds out.
+    """
+
+    plan: Plan
+    costs: Sequence[Sequence[LayerCosts]]
+    judging: int
+    shrinkages: int
+    fold_shares: Sequence[float]
+
+    def rounds(self, n: int, agop: int) -> list[ExpectedRound]:
+        """Every round in the order of the fit, with n training images and gradients at `agop` of them."""
+        sizes = [FitSize(n, self.judging, agop)]
+        sizes += [FitSize(round(n * (1 - s)), round(n * s), round(agop * (1 - s))) for s in self.fold_shares]
+        rounds = []
+        for layers in self.costs:
+            for number, costs in enumerate(layers):
+                tried = len(self.plan.draw.centerings) if number else 1
+                for iteration in range(self.plan.n_iterations + 1):
+                    seconds = sum(size.seconds(costs, iteration, self.shrinkages) for size in sizes)
+                    rounds.append(ExpectedRound(iteration, seconds if iteration else tried * seconds))
+        return rounds
+
+    def seconds(self, n: int, agop: int) -> float:
+        """Of the whole fit."""
+        return sum(expected.seconds for expected in self.rounds(n, agop))
+
+
+def prospect(plan: Plan, problem: Problem, fold_shares: Sequence[float], patience: float) -> Prospect:
+    """Time the parts of every layer of every candidate.
+
+    Args:
+        plan: what is to be fitted.
+        problem: that of the first layer, with whichever kernel.
+        fold_shares: the share of the images that each fold of a cross-validation holds out; none without one.
+        patience: seconds that one of the runs may take; more of them tell more.
+    """
+    regression = (
+        _iterations_law(problem, patience)
+        if isinstance(problem.solver, Iterative)
+        else _regression_law(problem, patience)
+    )
+    return Prospect(
+        plan,
+        [_layers_costs(plan, kernels, problem, regression, patience) for kernels in plan.candidates],
+        0 if problem.selection is None else len(problem.selection[0]),
+        len(problem.shrinkages),
+        fold_shares,
+    )
+
+
+def _layers_costs(
+    plan: Plan, kernels: Sequence[LearnableKernel], problem: Problem, regression: Powers, patience: float
+) -> list[LayerCosts]:
+    """Of one candidate; deeper layers see random features of the identity."""
+    n, costs, x = len(problem.x), [], problem.x
+    for number, kernel in enumerate(limited(problem.solver, kernels)):
+        x = x[: min(sample_size(x[0].nbytes, n), FEW if patience <= AT_A_GLANCE else n)]
+        identity = torch.eye(x.shape[1] * kernel.window.size**2).to(x)
+        if isinstance(problem.solver, Features):
+            costs.append(_costs_of_features(problem.solver.basis(kernel, x, None), problem, regression, patience))
+            x = plan.draw.features(number, identity, kernel.window)(x) if number + 1 < len(kernels) else x
+            continue
+        under, updated = [None, identity][: plan.n_iterations + 1], [None, identity][: plan.n_iterations]
+        if patience <= AT_A_GLANCE:
+            under, updated = under[-1:], updated[-1:]  # which stands for both
+        matrices = [_matrix_law(kernel, x, metric, n, patience) for metric in under]
+        agops = [_agop_law(kernel, x, metric, problem, patience) for metric in updated]
+        costs.append(LayerCosts(matrices[:1] + matrices[-1:], agops[:1] + agops[-1:], regression))
+        if number + 1 < len(kernels):
+            x = plan.draw.features(number, identity, kernel.window)(x)
+    return costs
+
+
+def _costs_of_features(basis: FeatureBasis, problem: Problem, regression: Powers, patience: float) -> LayerCosts:
+    """The same under every metric: images are transformed one by one, and what there is less of is decomposed."""
+    x, outputs = basis.x, problem.y.shape[1]
+    n, columns = len(problem.x), basis.entries
+    coef = x.new_ones(columns, outputs)
+
+    def per_image(compute: Callable[[Images], Tensor]) -> float:
+        law = measured_powers(lambda m: compute(x[:m]), (1,), first=1, largest=len(x), patience=patience)
+        return law.seconds(1)
+
+    transformed = per_image(basis.averaged)
+    differentiated = per_image(lambda some: basis.agop(some, coef, None, unwatched))
+    block = x.new_ones(SQUARE, SQUARE)
+    multiplied = (
+        measured_powers(lambda _: block @ block, (0,), first=1, largest=1, patience=patience).seconds(1) / SQUARE**3
+    )
+    if n > columns:
+        algebra = Powers({0: DECOMPOSED * multiplied * columns**3, 1: PRIMAL_PRODUCTS * multiplied * columns**2})
+    else:
+        algebra = Powers({**regression.coefficients, 2: regression.coefficients.get(2, 0.0) + multiplied * columns / 2})
+    return LayerCosts([Passes(transformed, 0.0, 0.0)] * 2, [Pairs(differentiated, 0.0, 0.0)] * 2, algebra)
+
+
+def _matrix_law(kernel: LearnableKernel, x: Images, metric: Metric, n: int, patience: float) -> Pairs:
+    def matrix(left: int, right: int) -> Tensor:
+        return kernel(x[:left], x[:right], feature_matrix=metric)
+
+    return measured_pairs(matrix, n, n, alike=True, timed=len(x), patience=patience)
+
+
+def _agop_law(kernel: LearnableKernel, x: Images, metric: Metric, problem: Problem, patience: float) -> Pairs:
+    coef, n = x.new_ones(len(x), problem.y.shape[1]), len(problem.x)
+    agop_images = n if problem.agop_indices is None else len(problem.agop_indices)
+
+    def agop(left: int, right: int) -> Tensor:
+        return kernel.agop(x[:left], x[:right], coef[:right], feature_matrix=metric)
+
+    return measured_pairs(agop, agop_images, n, alike=False, timed=len(x), patience=patience)
+
+
+def _iterations_law(problem: Problem, patience: float) -> Powers:
+    """Of conjugate gradients: products of K with all that is solved."""
+    block = problem.y.new_ones(SQUARE, SQUARE)
+    multiplied = (
+        measured_powers(lambda _: block @ block, (0,), first=1, largest=1, patience=patience).seconds(1) / SQUARE**3
+    )
+    columns = len(problem.ridges) * (problem.y.shape[1] + 1 + PROBES)
+    return Powers({2: ITERATIONS * SOLVING * columns * multiplied})
+
+
+def _regression_law(problem: Problem, patience: float) -> Powers:
+    """Of the ridge path and of leave-one-out, on random kernel matrices."""
+    largest = min(len(problem.x), MOST_SOLVED)
+    points = torch.randn(largest, largest, generator=torch.Generator().manual_seed(0)).to(problem.x)
+    kernel_matrix = points @ points.T / largest
+    order = torch.arange(len(problem.x), device=problem.x.device)
+    if problem.groups is not None:
+        order = problem.groups.argsort(stable=True)  # so that few images are whole groups
+
+    def regression(n: int) -> Tensor:
+        some = order[:n]
+        weights, groups = (None if each is None else each[some] for each in (problem.weights, problem.groups))
+        path = RidgePath(kernel_matrix[:n, :n], problem.y[some], weights, groups, centered=not problem.classify)
+        return path.leave_one_out(problem.ridges)[0]
+
+    return measured_powers(regression, (2, 3), first=FIRST_SOLVED, largest=largest, patience=patience)

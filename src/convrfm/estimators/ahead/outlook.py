@@ -1,0 +1,221 @@
+"""What is told of the time and the memory that a fit takes: before it starts, and as rounds are finished."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ...announcements import announce
+from ...errors import InputError
+from ...kernels.devices import free_memory, unused_memory
+from ...kernels.forecast import Forecast
+from ...kernels.growth import ROUGHLY, THOROUGHLY
+from ...kernels.infinite import InfiniteWidthKernel
+from ...quantities import counted, duration, size
+from ..learning.plan import Plan
+from ..learning.problem import Problem
+from ..solving.feature_solver import Features
+from ..solving.iterative import Iterative
+from ..solving.solver import Exact, budget_of, limited
+from .footprint import bytes_missing, bytes_of, bytes_of_metrics, bytes_of_regression
+from .forecast import ExpectedRound, Prospect, prospect
+
+LONG_FIT_SECONDS = 30.0
+FEWER_FEATURES = "Pass a smaller n_features, or a kernel that averages more positions in front of its readout"
+WORTH_SHORTENING = 600.0  # seconds
+FIRST_ROUND = "Round 0 of a layer is its fixed kernel, every other one an update of M."
+WORTH_A_LOOK = 2e7  # pairs of images, times their pixels, in all rounds
+USABLE = 0.9  # of the memory that is free
+MOVED = 1.1  # how far an estimate has gone from the one that was told before it is told again
+SHORTER = 10  # times fewer gradients
+FEWEST = 2  # images that a fit can be to
+
+
+class Outlook:
+    """The rounds that are expected of a fit, and how long those took that are finished."""
+
+    def __init__(self, expected: Sequence[ExpectedRound], *, told: bool) -> None:
+        self._expected, self._told = list(expected), told
+        self._seconds: list[float] = []
+        self._said = sum(round_.seconds for round_ in expected)
+        self._last = time.perf_counter()
+
+    def round_finished(self) -> None:
+        """Tell how long the rest will take, where that is no longer what was said."""
+        now = time.perf_counter()
+        self._seconds.append(now - self._last)
+        self._last = now
+        done, left = len(self._seconds), self.seconds_left
+        total = sum(self._seconds) + left
+        if self._told and left > LONG_FIT_SECONDS and not 1 / MOVED < total / self._said < MOVED:
+            self._said = total
+            announce(
+                f"after {done} of {counted(len(self._expected), 'round')}: about {duration(left)} left (estimated)"
+            )
+
+    @property
+    def seconds_left(self) -> float:
+        """Of the rounds that are missing, as those of their kind that are finished have it."""
+        done = list(zip(self._expected, self._seconds, strict=False))
+        left = 0.0
+        for updated in (False, True):
+            ahead = sum(each.seconds for each in self._expected[len(done) :] if (each.iteration > 0) == updated)
+            alike = [(each.seconds, took) for each, took in done if (each.iteration > 0) == updated]
+            expected, took = (sum(column) for column in zip(*alike, strict=True)) if alike else (1.0, 1.0)
+            left += ahead * took / expected
+        return left
+
+
+def outlook(
+    plan: Plan,
+    problem: Problem,
+    folds: Sequence[np.ndarray],
+    finished: int,
+    *,
+    verbose: bool,
+) -> Outlook:
+    """Refuse what cannot fit into memory, and say how long a long fit will take, before it starts; any fit where `verbose`.
+
+    Args:
+        plan: what is to be fitted.
+        problem: that of the first layer.
+        folds: the images that each fold of a cross-validation holds out.
+        finished: rounds that are finished already.
+        verbose: whether short fits are announced too.
+
+    Raises:
+        InputError: if the memory that is free does not suffice.
+    """
+    n = len(problem.x)
+    agop = n if problem.agop_indices is None else len(problem.agop_indices)
+    shares = [len(held_out) / n for held_out in folds]
+    at = torch.device("cpu") if isinstance(problem.solver, Iterative) else problem.x.device  # where most of it lies
+    missing, free = bytes_missing(plan, problem, n, len(folds)), int(USABLE * free_bytes(at))
+    if missing > free:
+        raise InputError(_too_large(plan, problem, prospect(plan, problem, shares, THOROUGHLY), agop, missing, free))
+    if not verbose and plan.n_rounds * (1 + len(folds)) * n**2 * problem.x[0, 0].numel() < WORTH_A_LOOK:
+        return Outlook([], told=False)
+    ahead = prospect(plan, problem, shares, ROUGHLY)
+    long = ahead.seconds(n, agop) > LONG_FIT_SECONDS
+    if long:
+        ahead = prospect(plan, problem, shares, THOROUGHLY)
+    expected = ahead.rounds(n, agop)[finished:]
+    seconds = sum(round_.seconds for round_ in expected)
+    if verbose or long:
+        rounds = counted(len(expected), "round") + (f", each in {len(folds)} folds as well," if folds else "")
+        takes = f"about {duration(seconds)}" if long else "less than a minute"
+        memory = (
+            f"{size(bytes_of(plan, problem, n, len(folds)))}, beside up to {size(_temporaries(plan, problem))} at work"
+        )
+        first = f" {FIRST_ROUND}" if plan.n_iterations else ""
+        announce(f"fitting {rounds} on {_images(problem)}: {takes} and {memory} (estimated).{first}")
+    if long and (narrower := _with_fewer_columns(plan, problem)):
+        announce(narrower)
+    if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop, problem.of_each)):
+        announce(fewer)
+    return Outlook(expected, told=long)
+
+
+def check_features_budget(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], memory_budget: int | None) -> None:
+    """Raise `InputError` where the regression on random features takes more bytes than it may; None allows what is free."""
+    solve, metrics = bytes_of_regression(plan, problem, len(problem.x)), bytes_of_metrics(plan, problem.x, len(folds))
+    within = memory_budget is None or solve + metrics <= memory_budget
+    if isinstance(problem.solver, Features) and memory_budget is not None and not within:
+        raise InputError(
+            f"the regression on random features takes {size(solve)}, the metric on patches is learned in "
+            f"{size(metrics)}, and memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES}, smaller "
+            "patches, or a larger memory_budget."
+        )
+
+
+def expected_of(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], patience: float) -> Forecast:
+    """What a fit takes, from small runs of its parts.
+
+    Args:
+        plan: what is to be fitted.
+        problem: that of the first layer.
+        folds: the images that each fold of a cross-validation holds out.
+        patience: seconds that one of the runs may take.
+    """
+    n = len(problem.x)
+    ahead = prospect(plan, problem, [len(held_out) / n for held_out in folds], patience)
+    agop = n if problem.agop_indices is None else len(problem.agop_indices)
+    return Forecast(ahead.seconds(n, agop), bytes_of(plan, problem, n, len(folds)))
+
+
+def free_bytes(device: torch.device) -> int:
+    """The memory that a device has left."""
+    unused = unused_memory(device)
+    return free_memory() if unused is None else unused
+
+
+def _temporaries(plan: Plan, problem: Problem) -> int:
+    """How many bytes a kernel may take beside its matrix."""
+    kernels = limited(problem.solver, [kernel for kernels in plan.candidates for kernel in kernels])
+    return max(budget_of(kernel, problem.x.device) for kernel in kernels)
+
+
+def _images(problem: Problem) -> str:
+    """How many there are to be fitted, copies told apart."""
+    n = len(problem.x)
+    return f"{n // problem.of_each} images ({n} with their copies)" if problem.of_each > 1 else f"{n} images"
+
+
+def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, missing: int, free: int) -> str:
+    """What does not fit, and what would."""
+    if not isinstance(problem.solver, Exact):
+        return (
+            f"a fit on random features needs {size(missing)}, and {size(free)} can be used: their products are decomposed. "
+            f"{FEWER_FEATURES}."
+        )
+    fitting, too_many, n_folds = 0, len(problem.x), len(ahead.fold_shares)
+    while too_many - fitting > 1:
+        middle = (fitting + too_many) // 2
+        fits = bytes_missing(plan, problem, middle, n_folds) <= free
+        fitting, too_many = (middle, too_many) if fits else (fitting, middle)
+    fitting //= problem.of_each
+    rounded = fitting // 100 * 100 if fitting > 1000 else fitting
+    n, by_cg = rounded * problem.of_each, isinstance(problem.solver, Iterative)
+    a_pair = bytes_of_regression(plan, problem, len(problem.x)) / len(problem.x) ** 2
+    takes = (
+        "conjugate gradients keep their states and a preconditioner."
+        if by_cg
+        else f"the kernel matrix is decomposed, which takes {a_pair:.0f} bytes a pair of images."
+    )
+    too_large = f"a fit to {_images(problem)} needs {size(missing)}, and {size(free)} can be used: {takes}"
+    if rounded < FEWEST:
+        return f"{too_large} Free memory, or pass smaller images."
+    solved = "Take" if by_cg or problem.groups is not None else 'Pass solver="cg", or take'
+    time_taken = duration(ahead.seconds(n, min(agop, n)))
+    shorter = _with_fewer_gradients(ahead, n, min(agop, n), problem.of_each)
+    infinite = all(isinstance(kernel, InfiniteWidthKernel) for kernels in plan.candidates for kernel in kernels)
+    all_of_them = ' Or fit all of them on random features of a pooled kernel: solver="features".' if infinite else ""
+    return (
+        f"{too_large} {solved} fewer: with n_train={rounded} it fits, and takes about {time_taken}. {shorter}".rstrip()
+        + all_of_them
+    )
+
+
+def _with_fewer_columns(plan: Plan, problem: Problem) -> str:
+    """What helps where an image has more random features than there are images; "" elsewhere."""
+    if not isinstance(problem.solver, Features):
+        return ""
+    height, width = problem.x.shape[-2:]
+    columns = max(problem.solver.decomposed(kernels[0], height, width, sys.maxsize) for kernels in plan.candidates)
+    if columns <= len(problem.x):
+        return ""
+    return (
+        f'An image has {columns} features, more than there are images: solver="exact" decomposes no more. Features pay with a '
+        "kernel that averages positions in front of its readout, or with a smaller n_features."
+    )
+
+
+def _with_fewer_gradients(ahead: Prospect, n: int, agop: int, of_each: int) -> str:
+    """What gradients at fewer images, with their copies, save; nothing where that is little."""
+    fewer = max(1, agop // SHORTER // of_each)
+    whole, shorter = ahead.seconds(n, agop), ahead.seconds(n, fewer * of_each)
+    if shorter > whole / 2:
+        return ""
+    return f"With agop_samples={fewer} (gradients at {fewer} of the images) it would be about {duration(shorter)}."

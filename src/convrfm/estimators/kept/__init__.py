@@ -1,0 +1,1 @@
+"""What a fit leaves: all that it learned, its records, its files, and what another goes on from."""
