@@ -35,6 +35,7 @@ INSIDE = {  # the rooms of rooms, the highest first; files stand between them wh
     "kernels": ["features", "engines", "recursion", "activations", "lanes"],
     "kernels/engines": ["cpu"],
     "kernels/engines/cpu": ["pooled", "flat"],
+    "estimators": ["kept", "ahead", "learning", "solving", "given"],
 }
 HEIGHT = {room: len(FLOORS) - depth for depth, floor in enumerate(FLOORS) for room in floor}
 FOLDERS = sorted({p.parent for p in SOURCE.rglob("*.py")})

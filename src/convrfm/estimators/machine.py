@@ -3,86 +3,40 @@
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from sklearn.base import clone
 from torch import Tensor
 
 from ..datasets import Preprocessing
-from ..errors import InputError
 from ..kernels.description import from_description
 from ..kernels.devices import chosen_device
-from ..kernels.features import FeatureDraw, FirstFilters, check_drawable
 from ..kernels.forecast import Forecast
 from ..kernels.growth import THOROUGHLY
 from ..maths.precision import full_precision
 from ..storage.models import ModelHeader
 from ..workers import workers
-from .ahead.choosing import Regression, as_before, kernel_solver
-from .ahead.footprint import bytes_of_metrics
-from .ahead.outlook import check_features_budget, expected_of
+from .ahead.outlook import expected_of
+from .asked_machine import AskedMachine
 from .candidates import Layers, best_fit, fit_candidates, n_rounds
-from .fitted_machine import FittedMachine
 from .given.arrays import Array, check_columns, to_device
-from .given.augmentation import Augmentation, check_copies
-from .given.codings import Coding, Values
-from .given.training_set import TrainingSet, Weights, selection_set, training_set
 from .kept.begun import begun_fit
 from .kept.fitted_layers import FittedLayers
 from .kept.layer_files import Tensors
 from .kept.records import history_of
 from .kept.saving import from_json, save_model
 from .kept.warm_start import fits_to_go_on_from, judged_on
-from .learning.layers import Keep
-from .learning.patch_statistics import InitialMetric, PatchNormalization, of_one_contrast
-from .learning.plan import Candidates, Plan
-from .learning.problem import Problem
-from .learning.starts import FilterDraw
 from .presets import preset
-from .settings import agop_indices, check_judge, check_parameters, check_solver, ridge_candidates, shrinkage_candidates
-from .solving.feature_solver import Features
-from .solving.solver import LearnableKernel, Solver, SolverName
+from .solving.solver import LearnableKernel
 
 Machine = TypeVar("Machine", bound="RecursiveFeatureMachine")
 
 
 @dataclass(eq=False, repr=False)
-class RecursiveFeatureMachine(FittedMachine):
+class RecursiveFeatureMachine(AskedMachine):
     """What all estimators share; see `ConvRFMClassifier` for the parameters."""
-
-    _: KW_ONLY
-    n_iterations: int = 5
-    solver: SolverName = "auto"
-    n_features: int = 1024
-    first_filters: FirstFilters = "gaussian"
-    memory_budget: int | None = None
-    tile_folder: str | None = None
-    workers: int | str | None = None
-    patch_normalization: PatchNormalization = None
-    initial_metric: InitialMetric = "identity"
-    augment: Sequence[Augmentation] = ()
-    ridge: float | Sequence[float] | Literal["loo"] = "loo"
-    agop_samples: int | slice | Array | None = None
-    keep: Keep = "best"
-    choose_on: Literal["loo", "selection"] = "loo"
-    cv: Any = None
-    feature_power: float = 0.5
-    feature_trace: float | None = None
-    shrinkage: float | Sequence[float] = 0.0
-    agop_ridge: Literal["chosen", "last"] = "chosen"
-    image_shape: tuple[int, int, int] | None = None
-    device: str = "auto"
-    random_state: int | None = 0
-    warm_start: bool = False
-    verbose: bool = False
-
-    _coding: ClassVar[type[Coding]]
-    _deep: ClassVar[bool]
 
     @classmethod
     def from_preset(cls: type[Machine], name: str, **keywords: Any) -> Machine:
@@ -166,67 +120,6 @@ class RecursiveFeatureMachine(FittedMachine):
         given, plan, problem = self._to_be_fitted(x, y, None, None, selection)
         return expected_of(plan, problem, given.folds, patience)
 
-    def _to_be_fitted(
-        self,
-        x: Array,
-        y: Array,
-        sample_weight: Array | None,
-        groups: Array | None,
-        selection: tuple[Array, Array] | None,
-    ) -> tuple[TrainingSet, Plan, Problem]:
-        """The arguments of `fit`, checked."""
-        check_parameters(self.get_params(deep=False))
-        check_judge(self.get_params(deep=False), selection)
-        if y is None:
-            raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        if selection is not None:
-            alike = clone(self)
-            check_columns(alike, x, learn=True)
-            check_columns(alike, selection[0])
-        originals = training_set(
-            x,
-            y,
-            sample_weight,
-            groups,
-            coding=self._coding,
-            weigh=self._image_weights,
-            cv=self.cv,
-            image_shape=self.image_shape,
-            device=chosen_device(self.device),
-        )
-        check_copies(originals.x, self.augment)
-        candidates = self._candidates(originals.x.shape[1:])
-        shallow = all(len(kernels) == 1 for kernels in candidates)
-        averaged = tuple(self.augment) if self.solver == "features" and shallow else ()
-        given = originals if averaged else originals.with_copies(self.augment)
-        if self.patch_normalization == "contrast":
-            candidates = [(of_one_contrast(first, given.x, given.weights), *others) for first, *others in candidates]
-        name, seed = self._settled(candidates, given)
-        plan = Plan(candidates, self._draw(seed), self.n_iterations, self.keep)
-        indices = agop_indices(self.agop_samples, len(originals.x), seed)
-        if indices is not None:
-            indices = torch.cat([indices + first for first in range(0, len(given.x), len(originals.x))])
-        problem = Problem(
-            kernel=plan.candidates[0][0],
-            solver=self._solver(name, seed, plan, given, averaged),
-            x=given.x,
-            y=given.y,
-            weights=given.weights,
-            groups=given.groups,
-            classify=self._coding.classify,
-            ridges=ridge_candidates(self.ridge, given.weights),
-            agop_indices=None if indices is None else indices.to(given.x.device),
-            agop_ridge=self.agop_ridge,
-            initial_metric=self.initial_metric,
-            feature_power=self.feature_power,
-            feature_trace=self.feature_trace,
-            shrinkages=shrinkage_candidates(self.shrinkage),
-            selection=selection_set(selection, given, image_shape=self.image_shape, estimator=type(self).__name__),
-            of_each=len(given.x) // len(originals.x),
-        )
-        check_features_budget(plan, problem, given.folds, self.memory_budget)
-        return given, plan, problem
-
     def save(self, path: str | Path, preprocessing: Preprocessing | None = None) -> None:
         """Write the fitted model to one file, without pickle and atomically.
 
@@ -264,61 +157,10 @@ class RecursiveFeatureMachine(FittedMachine):
         model.preprocessing_ = None if header.preprocessing is None else Preprocessing.from_dict(header.preprocessing)
         return model
 
-    @abstractmethod
-    def _candidates(self, shape: Sequence[int]) -> Candidates:
-        """What is to be fitted to images of this shape; raises `InputError`."""
-
-    @abstractmethod
-    def _draw(self, seed: int) -> FilterDraw:
-        """How the filters between layers are drawn."""
-
     @staticmethod
     @abstractmethod
     def _parameters_of(kernels: Sequence[LearnableKernel]) -> dict[str, Any]:
         """The constructor's parameters that make these kernels, one for each layer; a file keeps the kernels instead."""
-
-    def _settled(self, candidates: Candidates, given: TrainingSet) -> tuple[SolverName, int]:
-        """The solver's name and the seed of all draws: as they are given, else as before where a fit goes on."""
-        goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        earlier = self._fitted.solver if goes_on else begun_fit(self.tile_folder, candidates, given).solver
-        return as_before(self.solver, self.random_state, earlier)
-
-    def _solver(
-        self, name: SolverName, seed: int, plan: Plan, given: TrainingSet, averaged: tuple[Augmentation, ...]
-    ) -> Solver:
-        """How the regressions of this plan are solved; random features are averaged over these copies.
-
-        Raises:
-            InputError: where kernels have no random features, the exact solver does not keep to the budget, and where
-                conjugate gradients are to leave out groups.
-        """
-        check_solver(name, shared=self.workers is not None, together=None if given.groups is None else "groups")
-        folder = None if self.tile_folder is None else Path(self.tile_folder)
-        if name != "features":
-            asked = Regression(
-                n=len(given.x),
-                outputs=given.y.shape[1],
-                ridges=len(ridge_candidates(self.ridge, given.weights)),
-                weighted=given.weights is not None,
-                grouped=given.groups is not None,
-                metrics=bytes_of_metrics(plan, given.x, len(given.folds)),
-            )
-            return kernel_solver(
-                name,
-                asked,
-                memory_budget=self.memory_budget,
-                device=given.x.device,
-                seed=seed,
-                folder=folder,
-                workers=self.workers,
-            )
-        for kernel in chain.from_iterable(plan.candidates):
-            check_drawable(kernel)
-        return Features(FeatureDraw(int(self.n_features), seed, self.first_filters), averaged, folder)
-
-    def _image_weights(self, values: Values, sample_weight: Weights) -> Weights:
-        """The weight of every image in the regression."""
-        return sample_weight
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
