@@ -12,6 +12,7 @@ import pytest
 import torch
 from typing_extensions import override
 
+import convrfm
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
 from convrfm.estimators.solving import agop_in_parts, iterative
@@ -83,14 +84,13 @@ def test_the_average_of_parts_is_that_of_all_images(
     torch.testing.assert_close(
         found.computed(tmp_path, None, unwatched, kept=True), whole.double(), rtol=1e-4, atol=1e-6
     )
-    assert not list(tmp_path.iterdir())
 
 
 def test_finished_parts_are_not_computed_again(
     small_parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agop_in_parts, "KEPT_EVERY", -1.0)
-    whole = in_parts(None).computed(tmp_path, None, unwatched, kept=True)
+    whole = in_parts(None).computed(tmp_path, None, unwatched, kept=False)
     computed: list[int] = []
     plain = AgopInParts.part
 
@@ -104,8 +104,34 @@ def test_finished_parts_are_not_computed_again(
     with pytest.raises(KeyboardInterrupt):
         in_parts(None).computed(tmp_path, None, unwatched, kept=True)
     computed.append(-1)
-    assert torch.equal(in_parts(None).computed(tmp_path, None, unwatched, kept=True), whole)
+    for _ in range(2):
+        assert torch.equal(in_parts(None).computed(tmp_path, None, unwatched, kept=True), whole)
     assert computed == [0, 1, -1, 2]
+
+
+def test_gradients_are_not_computed_again_where_the_round_after_them_was_interrupted(
+    small_parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = pictures(24)
+    expected = classifier(tmp_path / "alone").fit(x, y)
+    plain, tiles, saved = iterative.IterativeBasis.path, tmp_path / "tiles", tmp_path / "model"
+
+    class EndedError(Exception):
+        """As by kill -9, while the matrix under the learned metric is made."""
+
+    def ending(self: iterative.IterativeBasis, *arguments: Any, **settings: Any) -> Any:
+        if self.metric is not None:
+            raise EndedError
+        return plain(self, *arguments, **settings)
+
+    with monkeypatch.context() as patch, pytest.raises(EndedError):
+        patch.setattr(iterative.IterativeBasis, "path", ending)
+        classifier(tiles).fit(x, y, after_round=lambda so_far: so_far.save(saved))
+    monkeypatch.setattr(AgopInParts, "part", lambda *_: pytest.fail("gradients are computed again"))
+    settings = classifier(tiles).get_params(deep=False) | {"warm_start": True}
+    later = convrfm.load(saved).set_params(**settings).fit(x, y)
+    assert np.array_equal(later.decision_function(x), expected.decision_function(x))
+    assert not list(tiles.iterdir())
 
 
 @dataclass(frozen=True)
@@ -143,7 +169,6 @@ def test_parts_as_they_were_once_kept_are_computed_anew(small_parts: None, tmp_p
     old = {"averages": torch.ones(3, 9, 9, dtype=torch.float64), "done": torch.ones(3, dtype=torch.bool)}
     KeptState(tmp_path / f"agop-{found._digest[:16]}.safetensors", found._digest).write(old)
     assert torch.equal(found.computed(tmp_path, None, unwatched, kept=True), whole)
-    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_kept_where_nobody_could_go_on_from_it(small_parts: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,13 +98,13 @@ class RecursiveFeatureMachine(AskedMachine):
                 remember(fits, finished=False)
                 after_round(self)
 
-        with (
-            workers(self.workers) as helping,
-            begun_fit(self.tile_folder, plan.candidates, given).under_way(problem.solver),
-        ):
+        begun = begun_fit(self.tile_folder, plan.candidates, given)
+        with workers(self.workers) as helping, begun.under_way(problem.solver):
             shared = problem.shared_between(helping)
             fits = fit_candidates(plan, shared, given.folds, earlier, verbose=self.verbose, after_round=tell)
-        remember(fits, finished=sum(map(n_rounds, fits)) == plan.n_rounds)
+            if finished := sum(map(n_rounds, fits)) == plan.n_rounds:
+                begun.complete()
+        remember(fits, finished=finished)
         return self
 
     @full_precision()

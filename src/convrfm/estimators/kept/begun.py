@@ -11,6 +11,7 @@ from ...storage.digests import digest
 from ...storage.values import values_from
 from ..given.training_set import TrainingSet
 from ..learning.plan import Candidates
+from ..solving.agop_in_parts import drop_sums
 from ..solving.solver import Solver
 from ..solving.solver_files import solver_from_file
 
@@ -60,6 +61,12 @@ class BegunFit:
         finally:
             with suppress(OSError):  # another process may have taken the folder away: the fit, or its own error, stays
                 self._leave(folder, finished=finished, is_new=is_new)
+
+    def complete(self) -> None:
+        """All rounds are there: what a fit that goes on would need of them is taken away."""
+        if self.folder is not None:
+            with suppress(OSError):
+                drop_sums(self.folder)
 
     def _leave(self, folder: Path, *, finished: bool, is_new: bool) -> None:
         """Take away what nobody needs to go on."""

@@ -25,6 +25,13 @@ from .solver import LearnableKernel, Metric, Watch, Weights
 
 PART, PART_ON_A_GPU = 64, 2048  # images at which gradients are taken together
 KEPT_EVERY = 60.0  # seconds: how often finished parts are kept
+SUM = "agop-"  # begins the names of what is kept
+
+
+def drop_sums(folder: Path) -> None:
+    """Take away the sums that are kept in a folder."""
+    for path in folder.glob(f"{SUM}*.safetensors"):
+        path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,22 +72,22 @@ class AgopInParts:
             folder: what workers reach too.
             workers: compute the parts; None for this process.
             watch: is told how many are finished.
-            kept: whether the sum of finished parts is kept in the folder, at most a minute after they are, until there are all.
+            kept: whether the sum of finished parts is kept in the folder, at most a minute after they are. That of all stays:
+                while the round under its metric is unfinished, a fit that goes on needs it.
         """
         parts, shares, progress = self.parts, self._shares.tolist(), watch("AGOP")
-        file = KeptState(folder / f"agop-{self._digest[:16]}.safetensors", f"running sum of {self._digest}")
+        file = KeptState(folder / f"{SUM}{self._digest[:16]}.safetensors", f"running sum of {self._digest}")
         state = file.read() if kept else None
         running = RunningSum(self._zero) if state is None else RunningSum.from_tensors(state)
         last = time.monotonic()
         for number, average in self._averages(folder, running.missing(len(parts)), workers):
             running.add(number, shares[number] * average)
-            if kept and time.monotonic() - last > KEPT_EVERY:
+            complete = running.summed == len(parts)
+            if kept and (complete or time.monotonic() - last > KEPT_EVERY):
                 file.write(running.tensors())
                 last = time.monotonic()
             if progress:
                 progress(running.summed + len(running.early), len(parts))
-        if kept:
-            file.remove()
         return running.total.to(self.coef.device)
 
     def _averages(
@@ -90,7 +97,7 @@ class AgopInParts:
             yield from ((number, self.part(number)) for number in numbers)
             return
         tensors = {"x": self.x, "z": self.z, "coef": self.coef, "weights": self.weights, "feature_matrix": self.metric}
-        with shared_arrays(folder / f"agop-{self._digest[:16]}", tensors, self._size) as arrays:
+        with shared_arrays(folder / f"{SUM}{self._digest[:16]}", tensors, self._size) as arrays:
             yield from workers.results(AgopWork(self.kernel, self.x.device.type, arrays, self._size), numbers)
 
     @property
