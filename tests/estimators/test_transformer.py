@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from convrfm import ConvRFMClassifier, ConvRFMFeatures, ConvRFMRegressor, DeepConvRFMRegressor, kernels
 from convrfm.errors import InputError
-from convrfm.estimators import random_features
+from convrfm.estimators import transformer
 
 X = np.random.default_rng(0).standard_normal((14, 2, 6, 5))
 Y = X[:, 0, 2, 3]
@@ -65,7 +65,7 @@ def test_the_estimator_that_is_given_stays_as_it_is() -> None:
 
 def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ConvRFMFeatures(LEARNER, n_filters=5).fit_transform(X, Y)
-    monkeypatch.setattr(random_features, "NUMBERS_AT_ONCE", 5 * 12 * 3)
+    monkeypatch.setattr(transformer, "NUMBERS_AT_ONCE", 5 * 12 * 3)
     features = ConvRFMFeatures(LEARNER, n_filters=5).fit(X, Y)
     assert features._images_at_once == 3
     np.testing.assert_allclose(features.transform(X), whole)
