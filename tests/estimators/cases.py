@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, DeepConvRFMRegressor, kernels
-from convrfm.estimators.learning.problem import LOOKED_AT
 from convrfm.kernels.infinite import InfiniteWidthKernel
 
 KERNEL = kernels.NTK(kernels.vanilla(1))
@@ -68,17 +67,16 @@ def merit(outputs: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
 
 
 class Interrupted(InfiniteWidthKernel):
-    """A kernel during one of whose matrices, of more than a few images, the user presses Ctrl-C."""
+    """A kernel during one of whose calls the user presses Ctrl-C."""
 
     tangent = True
     calls_left = -1
 
-    def __call__(self, x: Any, *args: Any, **keywords: Any) -> Any:
-        if len(x) > LOOKED_AT:
-            Interrupted.calls_left -= 1
-            if Interrupted.calls_left == -1:
-                raise KeyboardInterrupt
-        return super().__call__(x, *args, **keywords)
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        Interrupted.calls_left -= 1
+        if Interrupted.calls_left == -1:
+            raise KeyboardInterrupt
+        return super().__call__(*args, **keywords)
 
 
 @contextmanager

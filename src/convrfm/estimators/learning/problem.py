@@ -14,11 +14,8 @@ from ...maths.psd import psd_power, scale_to_trace
 from ...maths.random_filters import RandomFeatures
 from ...solvers.path import Path
 from ...workers import Workers
-from ..solving.solver import Basis, LearnableKernel, Metric, Solver, Watch, limited
+from ..solving.solver import Basis, LearnableKernel, Metric, Solver, Watch
 from .patch_statistics import InitialMetric, first_metric
-
-LOOKED_AT = 8  # images, whether a kernel tells them apart
-ROUNDINGS = 64  # of its largest value, within which it does not
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,21 +81,6 @@ class Problem:
             f"ridge=0 asks for a function that meets every target, but {contradicting} of {len(self.x)} images equal another "
             "one with other targets: they get about the mean, as rounding has it. Remove them, or pass a positive ridge or "
             'ridge="loo".'
-        )
-
-    def sameness(self, metric: Metric) -> str | None:
-        """In words, that the kernel under a metric hardly tells some of the images apart; None where it does."""
-        some = self.x[:: max(1, len(self.x) // LOOKED_AT)][:LOOKED_AT]
-        (kernel,) = limited(self.solver, [self.kernel])
-        values = kernel(some, feature_matrix=metric)
-        own, eps = values.diagonal(), torch.finfo(values.dtype).eps
-        apart = float((own[:, None] + own - 2 * values).max() / (2 * own.max()))
-        if not apart <= ROUNDINGS * eps or bool((some == some[0]).all()):
-            return None
-        return (
-            f"the kernel hardly tells these images apart: of {len(some)} of them no two are further apart than {apart:.1g} of "
-            f"its largest value, about the rounding of {str(values.dtype).removeprefix('torch.')}. Multiply them by a "
-            "constant, so that their mean square is about 1, pass a smaller bandwidth or bias, or images of float64."
         )
 
     def basis(self, metric: Metric) -> Basis:

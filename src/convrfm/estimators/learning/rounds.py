@@ -1,7 +1,6 @@
 """Algorithm 1 of the paper: rounds of kernel ridge regression and of learning the patch metric from its AGOP."""
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -98,10 +97,7 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
     start = time.perf_counter()
     problems = [problem, *(fold.problem for fold in folds)]
     if previous is None:
-        metrics = [each.first_metric() for each in problems]
-        if sameness := problem.sameness(metrics[0]):
-            warnings.warn(sameness, stacklevel=2)
-        best = _round_under(metrics, problem, folds, watch)
+        best = _round_under([each.first_metric() for each in problems], problem, folds, watch)
     else:
         before = [(previous.metric, previous.agop_coef), *((fold.metric, fold.agop_coef) for fold in previous.folds)]
         watches = [watch, *(watch_of_fold(number, folds, watch) for number in range(len(folds)))]

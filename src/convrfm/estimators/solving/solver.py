@@ -4,6 +4,7 @@ Either way the fitted function is a sum of functions with coefficients, `Basis`:
 column of the features. All that follows (rounds, judges, folds, files) sees only that.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -30,6 +31,9 @@ SolverName = Literal["auto", "exact", "cg", "features"]
 Metric = Float[Tensor, "d d"] | None  # None: the identity
 Watch = Callable[[str], Callable[[int, int], None] | None]
 Weights = Float[Tensor, " n"] | None
+
+LOOKED_AT = 64  # images, whether a kernel tells them apart
+ROUNDINGS = 64  # within which it does not
 
 
 @runtime_checkable
@@ -179,11 +183,24 @@ class KernelBasis:
             raise _no_room(self.x) from error
 
     def check_resemblance(self, tiles: Tiles) -> None:
-        """Raise `InputError` where the kernel of every two training images is 0."""
+        """Raise `InputError` where the kernel of every two training images is 0; warn where it hardly tells any apart."""
         if is_diagonal(tiles):
             raise InputError(
                 f"under {self.kernel!r} no training image resembles another: the kernel is 0 for every two of them, and a fit "
                 "would know nothing of other images. Choose a larger bandwidth, or check the images' scale."
+            )
+
+        tile = tiles.tile((0, 0))
+        every = slice(None, None, -(-len(tile) // LOOKED_AT))
+        some, values = self.x[: len(tile)][every], tile[every, every]
+        own = values.diagonal()
+        apart = float((own[:, None] + own - 2 * values).triu().max() / (2 * own.max()))
+        if apart <= ROUNDINGS * tiles.eps and not bool((some == some[0]).all()):
+            warnings.warn(
+                f"the kernel hardly tells these images apart: of {len(some)} of them no two are further apart than {apart:.1g} "
+                "of its largest value, about its rounding. Multiply them by a constant, so that their mean square is about 1, "
+                "pass a smaller bandwidth or bias, or images of float64.",
+                stacklevel=2,
             )
 
     @override
