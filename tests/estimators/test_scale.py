@@ -10,6 +10,7 @@ from PIL import Image
 
 import convrfm
 from convrfm import ConvRFMClassifier, datasets, kernels
+from convrfm.datasets import Preprocessing
 from convrfm.errors import InputError
 
 RAW = np.random.default_rng(0).integers(256, size=(20, 6, 6, 3), dtype=np.uint8)
@@ -40,3 +41,12 @@ def test_the_remedy_gives_what_the_model_gave_before(loaded: ConvRFMClassifier) 
     scaled = loaded.preprocessing_.apply(np.moveaxis(RAW, -1, 1))
     np.testing.assert_array_equal(scaled, np.moveaxis(RAW, -1, 1).astype(np.float32) / np.float32(255))
     assert loaded.predict_proba(scaled).std() > 0
+
+
+def test_more_rounds_on_the_same_images_keep_their_scale_and_other_images_bring_their_own(tmp_path: Path) -> None:
+    x, y = np.moveaxis(RAW, -1, 1).astype(np.float32) / 255, np.arange(20) % 2
+    model, scale = ConvRFMClassifier(kernels.Gaussian(3, 2.0), n_iterations=0).fit(x, y), Preprocessing((6, 6), 3)
+    model.save(tmp_path / "model", preprocessing=scale)
+    later = convrfm.load(tmp_path / "model").set_params(n_iterations=1, warm_start=True)
+    assert later.fit(x, y).preprocessing_ == scale
+    assert later.set_params(warm_start=False).fit(x, y).preprocessing_ is None

@@ -89,7 +89,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         memory_budget: bytes that a fit may take beside its images: by "exact" or "cg" with a kernel's temporaries, by
             "features" for what is decomposed; None for nine tenths of what is free, and the temporaries' own 512 MiB.
         tile_folder: where "cg" keeps tiles that do not fit, and both "cg" and "features" what an interrupted fit goes on from;
-            None for a temporary folder, and for "features" for none.
+            None for a temporary folder, and for "features" for none. Fits at the same time, of a search with `n_jobs` for one,
+            need folders of their own.
         workers: None, or who shares the work of "cg": a number of processes of this machine, or the address of a Dask
             scheduler whose workers reach `tile_folder` (docs/cluster.md). Results keep their bits.
         patch_normalization: None, or "contrast": patches less their mean and over their deviation (the root of their variance

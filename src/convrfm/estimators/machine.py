@@ -77,7 +77,7 @@ class RecursiveFeatureMachine(AskedMachine):
         """
         given, plan, problem = self._to_be_fitted(x, y, sample_weight, groups, selection)
         earlier: list[Layers] = [()] * len(plan.candidates)
-        if self.warm_start and self.__sklearn_is_fitted__():
+        if goes_on := self.warm_start and self.__sklearn_is_fitted__():
             earlier = fits_to_go_on_from(self._fitted, problem, plan, given.folds)
         if contradiction := problem.contradiction:
             warnings.warn(contradiction, stacklevel=3)
@@ -85,7 +85,7 @@ class RecursiveFeatureMachine(AskedMachine):
         judges = judged_on(problem, given.folds)
 
         def remember(fits: Sequence[Layers], *, finished: bool) -> None:
-            self.preprocessing_ = None
+            self.preprocessing_ = self.preprocessing_ if goes_on else None  # of the same images
             check_columns(self, x, learn=True)
             self._coded, self._as_arrays = given.coding, not isinstance(x, Tensor)
             unfinished = () if finished or len(fits) == 1 else tuple(fits)
