@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from convrfm.cli import app
 from convrfm.estimators.ahead import choosing
 from convrfm.estimators.solving import iterative
+from convrfm.storage.atomic import write_json
 
 pytest.importorskip("zarr")
 SMALL = [
@@ -70,6 +71,7 @@ def test_killed_in_a_solve_the_same_command_goes_on_to_the_same_predictions(
 
 def test_to_begin_anew_removes_the_tiles(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run" / "tiles" / "old").mkdir(parents=True)
+    write_json(tmp_path / "run" / "settings.json", {"data": "bars", "seed": 9})
     assert run(*SMALL, "--out", tmp_path / "run").exit_code == 2
     assert (tmp_path / "run" / "tiles" / "old").exists()
     assert run(*SMALL, "--out", tmp_path / "run", "--overwrite").exit_code == 0

@@ -125,7 +125,7 @@ def test_an_interrupted_round_goes_on_from_the_sums_that_were_kept_and_ends_with
 ) -> None:
     monkeypatch.setattr(streamed, "KEPT_EVERY", 0.0)
     x, y = pictures(40)
-    kernel = kernels.NNGP(POOLED.architecture, memory_budget=8 * 12 * 8)  # eight images at a time
+    kernel = kernels.NNGP(POOLED.architecture, memory_budget=48_000)  # eight images at a time, with 17 ridges
     settings: dict[str, Any] = {"kernel": kernel, "n_features": 3, "tile_folder": str(tmp_path / "sums")}
     whole = classifier(**settings | {"tile_folder": None}).fit(x, y)
     seen: list[int] = []
@@ -173,7 +173,7 @@ def test_memory_is_that_of_the_smaller_side_and_a_lack_of_it_is_said(
     monkeypatch.undo()
     with pytest.raises(InputError, match=r"in 6 KiB, .* memory_budget=1000 allows 1 KiB\. Pass a smaller n_features"):
         classifier(memory_budget=1000).fit(x, y)
-    classifier(memory_budget=20_000).fit(x, y)
+    classifier(memory_budget=40_000).fit(x, y)
     solver = Features(FeatureDraw(5, 0))
     assert solver.decomposed(POOLED, 6, 7, 10**6) == 5 * 2 * 2
     assert solver.decomposed(POOLED, 6, 7, 9) == 9

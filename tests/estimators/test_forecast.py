@@ -257,7 +257,7 @@ def test_progress_says_which_kernel_layer_round_fold_and_stage(monkeypatch: pyte
     monkeypatch.setattr("convrfm.estimators.candidates.shown_progress", shown)
     x, y = pictures(12)
     DeepConvRFMClassifier([kernels.vanilla_ntk], depth=[1, 2], n_filters=3, n_iterations=1, cv=2).fit(x, y)
-    assert labels[0] == "kernel 1/2, round 0/1, kernel"
+    assert labels[0] == "kernel 1/2, round 0/1, fold 1/2, kernel"
     assert "kernel 2/2, layer 2/2, round 1/1, fold 2/2, AGOP" in labels
     labels.clear()
     ConvRFMClassifier(KERNEL, n_iterations=1).fit(x, y)

@@ -82,7 +82,7 @@ def test_counts_that_are_none_are_refused(what: str, count: Any) -> None:
         (8, "image_shape must be (channels, height, width)"),
         ((1, 8.0, 8), "each of image_shape (channels, height, width) must be a positive integer"),
         ((1, 0, 8), "each of image_shape (channels, height, width) must be a positive integer"),
-        ((1, 2, 2), "takes 3 x 3 and more"),
+        ((1, 2, 2), "needs at least 3 positions"),
         ((3, 10**6, 10**6), "a forecast times 5 images; of 3 x 1000000 x 1000000 numbers"),
     ],
 )

@@ -93,7 +93,7 @@ class Architecture:
         if min(height, width) < (least := self.least_side):
             raise InputError(
                 f"images of {height} x {width} pixels are too small for this architecture, which takes {least} x {least} and "
-                "more. Pass larger images, or use fewer layers or smaller windows.",
+                "more. Pass larger images, or use a smaller patch_size or fewer layers.",
                 in_python='Or convolutions with padding="same".',
             )
         grids, grid = [], (height, width)
