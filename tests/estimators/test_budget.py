@@ -95,7 +95,7 @@ def test_the_budget_of_which_a_fit_says_that_it_needs_it_is_enough_and_less_is_n
     [
         ("exact", {"ridge": 1e-2, "cv": 10}),
         ("cg", {"ridge": 1e-2, "cv": 3}),
-        ("features", {"ridge": np.logspace(-3, 0, 40).tolist(), "n_features": 8}),
+        ("features", {"ridge": np.logspace(-3, 0, 24).tolist(), "n_features": 8}),
     ],
 )
 def test_what_is_alive_is_what_was_told(solver: Any, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_what_is_alive_is_what_was_told(solver: Any, settings: dict[str, Any], m
         return 0
 
     monkeypatch.setattr(outlook, "bytes_missing", nothing_is_missing)
-    n, at_work = (240, 2**17) if solver == "features" else (200, 2**19)
+    n, at_work = (240, 2**18) if solver == "features" else (200, 2**19)
     x, y = pictures(n, 0)[0], np.arange(n) % 20
     kernel = kernels.NTK(kernels.vanilla(1, 3, "global" if solver == "features" else None), memory_budget=at_work)
     with Alive() as found:

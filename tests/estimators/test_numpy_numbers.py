@@ -15,7 +15,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "exact": {"memory_budget": 10**9, "cv": 2},
     "cg": {"memory_budget": 10**9},
     "features": {"memory_budget": 10**9, "n_features": 20},
-    "workers": {"workers": 1},
 }
 
 
@@ -27,10 +26,8 @@ def of_numpy(values: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", [ConvRFMClassifier, DeepConvRFMClassifier])
 @pytest.mark.parametrize("way", WAYS)
 def test_a_fit_and_its_file_are_the_same(kind: type, way: str, tmp_path: Path) -> None:
-    if way == "workers":
-        pytest.importorskip("distributed")
     x, y = pictures(18)
-    plain = {**CHEAP[kind], **NUMBERS, **WAYS[way], "solver": "cg" if way == "workers" else way}
+    plain = {**CHEAP[kind], **NUMBERS, **WAYS[way], "solver": way}
     numbers = {name: value for name, value in plain.items() if name in NUMBERS or name in WAYS[way]}
     expected = kind(**plain).fit(x, y).decision_function(x)
     model = kind(**{**plain, **of_numpy(numbers)}).fit(x, y)
