@@ -1,5 +1,6 @@
 """All that a fit makes beside its images stays within `memory_budget`, a kernel's temporaries included."""
 
+import weakref
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ from convrfm import ConvRFMClassifier, kernels
 from convrfm.errors import InputError
 from convrfm.estimators.ahead import choosing, outlook
 from convrfm.estimators.ahead.footprint import bytes_of
+from convrfm.estimators.learning.problem import Problem
 from convrfm.estimators.solving import agop_in_parts
 from convrfm.kernels.devices import ON_CPUS
 from tests.alive import Alive
@@ -90,16 +92,23 @@ def test_the_budget_of_which_a_fit_says_that_it_needs_it_is_enough_and_less_is_n
             choosing.kernel_solver(name, asked, memory_budget=enough - 12, **settings)
 
 
-@pytest.mark.parametrize(
-    ("solver", "settings"),
-    [
-        ("exact", {"ridge": 1e-2, "cv": 10}),
-        ("cg", {"ridge": 1e-2, "cv": 3}),
-        ("features", {"ridge": np.logspace(-3, 0, 24).tolist(), "n_features": 8}),
-    ],
-)
-def test_what_is_alive_is_what_was_told(solver: Any, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folds are solved one after the other; with random features each ridge has outputs of its own."""
+def test_no_regression_lies_beside_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folds are solved one after the other, and before the whole."""
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    plain = Problem.path
+
+    def noted(self: Problem, *arguments: Any) -> Any:
+        assert not alive
+        path = plain(self, *arguments)
+        alive.add(path)
+        return path
+
+    monkeypatch.setattr(Problem, "path", noted)
+    x, y = pictures(24, 0)
+    ConvRFMClassifier(NTK, n_iterations=1, cv=3).fit(x, y)
+
+
+def test_outputs_of_each_ridge_on_random_features_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
 
     def nothing_is_missing(*of: Any) -> int:
@@ -107,9 +116,9 @@ def test_what_is_alive_is_what_was_told(solver: Any, settings: dict[str, Any], m
         return 0
 
     monkeypatch.setattr(outlook, "bytes_missing", nothing_is_missing)
-    n, at_work = (240, 2**18) if solver == "features" else (200, 2**19)
-    x, y = pictures(n, 0)[0], np.arange(n) % 20
-    kernel = kernels.NTK(kernels.vanilla(1, 3, "global" if solver == "features" else None), memory_budget=at_work)
+    x, y, at_work = pictures(240, 0)[0], np.arange(240) % 20, 2**18
+    kernel = kernels.NTK(kernels.vanilla(1, 3, "global"), memory_budget=at_work)
+    ridges = np.logspace(-3, 0, 24).tolist()
     with Alive() as found:
-        ConvRFMClassifier(kernel, n_iterations=0, solver=solver, **settings).fit(x, y)
+        ConvRFMClassifier(kernel, n_iterations=0, solver="features", n_features=8, ridge=ridges).fit(x, y)
     assert told[0] / 2 < found.peak <= told[0] + 2 * at_work

@@ -191,6 +191,7 @@ def test_what_it_will_take_is_linear_in_the_images_and_told(capsys: pytest.Captu
     def look(plan: Any, problem: Any, *others: Any, **settings: Any) -> Any:
         on_disk = replace(problem, solver=replace(problem.solver, memory=0))
         seen.extend(bytes_of(plan, on_disk, n, 0) for n in (10**4, 10**6))
+        assert bytes_of(plan, problem, 10**4, 0) - seen[0] == 8 * 10**8 <= problem.solver.memory
         return outlook.outlook(plan, problem, *others, **settings)
 
     with pytest.MonkeyPatch.context() as patch:
