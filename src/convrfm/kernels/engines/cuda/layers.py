@@ -15,13 +15,14 @@ from ...layers import AvgPool, Conv, Flatten
 from ...recursion.recursion import Recursion
 from ...tiling import tiles
 from ..protocol import Gradient
-from .layer_programs import BLOCK, activate, add_up_windows, pull_back_activation
+from .layer_programs import BLOCK, FEW, IN_A_ROW, activate, add_up_windows, pull_back_activation
 from .runs import dual_constants
 from .sides import BoundSides, CudaEmbedding, first_covariance, pairs_within
 from .taps import transposed_taps, window_taps
 
 Field = Float[Tensor, "places n_x n_z"]
 Behind = Float[Tensor, "places_behind n_x n_z"]
+GRID = 2**16 - 1  # programs along the second axis, at most
 AT_ONCE = 8  # fields alive, those of torch's own formulas for other activations than ReLU's kind included
 
 
@@ -32,9 +33,8 @@ class BoundLayers(BoundSides):
     def kernel(self, x: CudaEmbedding, z: CudaEmbedding) -> Float[Tensor, "n_x n_z"]:
         out = x.images.new_empty(len(x.images), len(z.images))
         places = self._places(x)
-        for rows, cols in tiles(
-            len(x.images), len(z.images), pairs_within(self.budget, places, AT_ONCE * places), symmetric=z is x
-        ):
+        pairs = self._pairs(places, AT_ONCE * places)
+        for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=z is x):
             out[rows, cols] = _Tile(self.recursion, x, z, rows, cols).forward()
         return out
 
@@ -43,10 +43,8 @@ class BoundLayers(BoundSides):
         self, x: CudaEmbedding, z: CudaEmbedding, dual_coef: Float[Tensor, "n_z k"], total: Gradient
     ) -> None:
         places = self._places(x)
-        numbers = (AT_ONCE + 3 * len(x.variances)) * places
-        for rows, cols in tiles(
-            len(x.images), len(z.images), pairs_within(self.budget, places, numbers), symmetric=False
-        ):
+        pairs = self._pairs(places, (AT_ONCE + 3 * len(x.variances)) * places)
+        for rows, cols in tiles(len(x.images), len(z.images), pairs, symmetric=False):
             S_bar, q_adjoints = _Tile(self.recursion, x, z, rows, cols).adjoints()
             for of_level, q_bar in zip(total.variances, q_adjoints, strict=True):
                 adjoints = (q_bar @ dual_coef[cols]).permute(1, 2, 0)
@@ -58,6 +56,10 @@ class BoundLayers(BoundSides):
                 )
             else:
                 total.patches[:, rows].flatten(2).baddbmm_(S_bar, partners.flatten(2))
+
+    def _pairs(self, places: int, numbers: int) -> int:
+        """Of one tile."""
+        return min(pairs_within(self.budget, places, numbers), FEW * GRID)
 
     def _places(self, x: CudaEmbedding) -> int:
         """Of the largest field."""
@@ -133,13 +135,14 @@ class _Tile:
             before, after, taps = after, before, transposed_taps(taps, before)
         tangent, power = self._recursion.tangent, 2 if self._paired else 1
         S_out, T_out = (S.new_empty(after**power, self._n_x, self._n_z) for _ in range(2))
-        add_up_windows[(len(S_out), *self._blocks)](
+        programs = triton.cdiv(after, IN_A_ROW) * (after if self._paired else 1)
+        add_up_windows[(programs, triton.cdiv(self._n_x * self._n_z, FEW))](
             S, T, S_out, T_out, taps.to(S.device), self._n_x * self._n_z, before, after,
             layer.size**-2.0 * conv.weight_std**2 if conv else layer.size ** (-2.0 * power),
             conv.bias_std**2 if conv and not transposed else 0.0,
             TAPS=layer.size**2, PAIRED=self._paired, APART=self._paired and conv is None, TANGENT=tangent,
-            SUMS_IN=conv is not None and transposed, SUMS_OUT=conv is not None and not transposed, BLOCK=BLOCK,
-            enable_fp_fusion=True,
+            SUMS_IN=conv is not None and transposed, SUMS_OUT=conv is not None and not transposed,
+            IN_A_ROW=IN_A_ROW, BLOCK=FEW, num_warps=1, enable_fp_fusion=True,
         )  # fmt: skip
         return S_out, T_out if tangent else S_out
 
