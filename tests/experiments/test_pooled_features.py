@@ -87,3 +87,24 @@ def test_two_classes_have_a_roc_area_and_more_of_them_have_none() -> None:
     assert "roc_area" not in pooled_features.fitted(ten.training_images(60, 0), ten, 0, "identity", 8, "cpu")
     found = pooled_features.fitted(two.training_images(20, 0), two, 0, "identity", 8, "cpu")
     assert 0.9 < found["roc_area"] <= 1
+
+
+def of_twelve_pixels(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.pad(x, ((0, 0), (0, 0), (2, 2), (2, 2))), y
+
+
+@pytest.mark.parametrize("method", pooled_features.OTHERS)
+def test_other_models_see_the_same_images(method: str) -> None:
+    """Both learn more than nothing from six images of each class, and are judged on the same test images."""
+    digits = data_set("digits", Path())
+    data = DataSet("larger digits", lambda part: of_twelve_pixels(*digits.read(part)), n_test=50)
+    found = pooled_features.fitted(data.training_images(60, 0), data, 0, method, 32, "cpu")
+    assert 0.3 < found["test"] < 1
+    assert np.isclose(found["test"] * 50 % 1, 0)
+
+
+def test_what_a_second_layer_adds_is_told_draw_by_draw() -> None:
+    stages = (Stage(("learned from identity", pooled_features.DEEP), (20,), seeds=3),)
+    finding = found(replace(RUN, settings=replace(SETTINGS, stages=stages)), 0.1, 0.1, 0.1)
+    assert "second layer adds to the first with its update: digits, n = 20: -10.0 ± 0.0" in finding.ours
+    assert finding.verdict is Verdict.UNTESTED

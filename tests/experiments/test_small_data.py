@@ -71,3 +71,9 @@ def found(learned: float, cnn: float) -> Finding:
         for seed in range(2)
     ]
     return conclude(run, lines)
+
+
+def test_fewer_test_images_are_part_of_more() -> None:
+    few, many = (data_set("digits", Path(), n_test) for n_test in (10, 40))
+    np.testing.assert_array_equal(few.test.x, many.test.x[:10])
+    np.testing.assert_array_equal(few.pool.x, many.pool.x)

@@ -13,7 +13,9 @@ from sklearn.datasets import load_digits
 
 from ...errors import InputError
 
-N_OTHERS = 1000  # test images, and held-out images: no more than half of what there is
+N_OTHERS = (
+    1000  # test images unless another number is asked for, and held-out images: no more than half of what there is
+)
 ATLAS = (50, 40)  # rows and columns of tiles
 TILE = 32  # pixels
 
@@ -43,11 +45,15 @@ class DataSet:
 
     name: str
     read: Read
+    n_test: int = N_OTHERS
 
     @cached_property
     def test(self) -> LabeledImages:
-        """1000 images of the test set, or half of a set that has fewer than 2000, always the same."""
-        return self._drawn("test")[0]
+        """n_test images of the test set, or half of a set that has fewer than twice as many.
+
+        Always the same; those of a smaller n_test are part of those of a larger one.
+        """
+        return self._drawn("test", self.n_test)[0]
 
     @cached_property
     def held_out(self) -> LabeledImages:
@@ -74,9 +80,9 @@ class DataSet:
 
     @cached_property
     def _training_part(self) -> tuple[LabeledImages, LabeledImages]:
-        return self._drawn("train")
+        return self._drawn("train", N_OTHERS)
 
-    def _drawn(self, part: str) -> tuple[LabeledImages, LabeledImages]:
+    def _drawn(self, part: str, n: int) -> tuple[LabeledImages, LabeledImages]:
         """The images that never train, always the same, and all others."""
         try:
             raw, labels = self.read(part)
@@ -84,7 +90,7 @@ class DataSet:
             raise InputError(f"{self.name} cannot be read ({error}). --data must be {WANTED}") from error
         images = LabeledImages(raw.astype(np.float32) / 255, labels.astype(np.int64))
         order = balanced_order(images.y, np.random.default_rng(0))
-        size = min(N_OTHERS, len(order) // 2)
+        size = min(n, len(order) // 2)
         return images.take(order[:size]), images.take(order[size:])
 
 
@@ -108,7 +114,7 @@ WANTED = (
 
 
 @cache
-def data_set(name: str, data: Path) -> DataSet:
+def data_set(name: str, data: Path, n_test: int = N_OTHERS) -> DataSet:
     """One data set of a folder, read once in a process; "digits" are those that scikit-learn bundles.
 
     Raises:
@@ -125,7 +131,7 @@ def data_set(name: str, data: Path) -> DataSet:
     }
     if name not in reads:
         raise InputError(f"data sets must be of {', '.join(reads)}; got {name}.")
-    return DataSet(name, reads[name])
+    return DataSet(name, reads[name], n_test)
 
 
 def read_atlases(folder: Path, part: str) -> tuple[UInt8[np.ndarray, "n c h w"], np.ndarray]:
