@@ -12,9 +12,6 @@ import triton.language as tl
 from .polar import by_angle, norm_of, polar
 
 BLOCK = 256
-IN_A_ROW = 8  # places that a program takes
-FEW = 32  # of their pairs, so that the cache holds all rows of positions that a window of 3 x 3 meets in the meantime
-UNROLLED = tl.constexpr(9)  # windows of 3 x 3: their loads are under way together
 
 
 @triton.jit
@@ -101,50 +98,42 @@ def pull_back_activation(
 def add_up_windows(
     S, T, S_out, T_out, taps, pairs, positions, positions_out, scale, bias,
     TAPS: tl.constexpr, PAIRED: tl.constexpr, APART: tl.constexpr, TANGENT: tl.constexpr,
-    SUMS_IN: tl.constexpr, SUMS_OUT: tl.constexpr, IN_A_ROW: tl.constexpr, BLOCK: tl.constexpr,
+    SUMS_IN: tl.constexpr, SUMS_OUT: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """`S_out = scale sum_window S + bias` and the same of T without the bias.
 
     The positions of a pair move together with a convolution's window, and each in a window of its own (APART) where they
     are pooled. SUMS_OUT: T_out gets S_out besides, as behind a convolution. SUMS_IN: S gets T first, as in its adjoint.
-
-    A program takes IN_A_ROW places one after the other, at which u, and (PAIRED) v with it, moves on by one: their windows
-    overlap, and what they share comes from the cache nearby.
     """
-    first = tl.program_id(0)
+    place = tl.program_id(0)
     pair = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = pair < pairs
-    u_first = first * IN_A_ROW
-    v_first = first * IN_A_ROW
+    pair = tl.minimum(pair, pairs - 1)
+    u_out = place
+    v_out = place
     if PAIRED:
-        u_first = first // positions_out * IN_A_ROW
-        v_first = first % positions_out
-    for step in range(tl.minimum(IN_A_ROW, positions_out - u_first)):
-        u_out = u_first + step
-        v_out = (v_first + step) % positions_out
-        place = u_out
+        u_out = place // positions_out
+        v_out = place % positions_out
+    S_sum = tl.zeros((BLOCK,), tl.float32)
+    T_sum = tl.zeros((BLOCK,), tl.float32)
+    for tap in range(TAPS * TAPS if APART else TAPS):
+        at = tl.load(taps + u_out * TAPS + (tap // TAPS if APART else tap))
+        other = at
         if PAIRED:
-            place = u_out * positions_out + v_out
-        S_sum = tl.zeros((BLOCK,), tl.float32)
-        T_sum = tl.zeros((BLOCK,), tl.float32)
-        for tap in tl.range(0, TAPS * TAPS if APART else TAPS, loop_unroll_factor=UNROLLED):
-            at = tl.load(taps + u_out * TAPS + (tap // TAPS if APART else tap))
-            if PAIRED:
-                other = tl.load(taps + v_out * TAPS + (tap % TAPS if APART else tap))
-                at = tl.where((at >= 0) & (other >= 0), at * positions + other, -1)
-            met = at * pairs + pair
-            here = inside & (met >= 0)
-            s = tl.load(S + met, mask=here, other=0.0)
+            other = tl.load(taps + v_out * TAPS + (tap % TAPS if APART else tap))
+            at = tl.where((at >= 0) & (other >= 0), at * positions + other, -1)
+        if at >= 0:
+            s = tl.load(S + at * pairs + pair)
             if TANGENT:
-                t = tl.load(T + met, mask=here, other=0.0)
+                t = tl.load(T + at * pairs + pair)
                 T_sum += t
                 if SUMS_IN:
                     s += t
             S_sum += s
-        s_out = scale * S_sum + bias
-        tl.store(S_out + place * pairs + pair, s_out, mask=inside)
-        if TANGENT:
-            t_out = scale * T_sum
-            if SUMS_OUT:
-                t_out += s_out
-            tl.store(T_out + place * pairs + pair, t_out, mask=inside)
+    s_out = scale * S_sum + bias
+    tl.store(S_out + place * pairs + pair, s_out, mask=inside)
+    if TANGENT:
+        t_out = scale * T_sum
+        if SUMS_OUT:
+            t_out += s_out
+        tl.store(T_out + place * pairs + pair, t_out, mask=inside)

@@ -15,7 +15,7 @@ from ...layers import AvgPool, Conv, Flatten
 from ...recursion.recursion import Recursion
 from ...tiling import tiles
 from ..protocol import Gradient
-from .layer_programs import BLOCK, FEW, IN_A_ROW, activate, add_up_windows, pull_back_activation
+from .layer_programs import BLOCK, activate, add_up_windows, pull_back_activation
 from .runs import dual_constants
 from .sides import BoundSides, CudaEmbedding, first_covariance, pairs_within
 from .taps import transposed_taps, window_taps
@@ -59,7 +59,7 @@ class BoundLayers(BoundSides):
 
     def _pairs(self, places: int, numbers: int) -> int:
         """Of one tile."""
-        return min(pairs_within(self.budget, places, numbers), FEW * GRID)
+        return min(pairs_within(self.budget, places, numbers), BLOCK * GRID)
 
     def _places(self, x: CudaEmbedding) -> int:
         """Of the largest field."""
@@ -135,14 +135,13 @@ class _Tile:
             before, after, taps = after, before, transposed_taps(taps, before)
         tangent, power = self._recursion.tangent, 2 if self._paired else 1
         S_out, T_out = (S.new_empty(after**power, self._n_x, self._n_z) for _ in range(2))
-        programs = triton.cdiv(after, IN_A_ROW) * (after if self._paired else 1)
-        add_up_windows[(programs, triton.cdiv(self._n_x * self._n_z, FEW))](
+        add_up_windows[(len(S_out), *self._blocks)](
             S, T, S_out, T_out, taps.to(S.device), self._n_x * self._n_z, before, after,
             layer.size**-2.0 * conv.weight_std**2 if conv else layer.size ** (-2.0 * power),
             conv.bias_std**2 if conv and not transposed else 0.0,
             TAPS=layer.size**2, PAIRED=self._paired, APART=self._paired and conv is None, TANGENT=tangent,
-            SUMS_IN=conv is not None and transposed, SUMS_OUT=conv is not None and not transposed,
-            IN_A_ROW=IN_A_ROW, BLOCK=FEW, num_warps=1, enable_fp_fusion=True,
+            SUMS_IN=conv is not None and transposed, SUMS_OUT=conv is not None and not transposed, BLOCK=BLOCK,
+            enable_fp_fusion=True,
         )  # fmt: skip
         return S_out, T_out if tangent else S_out
 
