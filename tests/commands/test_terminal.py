@@ -98,6 +98,7 @@ def test_parameters_are_typed_as_help_shows_them(command: typer.models.CommandFu
         ),
         ("bars --kernel laplace --solver features", "or --solver exact"),
         ("bars --patch-size 40", "Pass larger images, or use a smaller --patch-size or fewer layers."),
+        ("bars --network myrtle5", "Pass larger images, or use less pooling."),
         ("bars --n-train 20 --cv 50", "--cv must be at most 10"),
         ("bars --deep --network myrtle5", "pass --network vanilla, average or global, or leave out --deep"),
         ("bars --n-train 20 --agop-samples 30", "--agop-samples must lie between 1 and the 20"),

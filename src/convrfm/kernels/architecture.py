@@ -91,10 +91,16 @@ class Architecture:
             InputError: for images into which not every window fits.
         """
         if min(height, width) < (least := self.least_side):
+            unpadded = any(isinstance(layer, Conv) and layer.padding == "valid" for layer in self.layers)
+            pools = any(isinstance(layer, AvgPool) for layer in self.layers)
+            ways = [
+                *(["a smaller patch_size or fewer layers"] if unpadded else []),
+                *(["less pooling"] if pools else []),
+            ]
             raise InputError(
                 f"images of {height} x {width} pixels are too small for this architecture, which takes {least} x {least} and "
-                "more. Pass larger images, or use a smaller patch_size or fewer layers.",
-                in_python='Or convolutions with padding="same".',
+                f"more. Pass larger images, or use {', or '.join(ways)}.",
+                in_python='Or convolutions with padding="same".' if unpadded else "",
             )
         grids, grid = [], (height, width)
         for layer in self.layers[:-1]:
