@@ -97,3 +97,20 @@ def test_patches_that_differ_by_rounding_alone_coincide(dtype: torch.dtype) -> N
     q = torch.tensor([0.3, 1.7], dtype=dtype)
     almost = q * (1 - torch.finfo(dtype).eps)
     assert (kernels.ReLU().dual(almost, q, q)[1] == kernels.ReLU().mean_square).all()
+
+
+@every_activation
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 1e-8])
+def test_small_variances_keep_their_digits_in_single_precision(activation: Activation, scale: float) -> None:
+    single = [(scale * each).float() for each in (S, QX, QZ)]
+    for found, expected in zip(activation.dual(*single), activation.dual(*(v.double() for v in single)), strict=True):
+        torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=1e-7 * float(expected.abs().max()))
+
+
+@every_activation
+def test_the_dual_has_the_slope_of_its_derivative_dual(activation: Activation) -> None:
+    """Where s is zero too."""
+    s = S.clone().requires_grad_()
+    K, k0 = activation.dual(s, QX, QZ)
+    (slope,) = torch.autograd.grad(K.sum(), s)
+    torch.testing.assert_close(slope, k0.detach())

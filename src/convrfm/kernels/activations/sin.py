@@ -38,7 +38,7 @@ class Sin(Activation):
     @override
     def dual(self, s: Values, qx: Values, qz: Values) -> tuple[Values, Values]:
         near, far = self._waves(s, qx, qz)
-        return near - far, self.b**2 * (near + far)
+        return self._apart(near, s, qx, qz), self.b**2 * (near + far)
 
     @override
     def pullback(
@@ -60,3 +60,12 @@ class Sin(Activation):
         size, rate = self.a**2 / 2, self.b**2 / 2
         near, far = (torch.exp(-rate * square_of_difference(sign * s, qx, qz)) for sign in (1, -1))
         return size * near, size * math.cos(2 * self.c) * far
+
+    def _apart(self, near: Values, s: Values, qx: Values, qz: Values) -> Values:
+        """`near - far` to all its digits, also where both are nearly one: `near` less its share cos(2 c), and that of both."""
+        rate, share = self.b**2 / 2, math.cos(2 * self.c)
+        positive = near * -torch.expm1(-4 * rate * s.clamp(min=0))
+        negative = (
+            self.a**2 / 2 * torch.exp(-rate * square_of_difference(-s, qx, qz)) * torch.expm1(4 * rate * s.clamp(max=0))
+        )
+        return 2 * math.sin(self.c) ** 2 * near + share * torch.where(s >= 0, positive, negative)
