@@ -75,6 +75,13 @@ def test_what_is_no_array_is_refused_by_name(name: str, wrong: object) -> None:
 
 
 @pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("name", ["x", "z", "dual_coef"])
+def test_what_an_agop_needs_cannot_be_none(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} must be a NumPy array or a torch tensor; got NoneType"):
+        Gaussian(3, 2.0).agop(**{"x": X, "z": X, "dual_coef": np.ones((3, 2)), name: None})
+
+
+@pytest.mark.usefixtures("as_a_user")
 @pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), np.int64(2), 2])
 def test_scales_may_be_numbers_of_numpy_and_are_kept_in_files(number: np.generic | int) -> None:
     for kernel in (

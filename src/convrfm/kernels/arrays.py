@@ -29,7 +29,8 @@ def accepts_numpy(method: Method) -> Method:
         given = signature.bind(self, x, *args, **keywords)
         as_tensor = given.arguments["x"] = _tensor("x", x)
         for name in ARRAYS & given.arguments.keys():
-            if (value := given.arguments[name]) is not None:
+            value, optional = given.arguments[name], signature.parameters[name].default is None
+            if value is not None or not optional:
                 given.arguments[name] = _follow(name, value, as_tensor)
         with full_precision(), torch.cuda.device_of(as_tensor):
             result = method(*given.args, **given.kwargs)
