@@ -13,12 +13,14 @@ from convrfm.errors import InputError
 from convrfm.estimators.ahead import forecast, outlook
 from convrfm.estimators.ahead.footprint import METRICS_ALIVE, bytes_of
 from convrfm.estimators.ahead.forecast import ExpectedRound, LayerCosts, Prospect, prospect
+from convrfm.estimators.ahead.laws import ByParts, ByTiles
 from convrfm.estimators.ahead.outlook import Outlook
 from convrfm.estimators.learning.plan import Plan
 from convrfm.estimators.learning.problem import Problem
 from convrfm.estimators.learning.starts import NOTHING_DRAWN, FilterDraw
 from convrfm.estimators.solving.solver import Exact
 from convrfm.kernels.growth import ROUGHLY, Pairs, Powers
+from convrfm.kernels.kernel_tiles import TileLayout
 from convrfm.maths.windows import Window
 from convrfm.solvers.exact import RidgePath
 
@@ -123,6 +125,24 @@ def test_images_of_a_selection_set_count_in_every_round() -> None:
     assert prospect(plan, judged, [], ROUGHLY).seconds(40, 10) == pytest.approx(
         own_matrix(40, 1) + matrix(9, 40, 1), rel=1e-4
     )
+
+
+@pytest.mark.parametrize("n", [900, 1024, 5000])
+def test_tiles_of_a_matrix_take_together_what_is_told_of_all(n: int) -> None:
+    law = ByTiles(3e-5, 5e-5, 1e-6, 1024)
+    layout = TileLayout(n, n, 1024, symmetric=True)
+    sides = [[part.stop - part.start for part in layout.of(place)] for place in layout.places]
+    one_by_one = [
+        Pairs.symmetric_seconds(law, rows) if i == j else rows * 3e-5 + columns * 5e-5 + 1e-6 * rows * columns
+        for (i, j), (rows, columns) in zip(layout.places, sides, strict=True)
+    ]
+    assert law.symmetric_seconds(n) == pytest.approx(sum(one_by_one), rel=3e-3)
+
+
+def test_parts_of_an_agop_take_together_what_is_told_of_all() -> None:
+    law = ByParts(1e-3, 2e-4, 1e-5, 64)
+    parts = [Pairs.seconds(law, size, 5000) for size in (64, 64, 22)]
+    assert law.seconds(150, 5000) == pytest.approx(sum(parts))
 
 
 def test_few_images_are_whole_groups_as_all_of_them_are(monkeypatch: pytest.MonkeyPatch) -> None:

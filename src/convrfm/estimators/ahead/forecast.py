@@ -5,18 +5,20 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from typing_extensions import override
 
 from ...kernels.forecast import sample_size
 from ...kernels.growth import AT_A_GLANCE, Pairs, Powers, measured_pairs, measured_powers
+from ...kernels.kernel_tiles import default_side
 from ...solvers.exact import RidgePath
 from ...solvers.iterative import PROBES
 from ...solvers.streamed import unwatched
 from ..learning.plan import Plan
 from ..learning.problem import Images, Problem
+from ..solving.agop_in_parts import part_size
 from ..solving.feature_solver import FeatureBasis, Features
 from ..solving.iterative import Iterative
 from ..solving.solver import LearnableKernel, Metric, limited
+from .laws import ByParts, ByTiles, Passes
 
 FIRST_SOLVED, MOST_SOLVED = 64, 1024  # images in a regression that is timed
 FEW = 64  # images that are timed at a glance
@@ -29,15 +31,6 @@ PRIMAL_PRODUCTS = (
     3  # products a pair of features and image: one for the sums, one in double precision for what is left out
 )
 DECOMPOSED = 12  # an eigendecomposition in double precision, in products of single precision
-
-
-@dataclass(frozen=True)
-class Passes(Pairs):
-    """Of images that each cost the same, whatever they meet; training images pass twice."""
-
-    @override
-    def symmetric_seconds(self, n: int) -> float:
-        return 2 * self.left * n
 
 
 @dataclass(frozen=True)
@@ -165,6 +158,9 @@ def _layers_costs(
             under, updated = under[-1:], updated[-1:]  # which stands for both
         matrices = [_matrix_law(kernel, x, metric, n, patience) for metric in under]
         agops = [_agop_law(kernel, x, metric, problem, patience) for metric in updated]
+        if isinstance(problem.solver, Iterative):
+            matrices = [ByTiles(law.left, law.right, law.pair, default_side(n)) for law in matrices]
+            agops = [ByParts(law.left, law.right, law.pair, part_size(x.device)) for law in agops]
         costs.append(LayerCosts(matrices[:1] + matrices[-1:], agops[:1] + agops[-1:], regression))
         if number + 1 < len(kernels):
             x = plan.draw.features(number, identity, kernel.window)(x)

@@ -28,6 +28,11 @@ KEPT_EVERY = 60.0  # seconds: how often finished parts are kept
 SUM = "agop-"  # begins the names of what is kept
 
 
+def part_size(device: torch.device) -> int:
+    """How many images at which gradients are taken make a part."""
+    return PART_ON_A_GPU if device.type == "cuda" else PART
+
+
 def drop_sums(folder: Path) -> None:
     """Take away the sums that are kept in a folder."""
     for path in folder.glob(f"{SUM}*.safetensors"):
@@ -102,7 +107,7 @@ class AgopInParts:
 
     @property
     def _size(self) -> int:
-        return PART_ON_A_GPU if self.x.is_cuda else PART
+        return part_size(self.x.device)
 
     @property
     def _zero(self) -> Float[Tensor, "d d"]:
