@@ -23,8 +23,8 @@ from ....lanes.vectors import (
     zero,
 )
 from ..duals import START
-from ..rows import activate, incoming_row, sum_along_row, window_row
-from ..structures import Gather, Sides, dual_of, fields_from, reading_of, sides_from, window_after
+from ..rows import activate, incoming_from_sums, incoming_row, met_at, sum_along_row
+from ..structures import Gather, Incoming, Sides, dual_of, fields_from, reading_of, sides_from, window_after
 from ..tables import BOUND, FAMILY, NUMBER
 from .program import (
     COL_LINES,
@@ -144,20 +144,22 @@ def pass_section(
                 continue
             window = window_after(ahead(number, -NUMBER), item(step, FAMILY - STEP) == START, tangent)
             sums = fields_from(room.sums, item(room.slots, level - 1))
-            window_row(window, tables, place, row.count * LANES, sums, fields)
+            met = incoming_from_sums(window, tables, place, row.count * LANES, sums, fields)
         else:
             first_row(channels, before, row, tangent, fields)
+            met = incoming_row(fields, window_after(number, False, tangent))
         put(room.made, level, made + 1)
         if saves:
             at = item(room.begins, level) + made * row.count * LANES
             for p in range(0, row.count * LANES, LANES):
-                store(room.met.S, at + p, load(fields.S, p))
-                store(room.met.T, at + p, load(fields.T, p))
+                s, t = met_at(met, p)
+                store(room.met.S, at + p, s)
+                store(room.met.T, at + p, t)
             if level == last:
                 continue
         c = 0
         while c < row.count:
-            incoming = incoming_row(fields_from(fields, c * LANES), window_after(number, False, tangent))
+            incoming = Incoming(fields_from(met.fields, c * LANES), met.is_summed, met.a, met.b, met.c, met.window)
             run, facing_sides = item(row.pairs, c * PAIR + RUN), facing(sides, step, row, c)
             activate(dual_of(step, number), run, incoming, facing_sides, fields_from(out, c * LANES), False, fields)
             c += run
