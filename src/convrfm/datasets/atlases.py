@@ -8,7 +8,7 @@ from jaxtyping import Shaped
 from ..errors import InputError
 from .image_arrays import check_labels
 from .memory import check_memory
-from .pictures import PictureBatch, read_picture
+from .pictures import read_picture
 from .sources import Pictures, Source, positions
 
 ROWS, COLUMNS = 50, 40  # of tiles
@@ -35,7 +35,7 @@ def _read_part(folder: Path, part: str) -> Pictures:
     files = sorted(folder.glob(f"{part}_*.png"))
     first = read_picture(files[0])
     check_memory(f"the {len(files)} atlases of {folder}", len(files), first.shape, first.itemsize)
-    raw = [tile for file in files for tile in _tiles(file)]
+    raw = [tile for file in files for tile in tiles_of(file)]
     file = folder / f"{part}_labels.npy"
     try:
         labels = np.load(file, allow_pickle=False)
@@ -52,7 +52,12 @@ def _read_part(folder: Path, part: str) -> Pictures:
     return Pictures(raw, named, positions(len(raw)), white=255.0, notes=notes)
 
 
-def _tiles(file: Path) -> PictureBatch:
+def tiles_of(file: Path) -> Shaped[np.ndarray, "tiles c side side"]:
+    """The tiles of one atlas, row by row.
+
+    Raises:
+        InputError: If it cannot be read or has another shape.
+    """
     atlas = read_picture(file)
     channels, height, width = atlas.shape
     side = width // COLUMNS

@@ -59,15 +59,7 @@ def published_line(run: Run[NetworksSettings], title: str) -> Line:
         subject = replace(subject, n_images=settings.n_images)
     else:
         subject = replace(subject, n_images=settings.n_photographs, probes=settings.probes)
-    report = measured(
-        subject,
-        Path(run.data or "."),
-        run.seed,
-        device=run.device,
-        download=run.download,
-        progress=run.verbose,
-    )
-    return line_of(report, of="a fresh network")
+    return line_of(measured(subject, run), of="a fresh network")
 
 
 def trained_line(run: Run[NetworksSettings], folder: str) -> Line:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -50,14 +49,7 @@ def plan(run: Run[TableSettings]) -> Iterator[Step]:
 
 def measured_lines(run: Run[TableSettings], subject: Subject) -> Line:
     """Measure one network; its whole report is kept among the files."""
-    report = measured(
-        subject,
-        Path(run.data or "."),
-        run.seed,
-        device=run.device,
-        download=run.download,
-        progress=run.verbose,
-    )
+    report = measured(subject, run)
     report.save(run.files / subject.title)
     return {
         "n_images": report.n_images,

@@ -7,6 +7,7 @@ random-sign probes. Their true initial weights were not published: "initial" is 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +16,12 @@ from torch import Tensor, nn
 
 from ..cnfa import Report, measure
 from ..cnfa.target import Head
+from ..datasets.atlases import tiles_of
 from ..datasets.pictures import read_picture
 from ..errors import InputError
 from ..kernels.devices import chosen_device
 from ..networks import load_network, load_weights
+from .experiment import Run
 
 IMAGENET_MEAN = torch.tensor([0.485, 0.456, 0.406]).reshape(3, 1, 1)
 IMAGENET_STD = torch.tensor([0.229, 0.224, 0.225]).reshape(3, 1, 1)
@@ -26,10 +29,8 @@ CAFFE_MEAN = torch.tensor([104.0, 117.0, 123.0]).reshape(3, 1, 1)
 
 
 def cifar_images(data: Path, n: int) -> Float[Tensor, "n 3 32 32"]:
-    """The first test images of CIFAR-10, from an atlas of 50 rows of 40 tiles, scaled as ImageNet."""
-    atlas = read_picture(data / "cifar10" / "test_00.png")
-    tiles = atlas.reshape(3, 50, 32, 40, 32).transpose(1, 3, 0, 2, 4).reshape(-1, 3, 32, 32)
-    return (torch.from_numpy(np.ascontiguousarray(tiles[:n])).float() / 255 - IMAGENET_MEAN) / IMAGENET_STD
+    """The first test images of CIFAR-10, scaled as ImageNet."""
+    return as_imagenet(torch.from_numpy(tiles_of(data / "cifar10" / "test_00.png")[:n]).float())
 
 
 def photos(data: Path, n: int) -> Float[Tensor, "n 3 224 224"]:
@@ -126,22 +127,20 @@ IMAGENET = tuple(
 )
 
 
-def measured(
-    subject: Subject, data: Path, seed: int, *, device: str, download: bool = False, progress: bool = False
-) -> Report:
-    """Measure one network beside a fresh one, on that device."""
-    torch.manual_seed(seed)  # torchvision's and torch's initialization take no generator
+def measured(subject: Subject, run: Run[Any]) -> Report:
+    """Measure one network beside a fresh one."""
+    torch.manual_seed(run.seed)  # torchvision's and torch's initialization take no generator
     fresh = _part(load_network(subject.network), subject.part)
-    trained = published_network(subject, data, download=download)
+    data = Path(run.data or ".")
     return measure(
-        trained,
+        published_network(subject, data, download=run.download),
         subject.images(data, subject.n_images).split(10),
         initial=fresh,
         probes=subject.probes,
         head=subject.head,
-        generator=torch.Generator().manual_seed(seed),
-        progress=progress,
-        device=chosen_device(device),
+        generator=torch.Generator().manual_seed(run.seed),
+        progress=run.verbose,
+        device=chosen_device(run.device),
     )
 
 

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
-from PIL import Image
 from sklearn.datasets import load_digits
 
+from ...datasets.atlases import tiles_of
 from ...errors import InputError
 
 N_OTHERS = (
     1000  # test images unless another number is asked for, and held-out images: no more than half of what there is
 )
-ATLAS = (50, 40)  # rows and columns of tiles
-TILE = 32  # pixels
 
 Read = Callable[[str], tuple[UInt8[np.ndarray, "n c h w"], np.ndarray]]
 
@@ -135,13 +133,9 @@ def data_set(name: str, data: Path, n_test: int = N_OTHERS) -> DataSet:
 
 
 def read_atlases(folder: Path, part: str) -> tuple[UInt8[np.ndarray, "n c h w"], np.ndarray]:
-    """Pictures of 50 x 40 color tiles, row by row."""
-    rows, columns = ATLAS
-    tiles = [
-        np.asarray(Image.open(path)).reshape(rows, TILE, columns, TILE, 3).transpose(0, 2, 4, 1, 3)
-        for path in sorted(folder.glob(f"{part}_*.png"))
-    ]
-    return np.concatenate(tiles).reshape(-1, 3, TILE, TILE), np.load(folder / f"{part}_labels.npy")
+    """Pictures of color tiles, row by row."""
+    tiles = [tiles_of(path) for path in sorted(folder.glob(f"{part}_*.png"))]
+    return np.concatenate(tiles), np.load(folder / f"{part}_labels.npy")
 
 
 def read_digits(part: str) -> tuple[UInt8[np.ndarray, "n c h w"], np.ndarray]:
