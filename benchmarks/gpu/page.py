@@ -47,6 +47,11 @@ named "golden" are against values of Neural Tangents. Sums are accumulated in fl
 covariance and adjoints for the gradients, to ten bits, and costs the AGOP three digits.
 
 Lines of the H200 are older than the present program of adjoints; those of the H100 are of the present one.
+
+Random features on the H100 against the CPU, by a script that no command repeats: 400 images of GTSRB, 256 filters averaged over
+quarters. Without an update no probability differs by more than 0.0011. After one, M differs by 8e-4 of its norm; leave-one-out
+took another ridge there (0.0032, 0.001 on the CPU), so that probabilities differ by up to 0.39.
+Folds took the same ridge and round on both, and no probability differs by more than 0.0034.
 """,
     "speed": f"""
 ## Speed and memory
@@ -112,6 +117,10 @@ walked in two runs with S and T in memory between them, 25%. What holds `forward
 the number of instructions, not memory: an activation with its window takes 55 of them, 16 of which are multiply-adds, the only
 ones that count twice in the peak, and at the edges of strips every fifth activation is computed again; each scheduler of the
 card issues 1.6 a nanosecond, at a clock below 2 GHz.
+
+Of networks with pooling (100 images of 3x32x32, H100) five convolutions and global average pooling take 0.48 s, three 0.36 s.
+A program that walked along diagonals of pairs of positions, whose windows overlap in the cache, took 0.50 and 0.38 s: the sums
+over windows are not what these wait for.
 """
 UNITS = (("arithmetic", "TFLOP/s"), ("memory", "TB/s"))
 LEFT_OUT = ("part", "operations", "bytes")  # in the record

@@ -224,7 +224,7 @@ EXPERIMENT = Experiment(
             ),
         ),
     },
-    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 15, Scale.FULL: 80},
+    minutes={Scale.SMOKE: 0.2, Scale.LAPTOP: 15, Scale.FULL: 4800},
     plan=plan,
     conclude=conclude,
     data=f"{WANTED[:-1]}, and medmnist/pneumoniamnist_small.npz.",
