@@ -18,6 +18,7 @@ from convrfm.estimators.ahead.outlook import Outlook
 from convrfm.estimators.learning.plan import Plan
 from convrfm.estimators.learning.problem import Problem
 from convrfm.estimators.learning.starts import NOTHING_DRAWN, FilterDraw
+from convrfm.estimators.solving.iterative import Iterative
 from convrfm.estimators.solving.solver import Exact
 from convrfm.kernels.growth import ROUGHLY, Pairs, Powers
 from convrfm.kernels.kernel_tiles import TileLayout
@@ -116,6 +117,17 @@ def test_seconds_are_those_of_all_layers_rounds_and_folds(n_iterations: int, n_f
     rounds = ahead.rounds(40, 10)
     assert [each.seconds for each in rounds] == pytest.approx(expected, rel=1e-4)
     assert [each.iteration for each in rounds] == 3 * list(range(n_iterations + 1))
+
+
+@pytest.mark.usefixtures("clocked")
+def test_every_tile_and_part_of_conjugate_gradients_reads_its_images_in_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty images make five rows of tiles, and the ten at which gradients are taken three parts."""
+    monkeypatch.setattr(forecast, "default_side", lambda n: 8)
+    monkeypatch.setattr(forecast, "part_size", lambda device: 4)
+    ahead = prospect(Plan([(Clock(),)], DRAW, 1, "best"), problem(solver=Iterative(seed=0)), [], ROUGHLY)
+    again = 1e-7 * 7 * 40 * 4
+    expected = [own_matrix(40, 1) + again, own_matrix(40, 10) + again + agop(10, 40, 300) + 1e-7 * 50 * 40 * 2]
+    assert [each.seconds for each in ahead.rounds(40, 10)] == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.usefixtures("clocked")

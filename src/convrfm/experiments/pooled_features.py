@@ -37,6 +37,11 @@ METHODS: Mapping[str, dict[str, Any]] = {
 UNCHANGED = tuple(name for name, settings in METHODS.items() if settings["n_iterations"] == 0)
 DEEP, EXACT = "deep, learned from identity", "exact pooled NTK"
 OTHERS = (DEEP, EXACT)
+TOLD = {
+    DEEP: "Deep: 64 features of the patches, drawn from the M that was learned, and a second layer of 3 x 3 patches of these; "
+    "folds learn both layers. ",
+    EXACT: "Exact: the NTK of the paper's network of depth 5 with global average pooling, ridge by leave-one-out. ",
+}
 UPDATES = {"learned from identity": "identity", "learned from whitening": "whitening"}
 FIGURES = ("test", "judged", "left_out", "held_out")
 SIZES = (160, 640)
@@ -45,7 +50,7 @@ SMALL = 16  # pixels: below, patches are of side 3
 
 @dataclass(frozen=True)
 class PooledFeaturesSettings:
-    """Which data sets and trials, how many random filters, and how many test images, as far as there are twice as many."""
+    """Which data sets and trials, how many random filters and how many test images (or half of those that there are)."""
 
     data_sets: tuple[str, ...] = ("CIFAR-10",)
     stages: tuple[Stage, ...] = (Stage(tuple(METHODS), (160,), seeds=3),)
@@ -75,7 +80,7 @@ def fitted(train: LabeledImages, data: DataSet, seed: int, method: str, n_featur
 
 
 def kept_of(model: ConvRFMClassifier | DeepConvRFMClassifier, data: DataSet) -> Measured:
-    """Of the last layer, and accuracy on held-out images."""
+    """Leave-one-out accuracy and shrinkage of the last layer's kept round, and accuracy on held-out images."""
     kept = model.layers_[-1].kept
     assert kept.loo.accuracy is not None
     held_out = accuracy(model.predict_proba(data.held_out.x), data.held_out)
@@ -142,10 +147,8 @@ def conclude(run: Run[PooledFeaturesSettings], lines: Sequence[Line]) -> Finding
         f"of M, of which 5 folds, each with an M of its own, choose shrinkage ({', '.join(map(str, SHRINKAGES))}), "
         "ridge and whether it is kept; judged is theirs, of the others by leave-one-out. Patches: whitened training patches in "
         "place of Gaussian filters. Flips: features averaged over an image and its mirror image. "
-        "Deep: 64 features of 6 x 6 patches, drawn from the M that was learned, and a second layer of 3 x 3 patches of these; "
-        "folds learn both layers. "
-        f"Exact: the NTK of the paper's network of depth 5 with global average pooling, ridge by leave-one-out. At most "
-        f"{run.settings.n_test} test images. "
+        + "".join(TOLD[method] for method in OTHERS if any(trial.method == method for trial in results))
+        + f"At most {run.settings.n_test} test images. "
         "Held out: on images of the training set that trained nothing. ROC area: of two classes, on test images. "
         "Patches of one contrast, their size, the quarters and patches as filters were found on other draws of CIFAR-10 with "
         "test accuracy in view; the other data sets had no part in that.",
@@ -158,7 +161,7 @@ def conclude(run: Run[PooledFeaturesSettings], lines: Sequence[Line]) -> Finding
 
 
 HEADER = (
-    *("data", "n", "M", "test", "judged", "leave-one-out", "held out", "ROC area"),
+    *("data", "n", "method", "test", "judged", "leave-one-out", "held out", "ROC area"),
     *("less identity", "less whitening", "updates kept", "draws"),
 )
 

@@ -30,7 +30,10 @@ CAFFE_MEAN = torch.tensor([104.0, 117.0, 123.0]).reshape(3, 1, 1)
 
 def cifar_images(data: Path, n: int) -> Float[Tensor, "n 3 32 32"]:
     """The first test images of CIFAR-10, scaled as ImageNet."""
-    return as_imagenet(torch.from_numpy(tiles_of(data / "cifar10" / "test_00.png")[:n]).float())
+    tiles = tiles_of(data / "cifar10" / "test_00.png")
+    if tiles.shape[1:] != (3, 32, 32):
+        raise InputError(f"tiles of CIFAR-10's atlases must be 32 x 32 in color; got {tiles.shape[1:]}.")
+    return as_imagenet(torch.from_numpy(tiles[:n]).float())
 
 
 def photos(data: Path, n: int) -> Float[Tensor, "n 3 224 224"]:

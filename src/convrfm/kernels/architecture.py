@@ -93,13 +93,10 @@ class Architecture:
         if min(height, width) < (least := self.least_side):
             unpadded = any(isinstance(layer, Conv) and layer.padding == "valid" for layer in self.layers)
             pools = any(isinstance(layer, AvgPool) for layer in self.layers)
-            ways = [
-                *(["a smaller patch_size or fewer layers"] if unpadded else []),
-                *(["less pooling"] if pools else []),
-            ]
+            ways = (["a smaller patch_size", "fewer layers"] if unpadded else []) + (["less pooling"] if pools else [])
             raise InputError(
                 f"images of {height} x {width} pixels are too small for this architecture, which takes {least} x {least} and "
-                f"more. Pass larger images, or use {', or '.join(ways)}.",
+                f"more. Pass larger images, or use {' or '.join(', '.join(ways).rsplit(', ', 1))}.",
                 in_python='Or convolutions with padding="same".' if unpadded else "",
             )
         grids, grid = [], (height, width)

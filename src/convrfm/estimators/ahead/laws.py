@@ -1,4 +1,4 @@
-"""How the time of a computation grows that goes through its images piece by piece."""
+"""How the time of computations that go through their images piece by piece grows."""
 
 from dataclasses import dataclass
 

@@ -13,9 +13,7 @@ from sklearn.datasets import load_digits
 from ...datasets.atlases import tiles_of
 from ...errors import InputError
 
-N_OTHERS = (
-    1000  # test images unless another number is asked for, and held-out images: no more than half of what there is
-)
+N_OTHERS = 1000  # held-out images, and test images by default; at most half of a set
 
 Read = Callable[[str], tuple[UInt8[np.ndarray, "n c h w"], np.ndarray]]
 

@@ -62,7 +62,7 @@ class Sin(Activation):
         return size * near, size * math.cos(2 * self.c) * far
 
     def _apart(self, near: Values, s: Values, qx: Values, qz: Values) -> Values:
-        """`near - far` to all its digits, also where both are nearly one: `near` less its share cos(2 c), and that of both."""
+        """`near - far`, both nearly one or not: (1 - cos(2 c)) `near`, and cos(2 c) times the difference of the waves alone."""
         rate, share = self.b**2 / 2, math.cos(2 * self.c)
         positive = near * -torch.expm1(-4 * rate * s.clamp(min=0))
         negative = (

@@ -23,7 +23,7 @@ from .taps import transposed_taps, window_taps
 Field = Float[Tensor, "places n_x n_z"]
 Behind = Float[Tensor, "places_behind n_x n_z"]
 GRID = 2**16 - 1  # programs along the second axis, at most
-AT_ONCE = 8  # fields alive, those of torch's own formulas for other activations than ReLU's kind included
+AT_ONCE = 12  # fields alive, those of torch's own formulas for other activations than ReLU's kind included
 
 
 class BoundLayers(BoundSides):
@@ -58,7 +58,7 @@ class BoundLayers(BoundSides):
                 total.patches[:, rows].flatten(2).baddbmm_(S_bar, partners.flatten(2))
 
     def _pairs(self, places: int, numbers: int) -> int:
-        """Of one tile."""
+        """Of images in one tile, as the budget and a grid allow."""
         return min(pairs_within(self.budget, places, numbers), BLOCK * GRID)
 
     def _places(self, x: CudaEmbedding) -> int:
