@@ -38,7 +38,14 @@ class Sin(Activation):
     @override
     def dual(self, s: Values, qx: Values, qz: Values) -> tuple[Values, Values]:
         near, far = self._waves(s, qx, qz)
-        return self._apart(near, s, qx, qz), self.b**2 * (near + far)
+        square, share = self.b**2, math.cos(2 * self.c)
+        # near - far to all its digits, where both are nearly one too
+        apart = torch.where(
+            s >= 0,
+            near * -torch.expm1(-2 * square * s.clamp(min=0)),
+            far * torch.expm1(2 * square * s.clamp(max=0)),
+        )
+        return 2 * math.sin(self.c) ** 2 * near + share * apart, square * (near + share * far)
 
     @override
     def pullback(
@@ -52,20 +59,11 @@ class Sin(Activation):
         square = self.b**2
         by_near = K_bar if k0_bar is None else K_bar + square * k0_bar
         by_far = -K_bar if k0_bar is None else square * k0_bar - K_bar
-        by_near, by_far = by_near * near, by_far * far
+        by_near, by_far = by_near * near, math.cos(2 * self.c) * by_far * far
         return square * (by_near - by_far), -0.5 * square * (by_near + by_far)
 
     def _waves(self, s: Values, qx: Values, qz: Values) -> tuple[Values, Values]:
-        """`near` and `far` with the factors that they have in K."""
+        """`near` and `far` with the factor that they share in K."""
         size, rate = self.a**2 / 2, self.b**2 / 2
-        near, far = (torch.exp(-rate * square_of_difference(sign * s, qx, qz)) for sign in (1, -1))
-        return size * near, size * math.cos(2 * self.c) * far
-
-    def _apart(self, near: Values, s: Values, qx: Values, qz: Values) -> Values:
-        """`near - far`, both nearly one or not: (1 - cos(2 c)) `near`, and cos(2 c) times the difference of the waves alone."""
-        rate, share = self.b**2 / 2, math.cos(2 * self.c)
-        positive = near * -torch.expm1(-4 * rate * s.clamp(min=0))
-        negative = (
-            self.a**2 / 2 * torch.exp(-rate * square_of_difference(-s, qx, qz)) * torch.expm1(4 * rate * s.clamp(max=0))
-        )
-        return 2 * math.sin(self.c) ** 2 * near + share * torch.where(s >= 0, positive, negative)
+        near, far = (size * torch.exp(-rate * square_of_difference(sign * s, qx, qz)) for sign in (1, -1))
+        return near, far

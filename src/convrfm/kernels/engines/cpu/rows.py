@@ -10,7 +10,7 @@ from typing import Any
 from ...activations.lane_activation import Meeting
 from ...lanes.vectors import LANES, inlined, item, load, load_broadcast, store, zero
 from .duals import NONE, dual_of_kind
-from .structures import Columns, Incoming, fields_abreast, sides_abreast
+from .structures import Columns, Incoming, fields_abreast, fields_from, sides_abreast
 from .tables import BOUND
 
 
@@ -112,6 +112,13 @@ def window_row(window: Any, tables: Any, place: Any, stride: Any, sums: Any, out
 def incoming_row(fields: Any, window: Any) -> Any:
     """A row as it is."""
     return Incoming(fields, False, 0, 0, 0, window)
+
+
+@inlined
+def incoming_from(incoming: Any, place: Any) -> Any:
+    """The same from a place on."""
+    fields, is_summed, a, b, c, window = incoming
+    return Incoming(fields_from(fields, place), is_summed, a, b, c, window)
 
 
 @inlined

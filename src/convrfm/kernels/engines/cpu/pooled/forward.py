@@ -23,8 +23,8 @@ from ....lanes.vectors import (
     zero,
 )
 from ..duals import START
-from ..rows import activate, incoming_from_sums, incoming_row, met_at, sum_along_row
-from ..structures import Gather, Incoming, Sides, dual_of, fields_from, reading_of, sides_from, window_after
+from ..rows import activate, incoming_from, incoming_from_sums, incoming_row, met_at, sum_along_row
+from ..structures import Gather, Sides, dual_of, fields_from, reading_of, sides_from, window_after
 from ..tables import BOUND, FAMILY, NUMBER
 from .program import (
     COL_LINES,
@@ -159,7 +159,7 @@ def pass_section(
                 continue
         c = 0
         while c < row.count:
-            incoming = Incoming(fields_from(met.fields, c * LANES), met.is_summed, met.a, met.b, met.c, met.window)
+            incoming = incoming_from(met, c * LANES)
             run, facing_sides = item(row.pairs, c * PAIR + RUN), facing(sides, step, row, c)
             activate(dual_of(step, number), run, incoming, facing_sides, fields_from(out, c * LANES), False, fields)
             c += run
