@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from ..estimators import ConvRFMClassifier, DeepConvRFMClassifier
 from ..kernels import NNGP, NTK, Architecture, AvgPool, Conv, Flatten, ReLU, vanilla
+from ..kernels.integers import positive_integer
 from ..plots import plot_levels
 from ..report import Section
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
@@ -105,6 +106,7 @@ def roc_area(model: ConvRFMClassifier | DeepConvRFMClassifier, images: LabeledIm
 
 def plan(run: Run[PooledFeaturesSettings]) -> Iterator[Step]:
     """A step for every trial."""
+    positive_integer("n_test", run.settings.n_test)
     refuse_others("data_sets", run.settings.data_sets, CLASSES)
     for stage in run.settings.stages:
         refuse_others("methods of stages", stage.methods, (*METHODS, *OTHERS))

@@ -39,14 +39,28 @@ def changed(settings: S, changes: Mapping[str, str]) -> S:
         changes: values by the fields' names, as JSON; what is no JSON is text.
 
     Raises:
-        InputError: if there is no such field, or a value is not of its type.
+        InputError: if there is no such field, or a value is not of its type, or negative: none of these is a number below 0.
     """
     values = plain_settings(settings)
     for name, text in changes.items():
         if name not in values:
             raise InputError(f"--set {name}: there is no such setting; the settings are {', '.join(values)}.")
         values[name] = _value(text)
-    return read_settings(type(settings), values)
+    read = read_settings(type(settings), values)
+    for name in changes:
+        _refuse_negative(name, plain_settings(read)[name])
+    return read
+
+
+def _refuse_negative(name: str, value: Any) -> None:
+    if isinstance(value, Mapping):
+        for inner, each in value.items():
+            _refuse_negative(f"{name}.{inner}", each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _refuse_negative(name, each)
+    elif isinstance(value, int | float) and value < 0:
+        raise InputError(f"--set {name} must not be negative; got {value}.")
 
 
 def refuse_others(setting: str, names: Collection[str], known: Collection[str]) -> None:
