@@ -108,3 +108,14 @@ def test_what_a_second_layer_adds_is_told_draw_by_draw() -> None:
     finding = found(replace(RUN, settings=replace(SETTINGS, stages=stages)), 0.1, 0.1, 0.1)
     assert "second layer adds to the first with its update: digits, n = 20: -10.0 ± 0.0" in finding.ours
     assert finding.verdict is Verdict.UNTESTED
+
+
+def test_an_update_with_many_images_is_judged_by_the_held_out_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooled_features, "MOST_IN_FOLDS", 59)
+    data = data_set("digits", Path())
+    images = data.training_images(60, 0)
+    fixed, learned = (
+        pooled_features.fitted(images, data, 0, name, 8, "cpu") for name in ("identity", "learned from identity")
+    )
+    assert fixed["judged"] == fixed["left_out"]
+    assert learned["judged"] == learned["held_out"] != learned["left_out"]
