@@ -31,11 +31,14 @@ def filter_patches(
     Only where patches are brought to one contrast for filters that are no fewer than their entries they are unfolded, which
     takes less than the answers do.
     """
-    if window.contrast is not None and len(filters) >= filters.shape[1]:
-        patches = unfold_patches(images, window)  # fewer numbers to normalize than what the filters make of them
-        return (patches.flatten(2).mT @ filters.T).mT.unflatten(
-            2, patches.shape[2:]
+    if window == Window(1):
+        return (images.flatten(2).mT @ filters.T).mT.unflatten(
+            2, images.shape[2:]
         )  # channels last, as poolings like it
+    if window.contrast is not None and len(filters) >= filters.shape[1]:
+        return filter_patches(
+            unfold_patches(images, window), filters, Window(1)
+        )  # fewer numbers to normalize than the answers
     if window.contrast is not None:
         plain = replace(window, contrast=None)
         # In single precision the mean square less the square of the mean is nothing but rounding far from 0.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from convrfm import kernels
 from convrfm.errors import InputError
-from convrfm.kernels.features import FeatureDraw, FeatureMap
+from convrfm.kernels.features import FeatureDraw, FeatureMap, feature_map
 from convrfm.kernels.infinite import InfiniteWidthKernel
 from convrfm.maths.patches import unfold_patches
 
@@ -74,6 +74,24 @@ def test_gradients_are_those_of_autograd_through_the_whole_map(name: str, kind: 
     torch.testing.assert_close(outputs.detach(), phi(x) @ coef)
     expected = torch.stack([torch.autograd.grad(o.sum(), patches, retain_graph=True)[0] for o in outputs.T], 1)
     torch.testing.assert_close(phi.gradients(x, coef).whole(), expected.flatten(-2).mT, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("contrast", [None, 0.1])
+@pytest.mark.parametrize("readout", [kernels.Flatten(1.1, 0.3), kernels.GlobalAvgPool()])
+def test_filters_in_strips_are_the_same_filters(
+    readout: kernels.Flatten | kernels.GlobalAvgPool, contrast: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conv = kernels.Conv(2, 1.3, 0.2, "same", contrast=contrast)
+    kernel = kernels.NNGP(kernels.Architecture(conv, kernels.GELU(), kernels.AvgPool(2), readout))
+    x, M = images(5, 1, shape=(2, 6, 5)), metric(kernel)
+    together = features(kernel, 20, 0, x, M)
+    coef = coefficients(together.n_columns, 3)
+    monkeypatch.setattr(feature_map, "STRIP", 1)
+    in_strips = features(kernel, 20, 0, x, M)
+    assert in_strips.blocks(5) != together.blocks(5)
+    torch.testing.assert_close(in_strips(x), together(x))
+    torch.testing.assert_close(in_strips.gradients(x, coef).whole(), together.gradients(x, coef).whole())
+    torch.testing.assert_close(in_strips.agop(x, coef), together.agop(x, coef))
 
 
 @pytest.mark.parametrize("kind", [kernels.NNGP, kernels.NTK])

@@ -10,20 +10,24 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...errors import InputError
+from ...maths.patches import unfold_patches
 from ...maths.precision import full_precision
 from ...maths.psd import psd_power
+from ...maths.windows import Window
 from ..infinite import InfiniteWidthKernel, of_a_network
 from ..layers import GlobalAvgPool
 from ..patch_gradients import PatchGradients
 from ..patch_kernel import mean_one
 from ..ranges import finite
 from ..tiling import blocks
-from .random_layers import FeatureDraw, RandomLayer, Signal
+from .random_layers import FeatureDraw, RandomConv, RandomLayer, Signal
 
 ALIVE = 4  # fields of the largest layer that are alive at once, beside what every layer took
 BYTES = 8  # of a number, at most
 FEWEST = 2  # images at a time: of a single one torch does not see the order of memory
 CACHED = 1 << 21  # numbers of a layer's images that a processor's caches hold, and whose memory is used again
+STRIP = 3 << 18  # those that some filters of a network's only convolution make of the fewest images, likewise
+ALIGNED = 128  # filters: matrix products of other sizes are slower
 
 
 class FeatureMap:
@@ -60,6 +64,8 @@ class FeatureMap:
         self._first, self._hidden = draw.network(architecture, like, root, tangent=kernel.tangent)
         self._readout, self._budget = architecture.readout, kernel.budget_on(like.device)
         self._grids = architecture.grids(*like.shape[-2:])
+        self._largest = max(map(math.prod, self._grids))
+        self._unfolded: Window | None = None
         self._like = (like.shape[1:], like.dtype, like.device)
         self._on_cpu = like.device.type == "cpu"
         self._pools = isinstance(self._readout, GlobalAvgPool)
@@ -67,6 +73,10 @@ class FeatureMap:
         self._scale = self._readout.weight_std / math.sqrt(draw.n_features * positions)
         self._channels = draw.n_features * (1 + kernel.tangent)
         self._reads = self._channels * positions
+        self._strips, self._convs = [slice(0, self._channels)], [self._first]
+        alone = not kernel.tangent and not any(isinstance(layer, RandomConv) for layer in self._hidden)
+        if self._on_cpu and alone:
+            self._cut(STRIP // (FEWEST * self._largest))
         self.n_columns = draw.columns(architecture, *like.shape[-2:], tangent=kernel.tangent)
 
     @full_precision()
@@ -74,9 +84,13 @@ class FeatureMap:
         """The features of images; raises `InputError` for others than those it is made for."""
         self._check(images)
         out = images.new_full((len(images), self.n_columns), self._readout.bias_std)
+        reads = out[:, : self._reads].unflatten(1, (self._channels, -1))
         for rows in self.blocks(len(images)):
-            last = functools.reduce(_next, self._hidden, self._first.forward(Signal(images[rows]))).together(1)
-            out[rows, : self._reads] = (last.mean((-2, -1)) if self._pools else last.flatten(1)) * self._scale
+            given = self._given(images[rows])
+            for strip, conv in zip(self._strips, self._convs, strict=True):
+                last = functools.reduce(_next, self._hidden, conv.forward(given)).together(1)
+                read = last.mean((-2, -1), keepdim=True) if self._pools else last
+                reads[rows, strip] = read.flatten(2) * self._scale
         return out
 
     def gradients(self, images: Float[Tensor, "n c h w"], coef: Float[Tensor, "columns k"]) -> PatchGradients:
@@ -88,7 +102,7 @@ class FeatureMap:
         filters = self._first.filters
         wide = len(filters) > filters.shape[1]
         return PatchGradients(
-            lambda: self._gradient_blocks(images, coef, filters if wide else None), None if wide else filters, 1.0
+            lambda: self._gradient_blocks(images, coef, on_patches=wide), None if wide else filters, 1.0
         )
 
     @full_precision()
@@ -111,10 +125,12 @@ class FeatureMap:
 
     def blocks(self, n: int, outputs: int = 0) -> list[slice]:
         """So many images at a time as the memory budget has room for, with the gradients of so many outputs."""
-        field = max(map(math.prod, self._grids)) * self._channels
-        numbers = field * (len(self._hidden) + 1 + ALIVE * (1 + outputs)) + self.n_columns
+        field = self._largest * self._strips[0].stop
+        patches = self._largest * self._first.filters.shape[1] * (1 + 2 * outputs) if self._unfolded else 0
+        numbers = field * (len(self._hidden) + 1 + ALIVE * (1 + outputs)) + self.n_columns + patches
         fitting = self._budget // (BYTES * numbers)
-        return blocks(n, min(fitting, max(FEWEST, CACHED // field)) if self._on_cpu else fitting)
+        cached = FEWEST if self._unfolded else max(FEWEST, CACHED // field)
+        return blocks(n, min(fitting, cached) if self._on_cpu else fitting)
 
     def _check(self, images: Float[Tensor, "n c h w"]) -> None:
         got, wanted = (images.shape[1:], images.dtype, images.device), self._like
@@ -131,18 +147,40 @@ class FeatureMap:
         return Signal(*parts)
 
     def _gradient_blocks(
-        self, images: Float[Tensor, "n c h w"], coef: Float[Tensor, "columns k"], filters: Float[Tensor, "s d"] | None
+        self, images: Float[Tensor, "n c h w"], coef: Float[Tensor, "columns k"], *, on_patches: bool
     ) -> Iterator[Float[Tensor, "positions n k r"]]:
-        """Gradients with respect to what the first filters put out, or where filters are given to the patches."""
+        """Gradients with respect to the patches, or to what the first filters put out."""
         seed = self._read_back(coef)
         for rows in self.blocks(len(images), coef.shape[1]):
-            some = images[rows]
-            bar = seed.mapped(functools.partial(_for_each, some))
-            signals = list(itertools.accumulate(self._hidden, _next, initial=self._first.forward(Signal(some))))
-            for layer, signal in zip(reversed(self._hidden), reversed(signals[:-1]), strict=True):
-                bar = layer.backward(signal, bar)
-            met = bar.together(2).flatten(-2)
-            yield (met if filters is None else filters.T @ met).permute(3, 0, 1, 2)
+            given = self._given(images[rows])
+            parts = (
+                self._through_strip(given, seed, strip, conv, on_patches=on_patches)
+                for strip, conv in zip(self._strips, self._convs, strict=True)
+            )
+            yield functools.reduce(Tensor.add_, parts).permute(3, 0, 1, 2)
+
+    def _through_strip(
+        self, given: Signal, seed: Signal, strip: slice, conv: RandomConv, *, on_patches: bool
+    ) -> Float[Tensor, "n k r positions"]:
+        """Gradients through some filters of the first convolution."""
+        n = len(given.value)
+        bar = seed.mapped(lambda read: read[:, :, strip].expand(n, -1, -1, -1, -1))
+        signals = list(itertools.accumulate(self._hidden, _next, initial=conv.forward(given)))
+        for layer, signal in zip(reversed(self._hidden), reversed(signals[:-1]), strict=True):
+            bar = layer.backward(signal, bar)
+        met = bar.together(2).flatten(-2)
+        return conv.filters.T @ met if on_patches else met
+
+    def _cut(self, fitting: int) -> None:
+        """The filters of the only convolution in strips of about so many, and of no fewer than a patch has entries."""
+        strips = blocks(self._channels, max(self._first.filters.shape[1], fitting // ALIGNED * ALIGNED))
+        if len(strips) > 1:
+            self._strips, self._convs = strips, [self._first.on_patches(strip) for strip in strips]
+            self._unfolded = self._first.window
+
+    def _given(self, images: Float[Tensor, "n c h w"]) -> Signal:
+        """What the first convolution takes: images, or their patches where its filters are cut into strips."""
+        return Signal(images if self._unfolded is None else unfold_patches(images, self._unfolded))
 
 
 def _described(like: tuple[torch.Size, torch.dtype, torch.device]) -> str:
@@ -152,10 +190,6 @@ def _described(like: tuple[torch.Size, torch.dtype, torch.device]) -> str:
 
 def _next(signal: Signal, layer: RandomLayer) -> Signal:
     return layer.forward(signal)
-
-
-def _for_each(images: Float[Tensor, "n c h w"], shared: Float[Tensor, "1 k r rows cols"]) -> Float[Tensor, "..."]:
-    return shared.expand(len(images), -1, -1, -1, -1)
 
 
 def check_drawable(kernel: object) -> InfiniteWidthKernel:

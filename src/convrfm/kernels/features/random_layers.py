@@ -71,6 +71,10 @@ class Weights:
     filters: Float[Tensor, "r d"]
     bias: Float[Tensor, " r"] | None
 
+    def of(self, some: slice) -> "Weights":
+        """Some of the filters."""
+        return Weights(self.filters[some], None if self.bias is None else self.bias[some])
+
     def meet(self, images: Before, window: Window) -> Channels:
         """The filters at every position, plus the bias."""
         met = filter_patches(images, self.filters, window)
@@ -100,6 +104,10 @@ class RandomConv:
     def filters(self) -> Float[Tensor, "r d"]:
         """Those of the weights, then those of their direction."""
         return torch.cat([part.filters for part in (self.weights, self.direction) if part is not None])
+
+    def on_patches(self, some: slice) -> "RandomConv":
+        """Some of the filters, without a direction, for images whose patches are unfolded already."""
+        return RandomConv(self.weights.of(some), None, Window(1))
 
     def forward(self, x: Signal) -> Signal:
         """s, and its derivative; what comes first has none yet."""
