@@ -32,7 +32,7 @@ def test_a_fit_is_judged_by_folds_only_where_m_is_learned() -> None:
 
 def found(run: Run[pooled_features.PooledFeaturesSettings], *gains: float) -> Finding:
     """Of updates that are so much above what they began with, draw by draw, and an identity ten points below whitening."""
-    whitening = (0.3, 0.5, 0.4)
+    whitening = (0.3, 0.5, 0.4, *[0.4] * 7)
     lines = []
     for step in pooled_features.plan(run):
         method, seed = step.at["method"], step.at["seed"]
@@ -119,3 +119,11 @@ def test_an_update_with_many_images_is_judged_by_the_held_out_ones(monkeypatch: 
     )
     assert fixed["judged"] == fixed["left_out"]
     assert learned["judged"] == learned["held_out"] != learned["left_out"]
+
+
+@pytest.mark.parametrize("settings", pooled_features.EXPERIMENT.settings.values())
+def test_every_scale_s_own_stages_come_to_a_finding(settings: pooled_features.PooledFeaturesSettings) -> None:
+    """Also where sizes have different numbers of draws, and methods that others have not."""
+    run = replace(RUN, settings=settings)
+    kinds = {(step.at["data"], step.at["n"], step.at["method"]) for step in pooled_features.plan(run)}
+    assert {tuple(row[:3]) for row in found(run, *[0.1] * 10).rows} == kinds

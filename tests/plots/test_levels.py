@@ -33,6 +33,15 @@ def test_lines_go_through_the_means_and_bars_are_the_intervals() -> None:
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0.5", "4"]
 
 
+def test_levels_may_have_any_number_of_seeds_or_none() -> None:
+    values = [np.array([0.5, 0.6, 0.7]), np.array([]), np.array([0.4, 0.5])]
+    ax = plot_levels((1, 2, 3), {"of some": values}, xlabel="level")
+    containers: list[Any] = ax.containers
+    np.testing.assert_allclose(containers[0].lines[0].get_xydata(), [[0, 0.6], [2, 0.45]])
+    np.testing.assert_allclose(drawn_ends(ax), [mean_interval(values[0])])
+    assert len(ax.get_xticks()) == 3
+
+
 @pytest.mark.parametrize("scale", get_args(Scale))
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_means_over_fewer_than_three_have_no_interval_and_leave_the_axis_alone(scale: Scale, seeds: int) -> None:

@@ -1,6 +1,6 @@
 """Scores of several methods along a scale, such as accuracies by noise level."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import Literal
 
@@ -21,7 +21,7 @@ WITHIN: dict[Scale, tuple[float, float]] = {"percent": FRACTIONS, "linear": (-np
 @house_style()
 def plot_levels(
     levels: Sequence[float | int],
-    scores: Mapping[str, Float[np.ndarray, "levels seeds"]],
+    scores: Mapping[str, Iterable[Float[np.ndarray, " _"]]],
     *,
     xlabel: str,
     ylabel: str = "test accuracy",
@@ -34,7 +34,7 @@ def plot_levels(
 
     Args:
         levels: Where the scores were taken.
-        scores: By method; as fractions where they are accuracies.
+        scores: By method at every level, of any number of seeds, or none; as fractions where they are accuracies.
         xlabel: What the levels are.
         ylabel: What the scores are.
         scale: Of the scores: "percent" shows fractions in per cent.
@@ -44,10 +44,11 @@ def plot_levels(
     places, ends = np.arange(len(levels)), (-0.35, len(levels) - 0.65)
     apart = APART * (ends[1] - ends[0])
     for number, ((name, values), (color, marker)) in enumerate(zip(scores.items(), cycle(LOOKS))):
+        taken = {place: of_level for place, of_level in zip(places, values, strict=True) if len(of_level)}
         line, _, _ = ax.errorbar(
-            places + apart * (number - (len(scores) - 1) / 2),
-            values.mean(1),
-            error_bars(values, WITHIN[scale]),
+            np.array([*taken]) + apart * (number - (len(scores) - 1) / 2),
+            np.array([of_level.mean() for of_level in taken.values()]),
+            error_bars(taken.values(), WITHIN[scale]),
             color=color,
             marker=marker,
             elinewidth=1.2,
