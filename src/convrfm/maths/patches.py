@@ -31,14 +31,8 @@ def filter_patches(
     Only where patches are brought to one contrast for filters that are no fewer than their entries they are unfolded, which
     takes less than the answers do.
     """
-    if window == Window(1):
-        return (images.flatten(2).mT @ filters.T).mT.unflatten(
-            2, images.shape[2:]
-        )  # channels last, as poolings like it
     if window.contrast is not None and len(filters) >= filters.shape[1]:
-        return filter_patches(
-            unfold_patches(images, window), filters, Window(1)
-        )  # fewer numbers to normalize than the answers
+        return filter_unfolded(unfold_patches(images, window), filters)  # fewer numbers to normalize than the answers
     if window.contrast is not None:
         plain = replace(window, contrast=None)
         # In single precision the mean square less the square of the mean is nothing but rounding far from 0.
@@ -50,6 +44,13 @@ def filter_patches(
     kernels = filters.reshape(len(filters), images.shape[1], window.size, window.size)
     with convolutions_as_products(images.device):
         return functional.conv2d(pad(images, window, (-2, -1)), kernels, stride=window.stride)
+
+
+def filter_unfolded(
+    patches: Float[Tensor, "n d rows cols"], filters: Float[Tensor, "r d"]
+) -> Float[Tensor, "n r rows cols"]:
+    """The inner product of every unfolded patch with each of r filters; channels last in memory, as poolings like it."""
+    return (patches.flatten(2).mT @ filters.T).mT.unflatten(2, patches.shape[2:])
 
 
 def response_lengths(

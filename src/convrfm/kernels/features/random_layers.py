@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 from torch.nn.grad import conv2d_input
 
-from ...maths.patches import filter_patches
+from ...maths.patches import filter_patches, filter_unfolded
 from ...maths.precision import convolutions_as_products
 from ...maths.windows import POSITIONS, Window, pad, unpad, window_mean_transpose
 from ..activations.activation import Activation
@@ -77,7 +77,8 @@ class Weights:
 
     def meet(self, images: Before, window: Window) -> Channels:
         """The filters at every position, plus the bias."""
-        met = filter_patches(images, self.filters, window)
+        whole = window == Window(1)  # what comes is patches
+        met = filter_unfolded(images, self.filters) if whole else filter_patches(images, self.filters, window)
         return met if self.bias is None else met.add_(self.bias[:, None, None])
 
     def transposed(self, bar: Adjoint, window: Window, like: Before) -> Float[Tensor, "n k c h w"]:
