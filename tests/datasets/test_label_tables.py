@@ -79,6 +79,7 @@ FAULTS = [
     ("a,b\nc,d,e\n", r"got \[2, 3\] columns"),
     ("a.png,cat\nb.png,dog\n", "names none of them"),
     ("file,dog,cat\n" + rows("{name}.png|1|0"), "got dog, cat. Call the one that is meant 'label'"),
+    (rows("{name}.png|0.{i}"), "classes, names or integers; got numbers such as 0"),
     (rows("{name}.png|cat") + "00.png,dog\n", "00.png has cat and dog"),
 ]
 

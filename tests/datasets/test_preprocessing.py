@@ -75,6 +75,16 @@ def test_raw_pictures_are_told_from_those_that_passed(preprocessing: Preprocessi
         preprocessing.check(kind(raw.astype(np.float32)))
 
 
+@pytest.mark.parametrize("preprocessing", SCALES)
+def test_pictures_that_are_scaled_already_are_not_scaled_again(preprocessing: Preprocessing) -> None:
+    scaled = np.random.default_rng(0).random((3, 1, 6, 8))
+    with pytest.raises(InputError, match=r"got fractions, from .* to .*multiply them by"):
+        preprocessing.apply(scaled)
+    with pytest.raises(InputError, match=r"Scaled in another way: make them 0 to"):
+        preprocessing.check(2 * scaled - 1)
+    preprocessing.apply(np.zeros((1, 1, 6, 8)))
+
+
 def test_nothing_is_asked_of_values_that_were_never_scaled() -> None:
     Preprocessing((6, 8), 1).check(RAW)
 

@@ -100,6 +100,14 @@ def test_what_simple_methods_were_trained_on_is_told(n: int, told: str) -> None:
     assert said.count("trained on the same training images") == 1
 
 
+@pytest.mark.parametrize(("score", "told"), [(0.4, False), (0.75, True), (0.95, False)])
+def test_what_may_be_chance_beside_simple_methods_is_told(score: float, told: bool) -> None:
+    fixed, kept = a_layer(1, 3, (0.7, 0.8)).rounds
+    kept = replace(kept, test_interval=(0.72, 0.87))
+    section = baselines_section(fixed, kept, [Baseline("forest", score, (0.3, 0.5), 9, 1.0)], 9, None)
+    assert ("may be chance" in markdown_page(Page("", "", [section]))) is told
+
+
 def test_where_nothing_was_gained_the_best_learned_round_is_shown_as_such() -> None:
     html = fit_page(kept_fixed(a_record(), shown=1)).render()
     for words in (

@@ -99,10 +99,24 @@ def _label_column(table: Path, header: Sequence[str] | None, width: int, names: 
     return chosen[0]
 
 
+def _without_fractions(labels: Sequence[str]) -> Sequence[str]:
+    """The labels, unless they are numbers of which some are no integers: measurements, not classes."""
+    try:
+        fractions = [label for label in labels if not float(label).is_integer()]
+    except ValueError:
+        return labels
+    if fractions:
+        raise InputError(
+            f"labels must be classes, names or integers; got numbers such as {fractions[0]}. Measured values are learned in "
+            "Python, by ConvRFMRegressor; for classes give each range of values a name."
+        )
+    return labels
+
+
 def _as_numbers(labels: Sequence[str]) -> np.ndarray:
     """Integers where all labels are written as such, otherwise the texts."""
     try:
         numbers = [int(label) for label in labels]
     except ValueError:
-        return np.array(labels)
+        return np.array(_without_fractions(labels))
     return np.array(numbers if list(map(str, numbers)) == list(labels) else labels)

@@ -57,13 +57,14 @@ class Preprocessing:
         """Turn raw pictures, each `(c, h, w)`, or a batch `(n, c, h, w)` of them, into `x`.
 
         Raises:
-            InputError: If there are none, their channels cannot be converted, or `image_size` is None and
-                their sizes differ.
+            InputError: If there are none, their channels cannot be converted, `image_size` is None and their sizes differ, or
+                they are scaled already.
         """
         if misplaced := next((picture.shape for picture in raw if picture.ndim != 3), None):
             raise InputError(
                 f"each picture must be (channels, height, width); got {misplaced}. Gray ones are x[:, None]."
             )
+        self._refuse_scaled(raw)
         size = self.image_size or one_size(raw)
         check_memory(f"{len(raw)} images of {size}", len(raw), (self.channels, *size), 0)
         x = np.empty((len(raw), self.channels, *size), np.float32)
@@ -91,10 +92,26 @@ class Preprocessing:
         lowest, highest = -max(center) - SLACK, 1 - min(center) + SLACK
         least, most = float(x.min()), float(x.max())
         if least < lowest or most > highest:
+            remedy = (
+                f"They were divided by {self.divide_by:g}{' and centered' if self.center else ''}: pass "
+                "model.preprocessing_.apply(x), x as (n, c, h, w)."
+            )
+            if max(-least, most) <= 1 + SLACK:
+                remedy = f"Scaled in another way: make them 0 to {self.divide_by:g} for model.preprocessing_.apply(x)."
             raise InputError(
                 f"x must be as the images that the model was fitted to, {0 - max(center):g} to {1 - min(center):g}; got values "
-                f"from {least:g} to {most:g}. They were divided by {self.divide_by:g}"
-                f"{' and centered' if self.center else ''}: pass model.preprocessing_.apply(x), x as (n, c, h, w)."
+                f"from {least:g} to {most:g}. {remedy}"
+            )
+
+    def _refuse_scaled(self, raw: PictureBatch) -> None:
+        """Refuse fractions of white, which would be divided once more."""
+        if self.divide_by == 1 or not all(np.issubdtype(picture.dtype, np.floating) for picture in raw):
+            return
+        least, most = min(float(picture.min()) for picture in raw), max(float(picture.max()) for picture in raw)
+        if least < most <= 1 + SLACK:
+            raise InputError(
+                f"raw pictures must hold values from 0 to {self.divide_by:g}; got fractions, from {least:g} to {most:g}. If "
+                f"they are scaled to 0..1 already, multiply them by {self.divide_by:g} first."
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a fitted estimator does with images, and what it knows."""
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -18,6 +19,8 @@ from .kept.fitted_layers import FittedLayers, Stage
 from .learning.layers import FittedLayer
 from .solving.solver import Exact
 from .to_torch import convolutions
+
+FAR = 50.0  # times as large as the images of the fit: another scale
 
 
 class FittedMachine(BaseEstimator):
@@ -149,9 +152,21 @@ class FittedMachine(BaseEstimator):
     def _checked(self, x: Array, image_shape: tuple[int, int, int] | None) -> Array:
         """Images `(n, c, h, w)` that passed what the training images passed, as far as their values tell."""
         images = check_images(x, image_shape=image_shape)
-        if self.preprocessing_ is not None:
+        if self.preprocessing_ is None:
+            self._warn_of_another_scale(images)
+        else:
             self.preprocessing_.check(images)
         return images
+
+    def _warn_of_another_scale(self, images: Array) -> None:
+        """Tell of images that are to those of the fit as bytes are to fractions of white."""
+        of_fit, given = self.fitted_.largest, max(abs(float(images.min())), abs(float(images.max())))
+        if given > FAR * of_fit > 0 or of_fit > FAR * given > 0:
+            warnings.warn(
+                f"values of these images reach {given:.3g}, those that the model was fitted to {of_fit:.3g}: bring them to one "
+                "scale.",
+                stacklevel=4,
+            )
 
     def _to_device(self, images: Array) -> Tensor:
         """Images where and as precise as the training images are."""

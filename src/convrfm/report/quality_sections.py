@@ -21,12 +21,14 @@ def baselines_section(
     best = max(baselines, key=lambda baseline: baseline.score)
     kept_score = kept.test_score or 0.0
     comparison = "more than" if kept_score > best.score else "as much as" if kept_score == best.score else "less than"
+    low, high = kept.test_interval or (kept_score, kept_score)
+    chance = " (which may be chance: its 95% interval holds both)" if low <= best.score <= high and low < high else ""
     fewer = min(baseline.n_train for baseline in baselines)
     but = f", but the simple methods on {fewer} of these {n_train} alone," if fewer < n_train else ""
     section = Section("Beside simple methods").prose(
         f"The model's test accuracy of {score_text(kept.test_score, 'classification')} is {comparison} that of the best simple "
-        f"method ({best.name}, {score_text(best.score, 'classification')}). All were trained on the same training images{but} "
-        "and tested on the same test images."
+        f"method ({best.name}, {score_text(best.score, 'classification')}){chance}. All were trained on the same training "
+        f"images{but} and tested on the same test images."
     )
     scored = [
         ("this model", kept.test_score, kept.test_interval),

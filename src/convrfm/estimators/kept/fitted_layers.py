@@ -100,6 +100,11 @@ class FittedLayers:
         intercept = self.kept.round.intercept
         return self.x.new_zeros(self.targets.shape[1]) if intercept is None else intercept
 
+    @cached_property
+    def largest(self) -> float:
+        """The largest value of the training images, whatever its sign."""
+        return max(abs(float(value)) for value in self.x.aminmax())
+
     @property
     def features(self) -> list[RandomFeatures]:
         """What leads from each layer to the next."""
