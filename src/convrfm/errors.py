@@ -26,6 +26,10 @@ class ModelFileError(ConvRFMError, ValueError):
     """A saved model is damaged, foreign, or of a format that this version does not read."""
 
 
+class UnknownClassError(ModelFileError):
+    """A saved model is made with a class that is not imported."""
+
+
 class DamagedTileError(ConvRFMError, ValueError):
     """A tile of a kernel matrix on disk is missing, or is not what was written."""
 

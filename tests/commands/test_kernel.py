@@ -45,6 +45,13 @@ def test_the_matrix_is_that_of_the_training_images_and_its_table_names_them(tmp_
     assert [row["label"] for row in rows] == [str(label) for label in IMAGES.y_train]
 
 
+def test_what_the_kernel_refuses_leaves_nothing_behind(tmp_path: Path) -> None:
+    result = run(*OF_BARS, "--network", "myrtle5", "--image-size", "16", "--out", tmp_path / "K.zarr")
+    assert result.exit_code == 2
+    assert "too small" in result.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_against_other_images_and_with_what_a_run_learned(tmp_path: Path) -> None:
     model = convrfm.ConvRFMClassifier(NTK, n_iterations=1, keep="last").fit(IMAGES.x_train, IMAGES.y_train)
     model.save(tmp_path / "model", preprocessing=IMAGES.preprocessing)

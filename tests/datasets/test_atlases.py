@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
-from convrfm.datasets import find_data_set, load
+from convrfm.commands.choices import PixelScale
+from convrfm.commands.cnfa import CnfaSettings, Subject, images_of
+from convrfm.datasets import Preprocessing, find_data_set, load, load_for_prediction
 from convrfm.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -35,6 +38,32 @@ def test_tiles_are_read_row_by_row(tmp_path: Path) -> None:
     np.testing.assert_allclose(data.x_train * 255, train[order], atol=1e-4)
     np.testing.assert_array_equal(data.y_train, np.array(order) % 5)
     assert sorted(order) == list(range(4000))
+
+
+def test_tiles_not_atlases_are_predicted_and_measured_on(tmp_path: Path) -> None:
+    write_atlas(tmp_path / "a", "train")
+    test = write_atlas(tmp_path / "a", "test", 40)
+    x, _, labels, _ = load_for_prediction(tmp_path / "a", Preprocessing((3, 3), 3, 255.0))
+    np.testing.assert_allclose(x * 255, test, atol=1e-4)
+    assert labels is not None
+    settings = CnfaSettings(
+        "",
+        str(tmp_path / "a"),
+        None,
+        None,
+        None,
+        None,
+        None,
+        9,
+        3,
+        PixelScale.NONE,
+        download=False,
+        seed=0,
+        device="cpu",
+    )
+    images, notes = images_of(settings, Subject(nn.Identity(), None, 3, (3, 3), None))
+    assert images.shape == (9, 3, 3, 3)
+    assert any("test part" in note and "40" in note for note in notes)
 
 
 def test_classes_have_their_names(tmp_path: Path) -> None:

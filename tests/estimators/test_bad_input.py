@@ -345,7 +345,10 @@ def test_a_deep_model_whose_images_are_too_small_for_its_filters(tmp_path: Path)
         ({"format_version": 99}, "fit again"),
         ({"format": "other"}, "this convrfm reads"),
         ({"estimator": "os.system"}, "knows"),
-        ({"learned": {"layers": [{"kernel": {"kernel": "NTK", "layers": [{"layer": "Exploit"}]}}]}}, "description"),
+        (
+            {"learned": {"layers": [{"kernel": {"kernel": "NTK", "layers": [{"layer": "Exploit"}]}}]}},
+            "no activation 'Exploit' is known",
+        ),
         ({"learned": {}}, "damaged"),
         ({"learned": {"layers": [], "history": [], "classes": {"dtype": "<i8", "values": [0, 1]}}}, "damaged"),
         ({"format_version": 0}, "this convrfm reads"),

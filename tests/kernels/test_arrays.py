@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from convrfm.errors import InputError
+from convrfm.errors import InputError, UnknownClassError
 from convrfm.kernels import (
     NTK,
     ABReLU,
@@ -93,6 +93,18 @@ def test_scales_may_be_numbers_of_numpy_and_are_kept_in_files(number: np.generic
         assert from_description(json.loads(json.dumps(describe(kernel)))) == kernel
     plain = float(number)
     np.testing.assert_array_equal(Gaussian(3, number)(X), Gaussian(3, plain)(X))
+
+
+def test_what_is_not_imported_is_asked_for() -> None:
+    for description in ({"kernel": "Nobody"}, {"kernel": "NTK", "layers": [{"layer": "Nobody"}]}):
+        with pytest.raises(UnknownClassError, match=r"'Nobody' is known here\. Import the module"):
+            from_description(description)
+
+
+@pytest.mark.parametrize(("shape", "told"), [((2, 8, 8, 3), True), ((2, 3, 8, 8), False), ((2, 8, 3, 3), False)])
+def test_colors_that_seem_last_are_told(shape: tuple[int, ...], told: bool) -> None:
+    with pytest.warns(UserWarning, match="taken for images of 8 channels") if told else nullcontext():
+        NTK(vanilla(1, patch_size=2))(np.ones(shape))
 
 
 @pytest.mark.usefixtures("as_a_user")

@@ -11,7 +11,7 @@ from torch import Tensor
 from convrfm import kernels
 from convrfm.errors import InputError
 from convrfm.kernels import growth
-from convrfm.kernels.forecast import Forecast
+from convrfm.kernels.forecast import Forecast, images_to_time
 from convrfm.kernels.growth import AT_A_GLANCE, Powers, measured_pairs, measured_powers, timed_by
 from convrfm.kernels.kernel_tiles import KernelTiles
 
@@ -63,6 +63,14 @@ def test_bytes_are_those_of_the_result_and_of_the_budget() -> None:
     kernel = Timed(3, memory_budget=1 << 20)
     assert kernel.forecast(50_000, 10_000, (1, 8, 8)).bytes == 50_000 * 10_000 * 4 + (1 << 20)
     assert kernel.forecast(100, 100, (1, 8, 8), outputs=3).bytes == 1 << 20
+    assert kernel.forecast(50, 10, (1, 8, 8), dtype=torch.float64).bytes == 50 * 10 * 8 + (1 << 20)
+
+
+@pytest.mark.usefixtures("clocked")
+def test_small_runs_are_in_the_precision_that_is_asked_for() -> None:
+    with pytest.raises(InputError, match="dtype must be"):
+        Timed(3).forecast(100, 100, (1, 8, 8), dtype=torch.float16)
+    assert images_to_time((1, 8, 8), 4, 0, torch.device("cpu"), torch.float64).dtype == torch.float64
 
 
 @pytest.mark.usefixtures("as_a_user")

@@ -7,7 +7,7 @@ import torch
 from ..maths.jackknife import jackknife
 from ..maths.row_space_agop import similarities
 from .moments import Moments
-from .spread import Spread
+from .spread import Interval, Spread
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,9 @@ class Estimate:
         bias: What probing had added, by jackknife over probes; None if the outputs were summed exactly.
         standard_error: Of probing, by jackknife over probes; for the rotation control the standard deviation of its
             draws.
-        interval: Over images, corrected for the bias of few images; it covers the error of probing too. By bootstrap; of
-            merged reports by leaving one out at a time.
+        interval: Over images, corrected for the bias of few images; it covers the error of probing too, and is wider at both
+            ends by the bias that was taken off, which few probes tell no better. By bootstrap; of merged reports by leaving
+            one out at a time.
     """
 
     value: float
@@ -70,5 +71,11 @@ def compare(moments: Moments, spread: Spread | None, half_power: bool = True) ->
         estimates = [Estimate(*found) for found in zip(*corrected, strict=True)]
     if spread is not None and (parts := moments.part_sums()) is not None:
         for place, interval in enumerate(spread.intervals(plain[:2].unbind(), parts, space)):
-            estimates[place] = replace(estimates[place], interval=interval)
+            estimates[place] = replace(estimates[place], interval=_widened(interval, estimates[place].bias))
     return Comparison(*estimates)
+
+
+def _widened(interval: Interval, bias: float | None) -> Interval:
+    """An interval that holds what it would be if the bias were nothing or twice as large."""
+    low, high = interval
+    return (low, high) if bias is None else (max(-1.0, low - abs(bias)), min(1.0, high + abs(bias)))

@@ -46,9 +46,11 @@ def verdict(layers: Sequence[LayerReport]) -> str:
             f"{left_out} No rotation control was taken, so nothing says how much of that comes for free."
         )
     above = sum(map(is_above_control, defined))
+    biased = any(layer.correlations.trained.pearson.bias for layer in defined)
+    counting = " Counted before the bias of few probes is taken off, which the control has too." if biased else ""
     return (
         f"CNFM and AGOP correlate above their rotation control in {above} of {counted(len(defined), 'layer')} "
-        f"(Pearson, median {typical:.2f} beside {median(controls):.2f}).{left_out}"
+        f"(Pearson, median {typical:.2f} beside {median(controls):.2f}).{counting}{left_out}"
     )
 
 

@@ -99,16 +99,19 @@ def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "
     """
     reading = Reading(image_size=subject.image_size, download=settings.download)
     data, n_images = settings.data, settings.n_images
+    tested = False
     if not is_name(data) and holds_loose_pictures(Path(data)):
         pictures = read_unlabeled(Path(data), reading)
     else:
         source = read_source(data, reading)
+        tested = source.test is not None
         pictures = source.train if source.test is None else source.test
     there = len(pictures.raw)
     drawn = np.sort(np.random.default_rng(settings.seed).permutation(there)[:n_images])
     raw = [pictures.raw[i] for i in drawn]
     fewer = f"There are no more than {counted(there, 'image')}: all are measured on, in place of {n_images}."
-    notes = [*pictures.notes, *([fewer] if there < n_images else [])]
+    part = [f"Measured on images of the test part of {data}, which has {there}."] if tested else []
+    notes = [*pictures.notes, *part, *([fewer] if there < n_images else [])]
     preprocessing = Preprocessing(subject.image_size, subject.channels, pictures.white)
     return torch.from_numpy(preprocessing.apply(raw)), notes
 

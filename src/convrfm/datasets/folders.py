@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..quantities import counted
+from .atlases import holds_atlases
 from .conversions import how_to_convert
 from .memory import check_memory
 from .pictures import SUFFIXES, Picture, read_first_frame, resize, share_cut_off
@@ -68,7 +69,9 @@ def read_by_path(files: Sequence[Path], reading: Reading) -> Pictures:
 
 
 def holds_loose_pictures(path: Path) -> bool:
-    """Whether `path` is a picture, or a folder with pictures directly in it and so without classes."""
+    """Whether `path` is a picture, or a folder with pictures directly in it and so without classes; atlases are none."""
+    if path.is_dir() and holds_atlases(path):
+        return False
     files = path.iterdir() if path.is_dir() else [path]
     return any(is_picture(file) and not file.name.startswith(".") for file in files)
 

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from ..errors import InputError
 from ..maths.precision import full_precision
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+COLORS = (3, 4)
 FOLLOWING = {"dual_coef", "feature_matrix"}
 ARRAYS = FOLLOWING | {"z", "weights"}
 
@@ -62,6 +64,13 @@ def check_batch(name: str, images: torch.Tensor, like: torch.Tensor) -> None:
         raise InputError(
             f"{name} must be (n, channels, height, width), none of them 0; got {tuple(images.shape)}. Images of one channel "
             f"need an axis for it: {name}[:, None]."
+        )
+    _, channels, height, width = images.shape
+    if channels == height > max(COLORS) and width in COLORS:
+        warnings.warn(
+            f"{name} of shape {tuple(images.shape)} is taken for images of {channels} channels and {height} x {width} pixels. "
+            f"If their colors are last, pass np.moveaxis({name}, -1, 1).",
+            stacklevel=5,
         )
     if images.dtype not in (torch.float32, torch.float64):
         raise InputError(f"{name} must be float32 or float64; got {images.dtype}. Convert it first.")

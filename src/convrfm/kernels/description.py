@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, ModelFileError
+from ..errors import InputError, ModelFileError, UnknownClassError
 from .activations.activation import Activation
 from .architecture import Architecture
 from .layers import AvgPool, Conv, Flatten, GlobalAvgPool, Layer
@@ -59,16 +59,21 @@ def from_description(description: dict[str, Any]) -> PatchKernel:
     """The kernel that `describe` described; it and its activations are of classes that are imported, and nothing is imported.
 
     Raises:
-        ModelFileError: if it names kernels, layers or settings that do not exist.
+        UnknownClassError: if it names kernels or activations of which no class is imported.
+        ModelFileError: if it has other settings than these, or is no such description.
     """
     try:
         classes, fields = classes_below(PatchKernel), _without(description, "kernel")
         if description["kernel"] not in classes:
-            raise ModelFileError(
+            raise UnknownClassError(
                 f"no kernel {description['kernel']!r} is known here. Import the module that defines it, then read again."
             )
         if "layers" in fields:
             known = classes_below(Activation) | LAYERS
+            if unknown := next((entry["layer"] for entry in fields["layers"] if entry["layer"] not in known), None):
+                raise UnknownClassError(
+                    f"no activation {unknown!r} is known here. Import the module that defines it, then read again."
+                )
             layers = [known[entry["layer"]](**_without(entry, "layer")) for entry in fields["layers"]]
             fields = _without(fields, "layers") | {"architecture": Architecture(*layers)}
         return classes[description["kernel"]](**fields)

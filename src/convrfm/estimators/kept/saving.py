@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...datasets import Preprocessing
-from ...errors import InputError, ModelFileError
+from ...errors import InputError, ModelFileError, UnknownClassError
 from ...storage.models import FORMAT, FORMAT_VERSION, ModelHeader, read_model, write_model
 from .layer_files import Tensors
 
@@ -56,6 +56,8 @@ def load_model(path: Path, estimators: Mapping[str, type[Any]], device: str) -> 
         return estimators[header.estimator].from_file(header, tensors, device)
     except InputError:
         raise
+    except UnknownClassError as error:
+        raise UnknownClassError(f"{path} cannot be read: {error}") from error
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:
         raise ModelFileError(f"{path} is damaged: its header and its tensors do not fit together ({error}).") from error
 
