@@ -11,12 +11,15 @@ class Case:
     """A task, and which formulations of each contestant do it.
 
     Attributes:
-        task: "kernel" (the NTK), "metric" (the NTK with a metric M), "nngp", "agop" (at n images, with as many training
-            images and 10 outputs) or "myrtle" (the NTK of a network with pooling).
+        task: "kernel" (the NTK), "metric" (the NTK with a metric M), "nngp", "agop", "myrtle" (the NTK of a network with
+            pooling), a radial kernel ("laplace", "gaussian", "matern") or "laplace agop". An AGOP is of n training images.
+        depth: of the network; 0 for radial kernels, which have none.
         contestants: formulations, ours first; the time of the others is given as a multiple of its time.
         with_itself: whether the kernel is of n images with themselves, or with n others.
         part: on how many of the n images the others work (None: all), a kernel's on each side, and an AGOP's where the
             gradient is taken; their times are scaled to the whole.
+        at: at how many images an AGOP's gradients are taken; None for all n.
+        outputs: how many the predictor of an AGOP has.
     """
 
     task: str
@@ -26,11 +29,15 @@ class Case:
     contestants: tuple[str, ...]
     with_itself: bool = True
     part: int | None = None
+    at: int | None = None
+    outputs: int = 10
 
     @property
     def name(self) -> str:
-        task = self.task if self.task == "agop" else f"{self.task} {'K(x)' if self.with_itself else 'K(x, z)'}"
-        return f"{task}, n = {self.n}, {'x'.join(map(str, self.shape))}, depth {self.depth}"
+        task = self.task if "agop" in self.task else f"{self.task} {'K(x)' if self.with_itself else 'K(x, z)'}"
+        depth = f", depth {self.depth}" if self.depth else ""
+        at = "" if self.at is None else f", at {self.at}, {self.outputs} outputs"
+        return f"{task}, n = {self.n}, {'x'.join(map(str, self.shape))}{depth}{at}"
 
     def settings(self, contestant: str) -> dict[str, Any]:
         return {**asdict(self), "contestant": contestant}
@@ -42,6 +49,7 @@ class Case:
 
 OURS, EINSUM, CNN_GP = "convrfm", "torch-einsum", "cnn-gp"
 PLAIN, PAPER, BEST = "nt-plain", "nt-paper", "nt-best"
+CDIST = "torch-cdist"
 WITH_METRIC = (OURS, EINSUM, PAPER, BEST)
 WITHOUT = (OURS, EINSUM, PLAIN)
 NNGP = (OURS, EINSUM, CNN_GP, PLAIN)
@@ -62,6 +70,8 @@ CASES = [
     *(Case("agop", 400, SMALL, depth, (OURS, PAPER, BEST), part=2) for depth in (3, 1, 5)),
     Case("agop", 400, LARGE, 3, (OURS, PAPER, BEST), part=2),
     Case("myrtle", 40, SMALL, 5, (OURS, PLAIN), part=8),
+    *(Case(task, 400, SMALL, 0, (OURS, CDIST)) for task in ("laplace", "gaussian", "matern")),
+    *(Case("laplace agop", 400, SMALL, 0, (OURS, CDIST), at=50, outputs=outputs) for outputs in (10, 43)),
 ]
 
 MANY = 2000  # growth is measured around this many images

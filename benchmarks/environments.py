@@ -12,7 +12,13 @@ NEURAL_TANGENTS = [
     ["--no-deps", "neural-tangents==0.6.5"],  # it asks for packages that its kernels do not use
 ]
 CNN_GP = "git+https://github.com/cambridge-mlg/cnn-gp@c9260e6cf40e61d2e5b863bbdae32b46e52bd822"
-MODULES = {"convrfm": "work_convrfm", "torch-einsum": "work_einsum", "cnn-gp": "work_cnn_gp", "peak": "work_peak"}
+MODULES = {
+    "convrfm": "work_convrfm",
+    "torch-einsum": "work_einsum",
+    "torch-cdist": "work_cdist",
+    "cnn-gp": "work_cnn_gp",
+    "peak": "work_peak",
+}
 
 
 def python_of(contestant: str) -> str:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 PATCH_SIZE = 3
-OUTPUTS = 10
+RADIAL_PATCH_SIZE = 7
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,15 @@ class Inputs:
         x: images `(n, c, h, w)`.
         z: as many others, or None where the case has x with itself.
         feature_matrix: the metric M `(d, d)`, or None where the case has none.
-        dual_coef: `(n, 10)`.
+        at: images at which an AGOP's gradients are taken, the first of x.
+        dual_coef: `(n, outputs)`.
         share: the part of the case's pairs that these are.
     """
 
     x: Tensor
     z: Tensor | None
     feature_matrix: Tensor | None
+    at: Tensor
     dual_coef: Tensor
     share: float
 
@@ -41,4 +43,5 @@ def inputs(settings: dict[str, Any]) -> Inputs:
     root = normal(d, d)
     metric = root @ root.T / d if settings["task"] in ("metric", "agop") else None
     x, z = normal(part, *shape), None if settings["with_itself"] else normal(part, *shape)
-    return Inputs(x, z, metric, normal(part, OUTPUTS), (part / n) ** 2)
+    coef = normal(part, settings["outputs"])
+    return Inputs(x, z, metric, x[: settings["at"]], coef, (part / n) ** 2)

@@ -23,7 +23,8 @@ machine every contestant waits for the others' processes, and short calls wait t
 `kernel` is the NTK of the paper's network of that depth, `metric` the same with a metric M on patches, `nngp` the NNGP;
 K(x) is of n images with themselves, K(x, z) with n others. convrfm and the contestants on torch compute K(x) from the
 pairs above the diagonal, Neural Tangents does not. `agop` is the AGOP at n images, with as many training images and
-10 outputs; `myrtle` is the NTK of Myrtle 5, with pooling.
+10 outputs; `myrtle` is the NTK of Myrtle 5, with pooling; `laplace`, `gaussian` and `matern` (smoothness 1.5) are radial
+kernels of 7 x 7 patches, without a metric.
 
 Where a contestant's *share* is below 1, it did that part of the pairs of images (of an AGOP: of the images at which the
 gradient is taken), and its seconds and ratio are scaled to the whole; its first call and its memory are not scaled.
@@ -31,6 +32,8 @@ gradient is taken), and its seconds and ratio are scaled to the whole; its first
 * **convrfm**: this library, its default engine.
 * **torch-einsum**: the recursion written down in torch in an afternoon (`benchmarks/einsum_baseline.py`): patch products
   by `einsum`, windows by `avg_pool2d`, {TILE} x {TILE} images at a time, which is what stays in cache.
+* **torch-cdist**: radial kernels in torch in an afternoon (`benchmarks/work_cdist.py`): `unfold`, `cdist` at as many
+  positions at a time as were fastest, gradients in closed form.
 * **cnn-gp**: [cambridge-mlg/cnn-gp](https://github.com/cambridge-mlg/cnn-gp) on the same torch, {TILE} x {TILE} images at
   a time, its fastest; it has the NNGP without a metric only. Installed by
   `pip install {CNN_GP}`; the environment variable `CNN_GP` names another source for pip.

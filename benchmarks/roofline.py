@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from .cases import OURS, SMALL, Case, Entries
 from .contest import compete
 from .environments import ROOT, variables
-from .inputs import OUTPUTS, PATCH_SIZE
+from .inputs import PATCH_SIZE
 from .work_convrfm import work_of
 from .work_peak import PEAKS
 
@@ -49,7 +49,7 @@ def _asked(case: Case) -> dict[str, float]:
     n, d = case.n, case.shape[0] * PATCH_SIZE**2
     pairs = n * n if case.task == "agop" else n * (n + 1) / 2
     pixels = n * case.shape[0] * case.shape[1] * case.shape[2]
-    others = {"kernel": n * n, "metric": d * d + n * n, "agop": pixels + 2 * d * d + n * OUTPUTS}[case.task]
+    others = {"kernel": n * n, "metric": d * d + n * n, "agop": pixels + 2 * d * d + n * case.outputs}[case.task]
     return {
         "engine_operations": of_pair["operations"] * pairs,
         "product_operations": float(counter.get_total_flops()),

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.cases import Case
 from benchmarks.count import BLOCK, FEW
 from benchmarks.counted_lanes import COUNTED, LANES, Lanes, polynomial, square_root
 from benchmarks.inputs import inputs
 from convrfm import kernels
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {"n": BLOCK, "shape": [1, 7, 6], "depth": 2, "contestant": "convrfm", "part": None, "with_itself": True}
+SETTINGS = Case("", BLOCK, (1, 7, 6), 2, ()).settings("convrfm")
 
 
 def counted(task: str) -> dict[str, float]:

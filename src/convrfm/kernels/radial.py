@@ -41,7 +41,7 @@ UNRELATED = (
 )
 IMAGES_TOGETHER = 16  # in one part of the work that threads share
 POSITIONS_TOGETHER = 16
-PAIRS_TOGETHER = 2**15  # whose distances at a position stay in a core's own cache
+PAIRS_TOGETHER = 2**18  # whose distances stay in caches
 WEIGHTS_TOGETHER = 2**18  # of pairs by outputs, likewise
 SHARE_AT_ONCE = 64  # of the budget, for what is alive of either
 
