@@ -20,7 +20,7 @@ from .learning.layers import FittedLayer
 from .solving.solver import Exact
 from .to_torch import convolutions
 
-FAR = 50.0  # times as large as the images of the fit: another scale
+FAR, FARTHEST = 50.0, 1e6  # times as large as the images of the fit, or as small: another scale of pixels
 
 
 class FittedMachine(BaseEstimator):
@@ -161,7 +161,8 @@ class FittedMachine(BaseEstimator):
     def _warn_of_another_scale(self, images: Array) -> None:
         """Tell of images that are to those of the fit as bytes are to fractions of white."""
         of_fit, given = self.fitted_.largest, max(abs(float(images.min())), abs(float(images.max())))
-        if given > FAR * of_fit > 0 or of_fit > FAR * given > 0:
+        ratio = max(of_fit, given) / (min(of_fit, given) or 1e-300)
+        if FAR < ratio < FARTHEST:
             warnings.warn(
                 f"values of these images reach {given:.3g}, those that the model was fitted to {of_fit:.3g}: bring them to one "
                 "scale.",

@@ -32,6 +32,7 @@ KERNELS: dict[str, Callable[[], InfiniteWidthKernel]] = {
 MEASURED = {"values": "kernel values", "agop": "AGOP"}
 RIDGE = 1e-2  # over the largest entry of the kernel matrix
 NEAR = 0.1  # how far an exponent may be from -1/2
+DIGITS = 9  # of an exponent: the others are those of the machine
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def conclude(run: Run[RandomFeaturesSettings], lines: Sequence[Line]) -> Finding
 
     found = {(kernel, measure): of(kernel, measure) for kernel in KERNELS for measure in MEASURED}
     exponents = {
-        place: float(np.polyfit(np.log(widths), np.log(np.sqrt((drawn**2).mean(1))), 1)[0])
+        place: round(float(np.polyfit(np.log(widths), np.log(np.sqrt((drawn**2).mean(1))), 1)[0]), DIGITS)
         for place, drawn in found.items()
     }
     section = Section("Errors by the number of features").prose(
