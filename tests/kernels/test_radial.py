@@ -12,7 +12,7 @@ from torch import Tensor
 from convrfm import ConvRFMClassifier, datasets, kernels
 from convrfm.errors import InputError, ModelFileError
 from convrfm.kernels.description import describe, from_description
-from convrfm.kernels.patch_distances import Patches
+from convrfm.kernels.patch_distances import Patches, PatchesOfImages
 from convrfm.kernels.radial import RadialKernel
 from convrfm.maths.patches import unfold_patches
 from convrfm.maths.windows import Window
@@ -94,16 +94,17 @@ def test_only_as_many_patches_are_unfolded_at_once_as_the_budget_holds(
     kernel: RadialKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[int] = []
-    unfolded = RadialKernel._patches
+    unfolded = PatchesOfImages.at
 
-    def recorded(self: RadialKernel, x: Tensor, factor: Tensor | None, center: Tensor) -> Patches:
-        patches = unfolded(self, x, factor, center)
+    def recorded(self: PatchesOfImages, rows: slice) -> Patches:
+        patches = unfolded(self, rows)
         held.append(patches.entries.nbytes)
         return patches
 
-    monkeypatch.setattr(RadialKernel, "_patches", recorded)
+    monkeypatch.setattr(PatchesOfImages, "at", recorded)
     x, z, coef = images(12), images(10, 1), torch.ones(10, 3, dtype=torch.float64)
-    whole = unfolded(kernel, x, None, x[0]).entries.nbytes
+    all_of_them = PatchesOfImages(x, None, kernel.window)
+    whole = unfolded(all_of_them, slice(0, all_of_them.rows)).entries.nbytes
     budget = whole // 4
     bounded = replace(kernel, memory_budget=budget)
     for compute in (lambda: bounded(x), lambda: bounded(x, z), lambda: bounded.agop(x, z, coef)):

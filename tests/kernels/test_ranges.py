@@ -131,7 +131,7 @@ def test_weights_times_a_constant_give_the_same_agop(weight: float, dtype: type)
 @pytest.fixture
 def all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there were a thread for every part, the most that can be alive."""
-    monkeypatch.setattr(radial, "POSITIONS_TOGETHER", 10**9)
+    monkeypatch.setattr(radial, "ROWS_TOGETHER", 10**9)
     monkeypatch.setattr("convrfm.kernels.threads.MOST_PARTS", 1)
 
 

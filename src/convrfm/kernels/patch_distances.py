@@ -6,10 +6,42 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..maths.patches import filter_patches
+from ..maths.windows import Window
+
 Squares = Float[Tensor, "positions n m"]
 NEAR = 1 / 64  # of |f|^2 + |g|^2: what |f|^2 + |g|^2 - 2 f . g tells of a smaller |f - g|^2 is mostly rounding
 COINCIDENT = 8  # roundings of patches' lengths, within which they are one
 DIFFERENCES_TOGETHER = 2**18  # numbers of near patches' differences
+
+
+@dataclass(frozen=True, eq=False)
+class PatchesOfImages:
+    """L x[u] of images at every position, made where they are needed.
+
+    Attributes:
+        images: `(n, c, h, w)`.
+        factor: L; None for the identity.
+        window: which cuts patches; without padding, and of stride 1.
+    """
+
+    images: Float[Tensor, "n c h w"]
+    factor: Float[Tensor, "r d"] | None
+    window: Window
+
+    @property
+    def rows(self) -> int:
+        """How many there are of positions."""
+        return self.window.output_length(self.images.shape[2])
+
+    def at(self, rows: slice) -> "Patches":
+        """Those of some rows of positions."""
+        q = self.window.size
+        images = self.images[:, :, rows.start : rows.stop + q - 1]
+        if self.factor is None:
+            cut = images.unfold(2, q, 1).unfold(3, q, 1).permute(2, 3, 0, 1, 4, 5)
+            return Patches.of(cut.flatten(3).flatten(0, 1))
+        return Patches.of(filter_patches(images, self.factor, self.window).flatten(2).permute(2, 0, 1).contiguous())
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,16 +19,15 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..errors import InputError
-from ..maths.patches import filter_patches, unfold_patches
 from ..maths.singular import root
 from ..maths.windows import Window
 from .integers import positive_integer
-from .patch_distances import Patches, Squares
+from .patch_distances import Patches, PatchesOfImages, Squares
 from .patch_gradients import PatchGradients
 from .patch_kernel import PatchKernel, Progress, settle_numerics
 from .recording import is_recorded
 from .scales import is_finite
-from .threads import MOST_PARTS, in_order, parts, share, sum_in_order
+from .threads import MOST_PARTS, parts, share, sum_in_order
 from .tiled_matrix import tiled_matrix
 from .tiling import blocks
 
@@ -39,8 +38,7 @@ UNRELATED = (
     "the kernel of every two images is 0: all of their patches lie hundreds of bandwidths apart, and the bandwidth is "
     "{bandwidth:g}. A bandwidth of about the distance of two patches tells images apart."
 )
-IMAGES_TOGETHER = 16  # in one part of the work that threads share
-POSITIONS_TOGETHER = 16
+ROWS_TOGETHER = 1  # of positions, in one part of the work that threads share
 PAIRS_TOGETHER = 2**18  # whose distances stay in caches
 WEIGHTS_TOGETHER = 2**18  # of pairs by outputs, likewise
 SHARE_AT_ONCE = 64  # of the budget, for what is alive of either
@@ -104,10 +102,9 @@ class RadialKernel(PatchKernel):
         for rows, across in tiles:
             left = self._patches(x[rows], factor, center)
             for cols in across:
-                same = z is None and rows == cols
-                right = left if same else self._patches(others[cols], factor, center)
-                values = sum_in_order(partial(self._sum_of_values, left, right, same), len(left.norms), x.device)
-                out.put(rows, cols, values / len(left.norms))
+                right = left if z is None and rows == cols else self._patches(others[cols], factor, center)
+                values = sum_in_order(partial(self._sum_of_values, left, right), left.rows, x.device)
+                out.put(rows, cols, values / self._positions(x))
                 done += 1
                 if progress:
                     progress(done, total)
@@ -124,7 +121,8 @@ class RadialKernel(PatchKernel):
         ones = x.new_ones(len(x))
         if not is_recorded(x, factor):
             return ones
-        patches = self._patches(x, factor, center_of(x)).entries
+        all_of_them = self._patches(x, factor, center_of(x))
+        patches = all_of_them.at(slice(0, all_of_them.rows)).entries
         return ones + (patches - patches).sum((0, 2))
 
     @override
@@ -147,66 +145,70 @@ class RadialKernel(PatchKernel):
         height, width = self._tile(x, entries=2 * k * r)
         down, across = blocks(len(x), height), blocks(len(z), width)
         for number, rows in enumerate(down):
-            f = self._patches(x[rows], factor, center)
-            gradients = x.new_zeros(*f.norms.shape, k, r)
+            left = self._patches(x[rows], factor, center)
+            gradients = x.new_zeros(self._positions(x), len(x[rows]), k, r)
             for done, cols in enumerate(across, number * len(across) + 1):
-                g, coef = self._patches(z[cols], factor, center), dual_coef[cols]
+                right, coef = self._patches(z[cols], factor, center), dual_coef[cols]
                 share(
-                    partial(self._add_gradients, f, g, coef, gradients),
-                    parts(len(gradients), POSITIONS_TOGETHER, x.device),
+                    partial(self._add_gradients, left, right, coef, gradients),
+                    parts(left.rows, ROWS_TOGETHER, x.device),
                 )
                 if progress:
                     progress(done, len(down) * len(across))
             yield gradients
 
-    def _sum_of_values(self, f: Patches, g: Patches, same: bool, at: slice) -> Float[Tensor, "n m"]:
-        """Over some positions; of the same images the upper half at least."""
-        (_, n), (_, m) = f.norms.shape, g.norms.shape
-        sums = f.norms.new_zeros(n, m)
-        for rows in blocks(n, self._numbers_at_once(sums, PAIRS_TOGETHER) // m):
-            columns = slice(rows.start if same else 0, m)
-            for here in self._together(at, sums[rows, columns]):
-                sums[rows, columns] += self.value(f.at(here, rows).squared_distances(g.at(here, columns))).sum(0)
+    def _sum_of_values(self, left: PatchesOfImages, right: PatchesOfImages, at: slice) -> Float[Tensor, "n m"]:
+        """Over some rows of positions; of the same images the upper half at least."""
+        n, m = len(left.images), len(right.images)
+        sums = left.images.new_zeros(n, m)
+        for f, g, _ in self._met(left, right, at):
+            for rows in blocks(n, self._numbers_at_once(sums, PAIRS_TOGETHER) // m):
+                columns = slice(rows.start if left is right else 0, m)
+                for here in self._together(f, sums[rows, columns]):
+                    sums[rows, columns] += self.value(f.at(here, rows).squared_distances(g.at(here, columns))).sum(0)
         return sums
 
     def _add_gradients(
         self,
-        f: Patches,
-        g: Patches,
+        left: PatchesOfImages,
+        right: PatchesOfImages,
         coef: Float[Tensor, "m k"],
         gradients: Float[Tensor, "positions n k r"],
-        some_positions: Iterator[slice],
+        some_rows: Iterator[slice],
     ) -> None:
         rows_together = self._numbers_at_once(coef, WEIGHTS_TOGETHER) // coef.numel()
-        for at in some_positions:
-            for here in self._together(at, coef.expand(f.norms.shape[1], *coef.shape)):
-                slopes = self.slope(f.at(here).squared_distances(g.at(here)))
-                for rows in blocks(slopes.shape[1], rows_together):
-                    weights = slopes[:, rows, None] * coef.T
-                    met = weights.flatten(1, 2) @ g.entries[here]
-                    gradients[here, rows] += met.unflatten(1, weights.shape[1:3])
-                gradients[here].sub_((slopes @ coef)[..., None] * f.entries[here, :, None])
+        for at in some_rows:
+            for f, g, rows_of_positions in self._met(left, right, at):
+                first = rows_of_positions.start * (len(gradients) // left.rows)
+                for here in self._together(f, coef.expand(f.norms.shape[1], *coef.shape)):
+                    there = slice(first + here.start, first + here.stop)
+                    slopes = self.slope(f.at(here).squared_distances(g.at(here)))
+                    for rows in blocks(slopes.shape[1], rows_together):
+                        weights = slopes[:, rows, None] * coef.T
+                        met = weights.flatten(1, 2) @ g.entries[here]
+                        gradients[there, rows] += met.unflatten(1, weights.shape[1:3])
+                    gradients[there].sub_((slopes @ coef)[..., None] * f.entries[here, :, None])
 
     @override
     def check_image_size(self, height: int, width: int) -> None:
         for length in (height, width):
             self.window.output_length(length)
 
-    def _patches(self, x: Tensor, factor: Tensor | None, center: Float[Tensor, "c h w"]) -> Patches:
-        window = self.window
+    def _patches(self, x: Tensor, factor: Tensor | None, center: Float[Tensor, "c h w"]) -> PatchesOfImages:
+        return PatchesOfImages(x - center, factor, self.window)
 
-        def of(part: slice) -> Tensor:
-            images = x[part] - center
-            cut = unfold_patches(images, window) if factor is None else filter_patches(images, factor, window)
-            return cut.flatten(2).permute(2, 0, 1)
+    def _met(
+        self, left: PatchesOfImages, right: PatchesOfImages, at: slice
+    ) -> Iterator[tuple[Patches, Patches, slice]]:
+        """The patches of both sides at some rows of positions: row by row on the CPU, where those stay in caches."""
+        for some in parts(at.stop - at.start, ROWS_TOGETHER, left.images.device):
+            rows = slice(at.start + some.start, at.start + some.stop)
+            f = left.at(rows)
+            yield f, f if left is right else right.at(rows), rows
 
-        return Patches.of(torch.cat(in_order(of, parts(len(x), IMAGES_TOGETHER, x.device)), 1))
-
-    def _together(self, positions: slice, each: Tensor) -> list[slice]:
-        """As many at once as memory holds, like `each` at one."""
-        here = range(positions.start, positions.stop)
-        at_once = self._numbers_at_once(each, PAIRS_TOGETHER) // each.numel()
-        return [slice(here[some][0], here[some][-1] + 1) for some in blocks(len(here), at_once)]
+    def _together(self, f: Patches, each: Tensor) -> list[slice]:
+        """As many positions at once as memory holds, like `each` at one."""
+        return blocks(len(f.norms), self._numbers_at_once(each, PAIRS_TOGETHER) // each.numel())
 
     def _numbers_at_once(self, like: Tensor, cached: int) -> int:
         """That may be alive in an array at work: a share of the budget holds them, and a core's cache."""
