@@ -101,12 +101,11 @@ def kernel(settings: KernelSettings, out: str, *, quiet: bool, where: int | str 
         )
         say_notes(notes)
         z, tables["columns"] = torch.from_numpy(others).to(device), name_table(names, labels)
-    matrix_kernel(
-        x[:1], None if z is None else z[:1], feature_matrix=None if metric is None else metric.to(x)
-    )  # refused early
+    metric = None if metric is None else metric.to(x)
+    matrix_kernel(x[:1], feature_matrix=metric)  # what it refuses leaves nothing on disk
     columns = len(x) if z is None else len(z)
     side = settings.tile or default_side(max(len(x), columns))
-    recipe = KernelTiles(matrix_kernel, x, z, None if metric is None else metric.to(x), side)
+    recipe = KernelTiles(matrix_kernel, x, z, metric, side)
     origin = {"data": settings.data, "against": settings.against}
     beside = str(location).rpartition("/")[2].removesuffix(".zarr")
     with workers(where) as helping, kept_kernel(location, recipe, settings.precision.value, origin, helping) as kept:

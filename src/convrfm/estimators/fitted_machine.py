@@ -161,8 +161,8 @@ class FittedMachine(BaseEstimator):
     def _warn_of_another_scale(self, images: Array) -> None:
         """Tell of images that are to those of the fit as bytes are to fractions of white."""
         of_fit, given = self.fitted_.largest, max(abs(float(images.min())), abs(float(images.max())))
-        ratio = max(of_fit, given) / (min(of_fit, given) or 1e-300)
-        if FAR < ratio < FARTHEST:
+        least, most = sorted((of_fit, given))
+        if least and FAR < most / least < FARTHEST:
             warnings.warn(
                 f"values of these images reach {given:.3g}, those that the model was fitted to {of_fit:.3g}: bring them to one "
                 "scale.",

@@ -66,7 +66,7 @@ def check_batch(name: str, images: torch.Tensor, like: torch.Tensor) -> None:
             f"need an axis for it: {name}[:, None]."
         )
     _, channels, height, width = images.shape
-    if channels == height > max(COLORS) and width in COLORS:
+    if images is like and channels == height > max(COLORS) and width in COLORS:  # of x alone: z is of its shape
         warnings.warn(
             f"{name} of shape {tuple(images.shape)} is taken for images of {channels} channels and {height} x {width} pixels. "
             f"If their colors are last, pass np.moveaxis({name}, -1, 1).",

@@ -38,7 +38,7 @@ class PatchesOfImages:
         """Those of some rows of positions."""
         q = self.window.size
         images = self.images[:, :, rows.start : rows.stop + q - 1]
-        if self.factor is None:
+        if self.factor is None:  # positions first in one copy, where `unfold_patches` and an order of its own take two
             cut = images.unfold(2, q, 1).unfold(3, q, 1).permute(2, 3, 0, 1, 4, 5)
             return Patches.of(cut.flatten(3).flatten(0, 1))
         return Patches.of(filter_patches(images, self.factor, self.window).flatten(2).permute(2, 0, 1).contiguous())

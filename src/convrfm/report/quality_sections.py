@@ -22,7 +22,8 @@ def baselines_section(
     kept_score = kept.test_score or 0.0
     comparison = "more than" if kept_score > best.score else "as much as" if kept_score == best.score else "less than"
     low, high = kept.test_interval or (kept_score, kept_score)
-    chance = " (which may be chance: its 95% interval holds both)" if low <= best.score <= high and low < high else ""
+    uncertain = kept_score != best.score and low <= best.score <= high
+    chance = " (which may be chance: its 95% interval holds both)" if uncertain else ""
     fewer = min(baseline.n_train for baseline in baselines)
     but = f", but the simple methods on {fewer} of these {n_train} alone," if fewer < n_train else ""
     section = Section("Beside simple methods").prose(
