@@ -20,7 +20,7 @@ from convrfm.estimators.learning.problem import Problem
 from convrfm.estimators.learning.starts import NOTHING_DRAWN, FilterDraw
 from convrfm.estimators.solving.iterative import Iterative
 from convrfm.estimators.solving.solver import Exact
-from convrfm.kernels.growth import ROUGHLY, Pairs, Powers
+from convrfm.kernels.growth import THOROUGHLY, Pairs, Powers
 from convrfm.kernels.kernel_tiles import TileLayout
 from convrfm.maths.windows import Window
 from convrfm.solvers.exact import RidgePath
@@ -88,7 +88,7 @@ def clocked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def own_matrix(n: int, a_pair: int) -> float:
-    return 1e-7 * (7 * n + a_pair * n * (n + 32) / 2)
+    return 1e-7 * (7 * n + a_pair * sum(map(filled_up, range(1, n + 1))))
 
 
 def matrix(n: int, m: int, a_pair: int) -> float:
@@ -104,7 +104,7 @@ def agop(n: int, m: int, a_pair: int) -> float:
 @pytest.mark.parametrize("n_folds", [0, 4])
 def test_seconds_are_those_of_all_layers_rounds_and_folds(n_iterations: int, n_folds: int) -> None:
     plan = Plan([(Clock(), Clock(), Clock())], DRAW, n_iterations, "best")
-    ahead = prospect(plan, problem(), [1 / 4] * n_folds, ROUGHLY)
+    ahead = prospect(plan, problem(), [1 / 4] * n_folds, THOROUGHLY)
     expected = []
     for channels, tried in ((1, 1), (5, 2), (5, 2)):  # two ways of centering
         fits = [(40, 0, 10)] + n_folds * [(30, 10, 8)]
@@ -124,7 +124,7 @@ def test_every_tile_and_part_of_conjugate_gradients_reads_its_images_in_anew(mon
     """Forty images make five rows of tiles, and the ten at which gradients are taken three parts."""
     monkeypatch.setattr(forecast, "default_side", lambda n: 8)
     monkeypatch.setattr(forecast, "part_size", lambda device: 4)
-    ahead = prospect(Plan([(Clock(),)], DRAW, 1, "best"), problem(solver=Iterative(seed=0)), [], ROUGHLY)
+    ahead = prospect(Plan([(Clock(),)], DRAW, 1, "best"), problem(solver=Iterative(seed=0)), [], THOROUGHLY)
     again = 1e-7 * 7 * 40 * 4
     expected = [own_matrix(40, 1) + again, own_matrix(40, 10) + again + agop(10, 40, 300) + 1e-7 * 50 * 40 * 2]
     assert [each.seconds for each in ahead.rounds(40, 10)] == pytest.approx(expected, rel=1e-4)
@@ -134,7 +134,7 @@ def test_every_tile_and_part_of_conjugate_gradients_reads_its_images_in_anew(mon
 def test_images_of_a_selection_set_count_in_every_round() -> None:
     plan = Plan([(Clock(),)], DRAW, 0, "best")
     judged = problem(selection=(torch.tensor(X[:9]), torch.eye(3)[torch.tensor(Y[:9])]))
-    assert prospect(plan, judged, [], ROUGHLY).seconds(40, 10) == pytest.approx(
+    assert prospect(plan, judged, [], THOROUGHLY).seconds(40, 10) == pytest.approx(
         own_matrix(40, 1) + matrix(9, 40, 1), rel=1e-4
     )
 
@@ -168,7 +168,7 @@ def test_few_images_are_whole_groups_as_all_of_them_are(monkeypatch: pytest.Monk
     monkeypatch.setattr(forecast, "RidgePath", recorded)
     originals = torch.arange(32)
     copied = problem(x=torch.randn(320, 1, 6, 6), y=torch.randn(320, 3), groups=originals.repeat(10))
-    forecast._regression_law(copied, ROUGHLY)
+    forecast._regression_law(copied, THOROUGHLY)
     assert set(sizes) == {10}
 
 

@@ -8,6 +8,7 @@ import torch
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
+from convrfm.estimators.ahead.laws import Passes
 from convrfm.solvers.exact import RidgePath
 from convrfm.solvers.normal_equations import NormalEquations
 from convrfm.solvers.streamed import streamed_path
@@ -56,6 +57,32 @@ def test_leave_one_out_is_scikit_learn_s_fit_to_all_others(columns: int) -> None
             others = np.delete(np.arange(N), i)
             prediction = model.fit(phi[others], y[others], WEIGHTS[others]).predict(phi[i : i + 1])[0]
             np.testing.assert_allclose(left_out[i], prediction, rtol=1e-7)
+
+
+@both_ways
+@pytest.mark.parametrize("remembered", [3, 8, N])
+def test_features_that_are_remembered_are_made_once_and_change_no_bit(columns: int, remembered: int) -> None:
+    phi, y = data(columns)
+    made: list[int] = []
+
+    def features(rows: Tensor) -> Tensor:
+        made.extend(rows.tolist())
+        return phi[rows]
+
+    def results(remembered: int) -> Tensor:
+        made.clear()
+        path = streamed_path(
+            features, columns, y, None, None, ridges=RIDGES, centered=True, at_once=5, remembered=remembered
+        )
+        return torch.cat([*path.coefs(RIDGES), *path.leave_one_out(RIDGES)])
+
+    torch.testing.assert_close(results(remembered), results(0), rtol=0, atol=0)
+    again = len(made) - N
+    results(remembered)
+    assert all(made.count(i) == 1 for i in range(remembered // 5 * 5))
+    law = Passes(1.0, 0.0, 0.0, columns, batch=5, remembered=remembered)
+    assert len(made) == law.symmetric_seconds(N)
+    assert N + again == Passes(1.0, 0.0, 0.0, columns, batch=5, remembered=0).symmetric_seconds(N)
 
 
 def test_sums_of_single_precision_features_do_not_lose_small_ones() -> None:

@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..estimators.classification import Classifier
 from ..estimators.given.targets import Quality
 from ..estimators.learning.judge import Judge
-from ..kernels.growth import AT_A_GLANCE, timed_by
+from ..kernels.growth import ROUGHLY, timed_by
 from ..quantities import duration
 from ..report import NextStep
 from .choices import (
@@ -123,7 +123,7 @@ def expected_seconds(settings: FitSettings, images: ImageData, pace: float | Non
     clock = time.perf_counter if pace is None else time.process_time
     try:
         with timed_by(clock):
-            forecast = model.forecast(images.x_train, images.y_train, selection=selection, patience=AT_A_GLANCE)
+            forecast = model.forecast(images.x_train, images.y_train, selection=selection, patience=ROUGHLY)
     except InputError:
         return None
     return forecast.seconds * (pace or 1.0)

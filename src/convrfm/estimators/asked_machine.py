@@ -15,7 +15,7 @@ from ..kernels.devices import chosen_device
 from ..kernels.features import FeatureDraw, FirstFilters, check_drawable
 from .ahead.choosing import Regression, as_before, kernel_solver
 from .ahead.footprint import bytes_of_metrics
-from .ahead.outlook import check_features_budget
+from .ahead.outlook import within_budget
 from .fitted_machine import FittedMachine
 from .given.arrays import Array, check_columns
 from .given.augmentation import Augmentation, check_copies
@@ -123,8 +123,7 @@ class AskedMachine(FittedMachine):
             selection=selection_set(selection, given, image_shape=self.image_shape, estimator=type(self).__name__),
             of_each=len(given.x) // len(originals.x),
         )
-        check_features_budget(plan, problem, given.folds, self.memory_budget)
-        return given, plan, problem
+        return given, plan, within_budget(plan, problem, given.folds, self.memory_budget)
 
     @abstractmethod
     def _candidates(self, shape: Sequence[int]) -> Candidates:

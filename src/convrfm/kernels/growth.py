@@ -11,10 +11,10 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 # seconds of patience: a run that is expected to take longer is not tried,
-AT_A_GLANCE, ROUGHLY, THOROUGHLY = 0.02, 0.1, 0.8
+ROUGHLY, THOROUGHLY = 0.2, 0.8
 WORTH_IT = 0.1  # unless it is as small a share of the whole,
 TOO_LONG = 6  # and no longer than so many times the patience
-SHORT = 0.1  # seconds; a run this short is timed twice
+SHORT, REPEATED = 0.1, 2  # seconds; a run this short is timed so often again
 SMALLEST = (4, 32)  # images on either side of the pairs that are timed first; one on the left where that is slow
 FEWEST = 3  # runs from which a law is learned: as many as it has terms
 SIDE_BY_SIDE = 32  # images of the right side that engines compute together, whether or not there are as many
@@ -58,7 +58,11 @@ class Pairs:
 
     def symmetric_seconds(self, n: int) -> float:
         """What n images take with themselves, where each is read in once, and half of the pairs mirror the others."""
-        return (self.left + self.right) / 2 * n + self.pair * n * (n + SIDE_BY_SIDE) / 2
+        whole, rest = divmod(n, SIDE_BY_SIDE)
+        at_once = SIDE_BY_SIDE * whole * (whole + 1) // 2 + rest * (
+            whole + 1
+        )  # each image with itself and those after it
+        return (self.left + self.right) / 2 * n + self.pair * at_once * SIDE_BY_SIDE
 
 
 def measured_powers(
@@ -95,12 +99,14 @@ def measured_pairs(
     """
     most = min(n, timed), min(m, timed)
     right = min(SMALLEST[1], most[1])
-    slow = SMALLEST[0] * _once(lambda: compute(1, right)) > TOO_LONG * patience
+    compute(1, right)
+    one = _seconds(lambda: compute(1, right))
+    slow = SMALLEST[0] * one > TOO_LONG * patience
     shape = (1 if slow else min(SMALLEST[0], most[0]), right)
     shapes, seconds = list[tuple[int, int]](), list[float]()
     while True:
         shapes.append(shape)
-        seconds.append(_seconds(lambda: compute(*shapes[-1])))
+        seconds.append(one if shape == (1, right) else _seconds(lambda: compute(*shapes[-1])))
         law = _pairs_law(shapes, seconds, alike=alike)
         longer, wider = (min(2 * shape[0], most[0]), shape[1]), (shape[0], min(2 * shape[1], most[1]))
         following = longer if wider == shape or (len(shapes) % 2 and longer != shape) else wider
@@ -133,9 +139,9 @@ def _filled_up(images: int) -> int:
 
 
 def _seconds(compute: Callable[[], Tensor]) -> float:
-    """What it takes; of two runs the quicker one, where they are short."""
+    """What it takes; of a few runs the quickest one, where they are short."""
     first = _once(compute)
-    return min(first, _once(compute)) if first < SHORT else first
+    return min(first, *(_once(compute) for _ in range(REPEATED))) if first < SHORT else first
 
 
 def _once(compute: Callable[[], Tensor]) -> float:

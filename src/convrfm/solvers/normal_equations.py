@@ -161,9 +161,11 @@ class PrimalPath:
         self._penalties = self._values.new_tensor([max(ridge, equations.least) for ridge in ridges])
         self._kept, self._left_out = (self._targets.new_zeros(len(ridges), *targets.shape) for _ in range(2))
         self._variances = self._targets.new_zeros(len(ridges), len(targets))
+        vectors = self._vectors
         for number, rows in enumerate(batches, 1):
             phi = features(rows)
-            rotated = (phi @ self._vectors.to(phi)).double()
+            vectors = vectors.to(phi)  # once, for the first batch
+            rotated = (phi @ vectors).double()
             self._meet(rotated, rows, None if groups is None else groups[rows])
             if progress:
                 progress(number, len(batches))

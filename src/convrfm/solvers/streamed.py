@@ -45,6 +45,7 @@ def streamed_path(
     ridges: Sequence[float],
     centered: bool,
     at_once: int,
+    remembered: int = 0,
     watch: Watch = unwatched,
     kept: Kept | None = None,
 ) -> Path:
@@ -52,7 +53,7 @@ def streamed_path(
 
     In the primal the features pass twice: for their normal equations, and for what is left out. That takes n columns^2
     operations and columns^2 doubles, beside n (3 k + 1) doubles a ridge. In the dual it is n^2 columns and n^2, and the
-    features of a batch pass once for each batch before it.
+    features of a batch pass once for each batch before it. Those that are remembered are made once.
 
     Args:
         features: of the images with these numbers.
@@ -63,9 +64,11 @@ def streamed_path(
         ridges: those that will be asked for.
         centered: whether the regression is of the targets less their mean.
         at_once: images of which features may be alive.
+        remembered: images beside those of which features may stay alive until the path is gone.
         watch: from what is being done to what is told of its progress.
         kept: where unfinished sums are kept, of which it goes on from those that are there; None for nowhere.
     """
+    features = remembering(features, remembered)
     if len(targets) <= columns:
         return DualPath(features, targets, weights, groups, centered=centered, at_once=at_once)
     batches = batches_of_groups(len(targets), groups, at_once, targets.device)
@@ -81,6 +84,25 @@ def streamed_path(
         centered=centered,
         progress=watch("leave-one-out"),
     )
+
+
+def remembering(features: Features, images: int) -> Features:
+    """The same features of batches, of which those that come first are made once: of so many images."""
+    made: dict[int, Float[Tensor, "_ columns"]] = {}
+    room = images
+
+    def features_of(rows: Rows) -> Float[Tensor, "_ columns"]:
+        nonlocal room
+        batch = int(rows[0])  # an image is in one batch only
+        if batch in made:
+            return made[batch]
+        of_rows = features(rows)
+        if len(rows) <= room:
+            made[batch] = of_rows
+            room -= len(rows)
+        return of_rows
+
+    return features_of
 
 
 def summed(

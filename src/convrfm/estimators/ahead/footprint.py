@@ -1,5 +1,6 @@
 """What a fit holds in bytes, beside the temporaries of its kernel."""
 
+import sys
 from collections.abc import Sequence
 
 from ...kernels.kernel_tiles import default_side
@@ -40,6 +41,8 @@ def bytes_of(plan: Plan, problem: Problem, n: int, n_folds: int) -> int:
         solve += matrix if matrix <= problem.solver.memory else 0
     else:
         solve = bytes_of_regression(plan, problem, n)
+    if isinstance(problem.solver, Features):
+        solve += min(problem.solver.memory, bytes_of_features(plan, problem, n))
     return solve + bytes_of_metrics(plan, problem.x, n_folds) + bytes_of_images
 
 
@@ -53,6 +56,12 @@ def bytes_of_regression(plan: Plan, problem: Problem, n: int) -> int:
     side = max(_decomposed(plan, problem, kernels, n) for kernels in plan.candidates)
     of_images = len(problem.ridges) * n * (3 * problem.y.shape[1] + 1) if isinstance(problem.solver, Features) else 0
     return bytes_of_decomposition(side, weighted=problem.weights is not None) + 8 * of_images
+
+
+def bytes_of_features(plan: Plan, problem: Problem, n: int) -> int:
+    """What the random features of n images take where they have most of them."""
+    columns = max(_decomposed(plan, problem, kernels, sys.maxsize) for kernels in plan.candidates)
+    return n * columns * problem.x.element_size()
 
 
 def bytes_of_decomposition(side: int, *, weighted: bool) -> int:

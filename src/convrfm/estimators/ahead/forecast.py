@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ...kernels.forecast import sample_size
-from ...kernels.growth import AT_A_GLANCE, Pairs, Powers, measured_pairs, measured_powers
+from ...kernels.growth import ROUGHLY, Pairs, Powers, measured_pairs, measured_powers
 from ...kernels.kernel_tiles import default_side
 from ...solvers.exact import RidgePath
 from ...solvers.iterative import PROBES
@@ -21,7 +21,7 @@ from ..solving.solver import LearnableKernel, Metric, limited
 from .laws import ByParts, ByTiles, Passes
 
 FIRST_SOLVED, MOST_SOLVED = 64, 1024  # images in a regression that is timed
-FEW = 64  # images that are timed at a glance
+FEW = 64  # images that are timed roughly
 ITERATIONS, SOLVING = (
     40,
     0.5,
@@ -147,14 +147,14 @@ def _layers_costs(
     """Of one candidate; deeper layers see random features of the identity."""
     n, costs, x = len(problem.x), [], problem.x
     for number, kernel in enumerate(limited(problem.solver, kernels)):
-        x = x[: min(sample_size(x[0].nbytes, n), FEW if patience <= AT_A_GLANCE else n)]
+        x = x[: min(sample_size(x[0].nbytes, n), FEW if patience <= ROUGHLY else n)]
         identity = torch.eye(x.shape[1] * kernel.window.size**2).to(x)
         if isinstance(problem.solver, Features):
             costs.append(_costs_of_features(problem.solver.basis(kernel, x, None), problem, regression, patience))
             x = plan.draw.features(number, identity, kernel.window)(x) if number + 1 < len(kernels) else x
             continue
         under, updated = [None, identity][: plan.n_iterations + 1], [None, identity][: plan.n_iterations]
-        if patience <= AT_A_GLANCE:
+        if patience <= ROUGHLY:
             under, updated = under[-1:], updated[-1:]  # which stands for both
         matrices = [_matrix_law(kernel, x, metric, n, patience) for metric in under]
         agops = [_agop_law(kernel, x, metric, problem, patience) for metric in updated]
@@ -187,7 +187,9 @@ def _costs_of_features(basis: FeatureBasis, problem: Problem, regression: Powers
         algebra = Powers({0: DECOMPOSED * multiplied * columns**3, 1: PRIMAL_PRODUCTS * multiplied * columns**2})
     else:
         algebra = Powers({**regression.coefficients, 2: regression.coefficients.get(2, 0.0) + multiplied * columns / 2})
-    return LayerCosts([Passes(transformed, 0.0, 0.0)] * 2, [Pairs(differentiated, 0.0, 0.0)] * 2, algebra)
+    batch = basis.batch(len(problem.ridges) * (outputs + 1))
+    passes = Passes(transformed, 0.0, 0.0, columns, batch, basis.remembered)
+    return LayerCosts([passes] * 2, [Pairs(differentiated, 0.0, 0.0)] * 2, algebra)
 
 
 def _matrix_law(kernel: LearnableKernel, x: Images, metric: Metric, n: int, patience: float) -> Pairs:

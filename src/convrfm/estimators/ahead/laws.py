@@ -9,11 +9,27 @@ from ...kernels.growth import Pairs
 
 @dataclass(frozen=True)
 class Passes(Pairs):
-    """Of images that each cost the same, whatever they meet; training images pass twice."""
+    """Of features, which cost the same for every image; the regression asks for some of them again.
+
+    Attributes:
+        columns: features of an image; the regression is in the dual where there are no more images than these.
+        batch: images whose features it meets at a time.
+        remembered: images whose features it makes only once.
+    """
+
+    columns: int
+    batch: int
+    remembered: int
 
     @override
     def symmetric_seconds(self, n: int) -> float:
-        return 2 * self.left * n
+        remembered = n if n <= self.remembered else self.remembered // self.batch * self.batch
+        if n > self.columns:
+            return self.left * (2 * n - remembered)
+        again = 0
+        for first in range(remembered, n, self.batch):  # for each batch before it, and for the coefficients
+            again += min(self.batch, n - first) * (first // self.batch + 1)
+        return self.left * (n + again)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ WORTH_SHORTENING = 600.0  # seconds
 FIRST_ROUND = "Round 0 of a layer is its fixed kernel, every other one an update of M."
 WORTH_A_LOOK = 2e7  # pairs of images, times their pixels, in all rounds
 USABLE = 0.9  # of the memory that is free
+REMEMBERING = 0.5  # of what a fit leaves of that
 MOVED = 1.1  # how far an estimate has gone from the one that was told before it is told again
 SHORTER = 10  # times fewer gradients
 FEWEST = 2  # images that a fit can be to
@@ -118,16 +120,27 @@ def outlook(
     return Outlook(expected, told=long)
 
 
-def check_features_budget(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], memory_budget: int | None) -> None:
-    """Raise `InputError` where the regression on random features takes more bytes than it may; None allows what is free."""
-    solve, metrics = bytes_of_regression(plan, problem, len(problem.x)), bytes_of_metrics(plan, problem.x, len(folds))
-    within = memory_budget is None or solve + metrics <= memory_budget
-    if isinstance(problem.solver, Features) and memory_budget is not None and not within:
+def within_budget(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], memory_budget: int | None) -> Problem:
+    """The same problem, which remembers random features in a part of the bytes that it leaves; None allows what is free.
+
+    Raises:
+        InputError: where the regression on random features takes more than it may.
+    """
+    if not isinstance(problem.solver, Features):
+        return problem
+    n, device = len(problem.x), problem.x.device
+    solve, metrics = bytes_of_regression(plan, problem, n), bytes_of_metrics(plan, problem.x, len(folds))
+    if memory_budget is not None and solve + metrics > memory_budget:
         raise InputError(
             f"the regression on random features takes {size(solve)}, the metric on patches is learned in "
             f"{size(metrics)}, and memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES}, smaller "
             "patches, or a larger memory_budget."
         )
+    left = (memory_budget or 0) - solve - metrics
+    if memory_budget is None:
+        taken = bytes_missing(plan, problem, n, len(folds)) + _temporaries(plan, problem)
+        left = int(USABLE * free_bytes(device)) - taken
+    return replace(problem, solver=replace(problem.solver, memory=int(REMEMBERING * max(0, left))))
 
 
 def expected_of(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], patience: float) -> Forecast:

@@ -46,11 +46,11 @@ def check_same_size(images: Tensor, fitted: Tensor, estimator: str) -> None:
     n, n_fitted = images[0].numel(), fitted[0].numel()
     counts = f"X has {n} features, but {estimator} is expecting {n_fitted} features as input: "  # scikit-learn's words
     expected, got = (" x ".join(map(str, batch.shape[1:])) for batch in (fitted, images))
+    single = images.shape[1] == 1 and (len(images), *images.shape[2:]) == fitted.shape[1:]
+    remedy = "If it is a single image, pass x[None]." if single else "Resize them, or fit a model to this size."
     raise InputError(
-        counts
-        * (n != n_fitted)
-        + f"the model was fitted to images of {expected} (channels x height x width); got {got}. Resize them, or fit a "
-        "model to this size."
+        counts * (n != n_fitted)
+        + f"the model was fitted to images of {expected} (channels x height x width); got {got}. {remedy}"
     )
 
 

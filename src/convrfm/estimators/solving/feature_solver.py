@@ -34,16 +34,18 @@ class Features:
         draw: which.
         augment: the copies over which an image's features are averaged.
         folder: where the sums of an unfinished regression are kept; None for nowhere.
+        memory: bytes that features may take which a regression asks for again; others are made anew.
     """
 
     draw: FeatureDraw
     augment: tuple[Augmentation, ...] = ()
     folder: pathlib.Path | None = field(default=None, compare=False)
+    memory: int = field(default=0, compare=False)
 
     @override
     def basis(self, kernel: LearnableKernel, x: Images, metric: Metric) -> "FeatureBasis":
         features = FeatureMap(check_drawable(kernel), self.draw, x, metric)
-        return FeatureBasis(features, x, self.augment, self._kept(kernel, x, metric))
+        return FeatureBasis(features, x, self.augment, self._kept(kernel, x, metric), self.memory)
 
     @override
     def rows(self, n: int) -> int | None:
@@ -95,6 +97,7 @@ class FeatureBasis:
     x: Images
     augment: Sequence[Augmentation] = ()
     keeping: Keeping | None = None
+    memory: int = 0
 
     def averaged(self, images: Images) -> Float[Tensor, "m columns"]:
         """The features of images."""
@@ -112,8 +115,7 @@ class FeatureBasis:
         centered: bool,
         watch: Watch,
     ) -> Path:
-        columns, outputs = self.features.n_columns, len(ridges) * (y.shape[1] + 1)
-        at_once = max(1, self._at_once * columns // (FEATURES_ALIVE * columns + OUTPUTS_ALIVE * outputs))
+        columns, at_once = self.features.n_columns, self.batch(len(ridges) * (y.shape[1] + 1))
         kept = self.keeping.of(y, weights, groups, at_once) if self.keeping and len(self.x) > columns else None
         path = streamed_path(
             lambda rows: self.averaged(self.x[rows]),
@@ -124,6 +126,7 @@ class FeatureBasis:
             ridges=ridges,
             centered=centered,
             at_once=at_once,
+            remembered=self.remembered,
             watch=watch,
             kept=kept,
         )
@@ -146,6 +149,16 @@ class FeatureBasis:
     @override
     def entries(self) -> int:
         return self.features.n_columns
+
+    @property
+    def remembered(self) -> int:
+        """Of how many images the regression makes features only once."""
+        return self.memory // (self.features.n_columns * self.x.element_size())
+
+    def batch(self, outputs: int) -> int:
+        """Of how many images the regression meets the features at a time, with so many outputs of each."""
+        columns = self.features.n_columns
+        return max(1, self._at_once * columns // (FEATURES_ALIVE * columns + OUTPUTS_ALIVE * outputs))
 
     @property
     def _at_once(self) -> int:
