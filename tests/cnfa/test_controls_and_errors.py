@@ -9,6 +9,7 @@ from convrfm.cnfa import controls
 from convrfm.cnfa.estimates import compare
 from convrfm.cnfa.moments import Moments
 from convrfm.cnfa.rotations import Rotations
+from convrfm.errors import InputError
 
 
 def random_moments(groups: int = 1, rows: int = 6, d: int = 9, white: bool = False) -> Moments:
@@ -53,6 +54,16 @@ def test_rotation_of_a_depthwise_layer_permutes_the_gains() -> None:
             expected.append((agop * cnfm).sum() / (agop.norm() * cnfm.norm()))
     found = controls.rotated(moments, Rotations(400, torch.Generator().manual_seed(0))).cosine
     assert found.value == pytest.approx(float(torch.stack(expected).mean()), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [(nn.Conv2d(1, 5, 3), r"0\.weight is of shape"), (nn.Conv2d(1, 4, 3, bias=False), r"0\.bias is")],
+)
+def test_an_initial_network_of_another_shape_is_refused(other: nn.Module, named: str) -> None:
+    trained = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(16, 2))
+    with pytest.raises(InputError, match=f"initial must be this network with other weights: {named}"):
+        cnfa.measure(trained, torch.randn(3, 1, 4, 4), initial=nn.Sequential(other, nn.Flatten(), nn.Linear(16, 2)))
 
 
 def test_initial_network_and_its_state_dict_give_the_same_controls(images: Tensor) -> None:

@@ -76,6 +76,19 @@ def test_layers_with_patches_of_one_entry_have_no_pearson_correlation_and_the_ve
     assert "patches of one entry" in found.verdict
 
 
+def test_layers_that_are_one_however_g_is_turned_do_not_count() -> None:
+    """Outputs that are pooled filters, and a single filter: their AGOP is their CNFM by construction."""
+    torch.manual_seed(0)
+    blocks = [nn.Conv2d(2, 1, 3), nn.Tanh(), nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Conv2d(4, 3, 1)]
+    found = cnfa.measure(nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten()), torch.randn(5, 2, 6, 6))
+    assert not any(layer.final for layer in found.layers)
+    assert found["4"].correlations.trained.pearson.value == pytest.approx(1.0, abs=1e-6)
+    assert "of 1 layer (" in found.verdict
+    assert "2 more are 1 however G is turned" in found.verdict
+    alone = nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert cnfa.measure(alone, torch.randn(5, 2, 6, 6)).verdict.startswith("No layer tells anything of learning.")
+
+
 def test_a_report_shows_itself_in_ten_lines(report: cnfa.Report) -> None:
     many = replace(report, skipped=tuple(Skipped(f"lstm{i}", "LSTM", "it is recurrent") for i in range(5)))
     for shown in (repr(report), repr(many)):

@@ -95,6 +95,14 @@ def test_pictures_without_channels_are_asked_for_them() -> None:
         Preprocessing((6, 8), 1).apply(RAW[:, 0])
 
 
+def test_pictures_whose_colors_are_last_are_told_to_bring_them_first() -> None:
+    colors = np.zeros((2, 6, 8, 3), np.uint8)
+    for preprocessing in (Preprocessing((6, 8), 3, 255.0), Preprocessing(None, 1, 255.0)):
+        with pytest.raises(InputError, match=r"got \(6, 8, 3\)\. If its colors are last, pass np.moveaxis\(x, -1, 1\)"):
+            preprocessing.apply(colors)
+    assert preprocessing.apply(np.moveaxis(colors, -1, 1)).shape == (2, 1, 6, 8)
+
+
 def test_images_that_memory_cannot_hold_are_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 1 << 20)
     with pytest.raises(InputError, match=r"3 images of \(60000, 60000\) must fit into memory"):

@@ -12,6 +12,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..maths.dense import check_dense, from_array
 
 ImageSource = Tensor | np.ndarray | Iterable[Any]
 ToArguments = Callable[[Any], Any]
@@ -139,12 +140,11 @@ def _labels(item: Any, labels: Any, n: int, at_once: bool) -> Any:
     return found
 
 
-def _tensor(array: Any) -> Any:
-    """An array as a tensor, in this machine's order of bytes."""
-    if not isinstance(array, np.ndarray):
-        return array
-    native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-    return torch.from_numpy(native if native.flags.writeable else native.copy())
+def _tensor(given: Tensor | np.ndarray) -> Tensor:
+    if isinstance(given, Tensor):
+        check_dense("images", given)
+        return given
+    return from_array("images", given)
 
 
 def _map(function: Callable[[Any], Any], values: Any) -> Any:

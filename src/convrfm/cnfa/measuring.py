@@ -138,6 +138,7 @@ def measure(
         initially: Callable[[], AbstractContextManager[None]] = nullcontext
         if isinstance(initial, nn.Module):
             first = unwrapped(initial)
+            values.check_alike(network, first)
             _settle(first, device or device_of(network), stack)
             at_first = Sweep(first, layers, **options)
         elif initial is not None:

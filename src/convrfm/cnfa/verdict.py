@@ -12,6 +12,7 @@ from .skipped import Skipped
 SPREADS = 2
 """A correlation counts as above its control from this many standard deviations of the rotations on."""
 SHOWN_LAYERS = 6
+ROUNDING = 1e-6  # of a correlation of 1
 UNDEFINED = "zero filters or gradients, or patches of one entry"
 """Where a matrix is zero or constant."""
 
@@ -28,16 +29,29 @@ def is_above_control(layer: LayerReport) -> bool:
     return trained.value + (trained.bias or 0) > rotated.pearson.value + reach
 
 
+def is_one_however_turned(layer: LayerReport) -> bool:
+    """Whether G is a multiple of the identity, as of a single filter, or of filters that are outputs but for pooling."""
+    trained, rotated = layer.correlations.trained.pearson, layer.correlations.rotated
+    return rotated is not None and min(trained.value, rotated.pearson.value) > 1 - ROUNDING
+
+
 def verdict(layers: Sequence[LayerReport]) -> str:
     """One or two sentences: in how many layers the ansatz says more than the algebra, and by how much."""
     learned = [layer for layer in layers if not layer.final]
     if not learned:
         return "No layer counts: the only one makes the outputs, and its AGOP is its CNFM by construction."
-    defined = [layer for layer in learned if not math.isnan(layer.correlations.trained.pearson.value)]
-    without = len(learned) - len(defined)
+    having = [layer for layer in learned if not math.isnan(layer.correlations.trained.pearson.value)]
+    without = len(learned) - len(having)
     left_out = f" {without} more {'has' if without == 1 else 'have'} none ({UNDEFINED})." if without else ""
-    if not defined:
+    if not having:
         return f"No layer has a Pearson correlation ({UNDEFINED})."
+    defined = [layer for layer in having if not is_one_however_turned(layer)]
+    if alike := len(having) - len(defined):
+        left_out += (
+            f" {alike} more {'is' if alike == 1 else 'are'} 1 however G is turned: all directions weigh the same."
+        )
+    if not defined:
+        return f"No layer tells anything of learning.{left_out}"
     typical = median(layer.correlations.trained.pearson.value for layer in defined)
     controls = [layer.correlations.rotated.pearson.value for layer in defined if layer.correlations.rotated]
     if len(controls) < len(defined):

@@ -12,7 +12,7 @@ from ..estimators.learning.patch_statistics import check_contrastable
 from ..estimators.settings import check_judge, check_parameters, ridge_candidates
 from ..kernels.devices import chosen_device
 from ..kernels.features import check_drawable
-from ..quantities import counted
+from ..quantities import counted, duration
 from ..report import FitRecord
 from ..storage.models import FILE_NAME
 from ..workers import check_workers
@@ -65,7 +65,7 @@ def fit(
             labels=settings.labels,
             validation=settings.validation.value,
         )
-        say_notes(images.notes)
+        say_notes(images.notes if quiet else (images.summary, *images.notes))
         selection = images.selection if settings.cv is None else None
         if images.selection is not None:
             say_notes(
@@ -84,6 +84,10 @@ def fit(
         alone = where is None and chosen_device(model.device).type == "cpu"
         pace = pace_of(took, worked, alone=alone)
         finished = len(model.history_) == settings.n_rounds
+        if not quiet:
+            compared = ", baselines (--no-baselines leaves them out)" if settings.baselines and finished else ""
+            scored = f"the scores of {counted(len(images.x_test), 'test image')} under every round{compared}"
+            say_notes([f"The rounds took {duration(took)}. What is left: {scored}, and the page."])
         return write_run(
             out,
             model,

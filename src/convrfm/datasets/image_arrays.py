@@ -11,6 +11,7 @@ from scipy.sparse import issparse
 from sklearn.exceptions import DataConversionWarning
 
 from ..errors import InputError, InputTypeError
+from ..maths.dense import check_dense
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 CHANNEL_COUNTS = (1, 2, 3, 4)
@@ -140,6 +141,7 @@ def _numbers(objects: np.ndarray) -> np.ndarray:
 
 
 def _float_tensor(x: torch.Tensor) -> torch.Tensor:
+    check_dense("x", x)
     if x.is_complex():
         raise InputError(f"x must hold real numbers; got {x.dtype}. Pass x.real or x.abs().")
     return x if x.dtype in (torch.float32, torch.float64) else x.float()

@@ -42,10 +42,15 @@ class ImageData:
     selection: Selection | None = None
 
     def __repr__(self) -> str:
+        return f"<ImageData: {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """How many images there are, of which size and in which classes."""
         more = f", and {len(self.classes) - CLASSES_SHOWN} more" if len(self.classes) > CLASSES_SHOWN else ""
         size = " x ".join(map(str, self.x_train.shape[1:]))
         apart = "" if self.selection is None else f", {len(self.selection[0])} for validation"
         return (
-            f"<ImageData: {counted(len(self.x_train), 'image')} to train, {len(self.x_test)} to test{apart}, {size} (channels "
-            f"x height x width), {len(self.classes)} classes: {', '.join(map(str, self.classes[:CLASSES_SHOWN]))}{more}>"
+            f"{counted(len(self.x_train), 'image')} to train, {len(self.x_test)} to test{apart}, {size} (channels "
+            f"x height x width), {len(self.classes)} classes: {', '.join(map(str, self.classes[:CLASSES_SHOWN]))}{more}"
         )

@@ -12,6 +12,7 @@ from ..errors import InputError
 from .catalogue import read_source
 from .image_data import ImageData
 from .preprocessing import Preprocessing, one_size
+from .repeats import repeat_notes
 from .sampling import hold_out_fifth, stratified_order
 from .sources import Pictures, Reading, joined
 
@@ -110,17 +111,12 @@ def load(
         means = x_train.mean(axis=(0, 2, 3), dtype=np.float64)
         preprocessing = replace(preprocessing, center=tuple(means.tolist()))
         x_train -= means.astype(np.float32)[:, None, None]
+    x_test = preprocessing.apply(test.raw)
+    selection = None if apart is None else (preprocessing.apply(apart.raw), _labels(data, apart))
+    judging = {"test": x_test} | ({} if selection is None else {"validation": selection[0]})
+    notes += repeat_notes(x_train, y_train, train.names, judging)
     return ImageData(
-        x_train,
-        y_train,
-        preprocessing.apply(test.raw),
-        y_test,
-        classes,
-        train.names,
-        test.names,
-        preprocessing,
-        tuple(notes),
-        None if apart is None else (preprocessing.apply(apart.raw), _labels(data, apart)),
+        x_train, y_train, x_test, y_test, classes, train.names, test.names, preprocessing, tuple(notes), selection
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InputError
 from ..quantities import counted
+from .image_arrays import channels_seem_last
 from .memory import check_memory
 from .pictures import PictureBatch, resize, with_channels
 
@@ -63,6 +64,12 @@ class Preprocessing:
         if misplaced := next((picture.shape for picture in raw if picture.ndim != 3), None):
             raise InputError(
                 f"each picture must be (channels, height, width); got {misplaced}. Gray ones are x[:, None]."
+            )
+        others = (picture.shape for picture in raw if len(picture) != self.channels)
+        if last := next((shape for shape in others if channels_seem_last((1, *shape))), None):
+            raise InputError(
+                f"each picture must be (channels, height, width); got {last}. If its colors are last, pass "
+                "np.moveaxis(x, -1, 1) for all of them."
             )
         self._refuse_scaled(raw)
         size = self.image_size or one_size(raw)

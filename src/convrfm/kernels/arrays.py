@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
+from ..maths.dense import check_dense, from_array
 from ..maths.precision import full_precision
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -47,15 +48,15 @@ def _follow(name: str, value: Any, x: torch.Tensor) -> torch.Tensor:
 
 
 def _tensor(name: str, value: Any) -> torch.Tensor:
-    """Arrays become tensors on the same memory where torch may share it (not with read-only or big-endian arrays)."""
+    """Arrays become tensors, on the same memory where torch may share it."""
     if isinstance(value, torch.Tensor):
+        check_dense(name, value)
         return value
     if not isinstance(value, np.ndarray):
         raise InputError(f"{name} must be a NumPy array or a torch tensor; got {type(value).__name__}.")
     if np.ma.is_masked(value):
         raise InputError(f"{name} must not be masked; got a masked {value.shape}. Pass its filled(value).")
-    native = value.astype(value.dtype.newbyteorder("="), copy=False)
-    return torch.from_numpy(np.require(native, requirements=["C", "W"]))
+    return from_array(name, value)
 
 
 def check_batch(name: str, images: torch.Tensor, like: torch.Tensor) -> None:

@@ -37,7 +37,7 @@ def similarity_from_sums(
     centered = inner - sums[0] * sums[1] / n_entries
     variances = [_variance(square, total, n_entries) for square, total in zip(squares, sums, strict=True)]
     pearson = centered / (variances[0] * variances[1]).sqrt()
-    return Similarity(cosine, pearson)
+    return Similarity(cosine.clamp(-1, 1), pearson.clamp(-1, 1))  # beyond, by the rounding of the sums
 
 
 def _variance(square: Tensor, total: Tensor, n_entries: int) -> Tensor:
