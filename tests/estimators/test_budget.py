@@ -12,6 +12,7 @@ from convrfm.estimators.ahead import choosing, outlook
 from convrfm.estimators.ahead.footprint import bytes_of
 from convrfm.estimators.learning.problem import Problem
 from convrfm.estimators.solving import agop_in_parts
+from convrfm.estimators.solving.feature_solver import Features
 from convrfm.kernels.devices import ON_CPUS
 from tests.alive import Alive
 
@@ -140,8 +141,9 @@ def test_random_features_that_are_remembered_are_told_and_keep_to_the_budget(
     model = ConvRFMClassifier(kernel, n_iterations=0, solver="features", n_features=32, memory_budget=memory_budget)
     with Alive() as found:
         model.fit(x, y)
-    features, memory = 240 * model.coef_.shape[0] * 4, model.fitted_.solver.memory
-    assert (memory >= features) is (memory_budget is None)
-    assert memory > 0
+    features, solver = 240 * model.coef_.shape[0] * 4, model.fitted_.solver
+    assert isinstance(solver, Features)
+    assert (solver.memory >= features) is (memory_budget is None)
+    assert solver.memory > 0
     assert found.peak <= told[-1] + 2 * at_work
     assert memory_budget is None or found.peak - x.nbytes <= memory_budget + 2 * at_work

@@ -42,4 +42,4 @@ def repeat_notes(
 
 
 def _digest(image: Float32[np.ndarray, "c h w"]) -> bytes:
-    return blake2b(np.ascontiguousarray(image), digest_size=16).digest()
+    return blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
