@@ -86,7 +86,7 @@ def test_layers_that_are_one_however_g_is_turned_do_not_count() -> None:
     assert "of 1 layer (" in found.verdict
     assert "2 more are 1 however G is turned" in found.verdict
     alone = nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    assert cnfa.measure(alone, torch.randn(5, 2, 6, 6)).verdict.startswith("No layer tells anything of learning.")
+    assert cnfa.measure(alone, torch.randn(5, 2, 6, 6)).verdict.startswith("No layer tells anything of learning:")
 
 
 def test_a_report_shows_itself_in_ten_lines(report: cnfa.Report) -> None:

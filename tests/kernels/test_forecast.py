@@ -133,7 +133,7 @@ def test_the_law_of_pairs_is_found_and_runs_stay_short() -> None:
 
 @pytest.mark.parametrize("per_pair", [1e-3, 1e-5])
 @pytest.mark.usefixtures("clocked")
-def test_at_a_glance_few_images_tell_what_an_image_takes_beside_its_pairs(per_pair: float) -> None:
+def test_few_images_tell_what_an_image_takes_beside_its_pairs(per_pair: float) -> None:
     """What is slow is run a few times with two images on the left: neither term of the law stands for the other."""
     runs = list[tuple[int, int]]()
 

@@ -19,8 +19,8 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "meta": (lambda: X.to("meta"), "meta device"),
     "nested": (lambda: torch.nested.nested_tensor([X[0], X[1]]), "torch.stack"),
     "quantized": (lambda: torch.quantize_per_tensor(X, 0.1, 0, torch.quint8), r"dequantize\(\)"),
-    "strings": (lambda: np.full((6, 1, 6, 6), "a"), "numbers"),
-    "arrays": (lambda: np.array([np.zeros((1, 6, 6)), None] * 3, dtype=object), "numbers"),
+    "strings": (lambda: np.full((6, 1, 6, 6), "a"), "numbers.*U1"),
+    "arrays": (lambda: np.array([np.zeros((1, 6, 6)), None] * 3, dtype=object), "np.stack|NoneType"),
 }
 
 

@@ -60,7 +60,7 @@ def test_leave_one_out_is_scikit_learn_s_fit_to_all_others(columns: int) -> None
 
 
 @both_ways
-@pytest.mark.parametrize("remembered", [3, 8, N])
+@pytest.mark.parametrize("remembered", [3, 8, 9, N])
 def test_features_that_are_remembered_are_made_once_and_change_no_bit(columns: int, remembered: int) -> None:
     phi, y = data(columns)
     made: list[int] = []
@@ -83,6 +83,19 @@ def test_features_that_are_remembered_are_made_once_and_change_no_bit(columns: i
     law = Passes(1.0, 0.0, 0.0, columns, batch=5, remembered=remembered)
     assert len(made) == law.symmetric_seconds(N)
     assert N + again == Passes(1.0, 0.0, 0.0, columns, batch=5, remembered=0).symmetric_seconds(N)
+
+
+@both_ways
+def test_groups_of_which_a_fold_has_none_count_for_nothing(columns: int) -> None:
+    phi, y = data(columns)
+    some = GROUPS >= 2
+    phi, y, groups = phi[some], y[some], GROUPS[some]
+
+    def left_out(groups: Tensor) -> Tensor:
+        path = streamed_path(lambda rows: phi[rows], columns, y, None, groups, ridges=(0.1,), centered=True, at_once=2)
+        return path.leave_one_out((0.1,))[0]
+
+    torch.testing.assert_close(left_out(groups), left_out(groups - 2))
 
 
 def test_sums_of_single_precision_features_do_not_lose_small_ones() -> None:

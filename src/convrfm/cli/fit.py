@@ -87,7 +87,7 @@ def fit(
     ] = FirstFiltersName.GAUSSIAN,
     memory_budget: Annotated[
         int | None,
-        typer.Option(help="Bytes for all but the images (features: what is decomposed); default what is free.", min=1),
+        typer.Option(help="Bytes for all but the images (features: without temporaries); default what is free.", min=1),
     ] = None,
     patch_normalization: Annotated[
         PatchNormalizationName, typer.Option(help="Patches less their mean and over their deviation (ntk, nngp).")

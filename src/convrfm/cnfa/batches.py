@@ -107,9 +107,9 @@ def batches(
 
 def _batch(item: Any, to_arguments: ToArguments | None) -> Batch:
     if to_arguments is None:
-        batch = Batch((_map(_tensor, item[0] if isinstance(item, tuple | list) and item else item),))
+        batch = Batch((_tensors("images", item[0] if isinstance(item, tuple | list) and item else item),))
     else:
-        given = _map(_tensor, to_arguments(item))
+        given = _tensors("images", to_arguments(item))
         batch = (
             Batch((), given) if isinstance(given, Mapping) else Batch(given if isinstance(given, tuple) else (given,))
         )
@@ -119,13 +119,14 @@ def _batch(item: Any, to_arguments: ToArguments | None) -> Batch:
             f"a batch must be a tensor (n, ...) of images, or a tuple or list that begins with one; got {got}. For a single "
             "image pass image[None]; for other batches pass batch, a function from one to the network's arguments."
         )
+    check_dense("images", batch.tensors[0])
     return batch
 
 
 def _labels(item: Any, labels: Any, n: int, at_once: bool) -> Any:
     if labels is None:
         found = item[1] if isinstance(item, tuple | list) and len(item) > 1 else None
-        return item.get("labels", item.get("label")) if isinstance(item, Mapping) else _map(_tensor, found)
+        return item.get("labels", item.get("label")) if isinstance(item, Mapping) else _tensors("labels", found)
     if isinstance(labels, Integral):
         return torch.full((n,), int(labels))
     try:
@@ -140,11 +141,9 @@ def _labels(item: Any, labels: Any, n: int, at_once: bool) -> Any:
     return found
 
 
-def _tensor(given: Tensor | np.ndarray) -> Tensor:
-    if isinstance(given, Tensor):
-        check_dense("images", given)
-        return given
-    return from_array("images", given)
+def _tensors(name: str, values: Any) -> Any:
+    """The same with tensors in place of arrays."""
+    return _map(lambda value: value if isinstance(value, Tensor) else from_array(name, value), values)
 
 
 def _map(function: Callable[[Any], Any], values: Any) -> Any:

@@ -138,7 +138,6 @@ def measure(
         initially: Callable[[], AbstractContextManager[None]] = nullcontext
         if isinstance(initial, nn.Module):
             first = unwrapped(initial)
-            values.check_alike(network, first)
             _settle(first, device or device_of(network), stack)
             at_first = Sweep(first, layers, **options)
         elif initial is not None:
@@ -157,6 +156,12 @@ def measure(
     def layer_report(name: str) -> LayerReport:
         product, moments = trained.pop(name)
         initial_moments = at_start.pop(name)[1] if name in at_start else None
+        if initial_moments is not None and initial_moments.filters.shape != moments.filters.shape:
+            own, other = (tuple(each.filters.shape) for each in (moments, initial_moments))
+            raise InputError(
+                f"initial must be this network with other weights: filters of {name} (groups, filters, entries) are {own} in "
+                f"the network and {other} in initial."
+            )
         correlations = correlate(moments, initial_moments, turns, spread, half_power)
         return _layer_report(name, product, moments, initial_moments, correlations, keep_probes)
 

@@ -33,23 +33,6 @@ def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
     return fresh
 
 
-def check_alike(network: nn.Module, initial: nn.Module) -> None:
-    """Raise `InputError` unless both networks hold values of the same names and shapes, as far as these are known."""
-    here, there = network.state_dict(), initial.state_dict()
-
-    def shape(values: Mapping[str, Tensor], name: str) -> str:
-        return f"of shape {tuple(values[name].shape)}" if name in values else "absent"
-
-    for name in dict.fromkeys([*here, *there]):
-        if any(is_lazy(values[name]) for values in (here, there) if name in values):
-            continue
-        if shape(here, name) != shape(there, name):
-            raise InputError(
-                f"initial must be this network with other weights: {name} is {shape(here, name)} in the network, and "
-                f"{shape(there, name)} in initial."
-            )
-
-
 def copies(network: nn.Module) -> Values:
     """The network's own values once more: what a forward pass does to them in place, it does to these."""
     return _mapped(network, Tensor.clone)

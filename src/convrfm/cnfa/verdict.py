@@ -30,9 +30,11 @@ def is_above_control(layer: LayerReport) -> bool:
 
 
 def is_one_however_turned(layer: LayerReport) -> bool:
-    """Whether G is a multiple of the identity, as of a single filter, or of filters that are outputs but for pooling."""
+    """Whether the correlation is 1 with its own G and with any other: of filters along one direction, or of a G that is a
+    multiple of the identity, as where filters are outputs but for pooling (told of exact Gs: those of probes are noisy).
+    """
     trained, rotated = layer.correlations.trained.pearson, layer.correlations.rotated
-    return rotated is not None and min(trained.value, rotated.pearson.value) > 1 - ROUNDING
+    return rotated is not None and trained.value > 1 - ROUNDING and rotated.pearson.value > 1 - ROUNDING
 
 
 def verdict(layers: Sequence[LayerReport]) -> str:
@@ -47,11 +49,10 @@ def verdict(layers: Sequence[LayerReport]) -> str:
         return f"No layer has a Pearson correlation ({UNDEFINED})."
     defined = [layer for layer in having if not is_one_however_turned(layer)]
     if alike := len(having) - len(defined):
-        left_out += (
-            f" {alike} more {'is' if alike == 1 else 'are'} 1 however G is turned: all directions weigh the same."
-        )
+        are = "is" if alike == 1 else "are"
+        left_out += f" {alike} more {are} 1 however G is turned, which tells nothing of learning."
     if not defined:
-        return f"No layer tells anything of learning.{left_out}"
+        return "No layer tells anything of learning: the Pearson correlation is 1 however G is turned."
     typical = median(layer.correlations.trained.pearson.value for layer in defined)
     controls = [layer.correlations.rotated.pearson.value for layer in defined if layer.correlations.rotated]
     if len(controls) < len(defined):

@@ -86,7 +86,7 @@ def fit(
         finished = len(model.history_) == settings.n_rounds
         if not quiet:
             compared = ", baselines (--no-baselines leaves them out)" if settings.baselines and finished else ""
-            scored = f"the scores of {counted(len(images.x_test), 'test image')} under every round{compared}"
+            scored = f"the scores of {counted(len(images.x_test), 'test image')} under every round{compared}, what to try next"
             say_notes([f"The rounds took {duration(took)}. What is left: {scored}, and the page."])
         return write_run(
             out,

@@ -5,6 +5,7 @@ given arrays or files (estimators, the command line) takes "auto", a GPU where t
 """
 
 import os
+import sys
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ import torch
 from ..errors import InputError
 
 ON_CPUS = 1 << 29  # bytes
-MEMINFO = Path("/proc/meminfo")
+MEMINFO, CONTROL_GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def chosen_device(name: str) -> torch.device:
@@ -44,7 +45,21 @@ def unused_memory(device: torch.device) -> int | None:
 
 
 def free_memory() -> int:
-    """Bytes beside a GPU that can be had without swapping."""
+    """Bytes beside a GPU that can be had without swapping, on the machine and within the limit of a container."""
+    return min(_free_on_the_machine(), _free_in_the_container())
+
+
+def _free_in_the_container() -> int:
+    """What a control group (version 2) leaves of its limit; its files' pages that nobody has touched lately can be had too."""
+    try:
+        limit, current = (int((CONTROL_GROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        lines = dict(line.split() for line in (CONTROL_GROUP / "memory.stat").read_text().splitlines())
+        return max(0, limit - current + int(lines["inactive_file"]))
+    except (OSError, KeyError, ValueError):  # no such group, or none with a limit
+        return sys.maxsize
+
+
+def _free_on_the_machine() -> int:
     try:
         lines = dict(line.split(":") for line in MEMINFO.read_text(encoding="utf-8").splitlines())
         return int(lines["MemAvailable"].split()[0]) * 1024

@@ -59,10 +59,9 @@ class Pairs:
     def symmetric_seconds(self, n: int) -> float:
         """What n images take with themselves, where each is read in once, and half of the pairs mirror the others."""
         whole, rest = divmod(n, SIDE_BY_SIDE)
-        at_once = SIDE_BY_SIDE * whole * (whole + 1) // 2 + rest * (
-            whole + 1
-        )  # each image with itself and those after it
-        return (self.left + self.right) / 2 * n + self.pair * at_once * SIDE_BY_SIDE
+        # each image with itself and those after it, side by side
+        rows = SIDE_BY_SIDE * whole * (whole + 1) // 2 + rest * (whole + 1)
+        return (self.left + self.right) / 2 * n + self.pair * rows * SIDE_BY_SIDE
 
 
 def measured_powers(
@@ -99,7 +98,7 @@ def measured_pairs(
     """
     most = min(n, timed), min(m, timed)
     right = min(SMALLEST[1], most[1])
-    compute(1, right)
+    _once(lambda: compute(1, right))
     one = _seconds(lambda: compute(1, right))
     slow = SMALLEST[0] * one > TOO_LONG * patience
     shape = (1 if slow else min(SMALLEST[0], most[0]), right)

@@ -33,7 +33,9 @@ def from_array(name: str, array: np.ndarray) -> Tensor:
     try:
         return torch.from_numpy(np.require(native, requirements=["C", "W"]))
     except TypeError as error:
-        stacked = f" Of an array of arrays make one with np.stack(list({name}))." if array.dtype == object else ""
-        raise InputError(
-            f"{name} must hold numbers of at most 64 bits; got {array.dtype}. Pass {name}.astype(np.float32).{stacked}"
-        ) from error
+        remedy = ""
+        if array.dtype.kind in "fc":
+            remedy = f" Pass {name}.astype(np.float32)."
+        elif array.dtype == object:
+            remedy = f" Of arrays of one shape make one by np.stack(list({name}))."
+        raise InputError(f"{name} must hold numbers of at most 64 bits; got {array.dtype}.{remedy}") from error

@@ -100,6 +100,8 @@ def remembering(features: Features, images: int) -> Features:
         if len(rows) <= room:
             made[batch] = of_rows
             room -= len(rows)
+        else:
+            room = 0
         return of_rows
 
     return features_of
@@ -182,4 +184,5 @@ def batches_of_groups(n: int, groups: Int[Tensor, " n"] | None, at_once: int, de
 
 
 def _members(groups: Int[Tensor, " n"]) -> Iterator[Rows]:
-    yield from groups.argsort(stable=True).split(groups.bincount().tolist())
+    sizes = groups.bincount()
+    yield from groups.argsort(stable=True).split(sizes[sizes > 0].tolist())

@@ -121,7 +121,7 @@ def outlook(
 
 
 def within_budget(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], memory_budget: int | None) -> Problem:
-    """The same problem, which remembers random features in a part of the bytes that it leaves; None allows what is free.
+    """The same problem, which remembers random features in a part of the bytes that it leaves, and of those that are free.
 
     Raises:
         InputError: where the regression on random features takes more than it may.
@@ -136,10 +136,10 @@ def within_budget(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], mem
             f"{size(metrics)}, and memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES}, smaller "
             "patches, or a larger memory_budget."
         )
-    left = (memory_budget or 0) - solve - metrics
-    if memory_budget is None:
-        taken = bytes_missing(plan, problem, n, len(folds)) + _temporaries(plan, problem)
-        left = int(USABLE * free_bytes(device)) - taken
+    taken = bytes_missing(plan, problem, n, len(folds)) + _temporaries(plan, problem)
+    left = int(USABLE * free_bytes(device)) - taken
+    if memory_budget is not None:
+        left = min(left, memory_budget - solve - metrics)
     return replace(problem, solver=replace(problem.solver, memory=int(REMEMBERING * max(0, left))))
 
 
