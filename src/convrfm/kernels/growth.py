@@ -11,7 +11,7 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 # seconds of patience: a run that is expected to take longer is not tried,
-ROUGHLY, THOROUGHLY = 0.2, 0.8
+AT_A_GLANCE, ROUGHLY, THOROUGHLY = 0.02, 0.2, 0.8
 WORTH_IT = 0.1  # unless it is as small a share of the whole,
 TOO_LONG = 6  # and no longer than so many times the patience
 SHORT, REPEATED = 0.1, 2  # seconds; a run this short is timed so often again

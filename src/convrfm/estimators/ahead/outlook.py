@@ -12,7 +12,7 @@ from ...announcements import announce
 from ...errors import InputError
 from ...kernels.devices import free_memory, unused_memory
 from ...kernels.forecast import Forecast
-from ...kernels.growth import ROUGHLY, THOROUGHLY
+from ...kernels.growth import AT_A_GLANCE, THOROUGHLY
 from ...kernels.infinite import InfiniteWidthKernel
 from ...quantities import counted, duration, size
 from ..learning.plan import Plan
@@ -24,6 +24,7 @@ from .footprint import bytes_missing, bytes_of, bytes_of_metrics, bytes_of_regre
 from .forecast import ExpectedRound, Prospect, prospect
 
 LONG_FIT_SECONDS = 30.0
+UNSURE = 3  # times less, told at a glance, may be as long
 FEWER_FEATURES = "Pass a smaller n_features, or a kernel that averages more positions in front of its readout"
 WORTH_SHORTENING = 600.0  # seconds
 FIRST_ROUND = "Round 0 of a layer is its fixed kernel, every other one an update of M."
@@ -99,10 +100,10 @@ def outlook(
         raise InputError(_too_large(plan, problem, prospect(plan, problem, shares, THOROUGHLY), agop, missing, free))
     if not verbose and plan.n_rounds * (1 + len(folds)) * n**2 * problem.x[0, 0].numel() < WORTH_A_LOOK:
         return Outlook([], told=False)
-    ahead = prospect(plan, problem, shares, ROUGHLY)
-    long = ahead.seconds(n, agop) > LONG_FIT_SECONDS
-    if long:
+    ahead = prospect(plan, problem, shares, AT_A_GLANCE)
+    if ahead.seconds(n, agop) > LONG_FIT_SECONDS / UNSURE:
         ahead = prospect(plan, problem, shares, THOROUGHLY)
+    long = ahead.seconds(n, agop) > LONG_FIT_SECONDS
     expected = ahead.rounds(n, agop)[finished:]
     seconds = sum(round_.seconds for round_ in expected)
     if verbose or long:
