@@ -14,10 +14,8 @@ def test_pictures_that_are_there_twice_are_told_of(tmp_path: Path) -> None:
     x[3], x[4] = x[0], x[2]  # with another class, and with the same
     test, validation = PICTURES[8:].copy(), PICTURES[8:].copy()
     test[1], validation[2:] = x[5], x[6]
-    np.savez(
-        tmp_path / "d.npz",
-        x_train=x, y_train=y, x_test=test, y_test=y[:4], x_val=validation + 0.0, y_val=y[:4],
-    )  # fmt: skip
+    validated = {"x_val": validation, "y_val": y[:4]}
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=test, y_test=y[:4], **validated)
     notes = load(str(tmp_path / "d.npz")).notes
     assert any("2 training images equal one of another class, such as " in note for note in notes)
     assert any("1 of the 4 test images equal a training image" in note for note in notes)

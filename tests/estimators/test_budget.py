@@ -155,7 +155,7 @@ def test_no_more_features_are_remembered_than_memory_has_room_for_whatever_the_b
     x, y = pictures(240, 0)[0], np.arange(240) % 2
     kernel = kernels.NNGP(kernels.vanilla(1, 3), memory_budget=2**18)
     model = ConvRFMClassifier(kernel, n_iterations=0, solver="features", n_features=32, memory_budget=10**12)
-    monkeypatch.setattr(outlook, "free_bytes", lambda device: 4_500_000)
+    monkeypatch.setattr(choosing, "free_bytes", lambda device: 4_500_000)
     solver = model.fit(x, y).fitted_.solver
     assert isinstance(solver, Features)
     assert 0 < solver.memory < 4_500_000 / 2

@@ -12,7 +12,7 @@ import torch
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, kernels
 from convrfm.errors import InputError
-from convrfm.estimators.ahead import outlook
+from convrfm.estimators.ahead import choosing, outlook
 from convrfm.estimators.solving.feature_solver import Features
 from convrfm.kernels.features import FeatureDraw, FeatureMap
 from convrfm.solvers import streamed
@@ -128,7 +128,7 @@ def test_an_interrupted_round_goes_on_from_the_sums_that_were_kept_and_ends_with
     kernel = kernels.NNGP(POOLED.architecture, memory_budget=48_000)  # eight images at a time, with 17 ridges
     settings: dict[str, Any] = {"kernel": kernel, "n_features": 3, "tile_folder": str(tmp_path / "sums")}
     whole = classifier(**settings | {"tile_folder": None}).fit(x, y)
-    monkeypatch.setattr(outlook, "REMEMBERING", 0.0)
+    monkeypatch.setattr(choosing, "REMEMBERING", 0.0)
     seen: list[int] = []
     # Five batches pass twice: killed among the sums, then in the second pass; at last that pass, and both of round 1.
     for batches, expected in [(3, 3), (6, 6), (100, 5 + 10)]:

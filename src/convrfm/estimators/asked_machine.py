@@ -13,9 +13,8 @@ from sklearn.base import clone
 from ..errors import InputError
 from ..kernels.devices import chosen_device
 from ..kernels.features import FeatureDraw, FirstFilters, check_drawable
-from .ahead.choosing import Regression, as_before, kernel_solver
+from .ahead.choosing import Regression, as_before, kernel_solver, within_budget
 from .ahead.footprint import bytes_of_metrics
-from .ahead.outlook import within_budget
 from .fitted_machine import FittedMachine
 from .given.arrays import Array, check_columns
 from .given.augmentation import Augmentation, check_copies

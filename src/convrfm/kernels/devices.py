@@ -52,16 +52,22 @@ def free_memory() -> int:
 def _free_in_the_container() -> int:
     """What a control group (version 2) leaves of its limit; its files' pages that nobody has touched lately can be had too."""
     try:
-        limit, current = (int((CONTROL_GROUP / name).read_text()) for name in ("memory.max", "memory.current"))
-        lines = dict(line.split() for line in (CONTROL_GROUP / "memory.stat").read_text().splitlines())
-        return max(0, limit - current + int(lines["inactive_file"]))
+        limit, current, fields = (
+            _told_by(CONTROL_GROUP / name) for name in ("memory.max", "memory.current", "memory.stat")
+        )
+        untouched = dict(line.split() for line in fields.splitlines())["inactive_file"]
+        return max(0, int(limit) - int(current) + int(untouched))
     except (OSError, KeyError, ValueError):  # no such group, or none with a limit
         return sys.maxsize
 
 
 def _free_on_the_machine() -> int:
     try:
-        lines = dict(line.split(":") for line in MEMINFO.read_text(encoding="utf-8").splitlines())
+        lines = dict(line.split(":") for line in _told_by(MEMINFO).splitlines())
         return int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):  # not Linux: all there is
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1 << 62
+
+
+def _told_by(file: Path) -> str:
+    return file.read_text(encoding="ascii")

@@ -1,6 +1,7 @@
-"""Which solver a fit takes, by the size of its kernel matrix and the memory that it may use."""
+"""Which solver a fit takes, by the size of its kernel matrix and the memory that it may use, and what a solver remembers."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,13 +13,23 @@ from ...errors import InputError
 from ...kernels.devices import default_budget
 from ...kernels.features import FeatureDraw
 from ...quantities import counted, size
+from ..learning.plan import Plan
+from ..learning.problem import Problem
 from ..solving.feature_solver import Features
 from ..solving.iterative import Iterative
 from ..solving.solver import Exact, Solver, SolverName
-from .footprint import bytes_of_decomposition, bytes_of_iterations
-from .outlook import USABLE, free_bytes
+from .footprint import (
+    bytes_at_work,
+    bytes_missing,
+    bytes_of_decomposition,
+    bytes_of_iterations,
+    bytes_of_metrics,
+    bytes_of_regression,
+)
+from .outlook import FEWER_FEATURES, USABLE, free_bytes
 
 CPU = torch.device("cpu")  # where conjugate gradients have their matrix and their states
+REMEMBERING = 0.5  # of what a fit leaves of its memory, for random features that it would make again
 SHARE = 8  # of a budget that a kernel's temporaries take, where their default is not less
 
 
@@ -115,6 +126,29 @@ def kernel_solver(
             f"{size(beside)} beside {size(at_work)} at work. {pass_more}, one ridge, or smaller patches."
         )
     return Iterative(seed, temporaries, beside - states - asked.metrics, folder)
+
+
+def within_budget(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], memory_budget: int | None) -> Problem:
+    """The same problem, which remembers random features in a part of the bytes that it leaves, and of those that are free.
+
+    Raises:
+        InputError: where the regression on random features takes more than it may.
+    """
+    if not isinstance(problem.solver, Features):
+        return problem
+    n, device = len(problem.x), problem.x.device
+    solve, metrics = bytes_of_regression(plan, problem, n), bytes_of_metrics(plan, problem.x, len(folds))
+    if memory_budget is not None and solve + metrics > memory_budget:
+        raise InputError(
+            f"the regression on random features takes {size(solve)}, the metric on patches is learned in "
+            f"{size(metrics)}, and memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES}, smaller "
+            "patches, or a larger memory_budget."
+        )
+    taken = bytes_missing(plan, problem, n, len(folds)) + bytes_at_work(plan, problem)
+    left = int(USABLE * free_bytes(device)) - taken
+    if memory_budget is not None:
+        left = min(left, memory_budget - solve - metrics)
+    return replace(problem, solver=replace(problem.solver, memory=int(REMEMBERING * max(0, left))))
 
 
 def _usable(device: torch.device, memory_budget: int | None) -> int:

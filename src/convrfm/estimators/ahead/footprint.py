@@ -10,7 +10,7 @@ from ..learning.plan import Plan
 from ..learning.problem import Images, Problem
 from ..solving.feature_solver import Features
 from ..solving.iterative import Iterative
-from ..solving.solver import LearnableKernel
+from ..solving.solver import LearnableKernel, budget_of, limited
 
 MATRICES, MATRICES_WITH_WEIGHTS = 5.0, 7.5  # of n^2 doubles, alive while K is decomposed; with weights it is twice
 FACTORS, STATES = 3, 8  # arrays of n doubles for each column of the preconditioner, and for each right-hand side
@@ -73,6 +73,12 @@ def bytes_of_iterations(n: int, outputs: int, ridges: int) -> int:
     """What conjugate gradients on n images hold beside their matrix, for all outputs and probes of every ridge."""
     columns, side = ridges * (outputs + 1 + PROBES), min(n, default_side(n))
     return 8 * (n * (FACTORS * default_rank(n) + STATES * columns) + TILES_ALIVE * side**2)
+
+
+def bytes_at_work(plan: Plan, problem: Problem) -> int:
+    """How many bytes a kernel may take beside its matrix."""
+    kernels = limited(problem.solver, [kernel for kernels in plan.candidates for kernel in kernels])
+    return max(budget_of(kernel, problem.x.device) for kernel in kernels)
 
 
 def bytes_of_metrics(plan: Plan, x: Images, n_folds: int) -> int:

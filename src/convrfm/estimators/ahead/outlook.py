@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,8 +18,8 @@ from ..learning.plan import Plan
 from ..learning.problem import Problem
 from ..solving.feature_solver import Features
 from ..solving.iterative import Iterative
-from ..solving.solver import Exact, budget_of, limited
-from .footprint import bytes_missing, bytes_of, bytes_of_metrics, bytes_of_regression
+from ..solving.solver import Exact
+from .footprint import bytes_at_work, bytes_missing, bytes_of, bytes_of_regression
 from .forecast import ExpectedRound, Prospect, prospect
 
 LONG_FIT_SECONDS = 30.0
@@ -30,7 +29,6 @@ WORTH_SHORTENING = 600.0  # seconds
 FIRST_ROUND = "Round 0 of a layer is its fixed kernel, every other one an update of M."
 WORTH_A_LOOK = 2e7  # pairs of images, times their pixels, in all rounds
 USABLE = 0.9  # of the memory that is free
-REMEMBERING = 0.5  # of what a fit leaves of that
 MOVED = 1.1  # how far an estimate has gone from the one that was told before it is told again
 SHORTER = 10  # times fewer gradients
 FEWEST = 2  # images that a fit can be to
@@ -110,7 +108,7 @@ def outlook(
         rounds = counted(len(expected), "round") + (f", each in {len(folds)} folds as well," if folds else "")
         takes = f"about {duration(seconds)}" if long else "less than a minute"
         memory = (
-            f"{size(bytes_of(plan, problem, n, len(folds)))}, beside up to {size(_temporaries(plan, problem))} at work"
+            f"{size(bytes_of(plan, problem, n, len(folds)))}, beside up to {size(bytes_at_work(plan, problem))} at work"
         )
         first = f" {FIRST_ROUND}" if plan.n_iterations else ""
         announce(f"fitting {rounds} on {_images(problem)}: {takes} and {memory} (estimated).{first}")
@@ -119,29 +117,6 @@ def outlook(
     if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop, problem.of_each)):
         announce(fewer)
     return Outlook(expected, told=long)
-
-
-def within_budget(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], memory_budget: int | None) -> Problem:
-    """The same problem, which remembers random features in a part of the bytes that it leaves, and of those that are free.
-
-    Raises:
-        InputError: where the regression on random features takes more than it may.
-    """
-    if not isinstance(problem.solver, Features):
-        return problem
-    n, device = len(problem.x), problem.x.device
-    solve, metrics = bytes_of_regression(plan, problem, n), bytes_of_metrics(plan, problem.x, len(folds))
-    if memory_budget is not None and solve + metrics > memory_budget:
-        raise InputError(
-            f"the regression on random features takes {size(solve)}, the metric on patches is learned in "
-            f"{size(metrics)}, and memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES}, smaller "
-            "patches, or a larger memory_budget."
-        )
-    taken = bytes_missing(plan, problem, n, len(folds)) + _temporaries(plan, problem)
-    left = int(USABLE * free_bytes(device)) - taken
-    if memory_budget is not None:
-        left = min(left, memory_budget - solve - metrics)
-    return replace(problem, solver=replace(problem.solver, memory=int(REMEMBERING * max(0, left))))
 
 
 def expected_of(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], patience: float) -> Forecast:
@@ -163,12 +138,6 @@ def free_bytes(device: torch.device) -> int:
     """The memory that a device has left."""
     unused = unused_memory(device)
     return free_memory() if unused is None else unused
-
-
-def _temporaries(plan: Plan, problem: Problem) -> int:
-    """How many bytes a kernel may take beside its matrix."""
-    kernels = limited(problem.solver, [kernel for kernels in plan.candidates for kernel in kernels])
-    return max(budget_of(kernel, problem.x.device) for kernel in kernels)
 
 
 def _images(problem: Problem) -> str:

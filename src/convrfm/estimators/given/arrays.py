@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...kernels.ranges import check_squares, largest_size
+from ...maths.dense import from_array
 
 Array = Any  # a NumPy array or a torch tensor
 
@@ -17,7 +17,7 @@ Array = Any  # a NumPy array or a torch tensor
 def to_device(values: Array, device: torch.device, *, copy: bool = False) -> Tensor:
     """The values as a tensor there, on the same memory where torch may share it, unless a copy is asked for."""
     if not isinstance(values, Tensor):
-        values = torch.from_numpy(np.require(values, requirements=["C", "W"]))
+        values = from_array("values", values)
     return values.detach().to(device, copy=copy)
 
 
