@@ -1,7 +1,9 @@
 """Symmetric products: one half is computed, the other is its mirror image."""
 
 from collections.abc import Iterator
+from functools import reduce
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -23,10 +25,11 @@ def symmetric_product(
     return mirrored(product)
 
 
-def add_upper(total: Float[Tensor, "*blocks rows rows"], columns: Float[Tensor, "*blocks rows m"]) -> None:
-    """Add `D D^T` to a sum, of which only what `mirrored` looks at is kept."""
-    for band in _bands(columns.shape[-2]):
-        total[..., band, band.start :] += columns[..., band, :] @ columns[..., band.start :, :].mT
+def add_upper(total: Float[Tensor, "*blocks rows rows"], *factors: Float[Tensor, "*blocks rows _"]) -> None:
+    """Add the product, entry by entry, of every `D D^T` to a sum, of which only what `mirrored` looks at is kept."""
+    for band in _bands(total.shape[-1]):
+        grams = (factor[..., band, :] @ factor[..., band.start :, :].mT for factor in factors)
+        total[..., band, band.start :] += reduce(torch.mul, grams)
 
 
 def mirrored(upper: Float[Tensor, "*blocks rows rows"]) -> Float[Tensor, "*blocks rows rows"]:

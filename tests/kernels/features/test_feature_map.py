@@ -9,7 +9,7 @@ from torch import Tensor
 
 from convrfm import kernels
 from convrfm.errors import InputError
-from convrfm.kernels.features import FeatureDraw, FeatureMap, feature_map
+from convrfm.kernels.features import FeatureDraw, FeatureMap, feature_map, slope_sum
 from convrfm.kernels.infinite import InfiniteWidthKernel
 from convrfm.maths.patches import unfold_patches
 
@@ -92,6 +92,36 @@ def test_filters_in_strips_are_the_same_filters(
     torch.testing.assert_close(in_strips(x), together(x))
     torch.testing.assert_close(in_strips.gradients(x, coef).whole(), together.gradients(x, coef).whole())
     torch.testing.assert_close(in_strips.agop(x, coef), together.agop(x, coef))
+
+
+@pytest.mark.parametrize("n", [20, 4])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("readout", [kernels.Flatten(1.1, 0.3), kernels.GlobalAvgPool()])
+@pytest.mark.parametrize(
+    "conv", [kernels.Conv(2, 1.3, 0.2, "same", contrast=0.1), kernels.Conv(3, 1.0, 0.4, "circular", 2)]
+)
+@pytest.mark.parametrize("pools", [(), (2,), (2, 2)])
+def test_the_agop_from_slopes_is_that_of_the_gradients(
+    n: int,
+    weighted: bool,
+    readout: kernels.Flatten | kernels.GlobalAvgPool,
+    conv: kernels.Conv,
+    pools: tuple[int, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With more filters than entries of a patch and with fewer, and of images that do not fill the averages."""
+    kernel = kernels.NNGP(kernels.Architecture(conv, kernels.LeakyReLU(0.3), *map(kernels.AvgPool, pools), readout))
+    x, M = images(5, 1, shape=(2, 10, 9)), metric(kernel)
+    phi = features(kernel, n, 0, x, M)
+    coef, weights = coefficients(phi.n_columns, 3), torch.arange(1.0, 6.0, dtype=torch.float64) if weighted else None
+    gradients = phi.gradients(x, coef).whole()
+    each = torch.einsum("nkud,nkue->nde", gradients, gradients)
+    expected = (each if weights is None else each * (weights / weights.mean())[:, None, None]).mean(0)
+    for pays in (False, True):
+        monkeypatch.setattr(slope_sum.SlopeSum, "pays", lambda *_, pays=pays: pays)
+        for cached in (1, 1 << 22):
+            monkeypatch.setattr(slope_sum, "CACHED", cached)
+            torch.testing.assert_close(phi.agop(x, coef, weights), expected)
 
 
 @pytest.mark.parametrize("kind", [kernels.NNGP, kernels.NTK])

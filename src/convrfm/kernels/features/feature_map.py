@@ -21,6 +21,7 @@ from ..patch_kernel import mean_one
 from ..ranges import finite
 from ..tiling import blocks
 from .random_layers import FeatureDraw, RandomConv, RandomLayer, Signal
+from .slope_sum import SlopeSum
 
 ALIVE = 4  # fields of the largest layer that are alive at once, beside what every layer took
 BYTES = 8  # of a number, at most
@@ -37,7 +38,8 @@ class FeatureMap:
     convolution, for the NTK beside their derivative in a random direction of its weights (`random_layers`). Where the readout
     is `Flatten` each position of the last layer has features of its own.
 
-    Cost: a forward pass of that network an image; for the AGOP a backward pass an image and output.
+    Cost: a forward pass of that network an image; for the AGOP a backward pass an image and output, or where that costs less
+    a product of the derivatives of all filters an image (`slope_sum`).
 
     Args:
         kernel: NNGP or NTK; its `memory_budget` bounds what is alive beside the features.
@@ -101,8 +103,15 @@ class FeatureMap:
         """
         filters = self._first.filters
         wide = len(filters) > filters.shape[1]
+        read = self._read_back(coef).value[0]
+        quicker = SlopeSum.of(self._first, self._hidden, read, self._budget, alike=self._pools)
         return PatchGradients(
-            lambda: self._gradient_blocks(images, coef, on_patches=wide), None if wide else filters, 1.0
+            lambda: self._gradient_blocks(images, coef, on_patches=wide),
+            None if wide else filters,
+            1.0,
+            functools.partial(quicker, images, on_patches=wide)
+            if quicker is not None and quicker.pays(images)
+            else None,
         )
 
     @full_precision()
