@@ -12,8 +12,9 @@ class Case:
 
     Attributes:
         task: "kernel" (the NTK), "metric" (the NTK with a metric M), "nngp", "agop", "myrtle" (the NTK of a network with
-            pooling), a radial kernel ("laplace", "gaussian", "matern") or "laplace agop". An AGOP is of n training images.
-        depth: of the network; 0 for radial kernels, which have none.
+            pooling), a radial kernel ("laplace", "gaussian", "matern"), "laplace agop" or "features agop" (of pooled random
+            features). An AGOP is of n training images.
+        depth: of the network; 0 for radial kernels, which have none, and for features.
         contestants: formulations, ours first; the time of the others is given as a multiple of its time.
         with_itself: whether the kernel is of n images with themselves, or with n others.
         part: on how many of the n images the others work (None: all), a kernel's on each side, and an AGOP's where the
@@ -49,7 +50,7 @@ class Case:
 
 OURS, EINSUM, CNN_GP = "convrfm", "torch-einsum", "cnn-gp"
 PLAIN, PAPER, BEST = "nt-plain", "nt-paper", "nt-best"
-CDIST = "torch-cdist"
+CDIST, AUTOGRAD = "torch-cdist", "torch-autograd"
 WITH_METRIC = (OURS, EINSUM, PAPER, BEST)
 WITHOUT = (OURS, EINSUM, PLAIN)
 NNGP = (OURS, EINSUM, CNN_GP, PLAIN)
@@ -72,6 +73,7 @@ CASES = [
     Case("myrtle", 40, SMALL, 5, (OURS, PLAIN), part=8),
     *(Case(task, 400, SMALL, 0, (OURS, CDIST)) for task in ("laplace", "gaussian", "matern")),
     *(Case("laplace agop", 400, SMALL, 0, (OURS, CDIST), at=50, outputs=outputs) for outputs in (10, 43)),
+    *(Case("features agop", 400, SMALL, 0, (OURS, AUTOGRAD), at=64, outputs=outputs) for outputs in (10, 43)),
 ]
 
 MANY = 2000  # growth is measured around this many images

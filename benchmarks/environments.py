@@ -16,6 +16,7 @@ MODULES = {
     "convrfm": "work_convrfm",
     "torch-einsum": "work_einsum",
     "torch-cdist": "work_cdist",
+    "torch-autograd": "work_autograd",
     "cnn-gp": "work_cnn_gp",
     "peak": "work_peak",
 }

@@ -24,7 +24,8 @@ machine every contestant waits for the others' processes, and short calls wait t
 K(x) is of n images with themselves, K(x, z) with n others. convrfm and the contestants on torch compute K(x) from the
 pairs above the diagonal, Neural Tangents does not. `agop` is the AGOP at n images, with as many training images and
 10 outputs; `myrtle` is the NTK of Myrtle 5, with pooling; `laplace`, `gaussian` and `matern` (smoothness 1.5) are radial
-kernels of 7 x 7 patches, without a metric.
+kernels of 7 x 7 patches, without a metric; `features agop` is of 1,024 random filters of 6 x 6 patches, ReLU and averages over
+quarters.
 
 Where a contestant's *share* is below 1, it did that part of the pairs of images (of an AGOP: of the images at which the
 gradient is taken), and its seconds and ratio are scaled to the whole; its first call and its memory are not scaled.
@@ -34,6 +35,8 @@ gradient is taken), and its seconds and ratio are scaled to the whole; its first
   by `einsum`, windows by `avg_pool2d`, {TILE} x {TILE} images at a time, which is what stays in cache.
 * **torch-cdist**: radial kernels in torch in an afternoon (`benchmarks/work_cdist.py`): `unfold`, `cdist` at as many
   positions at a time as were fastest, gradients in closed form.
+* **torch-autograd**: the AGOP of random features by torch's autograd, one backward pass for each output
+  (`benchmarks/work_autograd.py`).
 * **cnn-gp**: [cambridge-mlg/cnn-gp](https://github.com/cambridge-mlg/cnn-gp) on the same torch, {TILE} x {TILE} images at
   a time, its fastest; it has the NNGP without a metric only. Installed by
   `pip install {CNN_GP}`; the environment variable `CNN_GP` names another source for pip.
