@@ -112,6 +112,14 @@ def test_one_name_is_that_layer_alone(images: Tensor) -> None:
     assert [layer.name for layer in cnfa.measure(many, images, layers="11", **QUICK).layers] == ["11"]
 
 
+def test_a_pattern_is_of_all_layers_that_it_fits(images: Tensor) -> None:
+    many = nn.Sequential(*(nn.Conv2d(2, 2, 1) for _ in range(12)), nn.Flatten(), nn.Linear(32, 2)).double()
+    layers = cnfa.measure(many, images, layers=["1*", "3"], **QUICK).layers
+    assert {layer.name for layer in layers} == {"1", "3", "10", "11", "13"}
+    with pytest.raises(InputError, match=r"nothing that ran is named as 'layer\*'. Near matches: 0"):
+        cnfa.measure(many, images, layers="layer*", **QUICK)
+
+
 def test_a_shared_module_has_all_its_names(images: Tensor) -> None:
     shared = network()
     shared.again = shared[0]
@@ -129,8 +137,9 @@ def test_a_layer_that_cannot_be_measured_says_why(images: Tensor) -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.last(self.body(x).flatten(1).detach())
 
-    with pytest.raises(InputError, match="body was not measured: no gradient reaches it"):
-        cnfa.measure(Frozen(), images, layers=["body"], **QUICK)
+    for layers in ("body", "b*"):
+        with pytest.raises(InputError, match=r"was not measured: .*no gradient reaches it"):
+            cnfa.measure(Frozen(), images, layers=layers, **QUICK)
 
 
 def test_arrays_of_any_order_and_images_of_inference_mode_are_taken(images: Tensor) -> None:

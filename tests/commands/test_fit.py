@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 import convrfm
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets
+from convrfm.commands.fit import at_the_end
 from convrfm.commands.run_files import write_run
 from convrfm.kernels import NTK, vanilla
 from convrfm.report import FitRecord, fit_page
@@ -68,3 +69,13 @@ def test_what_round_0_compares_patches_by_is_told_and_drawn_as_it_is(kind: str, 
             words for words in ("M is the identity", "directions of a patch alike", "as they are") if words in page
         ]
         assert start == "identity" or not alike
+
+
+def test_a_ridge_at_the_end_of_the_grid_is_told_of() -> None:
+    generator = np.random.default_rng(2)
+    x, y = generator.random((60, 1, 8, 8)), generator.integers(0, 2, 60)
+    model = ConvRFMClassifier(NTK(vanilla(1)), n_iterations=0).fit(x, y)
+    (note,) = at_the_end(model)
+    assert "1, is the largest of the 17 that were tried" in note
+    assert not at_the_end(model.set_params(ridge=10.0).fit(x, y))
+    assert not at_the_end(clone(model).set_params(ridge="loo").fit(x, x.mean((1, 2, 3)) > 0.5))

@@ -25,7 +25,9 @@ def cnfa(
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("runs/cnfa"),
     weights: Annotated[Path | None, typer.Option(help="Trained weights: .safetensors, .pt or .pth.")] = None,
     initial: Annotated[Path | None, typer.Option(help="Initial weights, for the controls that need them.")] = None,
-    layers: Annotated[str | None, typer.Option(help="Names of layers, separated by commas; default all.")] = None,
+    layers: Annotated[
+        str | None, typer.Option(help='Names of layers or patterns ("layer3.*"), separated by commas; default all.')
+    ] = None,
     probes: Annotated[
         int | None, typer.Option(help="Random-sign probes; by default all outputs exactly.", min=1)
     ] = None,

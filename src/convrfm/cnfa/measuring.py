@@ -70,7 +70,7 @@ def measure(
         images: A tensor or array `(n, ...)`, or an iterable of batches: `(n, ...)`, or `(images, labels)`, or what `batch`
             takes.
         initial: The network at initialization, or its state dict: adds the controls that need it.
-        layers: Names of the layers to measure (one name, or several); None for all.
+        layers: Names of the layers to measure, or patterns of names ("layer3.*"): one, or several; None for all.
         probes: None to sum over outputs exactly; s for s random-sign probes: an unbiased AGOP, and correlations
             corrected for the bias of few probes, with standard errors (both by jackknife; they need s of at least 2).
         positions: None for all positions; m for at most m of every product's result, drawn at random for each image and

@@ -17,6 +17,7 @@ from torch.nn.parameter import is_lazy
 
 from ..errors import InputError
 from ..maths.precision import full_precision
+from .asked import Asked
 from .batches import Batch
 from .capture import Pass, forward, run_network
 from .cutting import Cut
@@ -69,8 +70,7 @@ class Sweep:
     ) -> None:
         self.network = unwrapped(network)
         self.names = Names(self.network)
-        layers = [layers] if isinstance(layers, str) else layers
-        self.layers = None if layers is None else {self.names.aliases.get(name, name): name for name in layers}
+        self.asked = Asked(layers, self.names)
         self.probes = probes
         self.generator = generator
         self.target = target
@@ -118,10 +118,7 @@ class Sweep:
             self._leave_out(name, UNREACHED)
         self.cut.check_met([*(self._products.keys() - self._final.keys()), *(each.name for each in self.skipped)])
         reasons = {skipped.name: skipped.reason for skipped in self.skipped}
-        self.names.check_ran((self.layers or {}).values(), sorted(self._found))
-        for name, asked in (self.layers or {}).items():
-            if name not in self._products:
-                raise InputError(f"layers: {asked} was not measured: {reasons[name]}.")
+        self.asked.check_measured(self._products, sorted(self._found), reasons)
         if not self._products:
             raise InputError(f"none of the network's products could be measured.{listed(self.skipped)}")
         return {asked: (product, self._finished(name)) for name, (asked, product) in self._products.items()}
@@ -188,25 +185,22 @@ class Sweep:
         if self.n_outputs not in (None, k):
             raise InputError(f"every batch must give the same number of outputs; got {self.n_outputs}, then {k}.")
         self.n_outputs = k
-        if self.layers is None:
-            self.skipped |= dict.fromkeys(run.skipped)
-        else:
-            self._found |= {use.name for use in run.uses} | {skipped.name for skipped in run.skipped}
-            self.names.check_known(self.layers.values(), sorted(self._found))
-            self.skipped |= dict.fromkeys(each for each in run.skipped if each.name in self.layers)
+        self._found |= {use.name for use in run.uses} | {skipped.name for skipped in run.skipped}
+        self.asked.check_known(sorted(self._found))
+        self.skipped |= dict.fromkeys(each for each in run.skipped if each.name in self.asked)
         return run, [use for use in run.uses if self._is_wanted(use, run)]
 
     def _is_wanted(self, use: Use, run: Pass) -> bool:
-        if use.name in self._left_out or (self.layers is not None and use.name not in self.layers):
+        if use.name in self._left_out or use.name not in self.asked:
             return False
         if run.final is not None and use.name == run.final.name:
             self._final[use.name] = final_moments(use.weight.clone())
-            self._products[use.name] = (self._asked(use.name), use.product)
+            self._products[use.name] = (self.asked.called(use.name), use.product)
             return False
         filters = self.cut.filters(use.name, use.product.filters(use.weight))
         if use.name not in self._sums:
             assert self._survey is not None
-            self._products[use.name] = (self._asked(use.name), use.product)
+            self._products[use.name] = (self.asked.called(use.name), use.product)
             parts = self._survey.plan.parts(self.n_parts)
             self._sums[use.name] = MomentSums(filters.clone(), self.probes or 0, self.n_parts, parts)
         elif not alike(filters, self._sums[use.name].filters):
@@ -218,9 +212,6 @@ class Sweep:
         self._left_out.add(name)
         del self._sums[name]
         self.skipped[Skipped(name, self._products.pop(name)[1].kind, reason)] = None
-
-    def _asked(self, name: str) -> str:
-        return name if self.layers is None else self.layers[name]
 
     def _directions(self, run: Pass) -> Directions:
         if self.probes is None:

@@ -87,7 +87,7 @@ def fit(
         if not quiet:
             compared = ", baselines (--no-baselines leaves them out)" if settings.baselines and finished else ""
             scored = f"the scores of {counted(len(images.x_test), 'test image')} under every round{compared}, what to try next"
-            say_notes([f"The rounds took {duration(took)}. What is left: {scored}, and the page."])
+            say_notes([f"The rounds took {duration(took)}. What is left: {scored}, and the page.", *at_the_end(model)])
         return write_run(
             out,
             model,
@@ -101,6 +101,17 @@ def fit(
                 next_steps=next_steps(settings, model, images, pace) if finished else [],
             ),
         )
+
+
+def at_the_end(model: Model) -> list[str]:
+    """A note where the ridge that was chosen is the largest of those that were tried."""
+    ridges, chosen = ridge_candidates(model.ridge), model.layers_[-1].kept.ridge
+    if len(ridges) == 1 or chosen < max(ridges):
+        return []
+    return [
+        f"The ridge that was chosen, {chosen:g}, is the largest of the {len(ridges)} that were tried: there may be little to "
+        f"learn here, or the noise asks for more. --ridge {10 * chosen:g} tries one that is ten times as large."
+    ]
 
 
 def pace_of(took: float, worked: float, *, alone: bool) -> float | None:
