@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from benchmarks.inputs import RADIAL_PATCH_SIZE, Inputs, inputs
@@ -31,7 +32,8 @@ def drawn(given: Inputs, n_features: int = FILTERS) -> tuple[FeatureMap, Tensor,
     draw = FeatureDraw(n_features, seed=0)
     features = FeatureMap(kernels.NNGP(POOLED), draw, given.x)
     first, _ = draw.network(POOLED, given.x, None, tangent=False)
-    return features, first.filters, features(given.x).T @ given.dual_coef
+    coef = torch.randn(features.n_columns, given.dual_coef.shape[1], generator=torch.Generator().manual_seed(1))
+    return features, first.filters, coef
 
 
 def kernel_of(task: str, depth: int) -> kernels.PatchKernel:

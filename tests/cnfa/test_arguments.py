@@ -116,8 +116,12 @@ def test_a_pattern_is_of_all_layers_that_it_fits(images: Tensor) -> None:
     many = nn.Sequential(*(nn.Conv2d(2, 2, 1) for _ in range(12)), nn.Flatten(), nn.Linear(32, 2)).double()
     layers = cnfa.measure(many, images, layers=["1*", "3"], **QUICK).layers
     assert {layer.name for layer in layers} == {"1", "3", "10", "11", "13"}
-    with pytest.raises(InputError, match=r"nothing that ran is named as 'layer\*'. Near matches: 0"):
+    with pytest.raises(InputError, match=r"is named 'layer\*'. Near matches: 0"):
         cnfa.measure(many, images, layers="layer*", **QUICK)
+    with pytest.raises(InputError, match=r"12\* did not run .*Names that did: 2"):
+        cnfa.measure(many, images, layers="12*", **QUICK)
+    with pytest.raises(InputError, match=r"name of one layer; got the pattern '1\*'"):
+        cnfa.patch_agop(many, images, "1*")
 
 
 def test_a_shared_module_has_all_its_names(images: Tensor) -> None:
@@ -126,6 +130,7 @@ def test_a_shared_module_has_all_its_names(images: Tensor) -> None:
     shared.forward = lambda x: shared[3](shared[2](torch.tanh(shared[0](x))))  # type: ignore[method-assign]
     for name in ("0", "again"):
         assert [layer.name for layer in cnfa.measure(shared, images, layers=[name], **QUICK).layers] == [name]
+    assert [layer.name for layer in cnfa.measure(shared, images, layers="ag*", **QUICK).layers] == ["0"]
 
 
 def test_a_layer_that_cannot_be_measured_says_why(images: Tensor) -> None:

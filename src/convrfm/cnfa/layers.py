@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -94,25 +94,40 @@ class Names:
         if self._running and self._running[-1] is module:
             self._running.pop()
 
+    @property
+    def known(self) -> set[str]:
+        """All names of modules and parameters."""
+        return self.aliases.keys() | {name for named in self.parameters.values() for name, _ in named}
+
     def check_known(self, wanted: Iterable[str], found: Sequence[str]) -> None:
         """Raise `InputError` for a name that nothing in the network has, and no product that was found."""
-        known = self.aliases.keys() | {name for named in self.parameters.values() for name, _ in named}
+        known = self.known
         for name in wanted:
             if name not in found and re.split(r"[:\[]", name)[0] not in known:
-                near = get_close_matches(name, found, n=5, cutoff=0.4) or found[:5]
-                raise InputError(
-                    f"layers: no convolution or linear layer is named {name!r}. Near matches: {', '.join(near)}."
-                )
+                self.refuse(name, found)
 
     def check_ran(self, wanted: Iterable[str], found: Sequence[str]) -> None:
         """Raise `InputError` unless every name is that of a product that was found."""
         for name in wanted:
             if self.aliases.get(name, name) not in found:
-                near = get_close_matches(name, found, n=5, cutoff=0.4) or found[:5]
-                raise InputError(
-                    f"layers: {name} did not run on these images (in evaluation mode), or has no weight that it multiplies "
-                    f"by. Names that did: {', '.join(near)}."
-                )
+                self.refuse_idle(name, found)
+
+    def refuse(self, name: str, found: Sequence[str]) -> NoReturn:
+        """Raise the `InputError` for what is in no network of these names."""
+        raise InputError(
+            f"layers: no convolution or linear layer is named {name!r}. Near matches: {_near(name, found)}."
+        )
+
+    def refuse_idle(self, name: str, found: Sequence[str]) -> NoReturn:
+        """Raise the `InputError` for what did not run."""
+        raise InputError(
+            f"layers: {name} did not run on these images (in evaluation mode), or has no weight that it multiplies "
+            f"by. Names that did: {_near(name, found)}."
+        )
+
+
+def _near(name: str, found: Sequence[str]) -> str:
+    return ", ".join(get_close_matches(name, found, n=5, cutoff=0.4) or found[:5])
 
 
 def _plain(name: str) -> str:

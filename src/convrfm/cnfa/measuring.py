@@ -15,6 +15,7 @@ from ..kernels.integers import natural_number, positive_integer
 from ..maths.precision import full_precision
 from ..storage.digests import digest
 from . import values
+from .asked import ANY
 from .batches import ImageSource, ToArguments, batches
 from .correlating import correlate
 from .cutting import Cut
@@ -221,6 +222,10 @@ def patch_agop(
     """
     probes, positions = _counted("probes", probes), _counted("positions", positions)
     memory_budget = positive_integer("memory_budget", memory_budget)
+    if ANY in layer:
+        raise InputError(
+            f"layer must be the name of one layer; got the pattern {layer!r}. measure(layers=...) takes it."
+        )
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     network = unwrapped(network)
     with ExitStack() as stack:

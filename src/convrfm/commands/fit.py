@@ -105,12 +105,13 @@ def fit(
 
 def at_the_end(model: Model) -> list[str]:
     """A note where the ridge that was chosen is the largest of those that were tried."""
-    ridges, chosen = ridge_candidates(model.ridge), model.layers_[-1].kept.ridge
-    if len(ridges) == 1 or chosen < max(ridges):
+    kept = model.layers_[-1].kept
+    tried = [*kept.path]
+    if len(tried) == 1 or kept.ridge < max(tried):
         return []
     return [
-        f"The ridge that was chosen, {chosen:g}, is the largest of the {len(ridges)} that were tried: there may be little to "
-        f"learn here, or the noise asks for more. --ridge {10 * chosen:g} tries one that is ten times as large."
+        f"The ridge that was chosen, {kept.ridge:g}, is the largest of the {len(tried)} that were tried: there may be little "
+        f"to learn here, or the noise asks for more. --ridge {10 * kept.ridge:g} tries one that is ten times as large."
     ]
 
 

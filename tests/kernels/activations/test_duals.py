@@ -64,6 +64,13 @@ def test_the_derivative_dual_is_the_expected_product_of_slopes(activation: Activ
 
 
 @every_activation
+def test_the_derivative_has_the_digits_of_its_argument(activation: Activation) -> None:
+    t = torch.linspace(-2, 2, 40, dtype=torch.float64).requires_grad_()
+    (gradient,) = torch.autograd.grad(activation.phi(t).sum(), t)
+    torch.testing.assert_close(activation.derivative(t.detach()), gradient, rtol=1e-14, atol=1e-15)
+
+
+@every_activation
 def test_the_derivative_dual_is_the_derivative_of_the_dual(activation: Activation) -> None:
     s = S.clone().requires_grad_()
     K, k0 = activation.dual(s, QX, QZ)

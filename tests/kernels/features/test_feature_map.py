@@ -9,6 +9,7 @@ from torch import Tensor
 
 from convrfm import kernels
 from convrfm.errors import InputError
+from convrfm.kernels.activations.activation import Activation
 from convrfm.kernels.features import FeatureDraw, FeatureMap, feature_map, slope_sum
 from convrfm.kernels.infinite import InfiniteWidthKernel
 from convrfm.maths.patches import unfold_patches
@@ -119,9 +120,32 @@ def test_the_agop_from_slopes_is_that_of_the_gradients(
     expected = (each if weights is None else each * (weights / weights.mean())[:, None, None]).mean(0)
     for pays in (False, True):
         monkeypatch.setattr(slope_sum.SlopeSum, "pays", lambda *_, pays=pays: pays)
+        assert phi.gradients(x, coef).outer_products is not None or not pays
         for cached in (1, 1 << 22):
             monkeypatch.setattr(slope_sum, "CACHED", cached)
             torch.testing.assert_close(phi.agop(x, coef, weights), expected)
+
+
+@pytest.mark.parametrize("activation", [kernels.ReLU(), kernels.LeakyReLU(0.9), kernels.Erf()])
+def test_the_agop_from_slopes_keeps_its_digits_where_filters_cancel(
+    activation: Activation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients a thousandth of the terms that they add up from, squared in single precision, would be rounding."""
+    kernel = kernels.NNGP(
+        kernels.Architecture(kernels.Conv(3), activation, kernels.AvgPool(3), kernels.GlobalAvgPool())
+    )
+    x = 0.01 * images(40, 1, shape=(1, 8, 8)).float()
+    phi = features(kernel, 200, 0, x, None)
+    filters = FeatureDraw(200, 0).network(kernel.architecture, x, None, tangent=False)[0].filters.double()
+    coef = coefficients(200, 4)
+    coef -= 0.999 * filters @ torch.linalg.lstsq(filters, coef).solution
+    coef = coef.float()
+    exact = features(kernel, 200, 0, x.double(), None).agop(x.double(), coef.double())
+    errors = []
+    for pays in (False, True):
+        monkeypatch.setattr(slope_sum.SlopeSum, "pays", lambda *_, pays=pays: pays)
+        errors.append(float((phi.agop(x, coef).double() - exact).norm() / exact.norm()))
+    assert errors[1] < 2 * errors[0] + 1e-6
 
 
 @pytest.mark.parametrize("kind", [kernels.NNGP, kernels.NTK])

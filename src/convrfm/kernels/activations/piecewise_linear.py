@@ -66,7 +66,7 @@ class PiecewiseLinear(LaneActivation):
     @override
     def derivative(self, t: Values) -> Values:
         a, b = self.slopes
-        return torch.where(t > 0, b, a).where(t != 0, (a + b) / 2).to(t)
+        return torch.where(t > 0, t.new_tensor(b), t.new_tensor(a)).where(t != 0, (a + b) / 2)
 
     @override
     def second_derivative(self, t: Values, resolution: Values) -> Values:

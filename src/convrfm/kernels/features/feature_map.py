@@ -103,8 +103,7 @@ class FeatureMap:
         """
         filters = self._first.filters
         wide = len(filters) > filters.shape[1]
-        read = self._read_back(coef).value[0]
-        quicker = SlopeSum.of(self._first, self._hidden, read, self._budget, alike=self._pools)
+        quicker = SlopeSum.of(self._first, self._hidden, self._read(coef), self._grids[-1], self._budget)
         return PatchGradients(
             lambda: self._gradient_blocks(images, coef, on_patches=wide),
             None if wide else filters,
@@ -146,14 +145,17 @@ class FeatureMap:
         if got != wanted:
             raise InputError(f"these features are of images {_described(wanted)}; got {_described(got)}.")
 
+    def _read(self, coef: Float[Tensor, "columns k"]) -> Float[Tensor, "k r rows cols"]:
+        """What each output reads the last layer with at every position, or where that is averaged its mean."""
+        read = (coef[: self._reads].T * self._scale).unflatten(1, (self._channels, -1))
+        return read.unflatten(-1, (1, 1) if self._pools else self._grids[-1])
+
     def _read_back(self, coef: Float[Tensor, "columns k"]) -> Signal:
         """The adjoints of what comes out of the last layer, the same for all images."""
-        grid, outputs = self._grids[-1], coef.shape[1]
-        read = (coef[: self._reads].T * self._scale).reshape(1, outputs, self._channels, -1)
+        read, grid = self._read(coef), self._grids[-1]
         if self._pools:
-            read = read.expand(-1, -1, -1, math.prod(grid)) / math.prod(grid)
-        parts = read.unflatten(-1, grid).chunk(1 if self._first.direction is None else 2, 2)
-        return Signal(*parts)
+            read = read.expand(-1, -1, *grid) / math.prod(grid)
+        return Signal(*read.unsqueeze(0).chunk(1 if self._first.direction is None else 2, 2))
 
     def _gradient_blocks(
         self, images: Float[Tensor, "n c h w"], coef: Float[Tensor, "columns k"], *, on_patches: bool

@@ -4,6 +4,10 @@ Where a network is one convolution, an activation and averages of positions, the
 filters put out at a position is phi'(s) times the coefficients that its average is read with, entry by entry. Summed over
 outputs, its outer product is phi'(s) phi'(s)^T times C C^T, entry by entry: one matrix product for all positions of an average
 and all images, whatever the number of outputs.
+
+What the filters' gradients add up to may be far smaller than they are; squared, that takes twice the digits. So images in
+single precision are multiplied out in double, but for derivatives that are 0 and 1, whose products single precision holds
+exactly; and images in double are left to the gradients.
 """
 
 import itertools
@@ -17,6 +21,8 @@ from torch import Tensor
 
 from ...maths.patches import unfold_patches
 from ...maths.symmetric import add_upper, mirrored
+from ..activations.activation import Activation
+from ..activations.piecewise_linear import PiecewiseLinear
 from ..tiling import blocks
 from .random_layers import Activated, Pooled, RandomConv, RandomLayer, Signal
 
@@ -33,18 +39,16 @@ class SlopeSum:
 
     Attributes:
         conv: the convolution, of which no direction of the weights is meant.
-        activated: the activation.
-        side: of the square of positions that an average is over.
+        activation: what follows it.
+        span: rows and columns of positions that an average is over.
         read: what each output reads each average with, over the number of positions in it.
-        alike: whether all averages are read alike.
         budget: bytes.
     """
 
     conv: RandomConv
-    activated: Activated
-    side: int
+    activation: Activation
+    span: tuple[int, int]
     read: Float[Tensor, "k r rows cols"]
-    alike: bool
     budget: int
 
     @classmethod
@@ -53,59 +57,65 @@ class SlopeSum:
         conv: RandomConv,
         hidden: Sequence[RandomLayer],
         read: Float[Tensor, "k r rows cols"],
+        grid: Sequence[int],
         budget: int,
-        *,
-        alike: bool,
     ) -> "SlopeSum | None":
-        """Of a network with such a readout; None where it has other layers, or is a tangent one."""
+        """Of a network whose last layer has so many positions; None where it has other layers, or is a tangent one."""
         if conv.direction is not None or not hidden or not isinstance(hidden[0], Activated):
             return None
         pools = [layer for layer in hidden[1:] if isinstance(layer, Pooled)]
         if len(pools) + 1 < len(hidden):
             return None
         side = math.prod(pool.window.size for pool in pools)
-        return cls(conv, hidden[0], side, read / side**2, alike, budget)
+        down, across = (side * length // averages for length, averages in zip(grid, read.shape[2:], strict=True))
+        return cls(conv, hidden[0].activation, (down, across), read / (down * across), budget)
 
     def pays(self, images: Float[Tensor, "n c h w"]) -> bool:
-        """Whether memory suffices and the gradients of these images would cost more."""
-        (k, r), d = self.read.shape[:2], self.conv.filters.shape[1]
-        met = min(len(images), self._at_once(images)) * self._positions
-        return 2 * BYTES * r**2 <= self.budget // 2 and r * (met + k + ADDED) < 2 * met * k * (d + MOVED)
+        """Whether digits and memory suffice, and the gradients of these images would cost more."""
+        (k, r), d, fitting = self.read.shape[:2], self.conv.filters.shape[1], self._fitting(images)
+        if images.dtype != torch.float32 or not fitting or 2 * BYTES * r**2 > self.budget // 2:
+            return False
+        met = min(len(images), fitting) * math.prod(self.span)
+        return r * (met * (2 if self._height is None else 1) + k + ADDED) < 2 * met * k * (d + MOVED)
 
     def __call__(
         self, images: Float[Tensor, "n c h w"], roots: Float[Tensor, " n"] | None, *, on_patches: bool
     ) -> Float[Tensor, "s s"]:
         """The sum, the gradients of every image times its root: with respect to patches, or to what the filters put out."""
-        filters = self.conv.filters
+        filters = self.conv.filters.double()
         total = torch.zeros(2 * (len(filters),), dtype=torch.float64, device=images.device)
         conv = self.conv.on_patches(slice(0, len(filters)))
-        for rows in blocks(len(images), self._at_once(images)):
+        for rows in blocks(len(images), max(1, self._fitting(images))):
             patches = unfold_patches(images[rows], self.conv.window)
             for down, across, coef in self._averages():
-                met = conv.forward(Signal(patches[:, :, down, across])).value
-                slopes = self.activated.activation.derivative(met)
+                slopes = self._slopes(conv.forward(Signal(patches[:, :, down, across])).value)
                 if roots is not None:
-                    slopes = slopes * roots[rows, None, None, None]
+                    slopes = slopes.double() * roots[rows, None, None, None]
                 add_upper(total, slopes.flatten(2).mT.flatten(0, 1).mT, coef.T)
         inner = mirrored(total)
-        if on_patches:
-            inner = filters.mT.to(inner) @ inner @ filters.to(inner)
-        return inner.to(images)
-
-    def _averages(self) -> Iterator[tuple[slice, slice, Float[Tensor, "k r"]]]:
-        """Rows and columns of positions that are read alike, and what with."""
-        grid = self.read.shape[2:]
-        rows, cols = (self.side * length if self.alike else self.side for length in grid)
-        for a, b in [(0, 0)] if self.alike else itertools.product(*map(range, grid)):
-            yield slice(a * rows, (a + 1) * rows), slice(b * cols, (b + 1) * cols), self.read[:, :, a, b]
+        return (filters.mT @ inner @ filters if on_patches else inner).to(images)
 
     @property
-    def _positions(self) -> int:
-        down, across, _ = next(self._averages())
-        return (down.stop - down.start) * (across.stop - across.start)
+    def _height(self) -> float | None:
+        """Of phi', where that is 0 on one side and constant on the other."""
+        if not isinstance(self.activation, PiecewiseLinear):
+            return None
+        below, above = self.activation.slopes
+        return None if below else above
 
-    def _at_once(self, images: Float[Tensor, "n c h w"]) -> int:
-        """Of how many images patches and answers are alive."""
-        field = self.read.shape[1] * self._positions
+    def _slopes(self, met: Float[Tensor, "n r rows cols"]) -> Float[Tensor, "n r rows cols"]:
+        """phi', over its height if it has one."""
+        slopes = self.activation.derivative(met)
+        return slopes.double() if self._height is None else slopes.div_(self._height)
+
+    def _averages(self) -> Iterator[tuple[slice, slice, Float[Tensor, "k r"]]]:
+        """Rows and columns of positions that are read alike, and what phi' over its height is multiplied by."""
+        (rows, cols), read = self.span, self.read.double() * (self._height or 1.0)
+        for a, b in itertools.product(*map(range, read.shape[2:])):
+            yield slice(a * rows, (a + 1) * rows), slice(b * cols, (b + 1) * cols), read[:, :, a, b]
+
+    def _fitting(self, images: Float[Tensor, "n c h w"]) -> int:
+        """Of how many images patches and answers may be alive."""
+        field = self.read.shape[1] * math.prod(self.span)
         patches = 2 * self.conv.filters.shape[1] * math.prod(map(self.conv.window.output_length, images.shape[-2:]))
-        return max(1, min(CACHED // field, self.budget // 2 // (BYTES * (ALIVE * field + patches))))
+        return min(max(1, CACHED // field), self.budget // 2 // (BYTES * (ALIVE * field + patches)))
