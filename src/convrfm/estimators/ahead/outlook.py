@@ -11,7 +11,7 @@ from ...announcements import announce
 from ...errors import InputError
 from ...kernels.devices import free_memory, unused_memory
 from ...kernels.forecast import Forecast
-from ...kernels.growth import AT_A_GLANCE, THOROUGHLY
+from ...kernels.growth import AT_A_GLANCE, ROUGHLY, THOROUGHLY
 from ...kernels.infinite import InfiniteWidthKernel
 from ...quantities import counted, duration, size
 from ..learning.plan import Plan
@@ -23,7 +23,7 @@ from .footprint import bytes_at_work, bytes_missing, bytes_of, bytes_of_regressi
 from .forecast import ExpectedRound, Prospect, prospect
 
 LONG_FIT_SECONDS = 30.0
-UNSURE = 3  # times less, told at a glance, may be as long
+UNSURE = 3  # times less, told at a glance, may be as long; what is as much longer is worth a thorough look
 FEWER_FEATURES = "Pass a smaller n_features, or a kernel that averages more positions in front of its readout"
 WORTH_SHORTENING = 600.0  # seconds
 FIRST_ROUND = "Round 0 of a layer is its fixed kernel, every other one an update of M."
@@ -99,8 +99,8 @@ def outlook(
     if not verbose and plan.n_rounds * (1 + len(folds)) * n**2 * problem.x[0, 0].numel() < WORTH_A_LOOK:
         return Outlook([], told=False)
     ahead = prospect(plan, problem, shares, AT_A_GLANCE)
-    if ahead.seconds(n, agop) > LONG_FIT_SECONDS / UNSURE:
-        ahead = prospect(plan, problem, shares, THOROUGHLY)
+    if (glanced := ahead.seconds(n, agop)) > LONG_FIT_SECONDS / UNSURE:
+        ahead = prospect(plan, problem, shares, THOROUGHLY if glanced > LONG_FIT_SECONDS * UNSURE else ROUGHLY)
     long = ahead.seconds(n, agop) > LONG_FIT_SECONDS
     expected = ahead.rounds(n, agop)[finished:]
     seconds = sum(round_.seconds for round_ in expected)
