@@ -101,7 +101,7 @@ class SlopeSum:
         if not isinstance(self.activation, PiecewiseLinear):
             return None
         below, above = self.activation.slopes
-        return None if below else above
+        return None if below else above or None
 
     def _slopes(self, met: Float[Tensor, "n r rows cols"]) -> Float[Tensor, "n r rows cols"]:
         """phi', over its height if it has one."""
