@@ -52,6 +52,11 @@ Random features on the H100 against the CPU, by a script that no command repeats
 quarters. Without an update no probability differs by more than 0.0011. After one, M differs by 8e-4 of its norm; leave-one-out
 took another ridge there (0.0032, 0.001 on the CPU), so that probabilities differ by up to 0.39.
 Folds took the same ridge and round on both, and no probability differs by more than 0.0034.
+
+The AGOP of random features there, by another such script (images of 3x32x32, 6 x 6 patches, averages over quarters): from
+slopes and from gradients it is that of the CPU to 4e-7 of its norm. With 1,024 filters an image takes 0.16 ms from slopes
+and 0.14 from gradients with 10 outputs, 0.23 and 0.50 with 43; with 4,096 filters 1.5 and 0.53, 1.8 and 2.0. The rule that
+chooses is the CPU's; here it errs by a tenth.
 """,
     "speed": f"""
 ## Speed and memory
