@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from jaxtyping import config
-
-import convrfm
+from jaxtyping import config, install_import_hook
 
 collect_ignore = ["golden/make.py"]  # a script, for an environment with jax
 OPERATOR_STUBS = []
@@ -24,6 +22,19 @@ if importlib.util.find_spec("torchvision") and not torch.cuda.is_available():
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     OPERATOR_STUBS.append(library)
+
+
+def _modules_with_arrays() -> list[str]:
+    """Modules of the library that annotate arrays. mypy checks all other types, before anything runs and at no cost."""
+    spec = importlib.util.find_spec("convrfm")
+    assert spec is not None
+    assert spec.origin is not None
+    root = Path(spec.origin).parent
+    files = [file for file in sorted(root.rglob("*.py")) if "from jaxtyping import" in file.read_text(encoding="utf-8")]
+    return [".".join(file.relative_to(root.parent).with_suffix("").parts).removesuffix(".__init__") for file in files]
+
+
+install_import_hook(_modules_with_arrays(), "beartype.beartype")
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when the programs of the cuda engine are defined
@@ -48,6 +59,8 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def everything_is_imported() -> None:
     """Public names are imported on first use, and libraries set variables of the environment when they are imported."""
+    import convrfm
+
     for name in convrfm.__all__:
         getattr(convrfm, name)
 

@@ -8,11 +8,14 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+import torch
+from jaxtyping import TypeCheckError
 
 import convrfm
 from convrfm.cli import app
 from convrfm.experiments.catalogue import EXPERIMENTS
 from convrfm.kernels.activations import ACTIVATIONS, Activation
+from convrfm.maths.symmetric import mirrored
 
 SOURCE = Path(convrfm.__file__).parent
 FLOORS = [
@@ -194,3 +197,9 @@ def test_text_in_files_has_an_encoding(path: Path) -> None:
 def test_an_activation_is_one_module_and_one_line_of_the_list(activation: type[Activation]) -> None:
     named_in = {str(path.relative_to(SOURCE)) for path in files_that_name(activation.__module__)}
     assert named_in == {"kernels/activations/__init__.py"}
+
+
+def test_shapes_are_checked_as_tests_run() -> None:
+    """By the hook that `conftest.py` installs; without it no other test would fail."""
+    with pytest.raises(TypeCheckError):
+        mirrored(torch.zeros(2, 3))

@@ -5,7 +5,8 @@ import itertools
 import pytest
 import torch
 
-from convrfm.maths.windows import EACH_OF_A_PAIR, POSITION_PAIRS, POSITIONS, Window, window_mean, window_mean_transpose
+from convrfm.maths.window_means import EACH_OF_A_PAIR, POSITION_PAIRS, POSITIONS, window_mean, window_mean_transpose
+from convrfm.maths.windows import Window
 
 WINDOWS = [Window(q, s, p) for q, s, p in itertools.product((1, 2, 3), (1, 2), ("valid", "same", "circular"))]
 every_window = pytest.mark.parametrize("window", WINDOWS, ids=str)

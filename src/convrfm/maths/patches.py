@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from .precision import convolutions_as_products
-from .windows import Window, pad
+from .window_means import pad
+from .windows import Window
 
 
 def unfold_patches(images: Float[Tensor, "n c h w"], window: Window) -> Float[Tensor, "n d rows cols"]:

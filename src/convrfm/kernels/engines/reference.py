@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from ...maths.windows import window_mean
+from ...maths.window_means import window_mean
 from ..layers import AvgPool, Conv
 from ..recursion.geometry import Field
 from ..recursion.recursion import (

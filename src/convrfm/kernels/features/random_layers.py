@@ -24,7 +24,8 @@ from torch.nn.grad import conv2d_input
 
 from ...maths.patches import filter_patches, filter_unfolded
 from ...maths.precision import convolutions_as_products
-from ...maths.windows import POSITIONS, Window, pad, unpad, window_mean_transpose
+from ...maths.window_means import POSITIONS, pad, unpad, window_mean_transpose
+from ...maths.windows import Window
 from ..activations.activation import Activation
 from ..architecture import Architecture
 from ..integers import natural_number, positive_integer

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from ...maths.windows import EACH_OF_A_PAIR, POSITION_PAIRS, POSITIONS, AxisGroups
+from ...maths.window_means import EACH_OF_A_PAIR, POSITION_PAIRS, POSITIONS, AxisGroups
 from ..activations.activation import Activation
 from ..architecture import Architecture
 from ..layers import Flatten, GlobalAvgPool

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...maths.patches import filter_patches, unfold_patches
-from ...maths.windows import window_mean, window_mean_transpose
+from ...maths.window_means import window_mean, window_mean_transpose
 from ..architecture import Architecture
 from ..layers import AvgPool, Conv
 from .geometry import Channels, Field, Geometry, geometry_of

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from convrfm.kernels.engines.cpu.tables import gathered_places, run_of_threes, transposed_places
-from convrfm.maths.windows import Window, window_mean, window_mean_transpose
+from convrfm.maths.window_means import window_mean, window_mean_transpose
+from convrfm.maths.windows import Window
 
 WINDOWS = [
     Window(size, stride, padding)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ....maths.patches import filter_patches, unfold_patches
-from ....maths.windows import pad
+from ....maths.window_means import pad
 from ...lanes.vectors import LANES
 from ...recursion.recursion import Embedding, Recursion, patch_entries
 from ...threads import share

@@ -9,7 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ....maths.patches import filter_patches
-from ....maths.windows import pad
+from ....maths.window_means import pad
 from ...recursion.recursion import Embedding, Images, Recursion, own_first_covariance, own_inputs, patch_entries
 from ..own_by_recursion import OwnByRecursion
 from ..protocol import Patches

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ....maths.windows import Window, pad
+from ....maths.window_means import pad
+from ....maths.windows import Window
 
 OUTSIDE = -1
 
