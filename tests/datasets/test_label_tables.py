@@ -78,7 +78,8 @@ FAULTS = [
     ("a\nb\n", r"got \[1\] columns"),
     ("a,b\nc,d,e\n", r"got \[2, 3\] columns"),
     ("a.png,cat\nb.png,dog\n", "names none of them"),
-    ("file,dog,cat\n" + rows("{name}.png|1|0"), "got dog, cat. Call the one that is meant 'label'"),
+    ("file,dog,cat\n" + rows("{name}.png|1|1"), "got dog, cat. Call the one that is meant 'label'"),
+    ("file,age,cat\n" + rows("{name}.png|7|x"), "got age, cat. Call the one that is meant 'label'"),
     (rows("{name}.png|0.{i}"), "classes, names or integers; got numbers such as 0"),
     (rows("{name}.png|cat") + "00.png,dog\n", "00.png has cat and dog"),
 ]
@@ -88,6 +89,21 @@ FAULTS = [
 def test_tables_that_do_not_say_which_is_what_are_refused(photos: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load(photos, labels=table(photos, text))
+
+
+def test_columns_that_are_one_hot_are_told_to_become_one_by_a_line_that_does_it(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    hot = {"cat": "1.0|0.0", "dog": "0.0|1.0"}
+    lines = [rows(f"{{name}}|{hot[label]}").splitlines()[i] for i, label in enumerate(LABELS.values())]
+    monkeypatch.chdir(photos.parent)
+    with pytest.raises(InputError, match="one of them is 1") as refused:
+        load(photos, labels=table(photos, "\n".join(["image,cat,dog", *lines])))
+    eval(str(refused.value).partition("one column: ")[2].removesuffix("."), {"pandas": pandas})
+    data, plain = load(photos, labels=Path("classes.csv")), load(photos, labels=table(photos, rows("{name}|{label}")))
+    np.testing.assert_array_equal(data.x_train, plain.x_train)
+    np.testing.assert_array_equal(data.y_train, plain.y_train)
 
 
 def test_a_table_belongs_to_a_folder(photos: Path) -> None:

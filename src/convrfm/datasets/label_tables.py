@@ -37,7 +37,7 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Pictures
             f"{table} must name pictures of {folder}, such as {printable(files[0], folder)}; it names none of them."
         )
     header = rows[0] if _key(rows[0][names]) not in keys else None
-    column = _label_column(table, header, len(rows[0]), names)
+    column = _label_column(table, header, rows[header is not None :], names)
     labels: dict[Path, str] = {}
     missing, blank = [], []
     for row in rows[header is not None :]:
@@ -87,16 +87,28 @@ def _key(cell: str) -> str:
     return cell.strip().replace("\\", "/").removeprefix("./")
 
 
-def _label_column(table: Path, header: Sequence[str] | None, width: int, names: int) -> int:
-    others = [column for column in range(width) if column != names]
+def _label_column(table: Path, header: Sequence[str] | None, rows: Table, names: int) -> int:
+    others = [column for column in range(len(rows[0])) if column != names]
     called = [column for column in others if header and header[column].strip().casefold() in LABEL_NAMES]
     chosen = called or others
     if len(chosen) > 1:
         told = ", ".join(header[column] for column in others) if header else f"{len(others)} without names"
-        raise InputError(
-            f"{table} must have one column of labels beside the file names; got {told}. Call the one that is meant 'label'."
-        )
+        remedy = "Call the one that is meant 'label'."
+        if header and all(_is_one_hot([row[column] for column in others]) for row in rows):
+            remedy = (
+                "In every row one of them is 1 and the others are 0; this writes their names into one column: "
+                f'pandas.read_csv("{table.name}", index_col="{header[names]}", dtype={{"{header[names]}": str}}).idxmax(axis=1)'
+                '.rename("label").to_csv("classes.csv").'
+            )
+        raise InputError(f"{table} must have one column of labels beside the file names; got {told}. {remedy}")
     return chosen[0]
+
+
+def _is_one_hot(cells: Sequence[str]) -> bool:
+    try:
+        return sorted(map(float, cells)) == [0.0] * (len(cells) - 1) + [1.0]
+    except ValueError:
+        return False
 
 
 def _without_fractions(labels: Sequence[str]) -> Sequence[str]:
