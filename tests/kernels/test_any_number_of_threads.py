@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 from convrfm import kernels
+from convrfm.kernels.features.feature_map import FeatureMap
+from convrfm.kernels.features.random_layers import FeatureDraw
+from convrfm.kernels.infinite import InfiniteWidthKernel
 from convrfm.kernels.patch_kernel import PatchKernel
 
 Conv, ReLU, AvgPool = kernels.Conv, kernels.ReLU, kernels.AvgPool
@@ -80,4 +83,24 @@ def test_bits_do_not_depend_on_the_number_of_threads(name: str, rank: int | None
         torch.set_num_threads(threads)
         for found, alone in zip(results(KERNELS[name], n, m, outputs, dtype, rank), expected, strict=True):
             torch.testing.assert_close(found, alone, rtol=0, atol=0)
+        assert torch.get_num_threads() == threads
+
+
+DRAWN: dict[str, InfiniteWidthKernel] = {
+    "one layer": kernels.NNGP(kernels.Architecture(Conv(3), ReLU(), AvgPool(3), kernels.Flatten())),
+    "tangent": kernels.NTK(kernels.vanilla(2, pooling="global")),
+    "two layers": kernels.NNGP(kernels.vanilla(2)),
+}
+
+
+@pytest.mark.usefixtures("both_cores_are_busy", "threads_of_torch")
+@pytest.mark.parametrize(("name", "n_features"), [*((name, 64) for name in DRAWN), ("one layer", 8192)])
+def test_bits_of_features_do_not_depend_on_it_either(name: str, n_features: int) -> None:
+    x = draw(37 if n_features == 64 else 5, 2, 11, 10, seed=1, dtype=torch.float32)
+    features = FeatureMap(DRAWN[name], FeatureDraw(n_features, seed=0), x)
+    torch.set_num_threads(1)
+    expected = features(x)
+    for threads in (2, 3, 5):
+        torch.set_num_threads(threads)
+        torch.testing.assert_close(features(x), expected, rtol=0, atol=0)
         assert torch.get_num_threads() == threads

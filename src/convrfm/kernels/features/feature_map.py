@@ -19,6 +19,7 @@ from ..layers import GlobalAvgPool
 from ..patch_gradients import PatchGradients
 from ..patch_kernel import mean_one
 from ..ranges import finite
+from ..threads import share
 from ..tiling import blocks
 from .random_layers import FeatureDraw, RandomConv, RandomLayer, Signal
 from .slope_sum import SlopeSum
@@ -87,12 +88,17 @@ class FeatureMap:
         self._check(images)
         out = images.new_full((len(images), self.n_columns), self._readout.bias_std)
         reads = out[:, : self._reads].unflatten(1, (self._channels, -1))
-        for rows in self.blocks(len(images)):
-            given = self._given(images[rows])
-            for strip, conv in zip(self._strips, self._convs, strict=True):
-                last = functools.reduce(_next, self._hidden, conv.forward(given)).together(1)
-                read = last.mean((-2, -1), keepdim=True) if self._pools else last
-                reads[rows, strip] = read.flatten(2) * self._scale
+
+        def fill(blocks_of_images: Iterator[slice]) -> None:
+            for rows in blocks_of_images:
+                given = self._given(images[rows])
+                for strip, conv in zip(self._strips, self._convs, strict=True):
+                    last = functools.reduce(_next, self._hidden, conv.forward(given)).together(1)
+                    read = last.mean((-2, -1), keepdim=True) if self._pools else last
+                    reads[rows, strip] = read.flatten(2) * self._scale
+
+        fitting, together = self._at_once()
+        share(fill, blocks(len(images), together), fitting // together if self._on_cpu else 1)
         return out
 
     def gradients(self, images: Float[Tensor, "n c h w"], coef: Float[Tensor, "columns k"]) -> PatchGradients:
@@ -133,12 +139,16 @@ class FeatureMap:
 
     def blocks(self, n: int, outputs: int = 0) -> list[slice]:
         """So many images at a time as the memory budget has room for, with the gradients of so many outputs."""
+        return blocks(n, self._at_once(outputs)[1])
+
+    def _at_once(self, outputs: int = 0) -> tuple[int, int]:
+        """Of how many images the memory budget has room for what is alive between layers, and how many a thread takes."""
         field = self._largest * self._strips[0].stop
         patches = self._largest * self._first.filters.shape[1] * (1 + 2 * outputs) if self._unfolded else 0
         numbers = field * (len(self._hidden) + 1 + ALIVE * (1 + outputs)) + self.n_columns + patches
-        fitting = self._budget // (BYTES * numbers)
+        fitting = max(1, self._budget // (BYTES * numbers))
         cached = FEWEST if self._unfolded else max(FEWEST, CACHED // field)
-        return blocks(n, min(fitting, cached) if self._on_cpu else fitting)
+        return fitting, min(fitting, cached) if self._on_cpu else fitting
 
     def _check(self, images: Float[Tensor, "n c h w"]) -> None:
         got, wanted = (images.shape[1:], images.dtype, images.device), self._like
