@@ -148,6 +148,28 @@ def test_the_agop_from_slopes_keeps_its_digits_where_filters_cancel(
     assert errors[1] < 2 * errors[0] + 1e-6
 
 
+@pytest.mark.parametrize("activation", [kernels.ReLU(), kernels.Erf()])
+@pytest.mark.parametrize("n_features", [8, 16, 40])
+@pytest.mark.parametrize("pays", [False, True])
+def test_the_agop_keeps_its_digits_where_a_metric_makes_all_filters_parallel(
+    n_features: int, activation: Activation, pays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With fewer filters than entries of a patch too, whose gradients a small ridge lets cancel by any factor."""
+    kernel = kernels.NNGP(kernels.Architecture(kernels.Conv(3), activation, kernels.GlobalAvgPool()))
+    x, direction = images(60, 1, shape=(2, 8, 8)).float(), coefficients(18, 1)
+    phi = features(kernel, n_features, 0, x, (direction @ direction.T).float())
+    values = phi(x).double()
+    ridge = 1e-10 * values.square().mean() * len(values) * torch.eye(n_features, dtype=torch.float64)
+    coef = torch.linalg.solve(values.T @ values + ridge, values.T @ coefficients(60, 3))
+    coef = (coef / coef.abs().max()).float()
+    gradients = phi.gradients(x, coef).whole().double()
+    expected = torch.einsum("nkud,nkue->de", gradients, gradients) / len(x)
+    monkeypatch.setattr(slope_sum.SlopeSum, "pays", lambda *_: pays)
+    agop = phi.agop(x, coef).double()
+    assert (agop - expected).norm() < 5e-4 * expected.norm()
+    assert torch.linalg.eigvalsh(agop)[0] > -1e-6 * torch.linalg.matrix_norm(agop, 2)
+
+
 @pytest.mark.parametrize("kind", [kernels.NNGP, kernels.NTK])
 def test_the_agop_converges_to_the_kernel_s(kind: type) -> None:
     kernel = kind(kernels.Architecture(kernels.Conv(3), kernels.ReLU(), kernels.AvgPool(4), kernels.Flatten()))

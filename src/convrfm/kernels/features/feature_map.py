@@ -107,16 +107,13 @@ class FeatureMap:
         Where phi' jumps (ReLU and its kin) the derivative of the tangent features has a density in place of the jump's peak,
         as wide as the filters resolve.
         """
-        filters = self._first.filters
-        wide = len(filters) > filters.shape[1]
+        turned, basis = _basis(self._first.filters)
         quicker = SlopeSum.of(self._first, self._hidden, self._read(coef), self._grids[-1], self._budget)
         return PatchGradients(
-            lambda: self._gradient_blocks(images, coef, on_patches=wide),
-            None if wide else filters,
+            lambda: self._gradient_blocks(images, coef, turned),
+            basis,
             1.0,
-            functools.partial(quicker, images, on_patches=wide)
-            if quicker is not None and quicker.pays(images)
-            else None,
+            functools.partial(quicker, images, turned=turned) if quicker is not None and quicker.pays(images) else None,
         )
 
     @full_precision()
@@ -168,29 +165,28 @@ class FeatureMap:
         return Signal(*read.unsqueeze(0).chunk(1 if self._first.direction is None else 2, 2))
 
     def _gradient_blocks(
-        self, images: Float[Tensor, "n c h w"], coef: Float[Tensor, "columns k"], *, on_patches: bool
-    ) -> Iterator[Float[Tensor, "positions n k r"]]:
-        """Gradients with respect to the patches, or to what the first filters put out."""
+        self, images: Float[Tensor, "n c h w"], coef: Float[Tensor, "columns k"], turned: Float[Tensor, "s r"] | None
+    ) -> Iterator[Float[Tensor, "positions n k _"]]:
+        """Gradients with respect to the patches, or to their coordinates in the basis of `_basis`."""
         seed = self._read_back(coef)
         for rows in self.blocks(len(images), coef.shape[1]):
             given = self._given(images[rows])
             parts = (
-                self._through_strip(given, seed, strip, conv, on_patches=on_patches)
+                self._through_strip(given, seed, strip, conv, conv.filters.T if turned is None else turned.to(images))
                 for strip, conv in zip(self._strips, self._convs, strict=True)
             )
             yield functools.reduce(Tensor.add_, parts).permute(3, 0, 1, 2)
 
     def _through_strip(
-        self, given: Signal, seed: Signal, strip: slice, conv: RandomConv, *, on_patches: bool
-    ) -> Float[Tensor, "n k r positions"]:
-        """Gradients through some filters of the first convolution."""
+        self, given: Signal, seed: Signal, strip: slice, conv: RandomConv, onto: Float[Tensor, "s r"]
+    ) -> Float[Tensor, "n k s positions"]:
+        """Gradients through some filters of the first convolution, with respect to what they put out times a matrix."""
         n = len(given.value)
         bar = seed.mapped(lambda read: read[:, :, strip].expand(n, -1, -1, -1, -1))
         signals = list(itertools.accumulate(self._hidden, _next, initial=conv.forward(given)))
         for layer, signal in zip(reversed(self._hidden), reversed(signals[:-1]), strict=True):
             bar = layer.backward(signal, bar)
-        met = bar.together(2).flatten(-2)
-        return conv.filters.T @ met if on_patches else met
+        return onto @ bar.together(2).flatten(-2)
 
     def _cut(self, fitting: int) -> None:
         """The filters of the only convolution in strips of about so many, and of no fewer than a patch has entries."""
@@ -202,6 +198,18 @@ class FeatureMap:
     def _given(self, images: Float[Tensor, "n c h w"]) -> Signal:
         """What the first convolution takes: images, or their patches where its filters are cut into strips."""
         return Signal(images if self._unfolded is None else unfold_patches(images, self._unfolded))
+
+
+def _basis(filters: Float[Tensor, "r d"]) -> tuple[Float[Tensor, "r r"] | None, Float[Tensor, "r d"] | None]:
+    """Where filters are fewer than entries of a patch, what turns gradients with respect to what they put out into an
+    orthonormal basis of their span, in double, and that basis.
+
+    What the filters' gradients add up to may be far smaller than they are; in that basis nothing cancels any more.
+    """
+    if len(filters) > filters.shape[1]:
+        return None, None
+    left, lengths, basis = torch.linalg.svd(filters.double(), full_matrices=False)
+    return (left * lengths).T, basis.to(filters)
 
 
 def _described(like: tuple[torch.Size, torch.dtype, torch.device]) -> str:

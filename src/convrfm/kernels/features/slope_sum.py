@@ -79,9 +79,15 @@ class SlopeSum:
         return r * (met * (2 if self._height is None else 1) + k + ADDED) < 2 * met * k * (d + MOVED)
 
     def __call__(
-        self, images: Float[Tensor, "n c h w"], roots: Float[Tensor, " n"] | None, *, on_patches: bool
+        self,
+        images: Float[Tensor, "n c h w"],
+        roots: Float[Tensor, " n"] | None,
+        *,
+        turned: Float[Tensor, "s r"] | None,
     ) -> Float[Tensor, "s s"]:
-        """The sum, the gradients of every image times its root: with respect to patches, or to what the filters put out."""
+        """The sum, the gradients of every image times its root: with respect to patches, or to what the filters put out times
+        a matrix.
+        """
         filters = self.conv.filters.double()
         total = torch.zeros(2 * (len(filters),), dtype=torch.float64, device=images.device)
         conv = self.conv.on_patches(slice(0, len(filters)))
@@ -92,8 +98,8 @@ class SlopeSum:
                 if roots is not None:
                     slopes = slopes.double() * roots[rows, None, None, None]
                 add_upper(total, slopes.flatten(2).mT.flatten(0, 1).mT, coef.T)
-        inner = mirrored(total)
-        return (filters.mT @ inner @ filters if on_patches else inner).to(images)
+        onto = filters.T if turned is None else turned
+        return (onto @ mirrored(total) @ onto.T).to(images)
 
     @property
     def _height(self) -> float | None:
