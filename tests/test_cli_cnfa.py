@@ -40,7 +40,7 @@ def test_one_command_writes_the_whole_report(photos: Path, tmp_path: Path) -> No
     out = tmp_path / "new" / "out"
     code, output = run(
         *("cnfa", "convrfm.networks:resnet20", photos, "--out", out, "--weights", tmp_path / "trained.pt"),
-        *("--initial", tmp_path / "initial.pth", "--layers", "conv1,layer3.0.conv1", "--probes", 2),
+        *("--initial", tmp_path / "initial.pth", "--layers", "conv1", "--layers", "layer3.0.conv1", "--probes", 2),
         *("--n-images", 3, "--image-size", 16),
     )
     assert code == 0, output
@@ -58,6 +58,14 @@ def test_one_command_writes_the_whole_report(photos: Path, tmp_path: Path) -> No
     [
         (["resnet18"], "must be torchvision:NAME"),
         (["convrfm.networks:resnet20", "--layers", "conv9"], "Near matches: conv1"),
+        (["convrfm.networks:resnet20", "--layers", "conv1", "--layers", "conv9"], "Near matches: conv1"),
+        (
+            ["convrfm.networks:resnet20", "--layers", "layer[12].0.conv1"],
+            "* stands for anything, and no other sign does",
+        ),
+        (["convrfm.networks:resnet20", "--layers", "layer1"], "layers in it do. Pass 'layer1.*'"),
+        (["convrfm.networks:resnet20", "--layers", ""], "got an empty name"),
+        (["convrfm.networks:resnet20", "--layers", "conv1,"], "got an empty name"),
         (["convrfm.networks:resnet20", "--scale", "caffe"], "Invalid value for '--scale'"),
         (["convrfm.networks:resnet20", "--weights", "missing.pt"], "cannot be read as weights"),
     ],

@@ -91,11 +91,12 @@ def test_tables_that_do_not_say_which_is_what_are_refused(photos: Path, text: st
         load(photos, labels=table(photos, text))
 
 
+@pytest.mark.parametrize("yes, no", [("1", "0"), ("1.0", "0.0"), ("True", "False")])
 def test_columns_that_are_one_hot_are_told_to_become_one_by_a_line_that_does_it(
-    photos: Path, monkeypatch: pytest.MonkeyPatch
+    yes: str, no: str, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pandas = pytest.importorskip("pandas")
-    hot = {"cat": "1.0|0.0", "dog": "0.0|1.0"}
+    hot = {"cat": f"{yes}|{no}", "dog": f"{no}|{yes}"}
     lines = [rows(f"{{name}}|{hot[label]}").splitlines()[i] for i, label in enumerate(LABELS.values())]
     monkeypatch.chdir(photos.parent)
     with pytest.raises(InputError, match="one of them is 1") as refused:
@@ -104,6 +105,11 @@ def test_columns_that_are_one_hot_are_told_to_become_one_by_a_line_that_does_it(
     data, plain = load(photos, labels=Path("classes.csv")), load(photos, labels=table(photos, rows("{name}|{label}")))
     np.testing.assert_array_equal(data.x_train, plain.x_train)
     np.testing.assert_array_equal(data.y_train, plain.y_train)
+
+
+def test_a_table_that_is_not_there_is_missed(photos: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no file .*gone\.csv"):
+        load(photos, labels=photos.parent / "gone.csv")
 
 
 def test_a_table_belongs_to_a_folder(photos: Path) -> None:

@@ -26,7 +26,8 @@ def cnfa(
     weights: Annotated[Path | None, typer.Option(help="Trained weights: .safetensors, .pt or .pth.")] = None,
     initial: Annotated[Path | None, typer.Option(help="Initial weights, for the controls that need them.")] = None,
     layers: Annotated[
-        str | None, typer.Option(help='Names of layers or patterns ("layer3.*"), separated by commas; default all.')
+        list[str] | None,
+        typer.Option(help='Names of layers or patterns ("layer3.*": * is anything), separated by commas; default all.'),
     ] = None,
     probes: Annotated[
         int | None, typer.Option(help="Random-sign probes; by default all outputs exactly.", min=1)

@@ -21,6 +21,10 @@ class Asked:
 
     def __init__(self, layers: str | Iterable[str] | None, names: Names) -> None:
         given = [layers] if isinstance(layers, str) else [*(layers if layers is not None else ())]
+        if "" in given:
+            raise InputError(
+                "layers must name layers, or patterns of names; got an empty name. Leave it out for all layers."
+            )
         self._all, self._names = layers is None, names
         self._named = {names.aliases.get(name, name): name for name in given if ANY not in name}
         self._patterns = {name: _expression(name) for name in given if ANY in name}

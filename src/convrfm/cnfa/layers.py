@@ -114,12 +114,17 @@ class Names:
 
     def refuse(self, name: str, found: Sequence[str]) -> NoReturn:
         """Raise the `InputError` for what is in no network of these names."""
+        signs = " In a pattern * stands for anything, and no other sign does." if set(name) & set("?[") else ""
         raise InputError(
-            f"layers: no convolution or linear layer is named {name!r}. Near matches: {_near(name, found)}."
+            f"layers: no convolution or linear layer is named {name!r}. Near matches: {_near(name, found)}.{signs}"
         )
 
     def refuse_idle(self, name: str, found: Sequence[str]) -> NoReturn:
-        """Raise the `InputError` for what did not run."""
+        """Raise the `InputError` for what did not run, or holds what did."""
+        if any(each.startswith(f"{name}.") for each in found):
+            raise InputError(
+                f"layers: {name} multiplies by no weight of its own, but layers in it do. Pass '{name}.*'."
+            )
         raise InputError(
             f"layers: {name} did not run on these images (in evaluation mode), or has no weight that it multiplies "
             f"by. Names that did: {_near(name, found)}."

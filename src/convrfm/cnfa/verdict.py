@@ -64,7 +64,8 @@ def verdict(layers: Sequence[LayerReport]) -> str:
     biased = any(layer.correlations.trained.pearson.bias for layer in defined)
     counting = " Counted before the bias of few probes is taken off, which the control has too." if biased else ""
     return (
-        f"CNFM and AGOP correlate above their rotation control in {above} of {counted(len(defined), 'layer')} "
+        "CNFM and AGOP correlate above their rotation control, by more than two of its standard deviations, in "
+        f"{above} of {counted(len(defined), 'layer')} "
         f"(Pearson, median {typical:.2f} beside {median(controls):.2f}).{counting}{left_out}"
     )
 

@@ -49,7 +49,7 @@ class CnfaSettings:
     data: str
     weights: Path | None
     initial: Path | None
-    layers: str | None
+    layers: list[str] | None
     probes: int | None
     positions: int | None
     n_images: int
@@ -164,7 +164,7 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
             subject.network,
             images.split(AT_ONCE),
             initial=subject.initial,
-            layers=[name.strip() for name in settings.layers.split(",")] if settings.layers else None,
+            layers=None if settings.layers is None else [name.strip() for name in ",".join(settings.layers).split(",")],
             probes=settings.probes,
             positions=settings.positions,
             generator=torch.Generator().manual_seed(settings.seed),

@@ -14,6 +14,7 @@ from .sources import Pictures, Reading
 from .walking import left_out, printable
 
 LABEL_NAMES = ("label", "labels", "class", "class_name", "category", "target", "y", "species", "breed", "diagnosis")
+YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
 
 Table = Sequence[Sequence[str]]
 
@@ -58,6 +59,8 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Pictures
 
 
 def _read_rows(table: Path) -> Table:
+    if not table.is_file():
+        raise InputError(f"labels must be a table of file names and labels; there is no file {table}.")
     try:
         lines = table.read_text(encoding="utf-8-sig").splitlines()
         delimiter = max(",;\t", key=lines[0].count) if lines else ","
@@ -105,10 +108,8 @@ def _label_column(table: Path, header: Sequence[str] | None, rows: Table, names:
 
 
 def _is_one_hot(cells: Sequence[str]) -> bool:
-    try:
-        return sorted(map(float, cells)) == [0.0] * (len(cells) - 1) + [1.0]
-    except ValueError:
-        return False
+    said = [cell.strip().casefold() for cell in cells]
+    return sum(cell in YES for cell in said) == 1 and sum(cell in NO for cell in said) == len(said) - 1
 
 
 def _without_fractions(labels: Sequence[str]) -> Sequence[str]:

@@ -55,7 +55,9 @@ def next_section(record: FitRecord) -> Section:
     """What may do better, with its cost on this machine."""
     return (
         Section("What to try next")
-        .prose(f"{little_gained(record)} Run the command again with another --out and the options of one line.")
+        .prose(
+            f"{little_gained(record)} Run it again with another --out, and the options of one line in place of its own."
+        )
         .table(
             ("Options", "Why", "Time"),
             [[step.options, step.reason, step.cost] for step in record.next_steps],
