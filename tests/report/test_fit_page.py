@@ -165,7 +165,7 @@ def test_models_that_were_compared_and_models_to_try_are_told_with_their_times()
         ((0.70, 0.71), "Learning gained little (leave-one-out: 70.0% with the fixed kernel, 71.0% after 3 layers)."),
         (
             (0.70, 0.70),
-            "Nothing was gained by learning (leave-one-out: 70.0% with the fixed kernel, 70.0% after 3 layers).",
+            "By what chose, nothing was gained by learning (leave-one-out: 70.0% with the fixed kernel, 70.0% after 3 layers).",
         ),
     ],
 )

@@ -41,7 +41,7 @@ def little_gained(record: FitRecord) -> str:
     elif record.lost:
         found, learned = "Learning lost", kept
     elif held_out_text(kept, record.task) == held_out_text(fixed, record.task):
-        found, learned = "Nothing was gained by learning", kept
+        found, learned = "By what chose, nothing was gained by learning", kept
     else:
         found, learned = "Learning gained little", kept
     updates = counted(learned.iteration, "update")

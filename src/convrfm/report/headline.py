@@ -87,7 +87,9 @@ def choice(kept: RoundRecord, selected_on: Judge | None) -> str:
     """Which round is kept and what chose it."""
     if selected_on is None:
         return f"The model keeps the last round, {kept.iteration}: no round was chosen."
-    return f"Round {kept.iteration} was chosen by its {selected_on.scored(what_chose(kept))}; test scores never choose."
+    by = what_chose(kept)
+    equal = ", of equal ones by squared error" if by == "score" else ""
+    return f"Round {kept.iteration} was chosen by its {selected_on.scored(by)}{equal}; test scores never choose."
 
 
 def choice_of_layers(kept: Sequence[RoundRecord], selected_on: Judge | None) -> str:
