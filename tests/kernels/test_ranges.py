@@ -128,6 +128,13 @@ def test_weights_times_a_constant_give_the_same_agop(weight: float, dtype: type)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("precision", [np.float32, np.int64])
+def test_weights_cost_no_digits_of_images_in_double(precision: type) -> None:
+    x, coef, weights = images().double().numpy(), np.ones((5, 1)), np.array([1.0, 3.0, 7.0, 11.0, 1.0])
+    found, expected = (CASES[0].agop(x, x, coef, weights=w) for w in (weights.astype(precision), weights))
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
 @pytest.fixture
 def all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there were a thread for every part, the most that can be alive."""

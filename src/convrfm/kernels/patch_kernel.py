@@ -263,7 +263,7 @@ def mean_one(weights: Tensor, x: Tensor) -> Float[Tensor, " n"]:
     given = weights.detach()
     if given.shape != (len(x),) or not bool((given >= 0).all()) or not 0 < float(given.sum()) < float("inf"):
         raise InputError(f"weights must be ({len(x)},), finite, not negative and not all zero; got {weights}.")
-    weights = weights / weights.max()
+    weights = weights.double() / weights.max()
     return (weights / weights.mean()).to(x)
 
 
