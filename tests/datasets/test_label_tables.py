@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
@@ -95,7 +96,6 @@ def test_tables_that_do_not_say_which_is_what_are_refused(photos: Path, text: st
 def test_columns_that_are_one_hot_are_told_to_become_one_by_a_line_that_does_it(
     yes: str, no: str, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pandas = pytest.importorskip("pandas")
     hot = {"cat": f"{yes}|{no}", "dog": f"{no}|{yes}"}
     lines = [rows(f"{{name}}|{hot[label]}").splitlines()[i] for i, label in enumerate(LABELS.values())]
     monkeypatch.chdir(photos.parent)

@@ -100,8 +100,8 @@ def _label_column(table: Path, header: Sequence[str] | None, rows: Table, names:
         if header and all(_is_one_hot([row[column] for column in others]) for row in rows):
             remedy = (
                 "In every row one of them is 1 and the others are 0; this writes their names into one column: "
-                f'pandas.read_csv("{table.name}", index_col="{header[names]}", dtype={{"{header[names]}": str}}).idxmax(axis=1)'
-                '.rename("label").to_csv("classes.csv").'
+                f'pandas.read_csv("{table.as_posix()}", index_col="{header[names]}", dtype={{"{header[names]}": str}})'
+                '.idxmax(axis=1).rename("label").to_csv("classes.csv").'
             )
         raise InputError(f"{table} must have one column of labels beside the file names; got {told}. {remedy}")
     return chosen[0]

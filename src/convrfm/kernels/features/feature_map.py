@@ -169,11 +169,12 @@ class FeatureMap:
     ) -> Iterator[Float[Tensor, "positions n k _"]]:
         """Gradients with respect to the patches, or to their coordinates in the basis of `_basis`."""
         seed = self._read_back(coef)
+        onto = [conv.filters.T if turned is None else turned.to(images) for conv in self._convs]
         for rows in self.blocks(len(images), coef.shape[1]):
             given = self._given(images[rows])
             parts = (
-                self._through_strip(given, seed, strip, conv, conv.filters.T if turned is None else turned.to(images))
-                for strip, conv in zip(self._strips, self._convs, strict=True)
+                self._through_strip(given, seed, *of_strip)
+                for of_strip in zip(self._strips, self._convs, onto, strict=True)
             )
             yield functools.reduce(Tensor.add_, parts).permute(3, 0, 1, 2)
 
