@@ -11,9 +11,9 @@ from torch import Tensor
 
 from convrfm import ConvRFMClassifier, datasets, kernels
 from convrfm.errors import InputError, ModelFileError
+from convrfm.kernels import RadialKernel
 from convrfm.kernels.description import describe, from_description
-from convrfm.kernels.patch_distances import Patches, PatchesOfImages
-from convrfm.kernels.radial import RadialKernel
+from convrfm.kernels.radial.patches import Patches, Strip
 from convrfm.maths.patches import unfold_patches
 from convrfm.maths.windows import Window
 
@@ -94,17 +94,16 @@ def test_only_as_many_patches_are_unfolded_at_once_as_the_budget_holds(
     kernel: RadialKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[int] = []
-    unfolded = PatchesOfImages.at
+    unfolded = Strip.at
 
-    def recorded(self: PatchesOfImages, rows: slice) -> Patches:
-        patches = unfolded(self, rows)
+    def recorded(self: Strip, cols: slice) -> Patches:
+        patches = unfolded(self, cols)
         held.append(patches.entries.nbytes)
         return patches
 
-    monkeypatch.setattr(PatchesOfImages, "at", recorded)
+    monkeypatch.setattr(Strip, "at", recorded)
     x, z, coef = images(12), images(10, 1), torch.ones(10, 3, dtype=torch.float64)
-    all_of_them = PatchesOfImages(x, None, kernel.window)
-    whole = unfolded(all_of_them, slice(0, all_of_them.rows)).entries.nbytes
+    whole = unfold_patches(x, kernel.window).nbytes
     budget = whole // 4
     bounded = replace(kernel, memory_budget=budget)
     for compute in (lambda: bounded(x), lambda: bounded(x, z), lambda: bounded.agop(x, z, coef)):

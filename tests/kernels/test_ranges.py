@@ -11,8 +11,8 @@ from torch import Tensor
 
 from convrfm import kernels
 from convrfm.errors import InputError
-from convrfm.kernels import NTK, Architecture, AvgPool, Conv, Flatten, GlobalAvgPool, Rbf, Sin, radial
-from convrfm.kernels.radial import RadialKernel
+from convrfm.kernels import NTK, Architecture, AvgPool, Conv, Flatten, GlobalAvgPool, RadialKernel, Rbf, Sin, threads
+from convrfm.kernels.radial import outer_products, portions
 from tests.alive import Alive
 
 RADIAL = [kernels.Laplace(3, 2.0), kernels.Gaussian(3, 2.0), *(kernels.Matern(3, 2.0, s) for s in (0.5, 1.5, 2.5))]
@@ -137,9 +137,9 @@ def test_weights_cost_no_digits_of_images_in_double(precision: type) -> None:
 
 @pytest.fixture
 def all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if there were a thread for every part, the most that can be alive."""
-    monkeypatch.setattr(radial, "ROWS_TOGETHER", 10**9)
-    monkeypatch.setattr("convrfm.kernels.threads.MOST_PARTS", 1)
+    """One thread for all of the work has all of the budget: what each of many takes is in proportion."""
+    for module in (threads, portions, outer_products):
+        monkeypatch.setattr(module, "MOST_PARTS", 1)
 
 
 def test_checking_images_takes_no_memory_of_their_size() -> None:

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from convrfm import kernels
 from convrfm.errors import InputError
-from convrfm.kernels import devices
+from convrfm.kernels import RadialKernel, devices
 from convrfm.kernels.infinite import InfiniteWidthKernel
-from convrfm.kernels.radial import RadialKernel
 from convrfm.kernels.tiled_matrix import InPlace, MatrixPlan, Streamed, tiled_matrix
 
 TILE = 2500  # bytes of temporaries: some images at a time

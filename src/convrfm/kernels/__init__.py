@@ -5,9 +5,8 @@ from .activations import *  # noqa: F403 (the list of activations is there)
 from .architecture import Architecture, myrtle, vanilla
 from .infinite import NNGP, NTK, vanilla_ntk
 from .layers import AvgPool, Conv, Flatten, GlobalAvgPool
-from .matern import Matern
 from .patch_kernel import PatchKernel
-from .radial import Gaussian, Laplace, RadialKernel
+from .radial import Gaussian, Laplace, Matern, RadialKernel
 
 __all__ = [
     "NNGP",

@@ -60,14 +60,21 @@ class GramPlan:
 
     @property
     def costs_less(self) -> bool:
-        """Whether the gradients would cost more.
+        """Whether the gradients would cost more."""
+        parts = -(-self.images // self.together)
+        return gram_matrices_cost_less(self.images, self.partners, self.outputs, self.entries, parts)
 
-        At each position the gradients of n images with respect to m partners take n m k r products, and their outer products
-        n k r^2 / 2. The Gram matrix of b images together takes m^2 (b + r) and m r^2 / 2, and the images' own patches n times
-        m (k + r) and r^2; products in double precision count twice.
-        """
-        n, m, k, r = self.images, self.partners, self.outputs, self.entries
-        parts = -(-n // self.together)
-        gradients = n * k * (m * r + r**2 / 2)
-        grams = parts * (m**2 * r + m * r**2 / 2) + n * (m * (m + k + r) + r**2)
-        return 2 * grams < gradients
+
+def gram_matrices_cost_less(n: int, m: int, k: int, r: int, parts: int) -> bool:
+    """Whether gradients of n images with respect to m partners, for k outputs and r entries of a patch, would cost more.
+
+    At each position they take n m k r products, and their outer products n k r^2 / 2. The Gram matrix of b images together
+    takes m^2 (b + r) and m r^2 / 2, and the images' own patches n times m (k + r) and r^2; products in double precision count
+    twice.
+
+    Args:
+        parts: how many times b images are n.
+    """
+    gradients = n * k * (m * r + r**2 / 2)
+    grams = parts * (m**2 * r + m * r**2 / 2) + n * (m * (m + k + r) + r**2)
+    return 2 * grams < gradients

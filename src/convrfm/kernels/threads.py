@@ -122,9 +122,9 @@ def parts(n: int, size: int, device: torch.device) -> list[slice]:
     return blocks(n, size if device.type == "cpu" else n)
 
 
-def sum_in_order(work: Callable[[slice], Tensor], n: int, device: torch.device) -> Tensor:
-    """The sum of what `work` makes of the parts of 0..n, at most sixteen whatever the number of threads."""
-    total, *others = in_order(work, parts(n, math.ceil(n / MOST_PARTS), device))
+def sum_in_order(work: Callable[[slice], Tensor], n: int, device: torch.device, most: int = sys.maxsize) -> Tensor:
+    """The sum of what `work` makes of the parts of 0..n, at most sixteen whatever the number of threads (at most `most`)."""
+    total, *others = in_order(work, parts(n, math.ceil(n / MOST_PARTS), device), most)
     for part in others:
         total += part
     return total

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import torch
 from typing_extensions import override
 
-from ..errors import InputError
-from ..maths.singular import root
-from .radial import RadialKernel, Squares
+from ...errors import InputError
+from ...maths.singular import root
+from .kernel import RadialKernel
+from .patches import Squares
 
 
 @dataclass(frozen=True)
