@@ -141,18 +141,18 @@ def test_images_of_a_selection_set_count_in_every_round() -> None:
 
 @pytest.mark.parametrize("n", [900, 1024, 5000])
 def test_tiles_of_a_matrix_take_together_what_is_told_of_all(n: int) -> None:
-    law = ByTiles(3e-5, 5e-5, 1e-6, 1024)
+    law = ByTiles(2e-3, 3e-5, 5e-5, 1e-6, 1024)
     layout = TileLayout(n, n, 1024, symmetric=True)
     sides = [[part.stop - part.start for part in layout.of(place)] for place in layout.places]
     one_by_one = [
-        Pairs.symmetric_seconds(law, rows) if i == j else rows * 3e-5 + columns * 5e-5 + 1e-6 * rows * columns
+        Pairs.symmetric_seconds(law, rows) if i == j else 2e-3 + rows * 3e-5 + columns * 5e-5 + 1e-6 * rows * columns
         for (i, j), (rows, columns) in zip(layout.places, sides, strict=True)
     ]
     assert law.symmetric_seconds(n) == pytest.approx(sum(one_by_one), rel=3e-3)
 
 
 def test_parts_of_an_agop_take_together_what_is_told_of_all() -> None:
-    law = ByParts(1e-3, 2e-4, 1e-5, 64)
+    law = ByParts(2e-2, 1e-3, 2e-4, 1e-5, 64)
     parts = [Pairs.seconds(law, size, 5000) for size in (64, 64, 22)]
     assert law.seconds(150, 5000) == pytest.approx(sum(parts))
 
@@ -252,7 +252,7 @@ def test_copies_are_told_apart_from_images_and_what_is_proposed_counts_images(
 
 def test_fewer_gradients_are_at_images_and_their_copies() -> None:
     """Of 60 images and their mirror images a tenth is 6 of each; gradients are all that takes time here."""
-    gradients = LayerCosts([Pairs(0.0, 0.0, 0.0)] * 2, [Pairs(1.0, 0.0, 0.0)] * 2, Powers({0: 0.0}))
+    gradients = LayerCosts([Pairs(0.0, 0.0, 0.0, 0.0)] * 2, [Pairs(0.0, 1.0, 0.0, 0.0)] * 2, Powers({0: 0.0}))
     plan = Plan([(Clock(),)], NOTHING_DRAWN, 1, "best")
     said = outlook._with_fewer_gradients(Prospect(plan, [[gradients]], 0, 1, ()), 120, 120, 2)
     assert said == "With agop_samples=6 (gradients at 6 of the images) it would be about 12 s."

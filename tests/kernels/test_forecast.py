@@ -152,6 +152,22 @@ def test_few_images_tell_what_an_image_takes_beside_its_pairs(per_pair: float) -
 
 
 @pytest.mark.usefixtures("clocked")
+def test_what_any_call_takes_is_not_told_again_for_every_image() -> None:
+    """As where a metric is factorized first: small runs take little else."""
+
+    def compute(n: int, m: int) -> Tensor:
+        Clock.now += 0.3 + 0.01 * m + 0.03 * n + 4e-4 * n * (-(-m // 32) * 32)
+        return torch.ones(1)
+
+    start = Clock.now
+    law = measured_pairs(compute, 300, 320, alike=False, timed=256, patience=growth.ROUGHLY)
+    assert law.seconds(300, 320) == pytest.approx(0.3 + 3.2 + 9 + 4e-4 * 300 * 320, rel=1e-3)
+    assert Clock.now - start < 10
+    law = measured_pairs(compute, 300, 320, alike=False, timed=256, patience=growth.THOROUGHLY)
+    assert law.seconds(300, 320) == pytest.approx(0.3 + 3.2 + 9 + 4e-4 * 300 * 320, rel=1e-3)
+
+
+@pytest.mark.usefixtures("clocked")
 def test_runs_may_be_timed_by_a_clock_that_other_programs_do_not_move() -> None:
     worked = [0.0]
 

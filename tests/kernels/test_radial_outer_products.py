@@ -122,3 +122,29 @@ def test_what_is_alive_stays_within_the_budget(
         with Alive() as alive:
             kernels.Laplace(3, 2.0, memory_budget=budget).agop(x, z, coef)
         assert not taken[-1] or alive.peak <= budget
+
+
+@every_kernel
+def test_a_gpus_portions_give_the_same_within_the_same_budget(
+    kernel: RadialKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, z, coef = images(40, 1).float(), images(70, 2).float(), coefficients(70).float()
+
+    def ways(kernel: RadialKernel) -> list[Tensor]:
+        few, many = coef[:, :1], coef
+        return [kernel(x), kernel(x, z), kernel.agop(x, z, few), kernel.agop(x, z, many)]
+
+    expected = ways(kernel)
+    within = portions.Portions.within
+
+    def on_a_gpu(budget: int, patches: Any) -> portions.Portions:
+        return replace(within(budget, patches), on_cpu=False)
+
+    monkeypatch.setattr(portions.Portions, "within", on_a_gpu)
+    monkeypatch.setattr(threads, "MOST_PARTS", 1)
+    for budget in (1 << 20, 1 << 24, 1 << 29):
+        with Alive() as alive:
+            found = ways(replace(kernel, memory_budget=budget))
+        assert alive.peak <= budget + sum(result.nbytes for result in found)
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5 * float(other.abs().max()))

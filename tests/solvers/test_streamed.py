@@ -80,9 +80,9 @@ def test_features_that_are_remembered_are_made_once_and_change_no_bit(columns: i
     again = len(made) - N
     results(remembered)
     assert all(made.count(i) == 1 for i in range(remembered // 5 * 5))
-    law = Passes(1.0, 0.0, 0.0, columns, batch=5, remembered=remembered)
+    law = Passes(0.0, 1.0, 0.0, 0.0, columns, batch=5, remembered=remembered)
     assert len(made) == law.symmetric_seconds(N)
-    assert N + again == Passes(1.0, 0.0, 0.0, columns, batch=5, remembered=0).symmetric_seconds(N)
+    assert N + again == Passes(0.0, 1.0, 0.0, 0.0, columns, batch=5, remembered=0).symmetric_seconds(N)
 
 
 def test_groups_of_which_a_fold_has_none_count_for_nothing() -> None:

@@ -13,10 +13,14 @@ from torch import Tensor
 # seconds of patience: a run that is expected to take longer is not tried,
 AT_A_GLANCE, ROUGHLY, THOROUGHLY = 0.02, 0.2, 0.8
 WORTH_IT = 0.1  # unless it is as small a share of the whole,
-TOO_LONG = 6  # and no longer than so many times the patience
+TOO_LONG = 12  # and no longer than so many times the patience
 SHORT, REPEATED = 0.1, 2  # seconds; a run this short is timed so often again
 SMALLEST = (4, 32)  # images on either side of the pairs that are timed first; one on the left where that is slow
 FEWEST = 3  # runs from which a law is learned: as many as it has terms
+APART = 2  # runs more than terms, from which what any call takes is told apart from what its images take
+GROWN = (
+    3  # times as long as the first one the last run is, where gradients are: in shorter ones their pairs would be lost
+)
 SIDE_BY_SIDE = 32  # images of the right side that engines compute together, whether or not there are as many
 
 
@@ -46,22 +50,23 @@ class Powers:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Seconds for each image on the left, for each on the right, and for each pair of them."""
+    """Seconds of any call (a metric is factorized), for each image on the left, on the right, and for each pair of them."""
 
+    fixed: float
     left: float
     right: float
     pair: float
 
     def seconds(self, n: int, m: int) -> float:
         """What n images take with m others."""
-        return self.left * n + self.right * m + self.pair * n * _filled_up(m)
+        return self.fixed + self.left * n + self.right * m + self.pair * n * _filled_up(m)
 
     def symmetric_seconds(self, n: int) -> float:
         """What n images take with themselves, where each is read in once, and half of the pairs mirror the others."""
         whole, rest = divmod(n, SIDE_BY_SIDE)
         # each image with itself and those after it, side by side
         rows = SIDE_BY_SIDE * whole * (whole + 1) // 2 + rest * (whole + 1)
-        return (self.left + self.right) / 2 * n + self.pair * rows * SIDE_BY_SIDE
+        return self.fixed + (self.left + self.right) / 2 * n + self.pair * rows * SIDE_BY_SIDE
 
 
 def measured_powers(
@@ -112,6 +117,8 @@ def measured_pairs(
         expected = law.seconds(*following)
         worth_it = expected < patience or expected < min(TOO_LONG * patience, WORTH_IT * law.seconds(n, m))
         enough = len(shapes) >= (2 if alike and slow else FEWEST)
+        if enough and not alike and seconds[-1] < GROWN * one:
+            worth_it = expected < TOO_LONG * patience
         if following == shape or (enough and not worth_it):
             return law
         shape = following
@@ -120,10 +127,12 @@ def measured_pairs(
 def _pairs_law(shapes: Sequence[tuple[int, int]], seconds: Sequence[float], *, alike: bool) -> Pairs:
     n, m = np.array(shapes, dtype=float).T
     pairs = n * [_filled_up(right) for _, right in shapes]
-    if alike:
-        image, pair = _coefficients(np.stack([n + m, pairs], axis=1), seconds)
-        return Pairs(image, image, pair)
-    return Pairs(*_coefficients(np.stack([n, m, pairs], axis=1), seconds))
+    columns = [n + m, pairs] if alike else [n, m, pairs]
+    if len(shapes) < len(columns) + APART:
+        fixed, found = 0.0, _coefficients(np.stack(columns, axis=1), seconds)
+    else:
+        fixed, *found = _coefficients(np.stack([np.ones(len(shapes)), *columns], axis=1), seconds)
+    return Pairs(fixed, found[0], *found) if alike else Pairs(fixed, *found)
 
 
 def _coefficients(terms: np.ndarray, seconds: Sequence[float]) -> list[float]:

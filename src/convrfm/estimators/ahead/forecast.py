@@ -159,8 +159,8 @@ def _layers_costs(
         matrices = [_matrix_law(kernel, x, metric, n, patience) for metric in under]
         agops = [_agop_law(kernel, x, metric, problem, patience) for metric in updated]
         if isinstance(problem.solver, Iterative):
-            matrices = [ByTiles(law.left, law.right, law.pair, default_side(n)) for law in matrices]
-            agops = [ByParts(law.left, law.right, law.pair, part_size(x.device)) for law in agops]
+            matrices = [ByTiles(law.fixed, law.left, law.right, law.pair, default_side(n)) for law in matrices]
+            agops = [ByParts(law.fixed, law.left, law.right, law.pair, part_size(x.device)) for law in agops]
         costs.append(LayerCosts(matrices[:1] + matrices[-1:], agops[:1] + agops[-1:], regression))
         if number + 1 < len(kernels):
             x = plan.draw.features(number, identity, kernel.window)(x)
@@ -188,8 +188,8 @@ def _costs_of_features(basis: FeatureBasis, problem: Problem, regression: Powers
     else:
         algebra = Powers({**regression.coefficients, 2: regression.coefficients.get(2, 0.0) + multiplied * columns / 2})
     batch = basis.batch(len(problem.ridges) * (outputs + 1))
-    passes = Passes(transformed, 0.0, 0.0, columns, batch, basis.remembered)
-    return LayerCosts([passes] * 2, [Pairs(differentiated, 0.0, 0.0)] * 2, algebra)
+    passes = Passes(0.0, transformed, 0.0, 0.0, columns, batch, basis.remembered)
+    return LayerCosts([passes] * 2, [Pairs(0.0, differentiated, 0.0, 0.0)] * 2, algebra)
 
 
 def _matrix_law(kernel: LearnableKernel, x: Images, metric: Metric, n: int, patience: float) -> Pairs:

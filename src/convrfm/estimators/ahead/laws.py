@@ -34,14 +34,16 @@ class Passes(Pairs):
 
 @dataclass(frozen=True)
 class ByTiles(Pairs):
-    """Of a matrix that is computed tile by tile: images are read in anew for each tile that they are part of."""
+    """Of a matrix that is computed tile by tile, a call each: images are read in anew for each that they are part of."""
 
     side: int
 
     @override
     def symmetric_seconds(self, n: int) -> float:
-        others = -(-n // self.side) - 1
-        return super().symmetric_seconds(n) + (self.left + self.right) / 2 * n * others
+        side = -(-n // self.side)
+        calls = side * (side + 1) // 2
+        read_in = (self.left + self.right) / 2 * n * (side - 1)
+        return super().symmetric_seconds(n) + self.fixed * (calls - 1) + read_in
 
 
 @dataclass(frozen=True)
@@ -52,4 +54,4 @@ class ByParts(Pairs):
 
     @override
     def seconds(self, n: int, m: int) -> float:
-        return super().seconds(n, m) + self.right * m * (-(-n // self.part) - 1)
+        return super().seconds(n, m) + (self.fixed + self.right * m) * (-(-n // self.part) - 1)
