@@ -1,8 +1,8 @@
 """What is told of fits beside what they take: `python -m benchmarks.forecasts DATA --out FILE.json`.
 
-Told roughly, as pages do of what to try next, and by `forecast`, as before a long fit. Each fit is of two rounds. Fits that
-are finished stand in the file and are not fitted again; one that was interrupted begins anew, because its time is that of the
-whole.
+Told roughly, as pages do of what to try next, and by `forecast`, as before a long fit. Each fit is of two rounds, and is timed
+from its announcement on: its own look at what is ahead comes before. Fits that are finished stand in the file and are not
+fitted again; one that was interrupted begins anew, because its time is that of the whole.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from typing import Any
 
 from benchmarks.process import peak_bytes
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets, kernels
-from convrfm.kernels.growth import ROUGHLY, timed_by
+from convrfm.announcements import announced_to
+from convrfm.kernels.growth import ROUGHLY, timed_by_the_processor
 from convrfm.quantities import duration, size
 from convrfm.storage.atomic import write_json
 from convrfm.storage.values import values_from
@@ -85,16 +86,19 @@ def measured(data: str, fit: Fit, n: int) -> dict[str, float]:
     """Seconds and bytes: as they were forecast, and as they were."""
     images = datasets.load(data, n_train=n)
     x, y, model = images.x_train, images.y_train, fit.model(images.x_train.shape[-1])
-    with timed_by(time.process_time):
+    with timed_by_the_processor():
         rough = model.forecast(x, y, patience=ROUGHLY)
     expected = model.forecast(x, y)
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = peak_bytes()
-    wall, processor = time.perf_counter(), time.process_time()
-    model.fit(x, y)
+    start, said = time.perf_counter(), list[tuple[float, float]]()
+    with announced_to(lambda _: said.append((time.perf_counter(), time.process_time()))):
+        model.set_params(verbose=True).fit(x, y)
+    (wall, processor), *_ = said  # of the first announcement: that of what the fit will take
     return {
         "rough_seconds": rough.seconds,
         "expected_seconds": expected.seconds,
+        "look_seconds": wall - start,
         "seconds": time.perf_counter() - wall,
         "processor_seconds": time.process_time() - processor,
         "load": os.getloadavg()[0],
@@ -107,7 +111,8 @@ def tell(name: str, found: Mapping[str, float]) -> None:
     """One line."""
     took, worked = found["seconds"], found["processor_seconds"]
     print(
-        f"{name}: {duration(found['expected_seconds'])} were forecast, and it took {duration(took)}, "
+        f"{name}: {duration(found['expected_seconds'])} were forecast, and it took {duration(took)} "
+        f"after a look of {duration(found['look_seconds'])}, "
         f"{took / found['expected_seconds']:.2f} times as long; of the processor {duration(found['rough_seconds'])} roughly, "
         f"and {duration(worked)}, {worked / found['rough_seconds']:.2f} times (load {found['load']:.1f}); "
         f"{size(int(found['expected_bytes']))} beside temporaries, and it grew by {size(int(found['bytes']))}",

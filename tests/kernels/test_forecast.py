@@ -152,6 +152,20 @@ def test_few_images_tell_what_an_image_takes_beside_its_pairs(per_pair: float) -
 
 
 @pytest.mark.usefixtures("clocked")
+@pytest.mark.parametrize("power", [2, 3])
+def test_a_run_that_was_held_up_is_not_carried_on_alone(power: int) -> None:
+    """As a small regression beside programs that keep all cores busy: three tenths of a second in place of three thousandths."""
+    held_up = iter([0.0, 0.3])
+
+    def compute(n: int) -> Tensor:
+        Clock.now += 1e-2 * (n / 640) ** power + next(held_up, 0.0)
+        return torch.ones(1)
+
+    law = measured_powers(compute, (2, 3), first=64, largest=1024, patience=growth.THOROUGHLY)
+    assert law.seconds(640) < 1
+
+
+@pytest.mark.usefixtures("clocked")
 def test_what_any_call_takes_is_not_told_again_for_every_image() -> None:
     """As where a metric is factorized first: small runs take little else."""
 

@@ -74,6 +74,8 @@ def test_a_module_in_the_working_folder_is_pointed_at(tmp_path: Path, monkeypatc
     (tmp_path / "my_networks_of_this_test.py").touch()
     with pytest.raises(InputError, match=r"my_networks_of_this_test lies in this folder.*PYTHONPATH=\."):
         networks.load_network("my_networks_of_this_test:build")
+    with pytest.raises(InputError, match=r"Where a folder holds elsewhere_of_this_test\.py.*PYTHONPATH=FOLDER"):
+        networks.load_network("elsewhere_of_this_test:build")
 
 
 def test_a_factory_that_fails_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

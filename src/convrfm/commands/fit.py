@@ -23,7 +23,7 @@ from .fit_folder import TILES, claimed
 from .fit_settings import FitSettings
 from .next_steps import next_steps
 from .run_files import Beside, write_run
-from .terminal import say_notes
+from .terminal import at_work, say_notes
 
 APART = "The validation images are {}; --validation train adds them to the training images."
 ENOUGH_TO_TELL = 0.5  # seconds of work that tell how fast this machine gets on
@@ -84,23 +84,19 @@ def fit(
         alone = where is None and chosen_device(model.device).type == "cpu"
         pace = pace_of(took, worked, alone=alone)
         finished = len(model.history_) == settings.n_rounds
+        compares = settings.baselines and finished
+        test = counted(len(images.x_test), "test image")
         if not quiet:
-            compared = ", baselines (--no-baselines leaves them out)" if settings.baselines and finished else ""
-            scored = f"the scores of {counted(len(images.x_test), 'test image')} under every round{compared}, what to try next"
-            say_notes([f"The rounds took {duration(took)}. What is left: {scored}, and the page.", *at_the_end(model)])
-        return write_run(
-            out,
-            model,
-            images,
-            asdict(settings),
-            command,
-            finished=finished,
-            beside=Beside(
-                baselines=baselines(images, settings.seed) if settings.baselines and finished else [],
-                candidates=settings.candidates.names,
-                next_steps=next_steps(settings, model, images, pace) if finished else [],
-            ),
-        )
+            left = ["baselines (--no-baselines leaves them out)"] if compares else []
+            left += ["what to try next", f"the scores of {test} under every round, and the page"]
+            say_notes([f"The rounds took {duration(took)}. What is left: {', '.join(left)}.", *at_the_end(model)])
+        with at_work("baselines", quiet=quiet):
+            compared_with = baselines(images, settings.seed) if compares else []
+        with at_work("what to try next, and what it would take", quiet=quiet):
+            steps = next_steps(settings, model, images, pace) if finished else []
+        beside = Beside(compared_with, settings.candidates.names, steps)
+        with at_work(f"the scores of {test} under every round, and the page", quiet=quiet):
+            return write_run(out, model, images, asdict(settings), command, finished=finished, beside=beside)
 
 
 def at_the_end(model: Model) -> list[str]:

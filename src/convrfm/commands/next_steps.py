@@ -1,7 +1,7 @@
 """What may do better than a fit that gained little by learning, each with what it would take."""
 
-import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..estimators.classification import Classifier
 from ..estimators.given.targets import Quality
 from ..estimators.learning.judge import Judge
-from ..kernels.growth import ROUGHLY, timed_by
+from ..kernels.growth import ROUGHLY, timed_by_the_processor
 from ..quantities import duration
 from ..report import NextStep
 from .choices import (
@@ -120,9 +120,8 @@ def expected_seconds(settings: FitSettings, images: ImageData, pace: float | Non
     """Of a fit with these settings, from runs that cost little; None where the images do not allow it."""
     selection = images.selection if settings.cv is None else None
     model = settings.unfitted(verbose=False).set_params(choose_on="loo" if selection is None else "selection")
-    clock = time.perf_counter if pace is None else time.process_time
     try:
-        with timed_by(clock):
+        with nullcontext() if pace is None else timed_by_the_processor():
             forecast = model.forecast(images.x_train, images.y_train, selection=selection, patience=ROUGHLY)
     except InputError:
         return None

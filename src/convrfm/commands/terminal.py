@@ -7,6 +7,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import typer
@@ -38,6 +39,11 @@ def say_notes(notes: Iterable[str]) -> None:
     """Remarks on the data."""
     for note in notes:
         remark(note)
+
+
+def at_work(on: str, *, quiet: bool) -> AbstractContextManager[object]:
+    """Within it, a terminal shows what goes on; nothing where output goes elsewhere, or `quiet`."""
+    return nullcontext() if quiet else complaints.status(on)
 
 
 def command_line() -> str:

@@ -10,11 +10,14 @@ import numpy as np
 from scipy.optimize import nnls
 from torch import Tensor
 
+from .threads import one_torch_thread
+
 # seconds of patience: a run that is expected to take longer is not tried,
 AT_A_GLANCE, ROUGHLY, THOROUGHLY = 0.02, 0.2, 0.8
 WORTH_IT = 0.1  # unless it is as small a share of the whole,
 TOO_LONG = 12  # and no longer than so many times the patience
-SHORT, REPEATED = 0.1, 2  # seconds; a run this short is timed so often again
+SHORT, REPEATED = 0.1, 2  # seconds; a run this short is timed so often again,
+HELD_UP = 0.5  # and one this short once again: other programs may have held it up
 SMALLEST = (4, 32)  # images on either side of the pairs that are timed first; one on the left where that is slow
 FEWEST = 3  # runs from which a law is learned: as many as it has terms
 APART = 2  # runs more than terms, from which what any call takes is told apart from what its images take
@@ -29,12 +32,22 @@ _clock: ContextVar[Callable[[], float]] = ContextVar("clock", default=lambda: ti
 
 @contextmanager
 def timed_by(clock: Callable[[], float]) -> Iterator[None]:
-    """Within it, runs are timed by this clock: by `time.process_time` other programs do not count."""
+    """Within it, runs are timed by this clock."""
     token = _clock.set(clock)
     try:
         yield
     finally:
         _clock.reset(token)
+
+
+@contextmanager
+def timed_by_the_processor() -> Iterator[None]:
+    """Within it, runs are timed by what this process works, whatever else goes on.
+
+    Torch has one thread: several would wait for each other in a spin that counts as work.
+    """
+    with timed_by(time.process_time), one_torch_thread():
+        yield
 
 
 @dataclass(frozen=True)
@@ -74,13 +87,15 @@ def measured_powers(
 ) -> Powers:
     """The coefficients, none of them negative, that explain the times of sizes from `first` on to `largest` at most.
 
-    A first run is not counted: it may compile.
+    A first run is not counted: it may compile. One that other programs held up is not carried on alone: there are a few sizes,
+    where the last one did not take long by itself.
     """
     sizes, seconds = [min(first, largest)], list[float]()
     compute(sizes[0])
     while True:
         seconds.append(_seconds(lambda: compute(sizes[-1])))
-        if sizes[-1] == largest or seconds[-1] * 2 ** max(powers) > patience:
+        following = seconds[-1] * 2 ** max(powers)
+        if sizes[-1] == largest or following > (patience if len(sizes) >= FEWEST else TOO_LONG * patience):
             break
         sizes.append(min(2 * sizes[-1], largest))
     terms = np.array(sizes, dtype=float)[:, None] ** np.array(powers)
@@ -149,7 +164,8 @@ def _filled_up(images: int) -> int:
 def _seconds(compute: Callable[[], Tensor]) -> float:
     """What it takes; of a few runs the quickest one, where they are short."""
     first = _once(compute)
-    return min(first, *(_once(compute) for _ in range(REPEATED))) if first < SHORT else first
+    again = REPEATED if first < SHORT else int(first < HELD_UP)
+    return min([first, *(_once(compute) for _ in range(again))])
 
 
 def _once(compute: Callable[[], Tensor]) -> float:

@@ -83,16 +83,18 @@ def _imported_factory(module: str, factory: str) -> Any:
     try:
         return getattr(importlib.import_module(module), factory)
     except Exception as error:  # the module's own code runs
-        path = Path(*module.split("."))
-        here = Path(f"{path}.py").is_file() or path.is_dir()
-        remedy = (
-            f" {path} lies in this folder, which Python does not search: run PYTHONPATH=. convrfm ..."
-            if here and isinstance(error, ModuleNotFoundError)
-            else ""
-        )
+        remedy = _where_it_may_be(module) if isinstance(error, ModuleNotFoundError) else ""
         raise InputError(
             f"there is no {factory!r} in {module!r} to build a network from: {_told(error)}{remedy}"
         ) from error
+
+
+def _where_it_may_be(module: str) -> str:
+    """How Python finds a module that it did not find."""
+    path = Path(*module.split("."))
+    if Path(f"{path}.py").is_file() or path.is_dir():
+        return f" {path} lies in this folder, which Python does not search: run PYTHONPATH=. convrfm ..."
+    return f" Where a folder holds {path}.py, name it: PYTHONPATH=FOLDER convrfm ..."
 
 
 def _told(error: BaseException) -> str:
