@@ -154,7 +154,7 @@ def test_few_images_tell_what_an_image_takes_beside_its_pairs(per_pair: float) -
 @pytest.mark.usefixtures("clocked")
 @pytest.mark.parametrize("power", [2, 3])
 def test_a_run_that_was_held_up_is_not_carried_on_alone(power: int) -> None:
-    """As a small regression beside programs that keep all cores busy: three tenths of a second in place of three thousandths."""
+    """As a small regression beside programs that keep all cores busy: 0.3 s in place of a hundredth of that."""
     held_up = iter([0.0, 0.3])
 
     def compute(n: int) -> Tensor:
