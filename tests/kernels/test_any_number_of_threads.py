@@ -98,9 +98,15 @@ DRAWN: dict[str, InfiniteWidthKernel] = {
 def test_bits_of_features_do_not_depend_on_it_either(name: str, n_features: int) -> None:
     x = draw(37 if n_features == 64 else 5, 2, 11, 10, seed=1, dtype=torch.float32)
     features = FeatureMap(DRAWN[name], FeatureDraw(n_features, seed=0), x)
+    few, many = (draw(features.n_columns, outputs, seed=2, dtype=torch.float32) for outputs in (1, 40))
+
+    def found() -> list[Tensor]:
+        return [features(x), features.agop(x, few), features.agop(x, many, x.new_tensor(range(len(x))))]
+
     torch.set_num_threads(1)
-    expected = features(x)
+    expected = found()
     for threads in (2, 3, 5):
         torch.set_num_threads(threads)
-        torch.testing.assert_close(features(x), expected, rtol=0, atol=0)
+        for one, alone in zip(found(), expected, strict=True):
+            torch.testing.assert_close(one, alone, rtol=0, atol=0)
         assert torch.get_num_threads() == threads

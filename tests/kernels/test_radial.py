@@ -191,6 +191,28 @@ def test_where_patches_coincide_torchs_gradient_is_the_closed_one(kernel: Radial
     torch.testing.assert_close(by_torch, folded)
 
 
+@every_kernel
+@pytest.mark.parametrize(("n", "m", "rank"), [(7, 5, 1), (3, 1, 1), (16, 5, 4)])
+def test_images_that_coincide_do_so_under_a_metric_of_low_rank_too(
+    kernel: RadialKernel, n: int, m: int, rank: int
+) -> None:
+    """However many images their patches are projected with: what rounding leaves of a distance has no direction."""
+    for channels, seed in ((4, 1), (64, 2), (64, 3)):
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.randn(n, channels, 4, 3, generator=generator)
+        A = torch.randn(rank, channels * kernel.patch_size**2, generator=generator)
+        coef = torch.eye(m)
+        gradients = kernel.patch_gradients(x, x[:m], coef, feature_matrix=A.T @ A / A.shape[1])
+        assert float(gradients[range(m), range(m)].abs().max()) < 1e-5 * float(gradients.abs().max())
+
+
+def test_progress_is_told_also_of_what_torch_records() -> None:
+    steps: list[tuple[int, int]] = []
+    x = images(3).requires_grad_()
+    kernels.Laplace(2).agop(x, x, torch.ones(3, 1).double(), progress=lambda *at: steps.append(at))
+    assert steps[-1][0] == steps[-1][1]
+
+
 @dataclass(frozen=True)
 class Cauchy(RadialKernel):
     """A kernel that a user defines: 1 / (1 + d^2 / bandwidth^2)."""

@@ -79,9 +79,12 @@ def test_a_module_in_the_working_folder_is_pointed_at(tmp_path: Path, monkeypatc
 
 
 def test_a_factory_that_fails_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "failing_networks_of_this_test.py").write_text("def build():\n    raise RuntimeError('no luck')\n")
-    (tmp_path / "broken_networks_of_this_test.py").write_text("def build(:\n")
     monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "failing_networks_of_this_test.py").write_text("def build():\n    raise RuntimeError('no luck')\n")
+    (tmp_path / "needing_networks_of_this_test.py").write_text("import nowhere_of_this_test\n")
+    with pytest.raises(InputError, match=r"No module named 'nowhere_of_this_test'\.$"):
+        networks.load_network("needing_networks_of_this_test:build")
+    (tmp_path / "broken_networks_of_this_test.py").write_text("def build(:\n")
     with pytest.raises(InputError, match=r"build\(\) must build a network; it raised RuntimeError: no luck"):
         networks.load_network("failing_networks_of_this_test:build")
     with pytest.raises(InputError, match="SyntaxError"):

@@ -88,7 +88,8 @@ def fit(
         test = counted(len(images.x_test), "test image")
         if not quiet:
             left = ["baselines (--no-baselines leaves them out)"] if compares else []
-            left += ["what to try next", f"the scores of {test} under every round, and the page"]
+            left += ["what to try next"] if finished else []
+            left += [f"the scores of {test} under every round, and the page"]
             say_notes([f"The rounds took {duration(took)}. What is left: {', '.join(left)}.", *at_the_end(model)])
         with at_work("baselines", quiet=quiet):
             compared_with = baselines(images, settings.seed) if compares else []

@@ -19,11 +19,9 @@ TOO_LONG = 12  # and no longer than so many times the patience
 SHORT, REPEATED = 0.1, 2  # seconds; a run this short is timed so often again,
 HELD_UP = 0.5  # and one this short once again: other programs may have held it up
 SMALLEST = (4, 32)  # images on either side of the pairs that are timed first; one on the left where that is slow
-FEWEST = 3  # runs from which a law is learned: as many as it has terms
+FEWEST = 3  # runs from which a law is learned: as many as it has terms but for what any call takes
 APART = 2  # runs more than terms, from which what any call takes is told apart from what its images take
-GROWN = (
-    3  # times as long as the first one the last run is, where gradients are: in shorter ones their pairs would be lost
-)
+GROWN = 3  # times as long as the first run of gradients the last one is: in shorter ones their pairs would be lost
 SIDE_BY_SIDE = 32  # images of the right side that engines compute together, whether or not there are as many
 
 
@@ -44,7 +42,7 @@ def timed_by(clock: Callable[[], float]) -> Iterator[None]:
 def timed_by_the_processor() -> Iterator[None]:
     """Within it, runs are timed by what this process works, whatever else goes on.
 
-    Torch has one thread: several would wait for each other in a spin that counts as work.
+    Torch has one thread, and work is shared between several such: torch's own would wait for each other in a spin that counts.
     """
     with timed_by(time.process_time), one_torch_thread():
         yield

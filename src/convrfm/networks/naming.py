@@ -83,7 +83,8 @@ def _imported_factory(module: str, factory: str) -> Any:
     try:
         return getattr(importlib.import_module(module), factory)
     except Exception as error:  # the module's own code runs
-        remedy = _where_it_may_be(module) if isinstance(error, ModuleNotFoundError) else ""
+        absent = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+        remedy = _where_it_may_be(module) if absent else ""
         raise InputError(
             f"there is no {factory!r} in {module!r} to build a network from: {_told(error)}{remedy}"
         ) from error

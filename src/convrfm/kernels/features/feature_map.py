@@ -19,14 +19,13 @@ from ..layers import GlobalAvgPool
 from ..patch_gradients import PatchGradients
 from ..patch_kernel import mean_one
 from ..ranges import finite
-from ..threads import share
+from ..threads import in_order, one_torch_thread, share
 from ..tiling import blocks
 from .random_layers import FeatureDraw, RandomConv, RandomLayer, Signal
-from .slope_sum import SlopeSum
+from .slope_sum import FEWEST, SlopeSum
 
 ALIVE = 4  # fields of the largest layer that are alive at once, beside what every layer took
 BYTES = 8  # of a number, at most
-FEWEST = 2  # images at a time: of a single one torch does not see the order of memory
 CACHED = 1 << 21  # numbers of a layer's images that a processor's caches hold, and whose memory is used again
 STRIP = 3 << 18  # those that some filters of a network's only convolution make of the fewest images, likewise
 ALIGNED = 128  # filters: matrix products of other sizes are slower
@@ -117,6 +116,7 @@ class FeatureMap:
         )
 
     @full_precision()
+    @one_torch_thread()
     def agop(
         self,
         images: Float[Tensor, "n c h w"],
@@ -170,13 +170,21 @@ class FeatureMap:
         """Gradients with respect to the patches, or to their coordinates in the basis of `_basis`."""
         seed = self._read_back(coef)
         onto = [conv.filters.T if turned is None else turned.to(images) for conv in self._convs]
-        for rows in self.blocks(len(images), coef.shape[1]):
+
+        def of(rows: slice) -> Float[Tensor, "positions n k _"]:
             given = self._given(images[rows])
             parts = (
                 self._through_strip(given, seed, *of_strip)
                 for of_strip in zip(self._strips, self._convs, onto, strict=True)
             )
-            yield functools.reduce(Tensor.add_, parts).permute(3, 0, 1, 2)
+            return functools.reduce(Tensor.add_, parts).permute(3, 0, 1, 2)
+
+        fitting, together = self._at_once(coef.shape[1])
+        with one_torch_thread() as threads:  # which make as many blocks at a time as memory has room for
+            at_a_time = min(threads, fitting // together) if self._on_cpu else 1
+        whole = blocks(len(images), together)
+        for some in blocks(len(whole), at_a_time):
+            yield from in_order(of, whole[some])
 
     def _through_strip(
         self, given: Signal, seed: Signal, strip: slice, conv: RandomConv, onto: Float[Tensor, "s r"]

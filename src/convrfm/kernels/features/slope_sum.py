@@ -12,21 +12,25 @@ exactly; and images in double are left to the gradients.
 
 import itertools
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ...maths.patches import unfold_patches
-from ...maths.symmetric import add_upper, mirrored
+from ...maths.symmetric import add_band, bands, mirrored
 from ..activations.activation import Activation
 from ..activations.piecewise_linear import PiecewiseLinear
+from ..threads import parts, share
 from ..tiling import blocks
 from .random_layers import Activated, Pooled, RandomConv, RandomLayer, Signal
 
 BYTES = 8  # of a number, at most
+FEWEST = 2  # images at a time: of a single one torch does not see the order of memory
 ALIVE = 4  # fields of all filters at the positions of an average, at once
 CACHED = 1 << 22  # numbers of such a field; products of more are no faster
 MOVED = 96  # entries of a patch: a gradient's product with as many takes as long as bringing its own numbers there
@@ -88,16 +92,13 @@ class SlopeSum:
         """The sum, the gradients of every image times its root: with respect to patches, or to what the filters put out times
         a matrix.
         """
-        filters = self.conv.filters.double()
+        filters, on_cpu = self.conv.filters.double(), images.device.type == "cpu"
         total = torch.zeros(2 * (len(filters),), dtype=torch.float64, device=images.device)
-        conv = self.conv.on_patches(slice(0, len(filters)))
         for rows in blocks(len(images), max(1, self._fitting(images))):
-            patches = unfold_patches(images[rows], self.conv.window)
             for down, across, coef in self._averages():
-                slopes = self._slopes(conv.forward(Signal(patches[:, :, down, across])).value)
-                if roots is not None:
-                    slopes = slopes.double() * roots[rows, None, None, None]
-                add_upper(total, slopes.flatten(2).mT.flatten(0, 1).mT, coef.T)
+                slopes = self._slopes(images[rows], None if roots is None else roots[rows], down, across)
+                add = partial(_add_bands, total, slopes.flatten(0, 1).mT, coef.T)
+                share(add, bands(len(filters)), sys.maxsize if on_cpu else 1)
         onto = filters.T if turned is None else turned
         return (onto @ mirrored(total) @ onto.T).to(images)
 
@@ -109,10 +110,24 @@ class SlopeSum:
         below, above = self.activation.slopes
         return None if below else above or None
 
-    def _slopes(self, met: Float[Tensor, "n r rows cols"]) -> Float[Tensor, "n r rows cols"]:
-        """phi', over its height if it has one."""
-        slopes = self.activation.derivative(met)
-        return slopes.double() if self._height is None else slopes.div_(self._height)
+    def _slopes(
+        self, images: Float[Tensor, "n c h w"], roots: Float[Tensor, " n"] | None, down: slice, across: slice
+    ) -> Float[Tensor, "n positions r"]:
+        """phi' at some positions, over its height if it has one, every image times its root."""
+        conv, is_exact = self.conv.on_patches(slice(0, len(self.conv.filters))), self._height is not None
+        shape = len(images), math.prod(self.span), len(self.conv.filters)
+        slopes = images.new_empty(shape, dtype=torch.float32 if is_exact and roots is None else torch.float64)
+
+        def fill(parts_of_images: Iterator[slice]) -> None:
+            for some in parts_of_images:
+                patches = unfold_patches(images[some], self.conv.window)[:, :, down, across]
+                found = self.activation.derivative(conv.forward(Signal(patches)).value).flatten(2).mT
+                slopes[some] = found if self._height is None else found.div_(self._height)
+                if roots is not None:
+                    slopes[some].mul_(roots[some, None, None])
+
+        share(fill, parts(len(images), FEWEST, images.device))
+        return slopes
 
     def _averages(self) -> Iterator[tuple[slice, slice, Float[Tensor, "k r"]]]:
         """Rows and columns of positions that are read alike, and what phi' over its height is multiplied by."""
@@ -125,3 +140,8 @@ class SlopeSum:
         field = self.read.shape[1] * math.prod(self.span)
         patches = 2 * self.conv.filters.shape[1] * math.prod(map(self.conv.window.output_length, images.shape[-2:]))
         return min(max(1, CACHED // field), self.budget // 2 // (BYTES * (ALIVE * field + patches)))
+
+
+def _add_bands(total: Float[Tensor, "r r"], slopes: Tensor, coef: Tensor, some: Iterator[slice]) -> None:
+    for band in some:
+        add_band(total, band, slopes, coef)

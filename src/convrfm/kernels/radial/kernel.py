@@ -142,9 +142,12 @@ class RadialKernel(PatchKernel):
 
         def blocks_of_gradients() -> Iterator[Float[Tensor, "positions n k s"]]:
             of_an_image = TOGETHER_AND_APART * portions.positions * dual_coef.shape[1] * images.length
-            for some in blocks(len(x), portions.numbers // 4 // of_an_image):
+            parts = blocks(len(x), portions.numbers // 4 // of_an_image)
+            for done, some in enumerate(parts, 1):
                 work = partial(gradients, portions, self.slope, images.of(some), partners, dual_coef)
                 yield torch.cat(in_order(work, portions.rows_of(slice(0, portions.rows))))
+                if progress:
+                    progress(done, len(parts))
 
         outer_products = OuterProducts(portions, self.slope, images, partners, dual_coef, progress)
         quicker = None if is_recorded(x, z, dual_coef, factor) else outer_products

@@ -6,7 +6,7 @@ outer products follow without gradients as there (`gram_agop`).
 """
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from .patches import PatchesOfImages
 from .portions import MOST_IMAGES, MOVED, UNFOLDED, Portions
 
 DOUBLE = 2  # numbers in single precision that one in double takes
+OF_AN_OUTPUT = 3  # what an image's own patch is weighed by, as it is added up and turned, and its square
 OF_A_PAIR = 4  # its slope as it is made and put together, in double, and what its own patch is weighed by
 
 
@@ -50,9 +51,12 @@ class OuterProducts:
         """The sum, the gradients of every image times its root."""
         x, r = self.images.images, self.images.length
         if self.without_gradients:
-            summed, height, most = self._by_slopes, MOST_IMAGES, self._threads_by_slopes
+            coef = self.coef.double()
+            summed, height = partial(self._by_slopes, coef, coef @ coef.T), MOST_IMAGES
+            most = self._threads_by_slopes
         else:
-            summed, height, most = self._by_gradients, self.portions.images_with(self.coef.shape[1] * r), MOST_PARTS
+            summed = partial(self._by_gradients)
+            height, most = self.portions.images_with(self.coef.shape[1] * r), MOST_PARTS
         total, parts = x.new_zeros(r, r), blocks(len(x), height)
         for done, some in enumerate(parts, 1):
             work = partial(summed, self.images.of(some), None if roots is None else roots[some, None])
@@ -72,18 +76,14 @@ class OuterProducts:
     @property
     def _threads_by_slopes(self) -> int:
         """For how many half of the budget has room: each holds the patches of some columns, and products at some of those."""
-        n, m, r = min(len(self.images.images), MOST_IMAGES), len(self.coef), self.images.length
+        n, (m, k), r = min(len(self.images.images), MOST_IMAGES), self.coef.shape, self.images.length
         portions = self.portions
         positions = portions.rows_held * portions.cols_of(n, m)[0].stop
-        patches = (n + m) * (MOVED * portions.strip + UNFOLDED * portions.entries * positions)
-        products = m * (2 * m + OF_A_PARTNER * r) + n * (OF_A_PAIR * m + OF_AN_OWN_PATCH * r)
+        patches = (n + m) * (MOVED * portions.strip * portions.rows_held + UNFOLDED * portions.entries * positions)
+        products = m * (m + OF_A_PARTNER * r) + n * (OF_A_PAIR * m + OF_AN_OWN_PATCH * r + OF_AN_OUTPUT * k)
         together = portions.at_once(positions, m**2)[0].stop
-        return portions.numbers // 2 // (patches + DOUBLE * products * together)
-
-    @cached_property
-    def _gram(self) -> Float[Tensor, "m m"]:
-        """C C^T."""
-        return self.coef.double() @ self.coef.double().T
+        of_all_threads = DOUBLE * m * (m + k)  # C, and C C^T
+        return max(0, portions.numbers // 2 - of_all_threads) // (patches + DOUBLE * products * together)
 
     def _by_gradients(self, left: PatchesOfImages, roots: Tensor | None, some_rows: slice) -> Float[Tensor, "r r"]:
         total = self.coef.new_zeros(2 * (left.length,))
@@ -92,8 +92,14 @@ class OuterProducts:
             total += sum_of_outer_products(found if roots is None else found.mul_(roots[..., None]))
         return total
 
-    def _by_slopes(self, left: PatchesOfImages, roots: Tensor | None, some_rows: slice) -> Float[Tensor, "r r"]:
-        coef = self.coef.double()
+    def _by_slopes(
+        self,
+        coef: Float[Tensor, "m k"],
+        gram: Float[Tensor, "m m"],
+        left: PatchesOfImages,
+        roots: Tensor | None,
+        some_rows: slice,
+    ) -> Float[Tensor, "r r"]:
         total = coef.new_zeros(2 * (left.length,))
         for rows in self.portions.rows_of(some_rows):
             mine, theirs = left.strip(rows), self.partners.strip(rows)
@@ -105,5 +111,5 @@ class OuterProducts:
                         adjoints *= roots
                     patches, partners = (side.entries[at].mT.double() for side in (f, g))
                     total += own_share(-(adjoints @ coef), patches, adjoints, partners, coef)
-                    total += partners_share(adjoints, partners, self._gram)
+                    total += partners_share(adjoints, partners, gram)
         return total

@@ -51,7 +51,7 @@ def gradients(
     sums = coef.new_zeros(rows.stop - rows.start, portions.cols, n, k, left.length)
     for partners in blocks(len(coef), portions.side):
         theirs, weights = right.of(partners).strip(rows), coef[partners]
-        for cols in portions.cols_of(n, len(weights)):
+        for cols in portions.cols_of(n, len(weights), k):
             f, g = mine.at(cols), theirs.at(cols)
             for some in portions.images_together(n):
                 here = f.of(some)

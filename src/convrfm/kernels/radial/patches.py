@@ -65,28 +65,34 @@ class Strip:
         q = self.window.size
         met = self.entries[:, :, cols.start : cols.stop + q - 1]
         cut = met.unfold(1, q, 1).unfold(2, q, 1).permute(1, 2, 0, 4, 5, 3).flatten(2, 4).flatten(0, 1)
-        return Patches.of_entries(cut if self.factor is None else self.factor @ cut)
+        if self.factor is None:
+            norms = squared_lengths(cut)
+            return Patches(cut, norms, norms)
+        entries = self.factor @ cut
+        return Patches(entries, squared_lengths(entries), squared_lengths(cut) * self.factor.square().sum())
 
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """L x[u] of some images at some positions, and |L x[u]|^2."""
+    """L x[u] of some images at some positions.
+
+    Attributes:
+        entries: L x[u].
+        norms: |L x[u]|^2.
+        bounds: |L|^2 |x[u]|^2, no less: what the rounding of L x[u] goes with.
+    """
 
     entries: Float[Tensor, "positions r n"]
     norms: Float[Tensor, "positions n"]
-
-    @classmethod
-    def of_entries(cls, entries: Float[Tensor, "positions r n"]) -> "Patches":
-        """With their norms."""
-        return cls(entries, torch.stack([of_one.square().sum(0) for of_one in entries]))
+    bounds: Float[Tensor, "positions n"]
 
     def at(self, positions: slice) -> "Patches":
         """Those at some of the positions."""
-        return Patches(self.entries[positions], self.norms[positions])
+        return Patches(self.entries[positions], self.norms[positions], self.bounds[positions])
 
     def of(self, images: slice) -> "Patches":
         """Those of some images."""
-        return Patches(self.entries[:, :, images], self.norms[:, images])
+        return Patches(self.entries[:, :, images], self.norms[:, images], self.bounds[:, images])
 
     def squared_distances(self, others: "Patches", *, but_first: bool = False) -> Squares:
         """|f - g|^2, of near patches from their difference; what is zero but for the rounding of patches is zero.
@@ -105,7 +111,15 @@ class Patches:
         direct = []
         for position, left, right in (at.T for at in near.split(max(1, DIFFERENCES_TOGETHER // self.entries.shape[1]))):
             differences = self.entries[position, :, left] - others.entries[position, :, right]
-            least = (COINCIDENT * torch.finfo(norms.dtype).eps) ** 2 * norms[position, left, right]
+            bounds = self.bounds[position, left] + others.bounds[position, right]
+            least = (COINCIDENT * torch.finfo(norms.dtype).eps) ** 2 * bounds
             found = differences.square().sum(1)
             direct.append(torch.where(found > least, found, 0))
         return squares.index_put(tuple(near.T), torch.cat(direct))
+
+
+def squared_lengths(entries: Float[Tensor, "positions r n"]) -> Float[Tensor, "positions n"]:
+    """|p|^2 of each: on the CPU position by position, which stays in caches."""
+    if entries.device.type == "cpu":
+        return torch.stack([of_one.square().sum(0) for of_one in entries])
+    return entries.square().sum(1)

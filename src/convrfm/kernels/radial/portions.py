@@ -69,9 +69,10 @@ class Portions:
         held = blocks(some.stop - some.start, self.rows_held)
         return [slice(some.start + rows.start, some.start + rows.stop) for rows in held]
 
-    def cols_of(self, n: int, m: int) -> list[slice]:
-        """The columns, as n images meet m there."""
-        numbers = max(max(n, m) * self.entries, self.images_together(n)[0].stop * m)
+    def cols_of(self, n: int, m: int, outputs: int = 0) -> list[slice]:
+        """The columns, as n images meet m there, and one of them for so many outputs."""
+        of_an_image = outputs * max(m, self.entries)
+        numbers = max(max(n, m) * self.entries, self.images_together(n)[0].stop * m, of_an_image)
         return blocks(self.cols, self._at_once // (self.rows_held * numbers))
 
     def images_together(self, n: int) -> list[slice]:
