@@ -74,10 +74,8 @@ class InfiniteWidthKernel(PatchKernel):
             a = right[rows] if z is None else left.embed(rows)
             for cols in [b for r, b in pairs if r == rows]:
                 b = a if z is None and rows == cols else right[cols]
-                tile = engine.kernel(a, b)
-                if a is b:
-                    tile = tile.triu(1) + tile.triu(1).T + engine.diagonal(a).diag()
-                elif z is None:
+                tile = engine.symmetric_kernel(a) if a is b else engine.kernel(a, b)
+                if z is None and a is not b:
                     out.put(cols, rows, tile.T)
                 out.put(rows, cols, tile)
                 done += 1

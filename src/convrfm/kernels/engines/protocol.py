@@ -77,6 +77,11 @@ class BoundEngine(ABC, Generic[EmbeddingT]):
         """The kernel of every image of x with every image of z; where `z is x`, only the upper half
         need be right."""
 
+    def symmetric_kernel(self, x: EmbeddingT) -> Float[Tensor, "n n"]:
+        """The kernel of every image with every other and itself."""
+        upper = self.kernel(x, x).triu(1)
+        return upper + upper.T + self.diagonal(x).diag()
+
     @abstractmethod
     def add_gradient(self, x: EmbeddingT, z: EmbeddingT, dual_coef: Float[Tensor, "n_z k"], total: Gradient) -> None:
         """Add this z's share of the gradient of f_o(x) = sum_i dual_coef[i, o] K(x, z_i) to `total`, in place.

@@ -9,7 +9,7 @@ from ....recursion.recursion import Images, Recursion
 from ...protocol import BoundEngine, Gradient, Patches
 from ..lane_embedding import LaneEmbedding, LeftSide
 from .own_pairs import own_entries, own_variances, pull_back_own_variances
-from .tiles import add_pair_gradient, pair_diagonal, pair_kernel
+from .tiles import add_pair_gradient, pair_diagonal, pair_kernel, pair_symmetric_kernel
 
 
 class BoundPooled(BoundEngine[LaneEmbedding]):
@@ -34,6 +34,10 @@ class BoundPooled(BoundEngine[LaneEmbedding]):
     @override
     def kernel(self, x: LaneEmbedding, z: LaneEmbedding) -> Float[Tensor, "n_x n_z"]:
         return pair_kernel(x, self._left_of(x), z, self.budget)
+
+    @override
+    def symmetric_kernel(self, x: LaneEmbedding) -> Float[Tensor, "n n"]:
+        return pair_symmetric_kernel(x, self._left_of(x), self.budget)
 
     @override
     def add_gradient(

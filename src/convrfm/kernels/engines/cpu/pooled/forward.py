@@ -82,8 +82,9 @@ def first_row(channels: Any, before: Any, row: Any, tangent: Any, out: Any) -> N
     """A row of what the stage begins with."""
     if before.is_channels:
         product_row(channels, row, out.S)
-        for p in range(0, row.count * LANES, LANES):
-            store(out.T, p, load(out.S, p))
+        if tangent:
+            for p in range(0, row.count * LANES, LANES):
+                store(out.T, p, load(out.S, p))
         return
     at = (row.number * before.across + row.column) * LANES
     for p in range(0, row.count * LANES, LANES):
@@ -137,6 +138,7 @@ def pass_section(
         row_line, col_line = row_line_of(plan, section, level), col_line_of(plan, section, level)
         made = item(room.made, level)
         row = section_row(plan, section, level, made)
+        bare = item(step, FAMILY) == START and not saves  # products of pixels, which no activation meets
         if level > first:
             place = item(row_line, TABLE - plan.most_rows * LINE) + made
             if item(tables.bounds, place * BOUND + 2) >= item(room.made, level - 1):
@@ -146,7 +148,7 @@ def pass_section(
             sums = fields_from(room.sums, item(room.slots, level - 1))
             met = incoming_from_sums(window, tables, place, row.count * LANES, sums, fields)
         else:
-            first_row(channels, before, row, tangent, fields)
+            first_row(channels, before, row, tangent and not bare, out if bare else fields)
             met = incoming_row(fields, window_after(number, False, tangent))
         put(room.made, level, made + 1)
         if saves:
@@ -157,7 +159,7 @@ def pass_section(
                 store(room.met.T, at + p, t)
             if level == last:
                 continue
-        c = 0
+        c = row.count if bare else 0
         while c < row.count:
             incoming = incoming_from(met, c * LANES)
             run, facing_sides = item(row.pairs, c * PAIR + RUN), facing(sides, step, row, c)

@@ -20,18 +20,23 @@ from .structures import PairMemory
 
 
 def pair_kernel(x: LaneEmbedding, left: Side, z: LaneEmbedding, budget: int) -> Float[Tensor, "n_x n_z"]:
-    """The kernel of every image of x with every image of z; where `z is x`, only the upper half is right."""
-    blocks_of_z = range(-(-len(z.images) // LANES))
-    pairs = [(i, b) for b in blocks_of_z for i in range(len(x.images)) if z is not x or i < (b + 1) * LANES]
+    """The kernel of every image of x with every image of z."""
+    pairs = list(itertools.product(range(len(x.images)), range(-(-len(z.images) // LANES))))
     return _kernel_blocks(x, left, z, pairs, budget)[:, : len(z.images)]
+
+
+def pair_symmetric_kernel(x: LaneEmbedding, left: Side, budget: int) -> Float[Tensor, "n n"]:
+    """The kernel of every image with every other and itself."""
+    n = len(x.images)
+    pairs = [(i, b) for b in range(-(-n // LANES)) for i in range(n) if i < (b + 1) * LANES]
+    upper = _kernel_blocks(x, left, x, pairs, budget, itself=True)[:, :n].triu()
+    return upper + upper.triu(1).T
 
 
 def pair_diagonal(x: LaneEmbedding, left: Side, budget: int) -> Float[Tensor, " n"]:
     """K(x, x) of every image."""
-    # Rounded up, the correlation of a position with itself counts as exactly 1.
-    above = (left.inverses * (1 + 8 * np.finfo(left.inverses.dtype).eps)).astype(left.inverses.dtype)
     pairs = [(i, i // LANES) for i in range(len(x.images))]
-    return _kernel_blocks(x, left._replace(inverses=above), x, pairs, budget).diagonal().clone()
+    return _kernel_blocks(x, left, x, pairs, budget, itself=True).diagonal().clone()
 
 
 def add_pair_gradient(
@@ -64,20 +69,44 @@ def add_pair_gradient(
 
 
 def _kernel_blocks(
-    x: LaneEmbedding, left: Side, z: LaneEmbedding, pairs: list[tuple[int, int]], budget: int
+    x: LaneEmbedding,
+    left: Side,
+    z: LaneEmbedding,
+    pairs: list[tuple[int, int]],
+    budget: int,
+    *,
+    itself: bool = False,
 ) -> Float[Tensor, "n_x lanes_z"]:
-    """The kernel of images x with blocks of sixteen images z."""
+    """The kernel of images x with blocks of sixteen images z; `itself`: z is x, and an image meets itself."""
     program = _program(x)
     sizes = _Sizes(program)
     out = x.images.new_zeros(len(x.images), len(z.images) + -len(z.images) % LANES)
 
     def work(items: Iterator[tuple[int, int]]) -> None:
-        memory = sizes.memory(x.images)
+        memory, met = sizes.memory(x.images), x.images.new_empty(len(x.images), LANES)
         for image, block in items:
-            pair_kernel_block(program, x.taps, left, z.right, image, block, memory, out.numpy())
+            if itself and block == image // LANES:
+                right = _meeting_itself(x, program.norms, image)
+                pair_kernel_block(program, x.taps, left, right, image, 0, memory, met.numpy())
+                out[image, block * LANES : (block + 1) * LANES] = met[image]
+            else:
+                pair_kernel_block(program, x.taps, left, z.right, image, block, memory, out.numpy())
 
     share(work, pairs, max(1, budget // (sizes.numbers * x.images.element_size())))
     return out
+
+
+def _meeting_itself(x: LaneEmbedding, norms: int, image: int) -> Side:
+    """The block of sixteen in which an image stands, with its own inverse roots rounded up.
+
+    The correlation of one of its positions with itself counts as exactly 1 then.
+    """
+    block, lane = divmod(image, LANES)
+    channels = x.right.channels.ravel()[block * x.taps.stored * LANES : (block + 1) * x.taps.stored * LANES]
+    of_block, inverses = (side[block * norms * LANES : (block + 1) * norms * LANES] for side in x.right[1:])
+    above = inverses.reshape(-1, LANES).copy()
+    above[:, lane] *= 1 + 8 * np.finfo(above.dtype).eps
+    return Side(channels, of_block, above.ravel())
 
 
 class _Sizes:
