@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from .tiling import blocks
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+SMALL = 1024  # rows: what is solved for fewer images takes several threads about as much time as one
 MOST_PARTS = 16  # of one sum: each holds a result of its own until it is added
 
 
@@ -51,6 +52,14 @@ def one_torch_thread() -> Iterator[int]:
         if _LIMIT.depth == 0:
             _HELD.remove(_LIMIT.before)
             torch.set_num_threads(_LIMIT.before)
+
+
+@contextmanager
+def threads_for(rows: int) -> Iterator[None]:
+    """Hold torch to one thread where matrices have few rows: beside other programs a team's threads wait for each other longer
+    than they work."""
+    with one_torch_thread() if rows <= SMALL else nullcontext():
+        yield
 
 
 @contextmanager

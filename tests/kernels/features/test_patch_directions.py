@@ -7,29 +7,31 @@ import torch
 from convrfm import kernels
 from convrfm.kernels.features import FeatureDraw, FeatureMap
 from convrfm.kernels.features.patch_directions import SHARE, patch_directions
-from convrfm.maths.windows import Window
+from convrfm.maths.patches import unfold_patches
+from convrfm.maths.windows import Padding, Window
 
 IMAGES = torch.rand(30, 2, 7, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64).cumsum(-1)
 
 
-def all_patches(contrast: float | None) -> np.ndarray:
+def all_patches() -> np.ndarray:
     """Every patch of side 3, by slices."""
     cut = np.lib.stride_tricks.sliding_window_view(IMAGES.numpy(), (3, 3), (2, 3)).transpose(0, 2, 3, 1, 4, 5)
-    patches = cut.reshape(-1, 18)
-    if contrast is None:
-        return patches
-    patches = patches - patches.mean(1, keepdims=True)
-    return patches / np.sqrt((patches**2).mean(1, keepdims=True) + contrast)
+    return cut.reshape(-1, 18)
 
 
+@pytest.mark.parametrize("padding", ["valid", "same", "circular"])
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("contrast", [None, 0.2])
-def test_each_is_a_patch_whitened_and_of_the_length_of_a_gaussian_vector(contrast: float | None) -> None:
-    n, window = 200, Window(3, contrast=contrast)
+def test_each_is_a_patch_whitened_and_of_the_length_of_a_gaussian_vector(
+    contrast: float | None, stride: int, padding: Padding
+) -> None:
+    n, window = 200, Window(3, stride, padding, contrast)
     directions = patch_directions(IMAGES, window, n, np.random.default_rng(0)).numpy()
     np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 18**0.5)
+    patches = unfold_patches(IMAGES, window).flatten(2).numpy()
     generator = np.random.default_rng(0)
-    numbers = generator.integers(30, size=n) * 20 + generator.integers(20, size=n)
-    chosen = all_patches(contrast)[numbers]
+    images, places = generator.integers(30, size=n), generator.integers(patches.shape[2], size=n)
+    chosen = patches[images, :, places]
     centered = chosen - chosen.mean(0)
     covariance = centered.T @ centered / n
     values, vectors = np.linalg.eigh(covariance + SHARE * np.trace(covariance) / 18 * np.eye(18))
@@ -40,7 +42,7 @@ def test_each_is_a_patch_whitened_and_of_the_length_of_a_gaussian_vector(contras
 def test_all_directions_come_about_alike() -> None:
     directions = patch_directions(IMAGES, Window(3), 5000, np.random.default_rng(1)).numpy()
     assert np.abs(directions.mean(0)).max() < 0.1
-    shares = [np.linalg.eigvalsh(np.cov(each.T)) for each in (directions, all_patches(None))]
+    shares = [np.linalg.eigvalsh(np.cov(each.T)) for each in (directions, all_patches())]
     of_directions, of_patches = (each.max() / each.mean() for each in shares)
     assert of_directions < 2 < 8 < of_patches
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from ...kernels.forecast import sample_size
 from ...kernels.growth import ROUGHLY, Pairs, Powers, measured_pairs, measured_powers
 from ...kernels.kernel_tiles import default_side
+from ...kernels.threads import threads_for
 from ...solvers.exact import RidgePath
 from ...solvers.iterative import PROBES
 from ...solvers.streamed import unwatched
@@ -127,14 +128,16 @@ def prospect(plan: Plan, problem: Problem, fold_shares: Sequence[float], patienc
         fold_shares: the share of the images that each fold of a cross-validation holds out; none without one.
         patience: seconds that one of the runs may take; more of them tell more.
     """
-    regression = (
-        _iterations_law(problem, patience)
-        if isinstance(problem.solver, Iterative)
-        else _regression_law(problem, patience)
-    )
+    with threads_for(len(problem.x)):
+        regression = (
+            _iterations_law(problem, patience)
+            if isinstance(problem.solver, Iterative)
+            else _regression_law(problem, patience)
+        )
+        costs = [_layers_costs(plan, kernels, problem, regression, patience) for kernels in plan.candidates]
     return Prospect(
         plan,
-        [_layers_costs(plan, kernels, problem, regression, patience) for kernels in plan.candidates],
+        costs,
         0 if problem.selection is None else len(problem.selection[0]),
         len(problem.shrinkages),
         fold_shares,

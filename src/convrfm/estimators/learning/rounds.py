@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ...kernels.threads import threads_for
 from ...maths.calibration import temperature
 from ..given.targets import Quality, quality
 from ..solving.solver import Metric, Watch
@@ -95,23 +96,26 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
     larger one is taken.
     """
     start = time.perf_counter()
+    with threads_for(len(problem.x)):
+        best = _best_of(problem, previous, folds, watch)
+    return replace(best, seconds=time.perf_counter() - start)
+
+
+def _best_of(problem: Problem, previous: Round | None, folds: Sequence[Fold], watch: Watch) -> Round:
+    """The round with the shrinkage that its judge finds best."""
     problems = [problem, *(fold.problem for fold in folds)]
     if previous is None:
-        best = _round_under([each.first_metric() for each in problems], problem, folds, watch)
-    else:
-        before = [(previous.metric, previous.agop_coef), *((fold.metric, fold.agop_coef) for fold in previous.folds)]
-        watches = [watch, *(watch_of_fold(number, folds, watch) for number in range(len(folds)))]
-        learned = [
-            each.learned_metric(*earlier, at) for each, earlier, at in zip(problems, before, watches, strict=True)
-        ]
+        return _round_under([each.first_metric() for each in problems], problem, folds, watch)
+    before = [(previous.metric, previous.agop_coef), *((fold.metric, fold.agop_coef) for fold in previous.folds)]
+    watches = [watch, *(watch_of_fold(number, folds, watch) for number in range(len(folds)))]
+    learned = [each.learned_metric(*earlier, at) for each, earlier, at in zip(problems, before, watches, strict=True)]
 
-        def shrunk_by(amount: float) -> Round:
-            metrics = [problem.shrunk(own, metric, amount) for own, (metric, _) in zip(learned, before, strict=True)]
-            fitted = _round_under(metrics, problem, folds, watch)
-            return replace(fitted, iteration=previous.iteration + 1, shrinkage=amount)
+    def shrunk_by(amount: float) -> Round:
+        metrics = [problem.shrunk(own, metric, amount) for own, (metric, _) in zip(learned, before, strict=True)]
+        fitted = _round_under(metrics, problem, folds, watch)
+        return replace(fitted, iteration=previous.iteration + 1, shrinkage=amount)
 
-        best = max(map(shrunk_by, problem.shrinkages), key=lambda fitted: (fitted.judged.rank, fitted.shrinkage))
-    return replace(best, seconds=time.perf_counter() - start)
+    return max(map(shrunk_by, problem.shrinkages), key=lambda fitted: (fitted.judged.rank, fitted.shrinkage))
 
 
 def _round_under(metrics: Sequence[Metric], problem: Problem, folds: Sequence[Fold], watch: Watch) -> Round:

@@ -54,6 +54,7 @@ class FeatureMap:
         InputError: for kernels of no network, whose features are not known here.
     """
 
+    @one_torch_thread()
     def __init__(
         self,
         kernel: InfiniteWidthKernel,

@@ -1,18 +1,20 @@
 """Filters in the directions of patches: what photographs show more often than Gaussian vectors do."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...maths.patches import unfold_patches
 from ...maths.psd import psd_power
+from ...maths.window_means import pad
 from ...maths.windows import Window
 
 SHARE = 0.1  # of the mean eigenvalue, added to each: directions in which patches hardly vary are mostly noise
-AT_ONCE = 64  # images that are unfolded
+AT_ONCE = 64  # images that are padded
 
 
 def patch_directions(
@@ -35,7 +37,7 @@ def patch_directions(
     places = torch.from_numpy(generator.integers(rows * cols, size=n)).to(images.device)
     patches = torch.cat(
         [
-            unfold_patches(images[some], window).flatten(2)[torch.arange(len(some)), :, at].double()
+            _patches_at(images[some], at // cols, at % cols, window).double()
             for some, at in zip(chosen.split(AT_ONCE), places.split(AT_ONCE), strict=True)
         ]
     )
@@ -47,3 +49,12 @@ def patch_directions(
         return centered
     white = centered @ psd_power(covariance + SHARE * spread * torch.eye(d).to(covariance), -0.5)
     return white * (math.sqrt(d) / white.norm(dim=1, keepdim=True).clamp_min(torch.finfo(white.dtype).tiny))
+
+
+def _patches_at(
+    images: Float[Tensor, "m c h w"], rows: Int[Tensor, " m"], cols: Int[Tensor, " m"], window: Window
+) -> Float[Tensor, "m d"]:
+    """The patch of every image at its own row and column."""
+    windows = pad(images, window, (-2, -1)).unfold(2, window.size, window.stride).unfold(3, window.size, window.stride)
+    cut = windows[torch.arange(len(images)), :, rows, cols]
+    return unfold_patches(cut, replace(window, stride=1, padding="valid")).flatten(1)
