@@ -57,7 +57,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def steps(settings: FitSettings, data: ImageData, **changes: Any) -> list[tuple[str, str]]:
     model = settings.unfitted(verbose=False).fit(data.x_train, data.y_train)
-    return [(step.options, step.cost) for step in next_steps.next_steps(settings, model, data, None)]
+    return [(step.options, step.cost) for step in next_steps.next_steps(settings, model, data, None, 1.0)]
 
 
 def test_every_step_is_told_with_its_cost_and_what_the_images_do_not_allow_is_not(chance: ImageData) -> None:
@@ -70,6 +70,26 @@ def test_every_step_is_told_with_its_cost_and_what_the_images_do_not_allow_is_no
         "--network global": "about 1 h",
         "--patch-size 5": "about 2 min",
     }
+
+
+def test_looking_into_what_it_would_take_ends_where_the_fit_took_less(
+    chance: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(next_steps.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(next_steps, "_gained", lambda *judged: False)
+
+    def seconds(settings: FitSettings, images: ImageData, pace: float | None) -> float:
+        now[0] += 15.0
+        return 60.0
+
+    monkeypatch.setattr(next_steps, "expected_seconds", seconds)
+    model = SETTINGS.unfitted(verbose=False).fit(chance.x_train, chance.y_train)
+    for took, looked_into in ((1.0, 2), (40.0, 3), (1000.0, 5)):
+        told = next_steps.next_steps(SETTINGS, model, chance, None, took)
+        costs = [step.cost for step in told if not step.options.startswith("--network vanilla")]
+        assert costs == ["about 1 min"] * looked_into + [next_steps.NOT_LOOKED_AT] * (5 - looked_into)
+        now[0] = 0.0
 
 
 def test_the_pace_is_of_a_process_that_did_the_work_itself() -> None:
@@ -91,7 +111,7 @@ def test_what_was_tried_is_not_proposed(chance: ImageData, monkeypatch: pytest.M
     assert "--patch-size 5" not in told
     assert "--network global" in told
     compared = replace(SETTINGS, network=[Network.VANILLA, Network.AVERAGE])
-    assert [options for options, _ in steps(compared, chance)][1:] == ["--network global", "--patch-size 5"]
+    assert [options for options, _ in steps(compared, chance)][1:] == ["--patch-size 5", "--network global"]
 
 
 def test_what_is_proposed_for_photographs_is_an_option_line_of_the_command(chance: ImageData) -> None:
@@ -134,7 +154,7 @@ def test_a_gain_is_weighed_by_the_images_that_judged_it(
     monkeypatch.setattr(next_steps, "_gained", gained)
     model = SETTINGS.unfitted(verbose=False).set_params(choose_on=chosen_on)
     model.fit(data.x_train, data.y_train, selection=data.selection if chosen_on == "selection" else None)
-    next_steps.next_steps(SETTINGS, model, data, None)
+    next_steps.next_steps(SETTINGS, model, data, None, 1.0)
     assert counted == [{"loo": len(data.x_train), "selection": 7}[chosen_on]]
 
 

@@ -1,5 +1,6 @@
 """What may do better than a fit that gained little by learning, each with what it would take."""
 
+import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -25,17 +26,19 @@ from .choices import (
 from .fit_settings import FitSettings
 
 LARGER_PATCHES = 5
+LOOKS = 20.0  # seconds that may be spent on what all of it would take, or as many as the fit took
+NOT_LOOKED_AT = "told before it begins"
 STEPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "--network average": (
         "Neighboring positions are averaged: it matters less where exactly a pattern lies.",
         {"network": [Network.AVERAGE]},
     ),
+    f"--patch-size {LARGER_PATCHES}": ("M can learn larger patterns.", {"patch_size": [LARGER_PATCHES]}),
+    "--deep": ("Layer upon layer, each with a metric of its own; with tens of images add --cv 5.", {"deep": True}),
     "--network global": (
         "All positions are averaged: it does not matter where a pattern lies.",
         {"network": [Network.GLOBAL]},
     ),
-    f"--patch-size {LARGER_PATCHES}": ("M can learn larger patterns.", {"patch_size": [LARGER_PATCHES]}),
-    "--deep": ("Layer upon layer, each with a metric of its own; with tens of images add --cv 5.", {"deep": True}),
 }
 WHITENED_PATCHES = 6
 PHOTOGRAPHS: Mapping[str, Any] = {
@@ -53,7 +56,9 @@ PHOTOGRAPHS: Mapping[str, Any] = {
 COMPARED = ("--network average", "--network global")
 
 
-def next_steps(settings: FitSettings, model: Classifier, images: ImageData, pace: float | None) -> list[NextStep]:
+def next_steps(
+    settings: FitSettings, model: Classifier, images: ImageData, pace: float | None, took: float
+) -> list[NextStep]:
     """What to try where learning gained less than the judge's standard error; nothing where it gained more.
 
     Args:
@@ -62,7 +67,9 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData, pace
         images: to which.
         pace: seconds on the clock for each of the processors', as the fit had it beside whatever else is running here; None
             to go by the clock.
+        took: seconds of the fit; what would take is looked into for about as long, and left to the next fit's own words then.
     """
+    start = time.perf_counter()
     fixed, kept = model.layers_[0].rounds[0].judged, model.layers_[-1].kept
     apart = images.selection if kept.judge is Judge.SELECTION else None
     n_judged = len(images.x_train if apart is None else apart[0])
@@ -72,7 +79,12 @@ def next_steps(settings: FitSettings, model: Classifier, images: ImageData, pace
     for options, (reason, changes) in {**_for_photographs(settings, images), **STEPS}.items():
         changed = replace(settings, **changes)
         idle = "network" in changes and all(kernel.is_radial for kernel in changed.kernel)
-        cost = None if idle or _includes(settings, changes) else expected_seconds(changed, images, pace)
+        if idle or _includes(settings, changes):
+            continue
+        if time.perf_counter() - start > max(LOOKS, took):
+            steps.append(NextStep(options, reason, NOT_LOOKED_AT))
+            continue
+        cost = expected_seconds(changed, images, pace)
         if cost is not None:
             seconds[options] = cost
             steps.append(NextStep(options, reason, f"about {duration(cost)}"))
