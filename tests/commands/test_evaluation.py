@@ -1,12 +1,15 @@
 """Every stage of a model is scored once, and records say which."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from scipy.special import softmax
 
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets, kernels
-from convrfm.commands.evaluation import as_metrics, evaluate
+from convrfm.commands.evaluation import as_metrics, evaluate, expected_seconds
 from convrfm.estimators.classification import Classifier
+from convrfm.kernels.growth import timed_by
 
 X, Y = datasets.bars(60, sigma=1.0, generator=np.random.default_rng(0))
 MODELS = (
@@ -37,6 +40,22 @@ def test_stages_have_the_accuracy_of_their_predictions_and_other_rounds_have_non
     assert {r for r, record in records.items() if record.test_score is not None} == {
         stage for _, stage in model.stages_
     }
+
+
+@pytest.mark.parametrize("fixed", [0.0, 0.03])
+def test_what_scores_take_is_told_from_a_few_images(fixed: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    def staged_outputs(_: Classifier, x: np.ndarray) -> Iterator[np.ndarray]:
+        for seconds_of_image in (0.001, 0.004):
+            now[0] += fixed + seconds_of_image * len(x)
+            yield np.zeros((len(x), 2))
+
+    monkeypatch.setattr(ConvRFMClassifier, "staged_outputs", staged_outputs)
+    with timed_by(lambda: now[0]):
+        told = expected_seconds(ConvRFMClassifier(), np.zeros((5000, 1, 4, 4)))
+    assert told == pytest.approx(2 * fixed + 5000 * 0.005)
+    assert now[0] < told / 5
 
 
 def test_predictions_and_probabilities_are_those_of_the_model(model: Classifier) -> None:

@@ -75,6 +75,7 @@ def test_every_step_is_told_with_its_cost_and_what_the_images_do_not_allow_is_no
 def test_looking_into_what_it_would_take_ends_where_the_fit_took_less(
     chance: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    model = SETTINGS.unfitted(verbose=False).fit(chance.x_train, chance.y_train)
     now = [0.0]
     monkeypatch.setattr(next_steps.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(next_steps, "_gained", lambda *judged: False)
@@ -84,12 +85,18 @@ def test_looking_into_what_it_would_take_ends_where_the_fit_took_less(
         return 60.0
 
     monkeypatch.setattr(next_steps, "expected_seconds", seconds)
-    model = SETTINGS.unfitted(verbose=False).fit(chance.x_train, chance.y_train)
     for took, looked_into in ((1.0, 2), (40.0, 3), (1000.0, 5)):
         told = next_steps.next_steps(SETTINGS, model, chance, None, took)
         costs = [step.cost for step in told if not step.options.startswith("--network vanilla")]
         assert costs == ["about 1 min"] * looked_into + [next_steps.NOT_LOOKED_AT] * (5 - looked_into)
+        assert (told[-1].cost == next_steps.NOT_LOOKED_AT) == (
+            looked_into < 5
+        )  # both networks are compared all the same
         now[0] = 0.0
+    small = replace(chance, x_train=chance.x_train[..., :4, :4], x_test=chance.x_test[..., :4, :4])
+    monkeypatch.setattr(next_steps, "LOOKS", -1.0)
+    told = next_steps.next_steps(replace(SETTINGS, depth=[2]), model, small, None, -1.0)
+    assert told == []  # neither two layers nor patches of five go into these images
 
 
 def test_the_pace_is_of_a_process_that_did_the_work_itself() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from convrfm import ConvRFMClassifier, kernels
+from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 
 FITS: dict[str, dict[str, Any]] = {
     "exact": {},
@@ -28,19 +28,26 @@ FITS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("settings", FITS.values(), ids=list(FITS))
-def test_few_images_give_the_same_bits_for_any_number_of_threads(settings: dict[str, Any]) -> None:
+def test_few_images_give_the_same_bits_for_any_number_of_threads(
+    settings: dict[str, Any], threads_of_torch: None
+) -> None:
+    given = {"kernel": kernels.NTK(kernels.vanilla(2)), "n_iterations": 2} | settings
+    fitted = [fit(ConvRFMClassifier(**given), threads) for threads in (1, 2, 3, 5)]
+    for other in fitted[1:]:
+        assert torch.equal(other.feature_matrix_, fitted[0].feature_matrix_)
+        assert torch.equal(other.layers_[0].kept.coef, fitted[0].layers_[0].kept.coef)
+
+
+def test_so_do_layers_upon_layers(threads_of_torch: None) -> None:
+    fitted = [fit(DeepConvRFMClassifier(depth=2, n_filters=8, n_iterations=1), threads) for threads in (1, 2, 3, 5)]
+    for other in fitted[1:]:
+        for layer, of_first in zip(other.layers_, fitted[0].layers_, strict=True):
+            assert torch.equal(layer.kept.feature_matrix, of_first.kept.feature_matrix)
+            assert torch.equal(layer.kept.coef, of_first.kept.coef)
+
+
+def fit(model: Any, threads: int) -> Any:
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(90, 2, 8, 8, generator=generator), torch.randint(3, (90,), generator=generator)
-    before = torch.get_num_threads()
-    fitted = []
-    try:
-        for threads in (1, 2, 3, 5):
-            torch.set_num_threads(threads)
-            model = ConvRFMClassifier(**{"kernel": kernels.NTK(kernels.vanilla(2)), "n_iterations": 2} | settings)
-            fitted.append(model.fit(x, y))
-    finally:
-        torch.set_num_threads(before)
-    first, *others = fitted
-    for other in others:
-        assert torch.equal(other.feature_matrix_, first.feature_matrix_)
-        assert (other.predict_proba(x[:20]) == first.predict_proba(x[:20])).all()
+    torch.set_num_threads(threads)
+    return model.fit(x, y)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from convrfm.kernels.threads import in_order, one_torch_thread, share, sum_in_order
+from convrfm.kernels.threads import SMALL, in_order, one_torch_thread, share, sum_in_order, threads_for
 
 
 def test_every_item_is_worked_once() -> None:
@@ -54,6 +54,16 @@ def test_torch_has_one_thread_inside_and_all_of_them_afterwards() -> None:
     with pytest.raises(ZeroDivisionError):
         in_order(lambda i: 1 / i, range(9))
     assert torch.get_num_threads() == before
+
+
+def test_matrices_of_few_rows_have_one_thread_and_larger_ones_all(threads_of_torch: None) -> None:
+    torch.set_num_threads(3)
+    with pytest.raises(ZeroDivisionError), threads_for(SMALL):
+        assert torch.get_num_threads() == 1
+        raise ZeroDivisionError
+    assert torch.get_num_threads() == 3
+    with threads_for(SMALL + 1):
+        assert torch.get_num_threads() == 3
 
 
 def test_a_thread_that_begins_meanwhile_finds_as_many_threads() -> None:

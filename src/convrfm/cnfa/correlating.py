@@ -1,9 +1,8 @@
 """A layer's correlations with all the controls that were asked for."""
 
-from contextlib import nullcontext
 from dataclasses import replace
 
-from ..kernels.threads import one_torch_thread
+from ..kernels.threads import threads_for
 from . import controls
 from .estimates import compare
 from .layer_report import Correlations
@@ -19,7 +18,7 @@ def correlate(
     moments: Moments, at_start: Moments | None, rotations: Rotations, spread: Spread | None, half_power: bool
 ) -> Correlations:
     """Of one layer; those with the initial network where its moments are given."""
-    with one_torch_thread() if min(moments.filters.shape[1:]) <= SMALL else nullcontext():
+    with threads_for(min(moments.filters.shape[1:]), SMALL):
         return _correlations(moments, at_start, rotations, spread, half_power)
 
 

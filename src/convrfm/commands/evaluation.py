@@ -1,19 +1,23 @@
 """How good a fitted model is on test images, round by round or layer by layer, for metrics.json and for the report."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Shaped
 from scipy.special import softmax
+from torch import Tensor
 
 from ..estimators.classification import Classifier
 from ..estimators.kept.records import records_by_layer
 from ..estimators.learning.judge import Judge
 from ..estimators.learning.rounds import Round
 from ..estimators.settings import shrinkage_candidates
+from ..kernels.growth import ROUGHLY, measured_powers
 from ..maths.intervals import wilson_interval
 from ..report import RoundRecord
 
@@ -52,6 +56,18 @@ def evaluate(model: Classifier, x_test: Float[np.ndarray, "n c h w"], y_test: Sh
         probabilities=softmax(outputs[kept] / model.temperature_, axis=1),
         predicted=labels[kept],
     )
+
+
+def expected_seconds(model: Classifier, x_test: Float[np.ndarray, "n c h w"]) -> float:
+    """What `evaluate` takes, from the outputs at a few of the test images."""
+
+    def outputs(m: int) -> Tensor:
+        return torch.from_numpy(list(model.staged_outputs(x_test[:m]))[-1])
+
+    n = len(x_test)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a few images may be darker than all of them
+        return measured_powers(outputs, (0, 1), first=1, largest=n, patience=ROUGHLY).seconds(n)
 
 
 def as_metrics(model: Classifier, evaluation: Evaluation) -> list[dict[str, Any]]:

@@ -4,11 +4,6 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from .. import datasets
 from ..errors import ModelFileError
 from ..estimators import load
@@ -17,7 +12,6 @@ from ..estimators.learning.patch_statistics import check_contrastable
 from ..estimators.settings import check_judge, check_parameters, ridge_candidates
 from ..kernels.devices import chosen_device
 from ..kernels.features import check_drawable
-from ..kernels.growth import ROUGHLY, measured_powers
 from ..quantities import counted, duration
 from ..report import FitRecord
 from ..storage.models import FILE_NAME
@@ -25,6 +19,7 @@ from ..workers import check_workers
 from .baselines import baselines
 from .candidates import Model
 from .choices import Validation
+from .evaluation import expected_seconds
 from .fit_folder import TILES, claimed
 from .fit_settings import FitSettings
 from .next_steps import next_steps
@@ -32,7 +27,6 @@ from .run_files import Beside, write_run
 from .terminal import at_work, say_notes
 
 APART = "The validation images are {}; --validation train adds them to the training images."
-FEW = 16  # test images whose scores are timed first
 ENOUGH_TO_TELL = 0.5  # seconds of work that tell how fast this machine gets on
 
 
@@ -96,7 +90,8 @@ def fit(
         if not quiet:
             left = ["baselines (--no-baselines leaves them out)"] if compares else []
             left += ["what to try next"] if finished else []
-            scored = duration(seconds_of_scores(model, images.x_test))
+            with at_work(f"how long the scores of {test} take", quiet=quiet):
+                scored = duration(expected_seconds(model, images.x_test))
             left += [f"the scores of {test} under every round (about {scored}), and the page"]
             say_notes([f"The rounds took {duration(took)}. What is left: {', '.join(left)}.", *at_the_end(model)])
         with at_work("baselines", quiet=quiet):
@@ -106,16 +101,6 @@ def fit(
         beside = Beside(compared_with, settings.candidates.names, steps)
         with at_work(f"the scores of {test} under every round, and the page", quiet=quiet):
             return write_run(out, model, images, asdict(settings), command, finished=finished, beside=beside)
-
-
-def seconds_of_scores(model: Model, x_test: Float[np.ndarray, "n c h w"]) -> float:
-    """What the outputs of every stage at test images take, from those at a few of them."""
-
-    def outputs(m: int) -> Tensor:
-        return torch.from_numpy(list(model.staged_outputs(x_test[:m]))[-1])
-
-    largest = len(x_test)
-    return measured_powers(outputs, (0, 1), first=FEW, largest=largest, patience=ROUGHLY).seconds(largest)
 
 
 def at_the_end(model: Model) -> list[str]:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import product
+from math import inf
 from typing import Any
 
 from ..datasets import ImageData
@@ -67,7 +69,8 @@ def next_steps(
         images: to which.
         pace: seconds on the clock for each of the processors', as the fit had it beside whatever else is running here; None
             to go by the clock.
-        took: seconds of the fit; what would take is looked into for about as long, and left to the next fit's own words then.
+        took: seconds of the fit. The steps are looked into for about as long, twenty seconds at least; what others take, their
+            own fits tell.
     """
     start = time.perf_counter()
     fixed, kept = model.layers_[0].rounds[0].judged, model.layers_[-1].kept
@@ -82,18 +85,19 @@ def next_steps(
         if idle or _includes(settings, changes):
             continue
         if time.perf_counter() - start > max(LOOKS, took):
-            steps.append(NextStep(options, reason, NOT_LOOKED_AT))
+            steps += [NextStep(options, reason, NOT_LOOKED_AT)] if _fits(changed, images) else []
             continue
         cost = expected_seconds(changed, images, pace)
         if cost is not None:
             seconds[options] = cost
             steps.append(NextStep(options, reason, f"about {duration(cost)}"))
-    pooled = [options for options in COMPARED if options in seconds]
+    pooled = [step.options for step in steps if step.options in COMPARED]
     if list(settings.network) == [Network.VANILLA] and pooled:
         again = sum(line["seconds"] for line in model.history_)
-        cost = again + sum(seconds[options] for options in pooled)
+        cost = again + sum(seconds.get(options, inf) for options in pooled)
         together = " ".join(["--network vanilla", *pooled])
-        steps.append(NextStep(together, "One fit compares them and keeps the best.", f"about {duration(cost)}"))
+        told = f"about {duration(cost)}" if cost < inf else NOT_LOOKED_AT
+        steps.append(NextStep(together, "One fit compares them and keeps the best.", told))
     return steps
 
 
@@ -119,6 +123,17 @@ def _includes(settings: FitSettings, changes: Mapping[str, Any]) -> bool:
         set(value) <= set(getattr(settings, name)) if isinstance(value, list) else value == getattr(settings, name)
         for name, value in changes.items()
     )
+
+
+def _fits(settings: FitSettings, images: ImageData) -> bool:
+    """Whether there are such models, and images are large enough for them."""
+    try:
+        candidates = settings.candidates
+        for family, depth in product(candidates.families, candidates.depths):
+            family(depth).check_image_size(*images.x_train.shape[-2:])
+    except InputError:
+        return False
+    return True
 
 
 def _gained(fixed: Quality, kept: Quality, n: int) -> bool:

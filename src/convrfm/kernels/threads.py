@@ -1,8 +1,10 @@
 """Work shared between threads: the same bits for any number of them, and no slowdown but the cores that others take.
 
-Two rules make it so. Where a kernel computes on the CPU, torch has one thread (`one_torch_thread`): a product or a sum is then
-never cut by the number of threads, and no team of torch's own waits in a spin for a core that is busy. And work is cut into
-parts by its own size, whose results are put in their places or added up in order (`share`, `in_order`, `sum_in_order`).
+Three rules make it so. Where a kernel computes on the CPU, torch has one thread (`one_torch_thread`): a product or a sum is
+then never cut by the number of threads, and no team of torch's own waits in a spin for a core that is busy. Work is cut into
+parts by its own size, whose results are put in their places or added up in order (`share`, `in_order`, `sum_in_order`). And
+what is solved with small matrices has one thread too (`threads_for`): a team's threads would gain little, and beside other
+programs they wait for each other longer than they work.
 """
 
 import math
@@ -10,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -21,7 +23,7 @@ from .tiling import blocks
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-SMALL = 1024  # rows: what is solved for fewer images takes several threads about as much time as one
+SMALL = 1024  # rows of a matrix that one thread decomposes in a third of a second, two in two thirds of that
 MOST_PARTS = 16  # of one sum: each holds a result of its own until it is added
 
 
@@ -54,12 +56,9 @@ def one_torch_thread() -> Iterator[int]:
             torch.set_num_threads(_LIMIT.before)
 
 
-@contextmanager
-def threads_for(rows: int) -> Iterator[None]:
-    """Hold torch to one thread where matrices have few rows: beside other programs a team's threads wait for each other longer
-    than they work."""
-    with one_torch_thread() if rows <= SMALL else nullcontext():
-        yield
+def threads_for(rows: int, most: int = SMALL) -> AbstractContextManager[object]:
+    """Hold torch to one thread where matrices have at most so many rows."""
+    return one_torch_thread() if rows <= most else nullcontext()
 
 
 @contextmanager

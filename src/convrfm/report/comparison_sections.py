@@ -61,7 +61,7 @@ def next_section(record: FitRecord) -> Section:
         .table(
             ("Options", "Why", "Time"),
             [[step.options, step.reason, step.cost] for step in record.next_steps],
-            caption="Times are estimated from small runs on this machine with these images. docs/accuracy.md has measured "
-            "examples.",
+            caption="Times are estimated from small runs on this machine with these images; where those would take longer "
+            "than this fit did, the next one tells itself. docs/accuracy.md has measured examples.",
         )
     )

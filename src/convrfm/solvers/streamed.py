@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..kernels.threads import in_order, parts
 from .exact import RidgePath
 from .normal_equations import NormalEquations, PrimalPath, Progress
 from .path import Path
@@ -18,6 +19,7 @@ Features = Callable[[Rows], Float[Tensor, "_ columns"]]
 Watch = Callable[[str], Progress | None]
 Tensors = Mapping[str, Float[Tensor, "..."]]
 KEPT_EVERY = 300.0  # seconds
+ROWS_TOGETHER = 128  # of a product that threads share
 
 
 @runtime_checkable
@@ -164,10 +166,17 @@ class DualPath(RidgePath):
                 n = sum(map(len, self._batches))
                 products = of_rows.new_empty(n, n)
             for cols in self._batches[number:]:
-                met = of_rows @ (of_rows if cols is rows else self._features(cols)).T
+                of_cols = of_rows if cols is rows else self._features(cols)
+                met = _product(of_rows, of_cols)
                 products[rows[:, None], cols], products[cols[:, None], rows] = met, met.T
         assert products is not None
         return products
+
+
+def _product(left: Float[Tensor, "m columns"], right: Float[Tensor, "p columns"]) -> Float[Tensor, "m p"]:
+    """Inner products of rows, shared between threads."""
+    some_of_left = parts(len(left), ROWS_TOGETHER, left.device)
+    return torch.cat(in_order(lambda rows: left[rows] @ right.T, some_of_left))
 
 
 def batches_of_groups(n: int, groups: Int[Tensor, " n"] | None, at_once: int, device: torch.device) -> list[Rows]:

@@ -9,7 +9,6 @@ from torch import Tensor
 from ...kernels.forecast import sample_size
 from ...kernels.growth import ROUGHLY, Pairs, Powers, measured_pairs, measured_powers
 from ...kernels.kernel_tiles import default_side
-from ...kernels.threads import threads_for
 from ...solvers.exact import RidgePath
 from ...solvers.iterative import PROBES
 from ...solvers.streamed import unwatched
@@ -128,7 +127,7 @@ def prospect(plan: Plan, problem: Problem, fold_shares: Sequence[float], patienc
         fold_shares: the share of the images that each fold of a cross-validation holds out; none without one.
         patience: seconds that one of the runs may take; more of them tell more.
     """
-    with threads_for(len(problem.x)):
+    with problem.threads():
         regression = (
             _iterations_law(problem, patience)
             if isinstance(problem.solver, Iterative)

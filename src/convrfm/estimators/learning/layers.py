@@ -94,11 +94,12 @@ def fit_layers(
         if number + 1 == len(kernels):
             return
         ahead = kernels[number + 1]
-        start = _known_start(layer, draw, number, problem, folds, ahead, earlier)
-        if start is None:
-            earlier = ()  # further layers rest on other images
-            at = within(f"layer {number + 2}/{len(kernels)}, round 0/{n_iterations}", watch)
-            start = best_start(draw, number, layer.kept, problem, folds, ahead, at)
+        with problem.threads():
+            start = _known_start(layer, draw, number, problem, folds, ahead, earlier)
+            if start is None:
+                earlier = ()  # further layers rest on other images
+                at = within(f"layer {number + 2}/{len(kernels)}, round 0/{n_iterations}", watch)
+                start = best_start(draw, number, layer.kept, problem, folds, ahead, at)
         done = (*done, replace(layer, features=start.features, qualities=start.qualities))
         problem, folds, rounds = start.problem, start.folds, start.rounds
 

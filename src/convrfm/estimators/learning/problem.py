@@ -1,6 +1,7 @@
 """What the rounds of one layer share: images, targets, kernel and settings; without a fold, or a layer further."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...kernels.recursion.recursion import Images
+from ...kernels.threads import threads_for
 from ...maths.psd import psd_power, scale_to_trace
 from ...maths.random_filters import RandomFeatures
 from ...solvers.path import Path
@@ -62,6 +64,10 @@ class Problem:
     def patch_entries(self) -> int:
         """d = c q q."""
         return self.x.shape[1] * self.kernel.window.size**2
+
+    def threads(self) -> AbstractContextManager[object]:
+        """Torch's threads while a round goes on: one where images and entries of a patch are few."""
+        return threads_for(max(len(self.x), self.patch_entries))
 
     @property
     def contradicting(self) -> Int[Tensor, " m"]:

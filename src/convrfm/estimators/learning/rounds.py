@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...kernels.threads import threads_for
 from ...maths.calibration import temperature
 from ..given.targets import Quality, quality
 from ..solving.solver import Metric, Watch
@@ -96,7 +95,7 @@ def fit_round(problem: Problem, previous: Round | None, folds: Sequence[Fold], w
     larger one is taken.
     """
     start = time.perf_counter()
-    with threads_for(len(problem.x)):
+    with problem.threads():
         best = _best_of(problem, previous, folds, watch)
     return replace(best, seconds=time.perf_counter() - start)
 

@@ -54,15 +54,17 @@ def test_gradients_agree(kernel: InfiniteWidthKernel, has_metric: bool, dtype: t
 
 
 @pytest.mark.parametrize("kernel", [CASES[name] for name in ("vanilla-3-NTK", "same-NTK", "pool-NTK")])
-@with_and_without_metric
-def test_the_symmetric_half_equals_the_whole(kernel: InfiniteWidthKernel, has_metric: bool) -> None:
+@pytest.mark.parametrize("rank", [None, 3, 18], ids=["identity", "low rank", "full rank"])
+def test_the_symmetric_half_equals_the_whole(kernel: InfiniteWidthKernel, rank: int | None) -> None:
     x = images(37, 1)
-    M = metric(kernel) if has_metric else None
+    M = None if rank is None else metric(kernel, rank)
     K = replace(kernel, engine="cpu")(x, feature_matrix=M)
     torch.testing.assert_close(K, K.T, rtol=0, atol=0)
     whole = replace(kernel, engine="cpu")(x, x.clone(), feature_matrix=M)
     off = ~torch.eye(len(x), dtype=torch.bool)
     torch.testing.assert_close(K[off], whole[off], rtol=1e-13, atol=0)
+    own = replace(kernel, engine="reference").diagonal(x, feature_matrix=M)
+    assert_agree(K.diagonal(), own)
 
 
 @every_dtype

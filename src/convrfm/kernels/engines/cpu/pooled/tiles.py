@@ -102,11 +102,10 @@ def _meeting_itself(x: LaneEmbedding, norms: int, image: int) -> Side:
     The correlation of one of its positions with itself counts as exactly 1 then.
     """
     block, lane = divmod(image, LANES)
-    channels = x.right.channels.ravel()[block * x.taps.stored * LANES : (block + 1) * x.taps.stored * LANES]
-    of_block, inverses = (side[block * norms * LANES : (block + 1) * norms * LANES] for side in x.right[1:])
-    above = inverses.reshape(-1, LANES).copy()
+    places, numbers = (slice(block * each * LANES, (block + 1) * each * LANES) for each in (x.taps.stored, norms))
+    above = x.right.inverses[numbers].reshape(-1, LANES).copy()
     above[:, lane] *= 1 + 8 * np.finfo(above.dtype).eps
-    return Side(channels, of_block, above.ravel())
+    return Side(x.right.channels[places], x.right.norms[numbers], above.ravel())
 
 
 class _Sizes:
