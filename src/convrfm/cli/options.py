@@ -17,7 +17,7 @@ Data = Annotated[
 Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch data.")]
 Seed = Annotated[int, typer.Option(help="Decides every draw.", min=0)]
 Device = Annotated[str, typer.Option(help='"auto" takes a GPU where there is one.')]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, and no estimates but of what is long.")]
 ImageSize = Annotated[
     int | None, typer.Option(help="Bring pictures to this height and width: the center, cropped.", min=1)
 ]

@@ -39,7 +39,7 @@ def fit(
         settings: what decides it.
         out: its folder.
         overwrite: whether to replace an earlier run there.
-        quiet: whether to leave out progress bars.
+        quiet: whether to leave out progress bars, what was read, and estimates of short fits.
         command: shown on the page.
         where: who shares the work of conjugate gradients, as `workers.workers` has it; None for this process.
 

@@ -157,7 +157,7 @@ def _layers_costs(
             continue
         under, updated = [None, identity][: plan.n_iterations + 1], [None, identity][: plan.n_iterations]
         if patience <= ROUGHLY:
-            under, updated = under[-1:], updated[-1:]  # which stands for both
+            updated = updated[-1:]  # gradients under a metric take about as long
         matrices = [_matrix_law(kernel, x, metric, n, patience) for metric in under]
         agops = [_agop_law(kernel, x, metric, problem, patience) for metric in updated]
         if isinstance(problem.solver, Iterative):
