@@ -206,6 +206,24 @@ def test_images_that_coincide_do_so_under_a_metric_of_low_rank_too(
         assert float(gradients[range(m), range(m)].abs().max()) < 1e-5 * float(gradients.abs().max())
 
 
+@every_kernel
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("outputs", [1, 43])
+def test_images_of_which_a_metric_sees_nothing_coincide(kernel: RadialKernel, outputs: int, dtype: torch.dtype) -> None:
+    """Images of one value each, under a metric that is blind to brightness: their patches are nothing but rounding."""
+    d = 3 * kernel.patch_size**2
+    M = torch.eye(d, dtype=torch.float64) - 1 / d
+    levels = torch.randn(60, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = levels.to(dtype)[:, None, None, None].expand(60, 3, 9, 8)
+    coef = torch.randn(60, outputs, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(dtype)
+    for agop in (
+        kernel.agop(x, x, coef, feature_matrix=M.to(dtype)),
+        kernel.agop(x[:7], x[:33], coef[:33], feature_matrix=M.to(dtype)),
+    ):
+        assert float(agop.abs().max()) < 1e-8 * outputs  # a gradient of Laplace would be as long as its coefficients
+    torch.testing.assert_close(kernel(x, feature_matrix=M.to(dtype)), torch.ones(60, 60, dtype=dtype))
+
+
 def test_progress_is_told_also_of_what_torch_records() -> None:
     steps: list[tuple[int, int]] = []
     x = images(3).requires_grad_()

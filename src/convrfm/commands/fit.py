@@ -89,7 +89,7 @@ def fit(
         test = counted(len(images.x_test), "test image")
         if not quiet:
             left = ["baselines (--no-baselines leaves them out)"] if compares else []
-            left += ["what to try next"] if finished else []
+            left += ["what to try next, where little was gained"] if finished and settings.iterations else []
             with at_work(f"how long the scores of {test} take", quiet=quiet):
                 scored = duration(expected_seconds(model, images.x_test))
             left += [f"the scores of {test} under every round (about {scored}), and the page"]

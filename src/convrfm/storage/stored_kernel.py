@@ -138,7 +138,7 @@ def kept_kernel(
 
 
 def fingerprint(recipe: KernelTiles, precision: Precision) -> str:
-    """A digest of all that decides the matrix: images, kernel, metric, tiles and convrfm's version."""
+    """A digest of all that decides the matrix but for its rounding: images, kernel, metric, tiles and convrfm's version."""
     kernel = {name: value for name, value in describe(recipe.kernel).items() if name != "memory_budget"}
     values = {"kernel": kernel, "side": recipe.side, "precision": precision, "version": version("convrfm")}
     tensors = {"x": recipe.x, "z": recipe.z, "feature_matrix": recipe.feature_matrix}

@@ -25,7 +25,7 @@ from ...maths.patches import unfold_patches
 from ...maths.symmetric import add_band, bands, mirrored
 from ..activations.activation import Activation
 from ..activations.piecewise_linear import PiecewiseLinear
-from ..threads import parts, share
+from ..threads import in_order, parts, share
 from ..tiling import blocks
 from .random_layers import Activated, Pooled, RandomConv, RandomLayer, Signal
 
@@ -95,8 +95,9 @@ class SlopeSum:
         filters, on_cpu = self.conv.filters.double(), images.device.type == "cpu"
         total = torch.zeros(2 * (len(filters),), dtype=torch.float64, device=images.device)
         for rows in blocks(len(images), max(1, self._fitting(images))):
+            patches = self._patches(images[rows])
             for down, across, coef in self._averages():
-                slopes = self._slopes(images[rows], None if roots is None else roots[rows], down, across)
+                slopes = self._slopes(patches[:, :, down, across], None if roots is None else roots[rows])
                 add = partial(_add_bands, total, slopes.flatten(0, 1).mT, coef.T)
                 share(add, bands(len(filters)), sys.maxsize if on_cpu else 1)
         onto = filters.T if turned is None else turned
@@ -110,23 +111,26 @@ class SlopeSum:
         below, above = self.activation.slopes
         return None if below else above or None
 
+    def _patches(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d rows cols"]:
+        some = parts(len(images), FEWEST, images.device)
+        return torch.cat(in_order(lambda few: unfold_patches(images[few], self.conv.window), some))
+
     def _slopes(
-        self, images: Float[Tensor, "n c h w"], roots: Float[Tensor, " n"] | None, down: slice, across: slice
+        self, patches: Float[Tensor, "n d rows cols"], roots: Float[Tensor, " n"] | None
     ) -> Float[Tensor, "n positions r"]:
-        """phi' at some positions, over its height if it has one, every image times its root."""
+        """phi' at the positions of an average, over its height if it has one, every image times its root."""
         conv, is_exact = self.conv.on_patches(slice(0, len(self.conv.filters))), self._height is not None
-        shape = len(images), math.prod(self.span), len(self.conv.filters)
-        slopes = images.new_empty(shape, dtype=torch.float32 if is_exact and roots is None else torch.float64)
+        shape = len(patches), math.prod(self.span), len(self.conv.filters)
+        slopes = patches.new_empty(shape, dtype=torch.float32 if is_exact and roots is None else torch.float64)
 
         def fill(parts_of_images: Iterator[slice]) -> None:
             for some in parts_of_images:
-                patches = unfold_patches(images[some], self.conv.window)[:, :, down, across]
-                found = self.activation.derivative(conv.forward(Signal(patches)).value).flatten(2).mT
+                found = self.activation.derivative(conv.forward(Signal(patches[some])).value).flatten(2).mT
                 slopes[some] = found if self._height is None else found.div_(self._height)
                 if roots is not None:
                     slopes[some].mul_(roots[some, None, None])
 
-        share(fill, parts(len(images), FEWEST, images.device))
+        share(fill, parts(len(patches), FEWEST, patches.device))
         return slopes
 
     def _averages(self) -> Iterator[tuple[slice, slice, Float[Tensor, "k r"]]]:

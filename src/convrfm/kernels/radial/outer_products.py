@@ -24,6 +24,7 @@ from .portions import MOST_IMAGES, MOVED, UNFOLDED, Portions
 
 DOUBLE = 2  # numbers in single precision that one in double takes
 OF_AN_OUTPUT = 3  # what an image's own patch is weighed by, as it is added up and turned, and its square
+SUMS = 3  # of outer products, while one is added
 OF_A_PAIR = 4  # its slope as it is made and put together, in double, and what its own patch is weighed by
 
 
@@ -56,7 +57,7 @@ class OuterProducts:
             most = self._threads_by_slopes
         else:
             summed = partial(self._by_gradients)
-            height, most = self.portions.images_with(self.coef.shape[1] * r), MOST_PARTS
+            height, most = min(self.portions.side, self.portions.images_with(self.coef.shape[1] * r)), MOST_PARTS
         total, parts = x.new_zeros(r, r), blocks(len(x), height)
         for done, some in enumerate(parts, 1):
             work = partial(summed, self.images.of(some), None if roots is None else roots[some, None])
@@ -82,8 +83,9 @@ class OuterProducts:
         patches = (n + m) * (MOVED * portions.strip * portions.rows_held + UNFOLDED * portions.entries * positions)
         products = m * (m + OF_A_PARTNER * r) + n * (OF_A_PAIR * m + OF_AN_OWN_PATCH * r + OF_AN_OUTPUT * k)
         together = portions.at_once(positions, m**2)[0].stop
-        of_all_threads = DOUBLE * m * (m + k)  # C, and C C^T
-        return max(0, portions.numbers // 2 - of_all_threads) // (patches + DOUBLE * products * together)
+        of_all_threads = m * (m + k) + min(MOST_PARTS, portions.rows) * r**2  # C, C C^T, and the sum of every part
+        of_a_thread = products * together + SUMS * r**2
+        return max(0, portions.numbers // 2 - DOUBLE * of_all_threads) // (patches + DOUBLE * of_a_thread)
 
     def _by_gradients(self, left: PatchesOfImages, roots: Tensor | None, some_rows: slice) -> Float[Tensor, "r r"]:
         total = self.coef.new_zeros(2 * (left.length,))

@@ -97,6 +97,8 @@ class Patches:
     def squared_distances(self, others: "Patches", *, but_first: bool = False) -> Squares:
         """|f - g|^2, of near patches from their difference; what is zero but for the rounding of patches is zero.
 
+        Patches are near where their distance is small beside their lengths, or beside what their own rounding may be.
+
         Args:
             others: the g.
             but_first: the f are the first of the g, and nobody asks how far each is from itself: those squares are any number.
@@ -105,16 +107,19 @@ class Patches:
         squares = torch.baddbmm(norms, self.entries.mT, others.entries, alpha=-2)
         if but_first:
             squares.diagonal(0, 1, 2).copy_(norms.diagonal(0, 1, 2))
-        if not torch.sub(squares, norms, alpha=NEAR).min() < 0:
+        least = (COINCIDENT * torch.finfo(norms.dtype).eps) ** 2
+        with torch.no_grad():
+            mine, theirs = (NEAR * side.norms + least * side.bounds for side in (self, others))
+            beyond = (mine[:, :, None] + theirs[:, None]).neg_().add_(squares)
+        if not beyond.min() < 0:
             return squares
-        near = (squares < NEAR * norms).nonzero()
+        near = (beyond < 0).nonzero()
         direct = []
         for position, left, right in (at.T for at in near.split(max(1, DIFFERENCES_TOGETHER // self.entries.shape[1]))):
             differences = self.entries[position, :, left] - others.entries[position, :, right]
             bounds = self.bounds[position, left] + others.bounds[position, right]
-            least = (COINCIDENT * torch.finfo(norms.dtype).eps) ** 2 * bounds
             found = differences.square().sum(1)
-            direct.append(torch.where(found > least, found, 0))
+            direct.append(torch.where(found > least * bounds, found, 0))
         return squares.index_put(tuple(near.T), torch.cat(direct))
 
 
