@@ -50,7 +50,7 @@ def averaged(side: int) -> Model:
 
 
 FITS: Mapping[str, Fit] = {
-    "flat": Fit(flat(), (100, 640, 2000)),
+    "flat": Fit(flat(), (100, 640, 2000, 3500)),
     "folds": Fit(flat(cv=5), (100, 640)),
     "Laplace": Fit(lambda side: ConvRFMClassifier(kernels.Laplace(5, 10.0), **ROUNDS), (100, 640)),
     "deep": Fit(lambda side: DeepConvRFMClassifier(depth=3, **ROUNDS), (100, 640)),
