@@ -32,6 +32,14 @@ def labels() -> Tensor:
     return torch.tensor([2, 0, 1, 1, 0])
 
 
+@pytest.mark.parametrize("name", ["images", "labels"])
+def test_a_mask_is_never_lost(name: str, images: Tensor, labels: Tensor) -> None:
+    given = {"images": images.numpy(), "labels": labels.numpy()}
+    given[name] = np.ma.masked_greater(given[name], 0)
+    with pytest.raises(InputError, match=f"{name} must not be masked"):
+        cnfa.measure(network(), given["images"], labels=given["labels"], **QUICK)
+
+
 def cross_entropy(outputs: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(outputs, labels, reduction="none")
 

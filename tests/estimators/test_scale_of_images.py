@@ -8,14 +8,18 @@ import pytest
 import torch
 
 from convrfm import ConvRFMClassifier, kernels
+from convrfm.datasets import Preprocessing
 
 X = np.random.default_rng(0).random((12, 1, 5, 4), np.float32)
 Y = np.arange(12) % 2
 
 
-@pytest.fixture(scope="module")
-def model() -> ConvRFMClassifier:
-    return ConvRFMClassifier(kernels.NTK(kernels.vanilla(1, 2)), n_iterations=0).fit(X, Y)
+@pytest.fixture(scope="module", params=[None, Preprocessing((5, 4), 1)], ids=["arrays", "as they came"])
+def model(request: pytest.FixtureRequest) -> ConvRFMClassifier:
+    """One whose images came as arrays, and one whose file says that nothing was done to them."""
+    fitted = ConvRFMClassifier(kernels.NTK(kernels.vanilla(1, 2)), n_iterations=0).fit(X, Y)
+    fitted.preprocessing_ = request.param
+    return fitted
 
 
 @pytest.mark.parametrize("other", [255 * X, (255 * X).astype(np.uint8), X / 255, -200 * X, torch.from_numpy(255 * X)])

@@ -101,7 +101,10 @@ def test_what_is_not_imported_is_asked_for() -> None:
             from_description(description)
 
 
-@pytest.mark.parametrize(("shape", "told"), [((2, 8, 8, 3), True), ((2, 3, 8, 8), False), ((2, 8, 3, 3), False)])
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [((2, 8, 8, 3), True), ((2, 8, 8, 7), True), ((2, 3, 8, 8), False), ((2, 8, 3, 3), False), ((2, 4, 4, 3), False)],
+)
 def test_colors_that_seem_last_are_told(shape: tuple[int, ...], told: bool) -> None:
     with pytest.warns(UserWarning, match="taken for images of 8 channels") if told else nullcontext():
         NTK(vanilla(1, patch_size=2))(np.ones(shape))

@@ -129,6 +129,7 @@ def _labels(item: Any, labels: Any, n: int, at_once: bool) -> Any:
         return item.get("labels", item.get("label")) if isinstance(item, Mapping) else _tensors("labels", found)
     if isinstance(labels, Integral):
         return torch.full((n,), int(labels))
+    labels = _tensors("labels", labels)
     try:
         found = torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:

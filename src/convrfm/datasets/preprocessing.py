@@ -87,13 +87,18 @@ class Preprocessing:
             x -= np.array(self.center, np.float32)[:, None, None]
         return x
 
+    @property
+    def tells_scale(self) -> bool:
+        """Whether it is known where black and white lie in `x`: not of values that stayed as they came."""
+        return self.divide_by != 1
+
     def check(self, x: Any) -> None:
         """Raise `InputError` if `x` are raw pictures, on which this was not applied yet; NumPy arrays and tensors.
 
         What `apply` makes of pictures and uint8 lies between black, 0, and white, 1, less the center. Values far outside are
         not refused where `divide_by` is 1: then nothing is known about them.
         """
-        if self.divide_by == 1:
+        if not self.tells_scale:
             return
         center = self.center or (0.0,)
         lowest, highest = -max(center) - SLACK, 1 - min(center) + SLACK
@@ -112,7 +117,7 @@ class Preprocessing:
 
     def _refuse_scaled(self, raw: PictureBatch) -> None:
         """Refuse fractions of white, which would be divided once more."""
-        if self.divide_by == 1 or not all(np.issubdtype(picture.dtype, np.floating) for picture in raw):
+        if not self.tells_scale or not all(np.issubdtype(picture.dtype, np.floating) for picture in raw):
             return
         least, most = min(float(picture.min()) for picture in raw), max(float(picture.max()) for picture in raw)
         if least < most <= 1 + SLACK:

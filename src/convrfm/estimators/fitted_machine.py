@@ -152,10 +152,10 @@ class FittedMachine(BaseEstimator):
     def _checked(self, x: Array, image_shape: tuple[int, int, int] | None) -> Array:
         """Images `(n, c, h, w)` that passed what the training images passed, as far as their values tell."""
         images = check_images(x, image_shape=image_shape)
-        if self.preprocessing_ is None:
-            self._warn_of_another_scale(images)
-        else:
+        if self.preprocessing_ is not None and self.preprocessing_.tells_scale:
             self.preprocessing_.check(images)
+        else:
+            self._warn_of_another_scale(images)
         return images
 
     def _warn_of_another_scale(self, images: Array) -> None:

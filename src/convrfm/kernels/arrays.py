@@ -14,7 +14,9 @@ from ..maths.dense import check_dense, from_array
 from ..maths.precision import full_precision
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-COLORS = (3, 4)
+MOST_COLORS = (
+    4  # of small feature maps, such as (n, 64, 3, 3), channels are more than rows; of pictures, rows than colors
+)
 FOLLOWING = {"dual_coef", "feature_matrix"}
 ARRAYS = FOLLOWING | {"z", "weights"}
 
@@ -54,8 +56,6 @@ def _tensor(name: str, value: Any) -> torch.Tensor:
         return value
     if not isinstance(value, np.ndarray):
         raise InputError(f"{name} must be a NumPy array or a torch tensor; got {type(value).__name__}.")
-    if np.ma.is_masked(value):
-        raise InputError(f"{name} must not be masked; got a masked {value.shape}. Pass its filled(value).")
     return from_array(name, value)
 
 
@@ -67,10 +67,10 @@ def check_batch(name: str, images: torch.Tensor, like: torch.Tensor) -> None:
             f"need an axis for it: {name}[:, None]."
         )
     _, channels, height, width = images.shape
-    if images is like and channels == height > max(COLORS) and width in COLORS:  # of x alone: z is of its shape
+    if images is like and width < height == channels > MOST_COLORS:  # of x alone: z is of its shape
         warnings.warn(
             f"{name} of shape {tuple(images.shape)} is taken for images of {channels} channels and {height} x {width} pixels. "
-            f"If their colors are last, pass np.moveaxis({name}, -1, 1).",
+            f"If their channels are last, pass np.moveaxis({name}, -1, 1).",
             stacklevel=5,
         )
     if images.dtype not in (torch.float32, torch.float64):

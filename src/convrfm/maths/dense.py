@@ -27,8 +27,10 @@ def from_array(name: str, array: np.ndarray) -> Tensor:
     """The array as a tensor, on the same memory where torch may share it: not with read-only or big-endian ones.
 
     Raises:
-        InputError: for an array of other things than numbers.
+        InputError: for an array of other things than numbers, or one of which a mask hides some.
     """
+    if np.ma.is_masked(array):
+        raise InputError(f"{name} must not be masked; got a masked {array.shape}. Pass its filled(value).")
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     try:
         return torch.from_numpy(np.require(native, requirements=["C", "W"]))
