@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 
 from convrfm import cnfa
 from convrfm.cli import app
-from convrfm.commands.cnfa import random_weights_warning
-from convrfm.networks import resnet20
+from convrfm.networks import has_random_weights, load_network, resnet20
 
 
 @pytest.fixture
@@ -87,11 +86,11 @@ def test_weights_of_another_network_are_named(photos: Path, tmp_path: Path) -> N
     assert "other.pt must hold the 116 weights of this network" in " ".join(output.split())
 
 
-@pytest.mark.parametrize("network", ["torchvision:resnet18", "timm:resnet18"])
+@pytest.mark.parametrize("network", ["torchvision:resnet18", "timm:resnet18", "convrfm.networks:resnet20"])
 def test_random_weights_are_told_before_any_number(
     network: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convrfm.commands.cnfa.load_network", lambda name: resnet20())
+    monkeypatch.setattr("convrfm.commands.cnfa.load_network", lambda name: resnet20())  # of others as of ours
     options = ("--out", tmp_path / "out", "--layers", "conv1", "--probes", 2, "--n-images", 2, "--image-size", 16)
     code, output = run("cnfa", network, photos, *options)
     warning = f"{network} has random weights: nothing here was learned"
@@ -101,10 +100,39 @@ def test_random_weights_are_told_before_any_number(
     assert page.index(warning) < page.index("Pearson")
 
 
-def test_trained_weights_need_no_warning(tmp_path: Path) -> None:
-    assert random_weights_warning("torchvision:resnet18@DEFAULT", None) == ()
-    assert random_weights_warning("torchvision:resnet18", tmp_path / "trained.pt") == ()
-    assert random_weights_warning("convrfm.networks:resnet20", None) == ()
+def test_trained_weights_need_no_warning() -> None:
+    assert not has_random_weights(resnet20(), "torchvision:resnet18@DEFAULT")
+
+
+@pytest.mark.parametrize(
+    ("factory", "random"),
+    [
+        ("nn.Conv2d(3, 4, 3)", True),
+        ("nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.LazyLinear(2))", True),
+        ("nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 2)).requires_grad_(False)", True),
+        ("filled(nn.Conv2d(3, 4, 3))", False),
+        ("nn.BatchNorm2d(3)", False),
+    ],
+)
+def test_another_draw_tells_that_weights_are_random(
+    factory: str, random: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A factory that reads its weights gives them again; one that draws them gives others."""
+    code = """
+import torch
+from torch import nn
+def filled(layer):
+    torch.nn.init.constant_(layer.weight, 0.25)  # in place of a file
+    return layer
+def network():
+    return FACTORY
+"""
+    module = f"of_{tmp_path.name}"
+    (tmp_path / f"{module}.py").write_text(code.replace("FACTORY", factory), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"{module}:network"
+    with torch.random.fork_rng(devices=[]):
+        assert has_random_weights(load_network(name), name) == random
 
 
 def test_fewer_images_than_asked_for_are_told_and_so_is_what_was_cropped(
@@ -112,7 +140,7 @@ def test_fewer_images_than_asked_for_are_told_and_so_is_what_was_cropped(
 ) -> None:
     monkeypatch.setattr("convrfm.commands.cnfa.load_network", lambda name: resnet20())
     options = ("--layers", "conv1", "--probes", 1, "--image-size", 8)
-    _, output = run("cnfa", "its:own", photos, "--out", tmp_path / "all", "--n-images", 9, *options)
+    _, output = run("cnfa", "convrfm.networks:resnet20", photos, "--out", tmp_path / "all", "--n-images", 9, *options)
     page = (tmp_path / "all" / "report.html").read_text(encoding="utf-8")
     for words in (
         "no more than 4 images: all are measured on, in place of 9",
@@ -120,5 +148,5 @@ def test_fewer_images_than_asked_for_are_told_and_so_is_what_was_cropped(
     ):
         assert words in " ".join(output.split())
         assert words in page
-    _, output = run("cnfa", "its:own", photos, "--out", tmp_path / "few", "--n-images", 4, *options)
+    _, output = run("cnfa", "convrfm.networks:resnet20", photos, "--out", tmp_path / "few", "--n-images", 4, *options)
     assert "no more than" not in output

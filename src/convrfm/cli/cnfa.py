@@ -52,7 +52,7 @@ def cnfa(
 ) -> None:
     """Measure patch-AGOP against filter covariance in every layer of a network."""
     parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
-    from ..commands.cnfa import CnfaSettings, random_weights_warning, run_cnfa
+    from ..commands.cnfa import CnfaSettings, run_cnfa
     from ..commands.idle_options import refuse_idle_options
     from ..commands.tables import layers_table
     from ..networks.trained import holds_training
@@ -66,7 +66,5 @@ def cnfa(
     )
     deciding = {name: value for name, value in parameters.items() if name not in ("out", "quiet", "overwrite")}
     report = run_cnfa(CnfaSettings(**deciding), out, overwrite=overwrite, quiet=quiet, command=command_line())
-    for warning in random_weights_warning(network, weights):
-        console.print(warning, style="bold red", markup=False, highlight=False, soft_wrap=True)
     console.print(layers_table(report))
     say(f"report: {out / 'report.html'}")

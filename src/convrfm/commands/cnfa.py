@@ -31,7 +31,7 @@ from ..report.cnfa_page import cnfa_page
 from ..storage.held_folder import held
 from .choices import PixelScale
 from .fit_folder import check_folder
-from .terminal import say_notes
+from .terminal import console, say_notes
 
 AT_ONCE = 50  # images; fewer where memory asks for it
 IMAGENET = Scaling((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -61,13 +61,14 @@ class CnfaSettings:
 
 
 class Subject(NamedTuple):
-    """What is measured: a network, its initial weights if they are known, and the images that it takes."""
+    """What is measured: a network, its initial weights if they are known, its images, and whether it is untrained."""
 
     network: nn.Module
     initial: Mapping[str, Tensor] | None
     channels: int
     image_size: tuple[int, int] | None
     scaling: Scaling | None
+    untrained: bool = False
 
 
 def subject_of(settings: CnfaSettings) -> Subject:
@@ -89,7 +90,8 @@ def subject_of(settings: CnfaSettings) -> Subject:
     channels = 3 if first is None else first.shape[1]
     size = None if settings.image_size is None else (settings.image_size, settings.image_size)
     scaling = IMAGENET if settings.scale is PixelScale.IMAGENET and channels == 3 else None
-    return Subject(built, given, channels, size, scaling)
+    untrained = weights is None and has_random_weights(built, network)
+    return Subject(built, given, channels, size, scaling, untrained)
 
 
 def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "n c h w"], list[str]]:
@@ -125,16 +127,14 @@ def _scale_text(scaling: Scaling | None) -> str:
     return f"less {means}, over {deviations}"
 
 
-def random_weights_warning(network: str, weights: Path | None) -> tuple[str, ...]:
-    """What to say of a network that nobody has trained; nothing if its weights are given."""
-    if weights is not None or not has_random_weights(network):
-        return ()
+def random_weights_warning(network: str) -> str:
+    """What to say of a network that nobody has trained."""
     named = (
         f"{network}@DEFAULT downloads trained ones, or give a file"
         if network.startswith("torchvision")
         else "Give a file"
     )
-    return (f"{network} has random weights: nothing here was learned. {named} with --weights.",)
+    return f"{network} has random weights: nothing here was learned. {named} with --weights."
 
 
 def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool, command: str) -> Report:
@@ -151,10 +151,12 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
         InputError: If anything does not fit; the message says what.
     """
     check_folder(out, overwrite=overwrite, holds_run=(out / NUMBERS).is_file())
-    warnings = random_weights_warning(settings.network, settings.weights)
     with held(out):
         torch.manual_seed(settings.seed)  # networks without weights draw theirs from torch's own generator
         subject = subject_of(settings)
+        warnings = [random_weights_warning(settings.network)] if subject.untrained else []
+        for warning in warnings:
+            console.print(warning, style="bold red", markup=False, highlight=False, soft_wrap=True)
         images, notes = images_of(settings, subject)
         say_notes(notes)
         if subject.scaling is not None:

@@ -1,11 +1,14 @@
 """Networks by name: `torchvision:NAME[@WEIGHTS]`, `timm:NAME`, `package.module:factory`."""
 
 import importlib
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ..errors import InputError
 from ..optional import imported
@@ -39,10 +42,25 @@ def load_network(name: str) -> nn.Module:
     return _from_factory(source, rest)
 
 
-def has_random_weights(name: str) -> bool:
-    """Whether the name asks for a network of torchvision or timm as it is before training."""
+def has_random_weights(network: nn.Module, name: str) -> bool:
+    """Whether a network that was built by name is as before training.
+
+    Of torchvision and timm the name tells it. Another factory is called again under another seed of torch: weights that are
+    others then were drawn. One that sets a seed itself cannot be told from one that reads a file.
+    """
     source, _, rest = name.partition(":")
-    return source == "timm" or (source == "torchvision" and "@" not in rest)
+    if source in ("torchvision", "timm"):
+        return "@" not in rest
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch.initial_seed() + 1)
+        again = load_network(name)
+    pairs = zip(_weights(network), _weights(again), strict=False)
+    return any(is_lazy(weight) or not torch.equal(weight, other) for weight, other in pairs)
+
+
+def _weights(network: nn.Module) -> Iterator[Tensor]:
+    """Those that are drawn: biases and those of norms begin as constants."""
+    return (parameter for parameter in network.parameters() if is_lazy(parameter) or parameter.ndim > 1)
 
 
 def _from_torchvision(name: str) -> nn.Module:
