@@ -1,12 +1,14 @@
 """Who gains little by learning is told what to try next, and what it takes."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from convrfm import ConvRFMClassifier
+from convrfm.cli.app import defaults_of
 from convrfm.commands import next_steps
 from convrfm.commands.choices import (
     AugmentationName,
@@ -55,9 +57,13 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(next_steps, "expected_seconds", seconds)
 
 
+def typed(settings: FitSettings) -> str:
+    return settings.command(Path("next"), defaults_of("fit"))
+
+
 def steps(settings: FitSettings, data: ImageData, **changes: Any) -> list[tuple[str, str]]:
     model = settings.unfitted(verbose=False).fit(data.x_train, data.y_train)
-    return [(step.options, step.cost) for step in next_steps.next_steps(settings, model, data, None, 1.0)]
+    return [(step.options, step.cost) for step in next_steps.next_steps(settings, model, data, None, 1.0, typed)]
 
 
 def test_every_step_is_told_with_its_cost_and_what_the_images_do_not_allow_is_not(chance: ImageData) -> None:
@@ -70,6 +76,21 @@ def test_every_step_is_told_with_its_cost_and_what_the_images_do_not_allow_is_no
         "--network global": "about 1 h",
         "--patch-size 5": "about 2 min",
     }
+
+
+def test_every_step_is_told_as_a_whole_command_too(chance: ImageData) -> None:
+    """With all that the fit was asked for, but for what the step replaces and what has no effect beside it."""
+    settings = replace(SETTINGS, agop_samples=5, center=True, depth=[1])
+    model = settings.unfitted(verbose=False).fit(chance.x_train, chance.y_train)
+    told = next_steps.next_steps(settings, model, chance, None, 1.0, typed)
+    assert len(told) == 5
+    for step in told:
+        assert step.command.startswith("convrfm fit bars --out next ")
+        assert " --center" in step.command
+        assert (" --agop-samples 5" in step.command) == ("--iterations 0" not in step.options)
+        words = step.options.split()
+        pairs = [" ".join(words[at : at + 2]) for at in range(0, len(words), 2)]
+        assert all(pair in step.command for pair in pairs if pair not in ("--network vanilla", "--patch-size 3"))
 
 
 def test_looking_into_what_it_would_take_ends_where_the_fit_took_less(
@@ -86,7 +107,7 @@ def test_looking_into_what_it_would_take_ends_where_the_fit_took_less(
 
     monkeypatch.setattr(next_steps, "expected_seconds", seconds)
     for took, looked_into in ((1.0, 2), (40.0, 3), (1000.0, 5)):
-        told = next_steps.next_steps(SETTINGS, model, chance, None, took)
+        told = next_steps.next_steps(SETTINGS, model, chance, None, took, typed)
         costs = [step.cost for step in told if not step.options.startswith("--network vanilla")]
         assert costs == ["about 1 min"] * looked_into + [next_steps.NOT_LOOKED_AT] * (5 - looked_into)
         assert (told[-1].cost == next_steps.NOT_LOOKED_AT) == (
@@ -95,7 +116,7 @@ def test_looking_into_what_it_would_take_ends_where_the_fit_took_less(
         now[0] = 0.0
     small = replace(chance, x_train=chance.x_train[..., :4, :4], x_test=chance.x_test[..., :4, :4])
     monkeypatch.setattr(next_steps, "LOOKS", -1.0)
-    told = next_steps.next_steps(replace(SETTINGS, depth=[2]), model, small, None, -1.0)
+    told = next_steps.next_steps(replace(SETTINGS, depth=[2]), model, small, None, -1.0, typed)
     assert told == []  # neither two layers nor patches of five go into these images
 
 
@@ -161,7 +182,7 @@ def test_a_gain_is_weighed_by_the_images_that_judged_it(
     monkeypatch.setattr(next_steps, "_gained", gained)
     model = SETTINGS.unfitted(verbose=False).set_params(choose_on=chosen_on)
     model.fit(data.x_train, data.y_train, selection=data.selection if chosen_on == "selection" else None)
-    next_steps.next_steps(SETTINGS, model, data, None, 1.0)
+    next_steps.next_steps(SETTINGS, model, data, None, 1.0, typed)
     assert counted == [{"loo": len(data.x_train), "selection": 7}[chosen_on]]
 
 

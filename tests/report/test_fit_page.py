@@ -149,12 +149,18 @@ def test_models_that_were_compared_and_models_to_try_are_told_with_their_times()
             CandidateRecord("ntk of global", 0.85, 0.1, [2], 60.0),
         ],
         chosen_candidate=1,
-        next_steps=[NextStep("--deep", "Layer upon layer.", "about 2 min 5 s")],
+        next_steps=[NextStep("--deep", "Layer upon layer.", "about 2 min 5 s", "convrfm fit photos --deep")],
     )
     html = fit_page(record).render()
     marked = html[html.index('<tr class="marked">') :]
     assert "ntk of global" in marked[: marked.index("</tr>")]
-    for words in ("Models that were compared", "What to try next", "--deep", "about 2 min 5 s"):
+    for words in (
+        "Models that were compared",
+        "What to try next",
+        "--deep",
+        "about 2 min 5 s",
+        "convrfm fit photos --deep",
+    ):
         assert words in html
 
 
@@ -175,7 +181,9 @@ def test_a_loss_is_not_called_a_gain(held_out: tuple[float, float], words: str) 
     first = replace(first, rounds=[replace(r, held_out_score=held_out[0]) for r in first.rounds])
     last = replace(last, rounds=[replace(r, held_out_score=held_out[1]) for r in last.rounds])
     record = replace(
-        a_deep_record(), layers=[first, second, last], next_steps=[NextStep("--cv 5", "Why.", "about 5 s")]
+        a_deep_record(),
+        layers=[first, second, last],
+        next_steps=[NextStep("--cv 5", "Why.", "about 5 s", "convrfm fit photos --cv 5")],
     )
     assert little_gained(record) == words
     assert words in fit_page(record).render()

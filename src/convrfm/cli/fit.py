@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from ..commands.choices import (
-    RADIAL_KERNELS,
     AugmentationName,
     FirstFiltersName,
     InitialMetricName,
@@ -140,30 +139,14 @@ def fit(
     from ..commands.tables import beside_table, candidates_table, next_steps_table, rounds_table
     from ..report.comparison_sections import little_gained
 
-    radial = any(name.is_radial for name in kernel)
-    infinite = not all(name.is_radial for name in kernel)
-    sized = not all(name.is_myrtle for name in network)
-    refuse_idle_options(
-        parameters,
-        defaults_of("fit"),
-        {
-            "network": (infinite, "--kernel ntk and nngp"),
-            "depth": ((infinite and sized) or deep, "--kernel ntk and nngp (Myrtle has its own), and to --deep"),
-            "patch_size": (radial or sized, "networks but Myrtle, and to radial kernels"),
-            "pool_size": (infinite and Network.AVERAGE in network, "--network average"),
-            "bandwidth": (radial, RADIAL_KERNELS),
-            "n_features": (solver is SolverName.FEATURES, "--solver features"),
-            "first_filters": (solver is SolverName.FEATURES, "--solver features"),
-            "filters": (deep, "--deep"),
-            "agop_samples": (iterations > 0, "updates of M (--iterations)"),
-            "shrinkage": (iterations > 0, "updates of M (--iterations)"),
-        },
-    )
     beside = ("out", "quiet", "overwrite", "workers", "scheduler")
     deciding = {name: value for name, value in parameters.items() if name not in beside}
-    settings = FitSettings(**deciding)
+    settings, defaults = FitSettings(**deciding), defaults_of("fit")
+    refuse_idle_options(parameters, defaults, settings.belonging)
     where = where_work_is_done(workers, scheduler)
-    record = run_fit(settings, out, overwrite=overwrite, quiet=quiet, command=command_line(), where=where)
+    record = run_fit(
+        settings, out, overwrite=overwrite, quiet=quiet, command=command_line(), defaults=defaults, where=where
+    )
     if record.candidates:
         console.print(candidates_table(record))
     console.print(rounds_table(record.layers, record.judge.label))
@@ -175,4 +158,5 @@ def fit(
         say("Without --deep the fixed kernel is kept where learning loses.")
     if record.next_steps:
         console.print(next_steps_table(record))
+        say(f"The first of them: {record.next_steps[0].command}")
     say(f"report: {out / 'report.html'}")

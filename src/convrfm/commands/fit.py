@@ -1,8 +1,11 @@
 """What `convrfm fit` does: from data by name to a fitted model and the folder of its run."""
 
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from .. import datasets
 from ..errors import ModelFileError
@@ -31,7 +34,14 @@ ENOUGH_TO_TELL = 0.5  # seconds of work that tell how fast this machine gets on
 
 
 def fit(
-    settings: FitSettings, out: Path, *, overwrite: bool, quiet: bool, command: str, where: int | str | None = None
+    settings: FitSettings,
+    out: Path,
+    *,
+    overwrite: bool,
+    quiet: bool,
+    command: str,
+    defaults: Mapping[str, Any],
+    where: int | str | None = None,
 ) -> FitRecord:
     """Learn from images and write the run.
 
@@ -41,6 +51,7 @@ def fit(
         overwrite: whether to replace an earlier run there.
         quiet: whether to leave out progress bars, what was read, and estimates of short fits.
         command: shown on the page.
+        defaults: what options are where nobody changes them, for the commands of what to try next.
         where: who shares the work of conjugate gradients, as `workers.workers` has it; None for this process.
 
     Returns:
@@ -97,7 +108,12 @@ def fit(
         with at_work("baselines", quiet=quiet):
             compared_with = baselines(images, settings.seed) if compares else []
         with at_work("what to try next, and what it would take", quiet=quiet):
-            steps = next_steps(settings, model, images, pace, took) if finished else []
+            others = folders_beside(out)
+            steps = (
+                next_steps(settings, model, images, pace, took, lambda other: other.command(next(others), defaults))
+                if finished
+                else []
+            )
         beside = Beside(compared_with, settings.candidates.names, steps)
         with at_work(f"the scores of {test} under every round, and the page", quiet=quiet):
             return write_run(out, model, images, asdict(settings), command, finished=finished, beside=beside)
@@ -118,6 +134,12 @@ def at_the_end(model: Model) -> list[str]:
 def pace_of(took: float, worked: float, *, alone: bool) -> float | None:
     """How many seconds pass for one in which this process works; None after too little work to tell, or where others did it."""
     return took / worked if alone and worked > ENOUGH_TO_TELL else None
+
+
+def folders_beside(out: Path) -> Iterator[Path]:
+    """Where other runs may go: numbered as those that follow this one, none of them there yet."""
+    named = out if out.name not in ("", "..") else out.resolve()
+    return (other for number in count(2) if not (other := named.with_name(f"{named.name}-{number}")).exists())
 
 
 def check_without_images(settings: FitSettings, model: Model) -> None:

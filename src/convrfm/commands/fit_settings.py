@@ -1,11 +1,14 @@
 """All that decides a run of `convrfm fit`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from .candidates import Candidates, Model
 from .choices import (
+    RADIAL_KERNELS,
     AugmentationName,
     FirstFiltersName,
     InitialMetricName,
@@ -69,6 +72,47 @@ class FitSettings:
             deep=self.deep,
             filters=self.filters,
         )
+
+    @property
+    def belonging(self) -> dict[str, tuple[bool, str]]:
+        """For some of them whether they have an effect beside the others, and what they belong to."""
+        radial = any(name.is_radial for name in self.kernel)
+        infinite = not all(name.is_radial for name in self.kernel)
+        sized = not all(name.is_myrtle for name in self.network)
+        by_features, learns = self.solver is SolverName.FEATURES, self.iterations > 0
+        return {
+            "network": (infinite, "--kernel ntk and nngp"),
+            "depth": ((infinite and sized) or self.deep, "--kernel ntk and nngp (Myrtle has its own), and to --deep"),
+            "patch_size": (radial or sized, "networks but Myrtle, and to radial kernels"),
+            "pool_size": (infinite and Network.AVERAGE in self.network, "--network average"),
+            "bandwidth": (radial, RADIAL_KERNELS),
+            "n_features": (by_features, "--solver features"),
+            "first_filters": (by_features, "--solver features"),
+            "filters": (self.deep, "--deep"),
+            "agop_samples": (learns, "updates of M (--iterations)"),
+            "shrinkage": (learns, "updates of M (--iterations)"),
+        }
+
+    def command(self, out: Path, defaults: Mapping[str, Any]) -> str:
+        """The line that is typed for them: what is not as by default, and has an effect.
+
+        Args:
+            out: folder of the run.
+            defaults: what options are where nobody changes them.
+        """
+        words, belonging = ["convrfm", "fit", self.data, "--out", str(out)], self.belonging
+        for name in (field.name for field in fields(self) if field.name != "data"):
+            value, default = getattr(self, name), defaults[name]
+            several = isinstance(default, list)
+            if (list(value) if several else value) == default or not belonging.get(name, (True, ""))[0]:
+                continue
+            option = name.replace("_", "-")
+            if isinstance(default, bool):
+                words.append(f"--{option}" if value else f"--no-{option}")
+                continue
+            for each in value if several else [value]:
+                words += [f"--{option}", str(each)]
+        return shlex.join(words)
 
     @property
     def n_rounds(self) -> int:

@@ -1,7 +1,7 @@
 """What may do better than a fit that gained little by learning, each with what it would take."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import product
@@ -59,7 +59,12 @@ COMPARED = ("--network average", "--network global")
 
 
 def next_steps(
-    settings: FitSettings, model: Classifier, images: ImageData, pace: float | None, took: float
+    settings: FitSettings,
+    model: Classifier,
+    images: ImageData,
+    pace: float | None,
+    took: float,
+    typed: Callable[[FitSettings], str],
 ) -> list[NextStep]:
     """What to try where learning gained less than the judge's standard error; nothing where it gained more.
 
@@ -71,6 +76,7 @@ def next_steps(
             to go by the clock.
         took: seconds of the fit. The steps are looked into for about as long, twenty seconds at least; what others take, their
             own fits tell.
+        typed: the command of a run with other settings.
     """
     start = time.perf_counter()
     fixed, kept = model.layers_[0].rounds[0].judged, model.layers_[-1].kept
@@ -85,19 +91,21 @@ def next_steps(
         if idle or _includes(settings, changes):
             continue
         if time.perf_counter() - start > max(LOOKS, took):
-            steps += [NextStep(options, reason, NOT_LOOKED_AT)] if _fits(changed, images) else []
+            steps += [NextStep(options, reason, NOT_LOOKED_AT, typed(changed))] if _fits(changed, images) else []
             continue
         cost = expected_seconds(changed, images, pace)
         if cost is not None:
             seconds[options] = cost
-            steps.append(NextStep(options, reason, f"about {duration(cost)}"))
+            steps.append(NextStep(options, reason, f"about {duration(cost)}", typed(changed)))
     pooled = [step.options for step in steps if step.options in COMPARED]
     if list(settings.network) == [Network.VANILLA] and pooled:
         again = sum(line["seconds"] for line in model.history_)
         cost = again + sum(seconds.get(options, inf) for options in pooled)
-        together = " ".join(["--network vanilla", *pooled])
+        networks = [Network.VANILLA, *(STEPS[options][1]["network"][0] for options in pooled)]
+        together = " ".join(f"--network {network}" for network in networks)
         told = f"about {duration(cost)}" if cost < inf else NOT_LOOKED_AT
-        steps.append(NextStep(together, "One fit compares them and keeps the best.", told))
+        reason = "One fit compares them and keeps the best."
+        steps.append(NextStep(together, reason, told, typed(replace(settings, network=networks))))
     return steps
 
 

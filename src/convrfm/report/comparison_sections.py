@@ -55,13 +55,12 @@ def next_section(record: FitRecord) -> Section:
     """What may do better, with its cost on this machine."""
     return (
         Section("What to try next")
-        .prose(
-            f"{little_gained(record)} Run it again with another --out, and the options of one line in place of its own."
-        )
+        .prose(f"{little_gained(record)} The commands below the table are these lines in their order, to be copied.")
         .table(
             ("Options", "Why", "Time"),
             [[step.options, step.reason, step.cost] for step in record.next_steps],
             caption="Times are estimated from small runs on this machine with these images; where those would take longer "
             "than this fit did, the next one tells itself. docs/accuracy.md has measured examples.",
         )
+        .code("\n".join(step.command for step in record.next_steps))
     )

@@ -107,11 +107,12 @@ class CandidateRecord:
 
 @dataclass(frozen=True)
 class NextStep:
-    """What may do better: options to add to the command, why, and what they cost."""
+    """What may do better: options, why, what they cost, and the whole command with them."""
 
     options: str
     reason: str
     cost: str
+    command: str
 
 
 def best_learned(rounds: Sequence[RoundRecord]) -> RoundRecord:
