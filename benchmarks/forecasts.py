@@ -50,11 +50,13 @@ def averaged(side: int) -> Model:
 
 
 FITS: Mapping[str, Fit] = {
-    "flat": Fit(flat(), (100, 640, 2000, 3500)),
+    "flat": Fit(flat(), (100, 640, 2000, 3500, 5000)),
     "folds": Fit(flat(cv=5), (100, 640)),
     "Laplace": Fit(lambda side: ConvRFMClassifier(kernels.Laplace(5, 10.0), **ROUNDS), (100, 640)),
     "deep": Fit(lambda side: DeepConvRFMClassifier(depth=3, **ROUNDS), (100, 640)),
-    "squares": Fit(lambda side: ConvRFMClassifier(kernels.NTK(kernels.vanilla(3, pooling=2)), **ROUNDS), (100, 300)),
+    "squares": Fit(
+        lambda side: ConvRFMClassifier(kernels.NTK(kernels.vanilla(3, pooling=2)), **ROUNDS), (100, 300, 1000)
+    ),
     "global": Fit(
         lambda side: ConvRFMClassifier(kernels.NTK(kernels.vanilla(3, pooling="global")), **ROUNDS), (100, 200)
     ),
