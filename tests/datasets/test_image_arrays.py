@@ -8,7 +8,7 @@ import torch
 from scipy.sparse import csr_array
 from sklearn.exceptions import DataConversionWarning
 
-from convrfm.datasets import check_images, check_labels
+from convrfm.datasets import Preprocessing, check_images, check_labels, noisy_digits
 from convrfm.errors import InputError, InputTypeError
 
 LAYOUTS = [((4, 2, 6, 5), None), ((4, 6, 5), None), ((4, 60), (2, 6, 5))]
@@ -65,12 +65,32 @@ def test_one_picture_with_its_colors_last_is_not_a_batch_of_lines() -> None:
 MASKED = np.ma.masked_greater(np.arange(32.0).reshape(2, 4, 4), 29)
 
 
-@pytest.mark.parametrize("x", [MASKED, list(MASKED), tuple(MASKED)])
+@pytest.mark.parametrize("x", [MASKED, list(MASKED), tuple(MASKED), list(map(list, MASKED))])
 def test_a_mask_is_never_lost(x: Any) -> None:
     with pytest.raises(InputError, match=r"x must not be masked; 2 values are\. Pass x\.filled"):
         check_images(x)
     with pytest.raises(InputError, match=r"y must not be masked; 1 values are"):
         check_labels(np.ma.masked_equal([0, 1, 2], 2), 3)
+
+
+def digits_of(images: Any, labels: Any = (0, 1)) -> None:
+    noisy_digits(1, sigma=0.0, generator=np.random.default_rng(0), digits=(images, np.ma.asarray(labels)))
+
+
+DOORS = [
+    (Preprocessing(None, 1).apply, "raw", MASKED[:, None]),
+    (Preprocessing(None, 1).apply, "raw", list(MASKED[:, None])),
+    (Preprocessing((4, 4), 1).apply, "raw", [MASKED[1:], np.zeros((1, 5, 5))]),
+    (Preprocessing(None, 1).check, "x", MASKED[:, None]),
+    (digits_of, "images", MASKED / 32),
+    (lambda labels: digits_of(np.zeros((2, 4, 4)), labels), "labels", np.ma.masked_array([0, 1], mask=True)),
+]
+
+
+@pytest.mark.parametrize(("door", "name", "given"), DOORS)
+def test_no_door_loses_a_mask(door: Any, name: str, given: Any) -> None:
+    with pytest.raises(InputError, match=rf"{name} must not be masked; 2 values are\. Pass {name}\.filled"):
+        door(given)
 
 
 def test_a_mask_that_hides_nothing_changes_nothing() -> None:

@@ -90,13 +90,17 @@ def check_labels(y: Any, n: int) -> Shaped[np.ndarray, " n"]:
 
 
 def check_unmasked(values: Any, name: str) -> None:
-    """Raise `InputError` for a masked array, or a list of such, in which something is masked: the mask would be lost."""
-    parts = [values, *values] if isinstance(values, list | tuple) else [values]
-    if any(np.ma.is_masked(part) for part in parts if isinstance(part, np.ma.MaskedArray)):
+    """Raise `InputError` for a masked array, or lists of such, in which something is masked: the mask would be lost."""
+    if masked := _count_masked(values):
         raise InputError(
-            f"{name} must not be masked; {np.ma.count_masked(np.ma.asarray(values))} values are. Pass {name}.filled(value), "
-            "or leave these images out."
+            f"{name} must not be masked; {masked} values are. Pass {name}.filled(value), or leave these images out."
         )
+
+
+def _count_masked(values: Any) -> int:
+    if isinstance(values, list | tuple):
+        return sum(map(_count_masked, values))
+    return int(np.ma.count_masked(values)) if isinstance(values, np.ma.MaskedArray) else 0
 
 
 def _array(values: Any, name: str) -> np.ndarray:

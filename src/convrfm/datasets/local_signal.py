@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int64, Shaped
 from sklearn.datasets import load_digits
 
 from ..errors import InputError
+from .image_arrays import check_unmasked
 from .pictures import resize
 
 STAR_ROWS = {3: [10], 4: [9, 10, 11], 5: [7, 8, 9, 10, 11, 12, 13], 6: [8, 9, 10, 11, 12],
@@ -72,13 +73,15 @@ def noisy_digits(
         Images `(n, 1, 3h/2, 3w/2)` and labels `(n,)`.
 
     Raises:
-        InputError: If there are fewer than `n` digits, or they are not grayscale images in [0, 1].
+        InputError: If there are fewer than `n` digits, they are not grayscale images in [0, 1], or something is masked.
 
     >>> x, y = noisy_digits(5, sigma=1.0, generator=np.random.default_rng(0))
     >>> x.shape, y.shape
     ((5, 1, 24, 24), (5,))
     """
     images, labels = bundled_digits() if digits is None else digits
+    check_unmasked(images, "images")
+    check_unmasked(labels, "labels")
     if not 1 <= n <= len(images):
         raise InputError(
             f"n must be between 1 and {len(images)}, the number of digits (each is used at most once); "

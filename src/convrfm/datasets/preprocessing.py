@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import InputError
 from ..quantities import counted
-from .image_arrays import channels_seem_last
+from .image_arrays import channels_seem_last, check_unmasked
 from .memory import check_memory
 from .pictures import PictureBatch, resize, with_channels
 
@@ -58,9 +58,10 @@ class Preprocessing:
         """Turn raw pictures, each `(c, h, w)`, or a batch `(n, c, h, w)` of them, into `x`.
 
         Raises:
-            InputError: If there are none, their channels cannot be converted, `image_size` is None and their sizes differ, or
-                they are scaled already.
+            InputError: If there are none, their channels cannot be converted, `image_size` is None and their sizes differ,
+                they are scaled already, or something is masked.
         """
+        check_unmasked(raw, "raw")
         if misplaced := next((picture.shape for picture in raw if picture.ndim != 3), None):
             raise InputError(
                 f"each picture must be (channels, height, width); got {misplaced}. Gray ones are x[:, None]."
@@ -93,11 +94,12 @@ class Preprocessing:
         return self.divide_by != 1
 
     def check(self, x: Any) -> None:
-        """Raise `InputError` if `x` are raw pictures, on which this was not applied yet; NumPy arrays and tensors.
+        """Raise `InputError` if `x`, a NumPy array or tensor, is masked, or raw pictures on which this was not applied yet.
 
         What `apply` makes of pictures and uint8 lies between black, 0, and white, 1, less the center. Values far outside are
         not refused where `divide_by` is 1: then nothing is known about them.
         """
+        check_unmasked(x, "x")
         if not self.tells_scale:
             return
         center = self.center or (0.0,)
