@@ -86,6 +86,37 @@ def test_a_test_part_without_classes_is_not_a_class(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+@pytest.mark.parametrize("part", ["test", "valid"])
+@pytest.mark.parametrize(
+    ("folders", "to_predict"), [(["images"], "{}/images"), (["unknown/deep"], "{}/unknown/deep"), (["a", "b"], "{}")]
+)
+def test_folders_of_a_part_that_training_does_not_know_are_no_classes(
+    tmp_path: Path, part: str, folders: list[str], to_predict: str
+) -> None:
+    train = fill_classes(tmp_path / "train", 5)
+    for i, name in enumerate(folders):
+        fill(tmp_path / part / name, 3, seed=i)
+    predict = tmp_path / to_predict.format(part)
+    with pytest.raises(InputError) as refusal:
+        load(tmp_path)
+    assert str(refusal.value) == (
+        f"the pictures of {tmp_path / part} must have labels that training knows, such as cat, dog; got "
+        f"{', '.join(name.split('/')[0] for name in folders)}. Pass {train} to fit; label the others afterwards with: "
+        f"convrfm predict RUN {predict}. If its folders are classes, name them as in training."
+    )
+    load(train)
+    assert load_for_prediction(predict, Preprocessing((4, 5), 3, 255.0))[1]
+
+
+def test_a_part_of_which_training_knows_some_classes_is_read_and_the_others_are_told(tmp_path: Path) -> None:
+    fill_classes(tmp_path / "train", 5)
+    fill_classes(tmp_path / "test", 2, seed=1)
+    fill(tmp_path / "test" / "unknown", 2, seed=9)
+    data = load(tmp_path)
+    assert (data.classes, len(data.x_test)) == (("cat", "dog", "unknown"), 6)
+    assert "No training image has class unknown." in data.notes
+
+
 def test_parts_of_loose_pictures_need_classes(tmp_path: Path) -> None:
     fill(tmp_path / "train_images", 5)
     fill(tmp_path / "test_images", 3)
@@ -102,10 +133,17 @@ def test_a_part_alone_is_not_a_class(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_one_folder_around_everything_is_named_with_the_inner_one_to_pass(tmp_path: Path) -> None:
-    fill_classes(tmp_path / "archive" / "pets", 5)
-    with pytest.raises(InputError, match=r"only the folder pets.*Pass .*archive/pets"):
+@pytest.mark.parametrize("inner", ["pets", "pets/pets", "a/b/c"])
+def test_folders_around_everything_are_named_with_the_inner_one_to_pass(tmp_path: Path, inner: str) -> None:
+    folder = fill_classes(tmp_path / "archive" / inner, 5)
+    with pytest.raises(InputError, match=rf"only the folder {inner}, around cat, dog\. Pass {folder}\.$"):
         load(tmp_path / "archive")
+
+
+def test_one_class_at_any_depth_is_one_class(tmp_path: Path) -> None:
+    fill(tmp_path / "cat" / "2024" / "july", 5)
+    with pytest.raises(InputError, match="at least two classes; got only 'cat'"):
+        load(tmp_path)
 
 
 def test_the_same_folders_everywhere_are_asked_about(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from .preprocessing import Preprocessing, one_size
 from .repeats import repeat_notes
 from .sampling import hold_out_fifth, stratified_order
 from .sources import Pictures, Reading, joined
+from .splits import check_known
 
 NOISY = ("bars", "noisy-digits")
 
@@ -93,6 +94,10 @@ def load(
         notes += apart.notes
         notes.append(_validation_note(len(apart), validation))
     classes = _classes(data, [part for part in (train, test, apart) if part is not None])
+    for name, part in (("test", source.test), ("validation", apart)):
+        if part is not None:
+            known = _labels(data, source.train).tolist()
+            check_known(f"the {name} part of {data}", _labels(data, part).tolist(), known, "Leave it out, or label it.")
     if apart is not None and validation == "train":
         train, apart = joined(train, apart), None
     raw = [*train.raw, *test.raw, *(() if apart is None else apart.raw)]

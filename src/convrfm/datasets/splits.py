@@ -1,8 +1,9 @@
 """Which sub-folders of a folder are parts of a data set, for training, validation and testing, and not classes."""
 
+import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -50,23 +51,29 @@ def find_parts(folder: Path) -> dict[Role, Path]:
     return {}
 
 
-def check_classes(folder: Path, classes: Sequence[str], *, loose: bool) -> None:
+def classes_of(folder: Path, files: Sequence[Path]) -> list[str]:
+    """The sub-folders of a folder in which these files lie, at any depth."""
+    return sorted({file.relative_to(folder).parts[0] for file in files if file.parent != folder})
+
+
+def check_classes(folder: Path, files: Sequence[Path]) -> None:
     """Refuse sub-folders that are no classes, with the folder to pass instead.
 
     Args:
         folder: The folder whose sub-folders are to be classes.
-        classes: The sub-folders that hold pictures.
-        loose: Whether there are pictures outside them.
+        files: Its pictures.
 
     Raises:
-        InputError: If there is one folder around everything, a sub-folder is a part of a data set, or all sub-folders
+        InputError: If there are folders around everything, a sub-folder is a part of a data set, or all sub-folders
             hold the same folders.
     """
+    classes = classes_of(folder, files)
     inner = {name: {path.name for path in subfolders(folder / name)} for name in classes}
-    if len(classes) == 1 and not loose and len(inner[classes[0]]) > 1:
+    around = Path(os.path.commonpath([file.parent for file in files]))
+    if around != folder and len(within := [path.name for path in subfolders(around)]) > 1:
         raise InputError(
-            f"{folder} must have one sub-folder of pictures per class; got only the folder {classes[0]}, around "
-            f"{', '.join(sorted(inner[classes[0]])[:5])}. Pass {folder / classes[0]}."
+            f"{folder} must have one sub-folder of pictures per class; got only the folder "
+            f"{around.relative_to(folder).as_posix()}, around {', '.join(within[:5])}. Pass {around}."
         )
     for name in classes:
         if len(inner[name]) > 1 and PART.fullmatch(name.casefold()):
@@ -82,6 +89,13 @@ def check_classes(folder: Path, classes: Sequence[str], *, loose: bool) -> None:
             f"{', '.join(sorted(shared)[:5])}. If these are the classes, pass one of {', '.join(classes[:5])}, or move its "
             "pictures together by class; otherwise move the pictures up into the folder of their class."
         )
+
+
+def check_known(what: str, classes: Collection[int | str], known: Collection[int | str], remedy: str) -> None:
+    """Raise `InputError` if no class of a part for testing or validation is known from training: none could be right."""
+    if not set(classes) & set(known):
+        came, expected = (", ".join(map(str, sorted(set(labels))[:5])) for labels in (classes, known))
+        raise InputError(f"{what} must have labels that training knows, such as {expected}; got {came}. {remedy}")
 
 
 def _innermost(part: Path) -> Path:
