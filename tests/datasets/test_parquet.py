@@ -16,6 +16,13 @@ from convrfm.errors import InputError, MissingDependencyError
 RAW = np.random.default_rng(0).integers(256, size=(20, 6, 8, 3), dtype=np.uint8)
 
 
+def encoded(i: int, frames: int = 1) -> bytes:
+    buffer = io.BytesIO()
+    first, *others = [Image.fromarray(RAW[i + frame]) for frame in range(frames)]
+    first.save(buffer, "PNG", save_all=frames > 1, append_images=others)
+    return buffer.getvalue()
+
+
 def write(
     path: Path,
     rows: range,
@@ -23,16 +30,15 @@ def write(
     names: list[str] | None = None,
     labels: list[int | None] | None = None,
     damaged: Collection[int] = (),
+    moving: Collection[int] = (),
 ) -> Path:
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
 
-    def png(i: int) -> bytes:
-        buffer = io.BytesIO()
-        Image.fromarray(RAW[i]).save(buffer, "PNG")
-        return buffer.getvalue()
+    def content(i: int) -> bytes:
+        return b"no picture" if i in damaged else encoded(i, frames=1 + (i in moving))
 
-    cells = [{"bytes": b"no picture" if i in damaged else png(i), "path": f"{i}.png"} for i in rows]
+    cells = [{"bytes": content(i), "path": f"{i}.png"} for i in rows]
     table = pa.table({image: cells, "label": labels or [i % 2 for i in rows]})
     if names:
         features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
@@ -116,6 +122,73 @@ def test_unreadable_pictures_are_skipped_where_that_is_asked_for_and_told(tmp_pa
     write(tmp_path / "b.parquet", range(4), damaged=range(4))
     with pytest.raises(InputError, match="must hold readable pictures; got 4 damaged ones"):
         load(tmp_path / "b.parquet", unreadable="skip")
+
+
+def test_further_frames_are_named_in_the_notes(tmp_path: Path) -> None:
+    write(tmp_path / "train.parquet", range(12), moving=(3, 5))
+    write(tmp_path / "test.parquet", range(12, 20), moving=(14,))
+    data = load(tmp_path)
+    for name, rows in (("train", "row 3, row 5"), ("test", "row 2")):
+        told = f"Left out of {tmp_path / name}.parquet, all frames or pages but the first: {rows}."
+        assert told in data.notes
+    np.testing.assert_allclose(data.x_test, np.moveaxis(RAW[12:], -1, 1) / 255, atol=1e-6)
+
+
+def test_linked_folders_are_read_once_and_links_that_give_nothing_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere" / "0000.parquet", range(12, 20))
+    write(tmp_path / "data" / "train" / "0000.parquet", range(12))
+    (tmp_path / "data" / "test").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "up").symlink_to(tmp_path / "data")
+    (tmp_path / "data" / "gone").symlink_to(tmp_path / "nowhere")
+    data = load(tmp_path / "data")
+    assert (len(data.x_train), len(data.x_test)) == (12, 8)
+    np.testing.assert_allclose(data.x_test, np.moveaxis(RAW[12:], -1, 1) / 255, atol=1e-6)
+    notes = " ".join(data.notes)
+    assert "lead nowhere: gone." in notes
+    assert "read already: up." in notes
+
+
+def write_padded(path: Path, n_rows: int, padding: int) -> Path:
+    """Pictures with zeros after their end, which no decoder looks at and which take no room in the file."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    cells = pa.array([{"bytes": encoded(i) + bytes(padding)} for i in range(2)]).take([i % 2 for i in range(n_rows)])
+    table = pa.table({"image": cells, "label": [i % 2 for i in range(n_rows)]})
+    pq.write_table(table, path, compression="zstd")
+    assert path.stat().st_size < 10_000
+    return path
+
+
+def test_columns_that_memory_cannot_hold_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 1 << 24)
+    file = write_padded(tmp_path / "a.parquet", 2, 1 << 24)
+    with pytest.raises(InputError, match=r"group of rows in .*need 32 MiB and 16 MiB are free.*row_group_size"):
+        load(file)
+
+
+@pytest.mark.parametrize(("free", "most"), [(1 << 30, 100), (1 << 20, 5)])
+def test_a_picture_that_is_stored_once_for_many_rows_is_not_held_once_for_each(
+    free: int, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pa = pytest.importorskip("pyarrow")
+    monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: free)
+    file = write_padded(tmp_path / "a.parquet", 200, 1 << 18)
+    pool, usual = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        data = load(file)
+    finally:
+        pa.set_memory_pool(usual)
+    assert len(data.x_train) + len(data.x_test) == 200
+    assert 1 << 18 < pool.max_memory() < most << 18
+
+
+def test_lists_in_place_of_pictures_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pq.write_table(pa.table({"image": [[0, 1], [2, 3]], "label": [0, 1]}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"one picture, as the bytes of its file.*got lists in image\.list"):
+        load(tmp_path / "a.parquet")
 
 
 def test_damage_and_foreign_columns_are_refused_in_words(tmp_path: Path) -> None:

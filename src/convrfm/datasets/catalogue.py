@@ -19,6 +19,7 @@ from .label_tables import read_labeled_folder
 from .parquet import read_parquet, read_parquet_folder
 from .sources import Reading, Source
 from .torchvision_sets import EDITIONS, read_torchvision
+from .walking import walk
 
 GENERATED: Mapping[str, Callable[[Reading], Source]] = {
     "bars": read_bars,
@@ -53,8 +54,10 @@ def read_source(data: str | Path, reading: Reading) -> Source:
     if path.is_dir() and holds_atlases(path):
         return read_atlases(path)
     if path.is_dir():
-        tables = sorted(path.rglob("*.parquet"))
-        return read_parquet_folder(path, tables, reading) if tables else read_class_folders(path, reading)
+        found = walk(path)
+        if tables := [file for file in found.files if file.suffix.lower() == ".parquet"]:
+            return read_parquet_folder(path, tables, found.notes(path), reading)
+        return read_class_folders(path, reading)
     if path.is_file() and path.suffix.lower() in BY_SUFFIX:
         return BY_SUFFIX[path.suffix.lower()](path, reading)
     known = [*BY_NAME, *(f"torchvision:{name}" for name in EDITIONS)]

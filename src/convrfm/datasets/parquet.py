@@ -4,7 +4,8 @@ import io
 import json
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from ..errors import InputError
 from ..optional import imported
 from ..quantities import counted
 from .image_arrays import check_labels
-from .memory import check_memory
+from .memory import check_memory, times_free
 from .pictures import Picture, decode, resize
 from .sources import Pictures, Reading, Source
 from .splits import NAMES, Role
 from .walking import left_out
 
 IMAGES, LABELS = ("image", "img", "x"), ("label", "labels", "fine_label", "class", "y")
+CELLS_AT_ONCE = 32
+DAMAGE = (OSError, ValueError, NotImplementedError)
 
 
 def read_parquet(path: Path, reading: Reading) -> Source:
@@ -31,8 +34,8 @@ def read_parquet(path: Path, reading: Reading) -> Source:
     return Source(_read([path], reading))
 
 
-def read_parquet_folder(folder: Path, files: Sequence[Path], reading: Reading) -> Source:
-    """Read the parquet files of a folder, in parts where their names below it name parts: `default/train-00000-of-00001`.
+def read_parquet_folder(folder: Path, files: Sequence[Path], notes: Sequence[str], reading: Reading) -> Source:
+    """Read these files of a folder, in parts where their names below it name parts: `default/train-00000-of-00001`.
 
     Raises:
         MissingDependencyError: If pyarrow is not installed.
@@ -50,7 +53,8 @@ def read_parquet_folder(folder: Path, files: Sequence[Path], reading: Reading) -
         named = ", ".join(sorted(filter(None, parts)))
         raise InputError(f"{folder} must hold a training part, such as train.parquet; got {named}.")
     read = {role: _read(of_role, reading) for role, of_role in parts.items()}
-    return Source(read["train" if "train" in read else None], read.get("test"), read.get("validation"))
+    train = read["train" if "train" in read else None]
+    return Source(replace(train, notes=(*train.notes, *notes)), read.get("test"), read.get("validation"))
 
 
 def _role(file: Path, folder: Path) -> Role | None:
@@ -70,10 +74,10 @@ def _read(files: Sequence[Path], reading: Reading) -> Pictures:
     n_rows = 0
     for file in files:
         cells, values = _cells_and_labels(file)
-        skipped = list[Path]()
+        skipped, of_several = list[Path](), list[Path]()
         for row, (cell, value) in enumerate(zip(cells, values, strict=True)):
             try:
-                picture = _picture(file, row, cell.as_py(), reading)
+                picture, frames = _picture(file, row, cell, reading)
             except InputError:
                 if reading.unreadable == "error":
                     raise
@@ -84,24 +88,62 @@ def _read(files: Sequence[Path], reading: Reading) -> Pictures:
             pictures.append(picture)
             labels.append(value)
             names.append(str(n_rows + row))
+            if frames > 1:
+                of_several.append(Path(f"row {row}"))
         n_rows += len(values)
         notes += left_out("unreadable", file, skipped)
+        notes += left_out("all frames or pages but the first", file, of_several)
     if not pictures:
         raise InputError(f"{files[0]} must hold readable pictures; got {counted(n_rows, 'damaged one')}. Repair them.")
     return Pictures(pictures, check_labels(labels, len(pictures)), tuple(names), white=255.0, notes=tuple(notes))
 
 
-def _cells_and_labels(file: Path) -> tuple[Any, Sequence[Any]]:
+def _cells_and_labels(file: Path) -> tuple[Iterator[Any], Sequence[Any]]:
     pq = imported("pyarrow.parquet", "parquet")
     try:
-        schema = pq.read_schema(file)
-        image, label = (_column(file, schema.names, known) for known in (IMAGES, LABELS))
-        table = pq.read_table(file, columns=[image, label])
+        table = pq.ParquetFile(file)
+        image, label = (_column(file, table.schema_arrow.names, known) for known in (IMAGES, LABELS))
+        n_cells = _cells_at_once(file, table.metadata, (image, label))
+        values = table.read(columns=[label])[label].to_pylist()
     except InputError:
         raise
-    except (OSError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{file} cannot be read as parquet: {error}. Copy the file again.") from error
-    return table[image], _labels(file, schema, label, table[label].to_pylist())
+    except DAMAGE as error:
+        raise _unreadable(file, error) from error
+    return _cells(file, table, image, n_cells), _labels(file, table.schema_arrow, label, values)
+
+
+def _cells(file: Path, table: Any, image: str, at_once: int) -> Iterator[Any]:
+    try:
+        for batch in table.iter_batches(at_once, columns=[image]):
+            yield from (cell.as_py() for cell in batch[image])
+    except DAMAGE as error:
+        raise _unreadable(file, error) from error
+
+
+def _cells_at_once(file: Path, metadata: Any, names: Sequence[str]) -> int:
+    """How many cells are read together, so that they fit into memory however large they are.
+
+    A few bytes in a file may stand for many: compressed ones, and the number of a value that is there once for all rows. But
+    no cell is larger than its group of rows without compression, which the file tells at its end.
+
+    Raises:
+        InputError: If not even one fits, or they are lists, of which nothing tells how long they are.
+    """
+    leaves = [metadata.schema.column(i) for i in range(metadata.num_columns)]
+    read = [i for i, leaf in enumerate(leaves) if leaf.path.split(".")[0] in names]
+    if lists := [leaves[i].path for i in read if leaves[i].max_repetition_level]:
+        raise InputError(
+            f"{file} must have one picture, as the bytes of its file, and one label in each row; got lists in {lists[0]}. Save "
+            "the data set again with its images."
+        )
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    largest = max((sum(group.column(i).total_uncompressed_size for i in read) for group in groups), default=0)
+    remedy = "Write it again with smaller groups (row_group_size)."
+    return min(CELLS_AT_ONCE, times_free(f"the pictures of each group of rows in {file}", largest, remedy))
+
+
+def _unreadable(file: Path, error: Exception) -> InputError:
+    return InputError(f"{file} cannot be read as parquet: {error}. Copy the file again.")
 
 
 def _column(file: Path, names: Sequence[str], known: Sequence[str]) -> str:
@@ -113,14 +155,15 @@ def _column(file: Path, names: Sequence[str], known: Sequence[str]) -> str:
     return found[0]
 
 
-def _picture(file: Path, row: int, cell: Any, reading: Reading) -> Picture:
+def _picture(file: Path, row: int, cell: Any, reading: Reading) -> tuple[Picture, int]:
+    """The picture of a cell, and the number of its frames or pages."""
     try:
-        picture, _ = decode(io.BytesIO(cell["bytes"] if isinstance(cell, dict) else cell))
+        picture, frames = decode(io.BytesIO(cell["bytes"] if isinstance(cell, dict) else cell))
     except Exception as error:  # from damaged bytes Pillow's decoders raise almost anything
         raise InputError(
             f"row {row} of {file} holds no picture: {error}. Save the data set again with its images."
         ) from error
-    return picture if reading.image_size is None else resize(picture, reading.image_size)
+    return picture if reading.image_size is None else resize(picture, reading.image_size), frames
 
 
 def _labels(file: Path, schema: Any, column: str, values: Sequence[Any]) -> Sequence[Any]:
