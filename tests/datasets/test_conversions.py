@@ -4,8 +4,10 @@ import gzip
 import os
 import pickle
 import re
+import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -49,24 +51,68 @@ def write_idx_gz(folder: Path) -> tuple[Path, np.ndarray]:
     return folder / "t10k-images-idx3-ubyte.gz", GRAY[:, None]
 
 
+def write_idx_of_kaggle(folder: Path) -> tuple[Path, np.ndarray]:
+    (folder / "train-images.idx3-ubyte").write_bytes(idx(GRAY))
+    (folder / "train-labels.idx1-ubyte").write_bytes(idx(Y))
+    return folder / "train-labels.idx1-ubyte", GRAY[:, None]
+
+
+def write_idx_of_kaggle_in_folders_too(folder: Path) -> tuple[Path, np.ndarray]:
+    """As it unpacks: every file once more, in a folder of its own that is the first by name."""
+    for name, array in (("images-idx3", GRAY), ("labels-idx1", Y)):
+        (folder / f"train-{name}-ubyte").mkdir()
+        (folder / f"train-{name}-ubyte" / f"train-{name}-ubyte").write_bytes(idx(array))
+    return write_idx_of_kaggle(folder)
+
+
 def write_cifar(folder: Path) -> tuple[Path, np.ndarray]:
     batch = {"data": COLOR.reshape(20, -1), "labels": Y.tolist(), "batch_label": "one"}
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": ["airplane", "automobile"]}, protocol=2))
     (folder / "data_batch_1").write_bytes(pickle.dumps(batch, protocol=2))
     return folder / "data_batch_1", COLOR
 
 
-@pytest.mark.parametrize("write", [write_npy, write_svhn, write_idx, write_idx_gz, write_cifar])
-@pytest.mark.parametrize("pass_folder", [False, True])
+def write_cifar100(folder: Path) -> tuple[Path, np.ndarray]:
+    batch = {"data": COLOR.reshape(20, -1), "fine_labels": Y.tolist(), "coarse_labels": [0] * 20}
+    (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": ["apple", "bear"]}, protocol=2))
+    (folder / "train").write_bytes(pickle.dumps(batch, protocol=2))
+    return folder / "train", COLOR
+
+
+def write_matlab_73(folder: Path) -> tuple[Path, np.ndarray]:
+    (folder / "svhn.mat").write_bytes(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512) + b"\x89HDF\r\n\x1a\n")
+    return folder / "svhn.mat", COLOR
+
+
+def as_h5py_reads(name: str, mode: str) -> dict[str, np.ndarray]:
+    """The arrays of such a file: with MATLAB's axes in reverse, since MATLAB stores them the other way round."""
+    assert (name, mode) == ("svhn.mat", "r")
+    in_matlab = {"X": COLOR.transpose(2, 3, 1, 0), "y": Y[:, None]}
+    return {key: array.T for key, array in in_matlab.items()}
+
+
+WRITERS = [
+    write_npy, write_svhn, write_matlab_73, write_idx, write_idx_gz, write_idx_of_kaggle, write_idx_of_kaggle_in_folders_too,
+    write_cifar, write_cifar100,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize("given", ["the file", "its folder", "the folder around"])
 def test_the_lines_that_are_shown_convert(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any, pass_folder: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any, given: str
 ) -> None:
-    path, x = write(tmp_path)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path, x = write(folder)
     with pytest.raises(InputError, match="Two lines make an") as refusal:
-        load(tmp_path if pass_folder else path)
+        load({"the file": path, "its folder": folder, "the folder around": tmp_path}[given])
+    assert given == "the file" or f"In {folder}: Two lines" in str(refusal.value)
     lines = re.findall(r"^    (.+)$", str(refusal.value), re.MULTILINE)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "h5py", SimpleNamespace(File=as_h5py_reads))
+    monkeypatch.chdir(folder)
     exec("\n".join(lines), {})
-    (made,) = tmp_path.glob("*.npz")
+    (made,) = folder.glob("*.npz")
     data = load(made)
     rows = [int(name) for name in data.names_train]
     np.testing.assert_allclose(data.x_train, x[rows] / 255, atol=1e-6)
@@ -81,6 +127,7 @@ def test_the_lines_that_are_shown_convert(
         ("photos.tar", b"\0" * 257 + b"ustar", "Unpack it"),
         ("table.csv", b"name,label\n", r"labels=.*table\.csv"),
         ("a.h5", b"\x89HDF\r\n", "h5py"),
+        ("batches.meta", pickle.dumps({"label_names": ["cat"]}), "a file of another kind. Look at the path"),
         ("notes.txt", b"hello", "a file of another kind. Look at the path"),
     ],
 )

@@ -6,6 +6,8 @@ They are shown and not run: a pickle can run any code, and what means what in th
 from pathlib import Path
 
 BEGINNING = 300
+PICTURE = 3 * 32 * 32  # bytes of one of CIFAR's; a shorter pickle beside the batches holds the names of classes
+SVHN = "\n(the arrays of SVHN; others have other names and axes)"
 
 
 def how_to_convert(path: Path) -> str | None:
@@ -14,7 +16,7 @@ def how_to_convert(path: Path) -> str | None:
         return None
     try:
         with path.open("rb") as file:
-            begins = file.read(BEGINNING)
+            begins, length = file.read(BEGINNING), path.stat().st_size
     except OSError:
         return None
     target = repr(path.name.removesuffix(".gz").split(".")[0] + ".npz")
@@ -28,7 +30,16 @@ def how_to_convert(path: Path) -> str | None:
                 f'np.savez({target}, x=m["X"].transpose(3, 2, 0, 1), y=m["y"].ravel())',
                 imports="import numpy as np, scipy.io",
             )
-            + "\n(the arrays of SVHN; others have other names and axes)"
+            + SVHN
+        )
+    if begins.startswith(b"MATLAB 7.3"):
+        return (
+            _lines(
+                f'm = h5py.File({source}, "r")',  # which has MATLAB's axes in reverse
+                f'np.savez({target}, x=m["X"][:].transpose(0, 1, 3, 2), y=m["y"][:].ravel())',
+                imports="import numpy as np, h5py",
+            )
+            + SVHN
         )
     if begins.startswith(b"\x89HDF"):
         return _lines(
@@ -37,10 +48,8 @@ def how_to_convert(path: Path) -> str | None:
             imports="import numpy as np, h5py",
         )
     if "idx3-ubyte" in path.name or "idx1-ubyte" in path.name:
-        images, labels = (
-            path.name.replace("labels-idx1", "images-idx3"),
-            path.name.replace("images-idx3", "labels-idx1"),
-        )
+        images = path.name.replace("labels", "images").replace("idx1", "idx3")
+        labels = path.name.replace("images", "labels").replace("idx3", "idx1")
         read = "np.fromfile(name, np.uint8, offset=skip)"
         if path.suffix == ".gz":
             read = 'np.frombuffer(gzip.open(name, "rb").read(), np.uint8, offset=skip)'
@@ -49,14 +58,15 @@ def how_to_convert(path: Path) -> str | None:
             f"np.savez({target}, x=read({images!r}, 16).reshape(-1, 28, 28), y=read({labels!r}, 8))",
             imports="import gzip, numpy as np",
         )
-    if begins[:1] == b"\x80" and begins[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+    if begins[:1] == b"\x80" and begins[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") and length > PICTURE:
+        labels = '"fine_labels" if "fine_labels" in d else "labels"'
         return (
             _lines(
                 f'd = pickle.loads(pathlib.Path({source}).read_bytes(), encoding="latin1")',
-                f'np.savez({target}, x=np.reshape(d["data"], (-1, 3, 32, 32)), y=d["labels"])',
+                f'np.savez({target}, x=np.reshape(d["data"], (-1, 3, 32, 32)), y=d[{labels}])',
                 imports="import pathlib, pickle, numpy as np",
             )
-            + "\n(a batch of CIFAR-10; a pickle can run any code, so only if you trust where it is from)"
+            + "\n(a batch of CIFAR-10 or CIFAR-100; a pickle can run any code, so only if you trust where it is from)"
         )
     if begins.startswith((b"PK\x03\x04", b"\x1f\x8b")) or begins[257:262] == b"ustar":
         return "Unpack it, and pass the folder."

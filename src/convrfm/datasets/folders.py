@@ -89,8 +89,8 @@ def picture_files(folder: Path) -> tuple[list[Path], list[str]]:
     files = [path for path in found.files if is_picture(path)]
     others = [path for path in found.files if not is_picture(path)]
     if not files:
-        remedies = filter(None, map(how_to_convert, others))
-        remedy = next((f"In {folder}: {remedy}" for remedy in remedies), "Look at the path.")
+        known = ((path.parent, how_to_convert(path)) for path in sorted(others, key=lambda path: len(path.parts)))
+        remedy = next((f"In {place}: {remedy}" for place, remedy in known if remedy), "Look at the path.")
         raise InputError(f"{folder} must hold pictures ({', '.join(sorted(SUFFIXES))}); got none. {remedy}")
     return files, left_out("not a picture", folder, others) + found.notes(folder)
 
