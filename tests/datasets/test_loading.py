@@ -144,6 +144,9 @@ def test_torchvision_downloads_only_when_it_may(torchvision_of_twenty: list[dict
     data = load("torchvision:CIFAR10", root=tmp_path, download=True)
     np.testing.assert_allclose(data.x_test[:, 0, 0, 0], np.arange(20) * 10 / 255, atol=1e-6)
     np.testing.assert_array_equal(data.y_test, np.arange(20) % 2)
+    assert "Cropped" not in " ".join(data.notes)
+    cropped = load("torchvision:CIFAR10", root=tmp_path, download=True, image_size=(2, 4))
+    assert "proportions of 2 x 4: 20 of 20 pictures of torchvision:CIFAR10, with up to 50% of a" in cropped.notes[0]
 
 
 @pytest.mark.parametrize("name", sorted(EDITIONS))

@@ -134,6 +134,16 @@ def test_further_frames_are_named_in_the_notes(tmp_path: Path) -> None:
     np.testing.assert_allclose(data.x_test, np.moveaxis(RAW[12:], -1, 1) / 255, atol=1e-6)
 
 
+def test_what_a_new_shape_cuts_off_is_said_of_all_files_together(tmp_path: Path) -> None:
+    for name, rows in (("a.parquet", range(10)), ("b.parquet", range(10, 20))):
+        write(tmp_path / name, rows)
+    first = tmp_path / "a.parquet"
+    for data, n, others in ((tmp_path, 20, " and 1 more"), (first, 10, "")):
+        told = f"to the proportions of 3 x 3: {n} of {n} pictures of {first}{others}, with up to 25% of a picture"
+        assert told in load(data, image_size=(3, 3)).notes[0]
+        assert not any("Cropped" in note for note in load(data, image_size=(12, 16)).notes)
+
+
 def test_linked_folders_are_read_once_and_links_that_give_nothing_are_named(tmp_path: Path) -> None:
     write(tmp_path / "elsewhere" / "0000.parquet", range(12, 20))
     write(tmp_path / "data" / "train" / "0000.parquet", range(12))

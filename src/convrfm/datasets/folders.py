@@ -127,17 +127,17 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
         *notes,
         *left_out("unreadable", folder, skipped),
         *left_out("all frames or pages but the first", folder, of_several),
-        *_crop_note(folder, cut_off, reading.image_size),
+        *crop_note(folder, cut_off, reading.image_size),
     ]
     return Pictures(pictures, None, tuple(names), white=255.0, notes=tuple(notes))
 
 
-def _crop_note(folder: Path, cut_off: Sequence[float], size: tuple[int, int] | None) -> list[str]:
-    """A sentence on pictures of other proportions than this size."""
+def crop_note(source: Path | str, cut_off: Sequence[float], size: tuple[int, int] | None) -> list[str]:
+    """A sentence on pictures of other proportions than this size, of which these shares were cut off."""
     cropped = [share for share in cut_off if share > TOLERABLE]
     if size is None or not cropped:
         return []
-    whole = "" if folder == Path() else f" of {folder}"
+    whole = "" if source == Path() else f" of {source}"
     return [
         f"Cropped at the center to the proportions of {size[0]} x {size[1]}: {len(cropped)} of "
         f"{counted(len(cut_off), 'picture')}{whole}, with up to {max(cropped):.0%} of a picture cut off."

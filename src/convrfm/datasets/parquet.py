@@ -12,9 +12,10 @@ from typing import Any
 from ..errors import InputError
 from ..optional import imported
 from ..quantities import counted
+from .folders import crop_note
 from .image_arrays import check_labels
 from .memory import check_memory, times_free
-from .pictures import Picture, decode, resize
+from .pictures import Picture, decode, resize, share_cut_off
 from .sources import Pictures, Reading, Source
 from .splits import NAMES, Role
 from .walking import left_out
@@ -71,18 +72,22 @@ def _role(file: Path, folder: Path) -> Role | None:
 def _read(files: Sequence[Path], reading: Reading) -> Pictures:
     pictures, names, notes = list[Picture](), list[str](), list[str]()
     labels: list[Any] = []
+    cut_off: list[float] = []
     n_rows = 0
     for file in files:
         cells, values = _cells_and_labels(file)
         skipped, of_several = list[Path](), list[Path]()
         for row, (cell, value) in enumerate(zip(cells, values, strict=True)):
             try:
-                picture, frames = _picture(file, row, cell, reading)
+                picture, frames = _picture(file, row, cell)
             except InputError:
                 if reading.unreadable == "error":
                     raise
                 skipped.append(Path(f"row {row}"))
                 continue
+            if reading.image_size is not None:
+                cut_off.append(share_cut_off(picture, reading.image_size))
+                picture = resize(picture, reading.image_size)
             if row == len(skipped):
                 check_memory(f"the pictures of {file}", len(values), picture.shape, picture.itemsize)
             pictures.append(picture)
@@ -95,6 +100,8 @@ def _read(files: Sequence[Path], reading: Reading) -> Pictures:
         notes += left_out("all frames or pages but the first", file, of_several)
     if not pictures:
         raise InputError(f"{files[0]} must hold readable pictures; got {counted(n_rows, 'damaged one')}. Repair them.")
+    others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    notes += crop_note(f"{files[0]}{others}", cut_off, reading.image_size)
     return Pictures(pictures, check_labels(labels, len(pictures)), tuple(names), white=255.0, notes=tuple(notes))
 
 
@@ -155,15 +162,14 @@ def _column(file: Path, names: Sequence[str], known: Sequence[str]) -> str:
     return found[0]
 
 
-def _picture(file: Path, row: int, cell: Any, reading: Reading) -> tuple[Picture, int]:
+def _picture(file: Path, row: int, cell: Any) -> tuple[Picture, int]:
     """The picture of a cell, and the number of its frames or pages."""
     try:
-        picture, frames = decode(io.BytesIO(cell["bytes"] if isinstance(cell, dict) else cell))
+        return decode(io.BytesIO(cell["bytes"] if isinstance(cell, dict) else cell))
     except Exception as error:  # from damaged bytes Pillow's decoders raise almost anything
         raise InputError(
             f"row {row} of {file} holds no picture: {error}. Save the data set again with its images."
         ) from error
-    return picture if reading.image_size is None else resize(picture, reading.image_size), frames
 
 
 def _labels(file: Path, schema: Any, column: str, values: Sequence[Any]) -> Sequence[Any]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..optional import imported
+from .folders import crop_note
 from .memory import check_memory
-from .pictures import Picture, picture_array, resize
+from .pictures import Picture, picture_array, resize, share_cut_off
 from .sources import Pictures, Reading, Source, positions
 from .splits import Role
 
@@ -70,9 +71,11 @@ def read_torchvision(name: str, reading: Reading) -> Source:
 
 def _pictures(name: str, dataset: Any, size: tuple[int, int] | None) -> Pictures:
     raw, labels = list[Picture](), list[int]()
+    cut_off: list[float] = []
     for image, label in (dataset[i] for i in range(len(dataset))):
         picture = picture_array(image)
         if size is not None:
+            cut_off.append(share_cut_off(picture, size))
             picture = resize(picture, size)  # at once: some sets are larger than memory as they come
         if not raw:
             check_memory(
@@ -80,4 +83,5 @@ def _pictures(name: str, dataset: Any, size: tuple[int, int] | None) -> Pictures
             )
         raw.append(picture)
         labels.append(label)
-    return Pictures(raw, np.array(labels), positions(len(raw)), white=255.0)
+    notes = crop_note(f"torchvision:{name}", cut_off, size)
+    return Pictures(raw, np.array(labels), positions(len(raw)), white=255.0, notes=tuple(notes))
