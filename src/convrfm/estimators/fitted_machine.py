@@ -67,8 +67,8 @@ class FittedMachine(BaseEstimator):
             InputError: for images of other channels or smaller than a patch, and for a layer that is not there.
         """
         fitted = self.fitted_
-        images = self._checked(x, self.image_shape if np.ndim(x) == 2 else None)
-        return like(fitted.feature_maps(self._to_device(images), layer), x)
+        images = self._images(x, self.image_shape if np.ndim(x) == 2 else None)
+        return like(fitted.feature_maps(images, layer), x)
 
     def to_torch(self, n_filters: int | None = 64, random_state: int | None = 0) -> nn.Sequential:
         """The learned metric as the first convolution of a network, without bias; of a deep model, as its first layers.
@@ -91,8 +91,7 @@ class FittedMachine(BaseEstimator):
     def images_as_fitted(self, x: Array) -> Float[Tensor, "n c h w"]:
         """Images as a tensor of the size and precision of the training images, on their device; raises `InputError`."""
         fitted = self.fitted_
-        check_columns(self, x)
-        images = self._to_device(self._checked(x, self.image_shape))
+        images = self._images(x, self.image_shape)
         check_same_size(images, fitted.x, type(self).__name__)
         return images
 
@@ -149,14 +148,18 @@ class FittedMachine(BaseEstimator):
         fitted = self.fitted_
         return fitted.outputs(self.images_as_fitted(x), fitted.kept)
 
-    def _checked(self, x: Array, image_shape: tuple[int, int, int] | None) -> Array:
-        """Images `(n, c, h, w)` that passed what the training images passed, as far as their values tell."""
+    def _images(self, x: Array, image_shape: tuple[int, int, int] | None) -> Float[Tensor, "n c h w"]:
+        """Images of any size where and as precise as the training images are: what every method takes them through.
+
+        They passed what the training images passed, as far as names of columns and values tell.
+        """
+        check_columns(self, x)
         images = check_images(x, image_shape=image_shape)
         if self.preprocessing_ is not None and self.preprocessing_.tells_scale:
             self.preprocessing_.check(images)
         else:
             self._warn_of_another_scale(images)
-        return images
+        return in_precision_of(self.fitted_.x, to_device(images, chosen_device(self.device)))
 
     def _warn_of_another_scale(self, images: Array) -> None:
         """Tell of images that are to those of the fit as bytes are to fractions of white."""
@@ -168,10 +171,6 @@ class FittedMachine(BaseEstimator):
                 "scale.",
                 stacklevel=4,
             )
-
-    def _to_device(self, images: Array) -> Tensor:
-        """Images where and as precise as the training images are."""
-        return in_precision_of(self.fitted_.x, to_device(images, chosen_device(self.device)))
 
     def _as_given(self, tensor: Tensor) -> Array:
         """As an array where the fit was to arrays."""
