@@ -364,6 +364,50 @@ def test_a_header_that_was_tampered_with(kind: type, change: dict[str, Any], mes
         convrfm.load(path)
 
 
+@pytest.mark.parametrize("dtype", ["|S1000000000", "|V1000000000", "|O", "<M8[D]", "<m8[s]", "<c16", "(1000000,)<i8"])
+def test_labels_of_a_type_that_no_labels_have_take_no_memory(dtype: str, tmp_path: Path) -> None:
+    path = saved(tmp_path / "model")
+    header, tensors = opened(path)
+    header["learned"]["classes"]["dtype"] = dtype
+    forge(path, header, tensors)
+    with pytest.raises(ModelFileError, match=r"damaged: .*\(labels are numbers, booleans or strings"):
+        convrfm.load(path)
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        {"dtype": "<i8", "values": ["0", "1"]},
+        {"dtype": "<i8", "values": [0.2, 1.7]},
+        {"dtype": "|i1", "values": [0, 1000]},
+        {"dtype": "<i8", "values": [[0], [1]]},
+        {"dtype": "<i8", "values": [1, 1]},
+        {"dtype": "<U1", "values": [0, 1]},
+        {"dtype": "<U1", "values": "ab"},
+        {"dtype": "text", "values": ["a", "b"]},
+    ],
+    ids=str,
+)
+def test_labels_that_are_not_of_their_type(classes: dict[str, Any], tmp_path: Path) -> None:
+    path = saved(tmp_path / "model")
+    header, tensors = opened(path)
+    header["learned"]["classes"] = classes
+    forge(path, header, tensors)
+    with pytest.raises(ModelFileError, match="damaged"):
+        convrfm.load(path)
+
+
+@pytest.mark.parametrize("dtype", ["<U1", "<U100000000"])
+def test_texts_are_as_wide_as_they_are_whatever_a_file_says(dtype: str, tmp_path: Path) -> None:
+    labels = np.array(["dog", "horse"])[Y]
+    ConvRFMClassifier(**CHEAP[ConvRFMClassifier]).fit(X, labels).save(tmp_path / "model")
+    header, tensors = opened(tmp_path / "model")
+    header["learned"]["classes"]["dtype"] = dtype
+    forge(tmp_path / "model", header, tensors)
+    classes = convrfm.load(tmp_path / "model").classes_
+    assert (classes.dtype, classes.tolist()) == ("<U5", ["dog", "horse"])
+
+
 def test_an_activation_that_was_tampered_with(tmp_path: Path) -> None:
     path = saved(tmp_path / "model", DeepConvRFMClassifier)
     header, tensors = opened(path)

@@ -105,10 +105,12 @@ class LabelCoding(Coding):
     def from_file(cls, learned: dict[str, Any]) -> "LabelCoding":
         entry = learned["classes"]
         kind = np.dtype(entry["dtype"])
+        if kind.kind not in "biufU":
+            raise ValueError(f"labels are numbers, booleans or strings; these are {kind.str}")
         # Texts are as wide as they are, whatever width the file claims.
-        classes = np.asarray(entry["values"], dtype={"O": object, "U": str}.get(kind.kind, kind))
-        if classes.ndim != 1 or len(set(classes.tolist())) < 2 or classes.dtype.kind != kind.kind:
-            raise ValueError(f"classes must be two labels or more; they are {classes[:5]}")
+        classes = np.asarray(entry["values"], dtype=str if kind.kind == "U" else kind)
+        if classes.ndim != 1 or len(set(classes.tolist())) < 2 or classes.tolist() != entry["values"]:
+            raise ValueError(f"classes must be two labels or more, of {kind.str}; they are {entry['values'][:5]}")
         return cls(classes)
 
 
