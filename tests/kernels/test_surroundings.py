@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from convrfm import ConvRFMClassifier, ConvRFMFeatures, DeepConvRFMClassifier, kernels
+from convrfm.kernels.features import FeatureDraw, FeatureMap, feature_map
 
 POOLED = kernels.Architecture(
     kernels.Conv(2), kernels.ReLU(), kernels.AvgPool(2), kernels.Conv(1), kernels.ReLU(), kernels.GlobalAvgPool()
@@ -21,6 +22,10 @@ CASES = [
     kernels.Gaussian(2, 1.0),
 ]
 every_kernel = pytest.mark.parametrize("kernel", CASES, ids=lambda k: f"{type(k).__name__}")
+
+
+def flat_of(depth: int) -> kernels.NTK:
+    return kernels.NTK(kernels.vanilla(depth, 2))
 
 
 def images(n: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -88,23 +93,92 @@ def test_autocast_around_a_call_changes_nothing(kernel: kernels.PatchKernel) -> 
 
 
 X, Y = images(12, 2, torch.float32), torch.arange(12) % 3
-
-
-@pytest.mark.parametrize(
+Surroundings = Callable[[], AbstractContextManager[object]]
+all_surroundings = pytest.mark.parametrize(
     "surroundings", [lambda: torch.autocast("cpu", torch.bfloat16), torch.inference_mode], ids=["autocast", "inference"]
 )
+AVERAGED = kernels.Architecture(kernels.Conv(2), kernels.ReLU(), kernels.AvgPool(3), kernels.Flatten())
+OF_ONE_CONTRAST = kernels.Architecture(
+    kernels.Conv(2, contrast=0.1), kernels.ReLU(), kernels.AvgPool(3), kernels.Flatten()
+)
+DRAWN = {
+    "tangent": (kernels.NTK(FLAT), FeatureDraw(5, 0)),
+    "two layers": (kernels.NNGP(POOLED), FeatureDraw(20, 0)),
+    "averages": (kernels.NNGP(AVERAGED), FeatureDraw(24, 0)),
+    "patches": (kernels.NNGP(OF_ONE_CONTRAST), FeatureDraw(24, 0, "patches")),
+}
+
+
+@all_surroundings
+@pytest.mark.parametrize("in_strips", [False, True], ids=["together", "in strips"])
+@pytest.mark.parametrize(("kernel", "draw"), DRAWN.values(), ids=DRAWN)
+def test_what_surrounds_random_features_changes_nothing(
+    kernel: kernels.NNGP | kernels.NTK,
+    draw: FeatureDraw,
+    in_strips: bool,
+    surroundings: Surroundings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if in_strips:
+        monkeypatch.setattr(feature_map, "STRIP", 1)
+    M, weights = torch.diag(torch.arange(1.0, 5)), torch.arange(1.0, 13)
+
+    def drawn() -> FeatureMap:
+        return FeatureMap(kernel, draw, X, M)
+
+    def results(phi: FeatureMap) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(4)
+        few, many = (torch.randn(phi.n_columns, outputs, generator=generator) for outputs in (2, 40))
+        gradients = [phi.gradients(X, few).whole(), phi.gradients(X, many).sum_of_outer_products(weights)]
+        return [phi(X), phi.agop(X, few, weights), phi.agop(X, many), *gradients]
+
+    expected, before = results(drawn()), drawn()
+    with surroundings():
+        within = drawn()
+        found = [results(before), results(within)]
+    for each in (*found, results(within)):
+        for got, plain in zip(each, expected, strict=True):
+            assert torch.equal(got, plain)
+
+
+@all_surroundings
 @pytest.mark.parametrize(
     "model",
     [
         ConvRFMClassifier(kernels.NTK(POOLED), n_iterations=1),
         ConvRFMClassifier(kernels.Laplace(2), n_iterations=1),
+        ConvRFMClassifier(kernels.NTK(FLAT), n_iterations=1, solver="cg"),
+        ConvRFMClassifier(kernels.NTK(FLAT), n_iterations=1, solver="features", n_features=20),
+        ConvRFMClassifier(
+            kernels.NNGP(AVERAGED),
+            n_iterations=1,
+            solver="features",
+            n_features=3,
+            first_filters="patches",
+            patch_normalization="contrast",
+            initial_metric="whitening",
+            augment=("flip",),
+            cv=2,
+        ),
         DeepConvRFMClassifier(depth=1, n_filters=3, n_iterations=1),
         DeepConvRFMClassifier(lambda depth: kernels.Laplace(2), depth=2, n_filters=3, n_iterations=1),
+        DeepConvRFMClassifier(flat_of, depth=2, n_filters=3, n_iterations=1, solver="cg"),
+        DeepConvRFMClassifier(flat_of, depth=2, n_filters=3, n_iterations=1, solver="features", n_features=7),
     ],
-    ids=["pooled", "radial", "deep of one layer", "deep"],
+    ids=[
+        "pooled",
+        "radial",
+        "conjugate gradients",
+        "features in the dual",
+        "features in the primal",
+        "deep of one layer",
+        "deep",
+        "deep by conjugate gradients",
+        "deep on features",
+    ],
 )
 def test_what_surrounds_fits_and_predictions_changes_nothing(
-    model: ConvRFMClassifier, surroundings: Callable[[], AbstractContextManager[object]]
+    model: ConvRFMClassifier, surroundings: Surroundings
 ) -> None:
     new = images(5, 3, torch.float32)
     expected = model.fit(X, Y).predict_proba(new)

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..maths.agop import sum_of_outer_products
+from ..maths.precision import full_precision
 from .recording import is_recorded
 from .threads import sum_in_order
 
@@ -32,11 +33,13 @@ class PatchGradients:
     scale: float
     outer_products: Callable[[Roots | None], Float[Tensor, "s s"]] | None = None
 
+    @full_precision()
     def whole(self) -> Float[Tensor, "n k positions d"]:
         """All of them at once."""
         gradients = torch.cat([block.clone() for block in self.blocks()], 1).permute(1, 2, 0, 3)
         return self.scale * (gradients if self.factor is None else gradients @ self.factor)
 
+    @full_precision()
     def sum_of_outer_products(self, roots: Roots | None) -> Float[Tensor, "d d"]:
         """The sum over positions, images and outputs of g g^T, every image times its root squared."""
         if self.outer_products is not None and not is_recorded(roots):
