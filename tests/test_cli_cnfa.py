@@ -1,12 +1,14 @@
 """`convrfm cnfa` from a shell."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from torch import nn
 from typer.testing import CliRunner
 
@@ -91,13 +93,30 @@ def test_random_weights_are_told_before_any_number(
     network: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("convrfm.commands.cnfa.load_network", lambda name: resnet20())  # of others as of ours
+    printed, plain = list[tuple[str, object]](), Console.print
+
+    def seen(self: Console, *objects: object, **settings: object) -> None:
+        printed.append((" ".join(map(str, objects)), settings.get("style")))
+        plain(self, *objects, **settings)
+
+    monkeypatch.setattr(Console, "print", seen)
     options = ("--out", tmp_path / "out", "--layers", "conv1", "--probes", 2, "--n-images", 2, "--image-size", 16)
     code, output = run("cnfa", network, photos, *options)
     warning = f"{network} has random weights: nothing here was learned"
     assert code == 0, output
     assert output.index(warning) < output.index("Pearson")
+    (style,) = [style for text, style in printed if text.startswith(warning)]
+    assert style == "bold red"
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.index(warning) < page.index("Pearson")
+    callout = page.rindex("<div", 0, page.index(warning))
+    assert page[callout:].startswith('<div class="callout warning" role="note"><strong>Warning</strong>')
+
+
+def test_help_says_that_a_factory_of_ones_own_is_run() -> None:
+    shown = CliRunner().invoke(app, ["cnfa", "--help"], env={"COLUMNS": "120"}).output
+    words = " ".join(re.sub("\x1b.*?m|[│╭╮╰╯─]", " ", shown).split())
+    assert "your own package.module:factory, whose code runs" in words
 
 
 def test_trained_weights_need_no_warning() -> None:
@@ -131,8 +150,7 @@ def network():
     (tmp_path / f"{module}.py").write_text(code.replace("FACTORY", factory), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     name = f"{module}:network"
-    with torch.random.fork_rng(devices=[]):
-        assert has_random_weights(load_network(name), name) == random
+    assert has_random_weights(load_network(name), name) == random
 
 
 def test_fewer_images_than_asked_for_are_told_and_so_is_what_was_cropped(

@@ -74,6 +74,10 @@ def test_a_fit_shows_baselines_recall_roc_area_and_mistakes(run: tuple[Path, str
     assert f"{area:.3f}" in said
     assert "random forest on pixels" in said
     assert (folder / "plots" / "mistakes.png").is_file()
+    predicted, sure = model.predict(data.x_test), model.predict_proba(data.x_test).max(1)
+    wrong = np.flatnonzero(predicted != data.y_test)
+    surest = [data.names_test[i] for i in wrong[np.argsort(-sure[wrong], kind="stable")][:12]]
+    assert f"From the left: {', '.join(surest)}." in page
 
 
 def test_a_switch_leaves_the_baselines_out(tmp_path: Path) -> None:

@@ -4,10 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from convrfm.estimators.learning.judge import Judge
-from convrfm.plots import effective_rank
-from convrfm.report import Baseline, CandidateRecord, FitRecord, LayerRecord, NextStep, Page, RoundRecord, fit_page
+from convrfm.plots import effective_rank, plot_thumbnails
+from convrfm.report import (
+    Baseline,
+    CandidateRecord,
+    FitRecord,
+    LayerRecord,
+    Mistake,
+    NextStep,
+    Page,
+    RoundRecord,
+    fit_page,
+    quality_sections,
+)
 from convrfm.report.comparison_sections import little_gained
 from convrfm.report.markdown import markdown_page
 from convrfm.report.quality_sections import baselines_section
@@ -217,6 +229,27 @@ def test_regression_without_test_images_has_a_page() -> None:
     html = fit_page(record).render()
     assert "leave-one-out R² rose from 0.700 (fixed kernel) to 0.850" in html
     assert "Mistakes" not in html
+
+
+def test_mistakes_are_shown_with_what_they_are_and_what_they_were_taken_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+
+    def drawing(images: np.ndarray, labels: list[str]) -> Figure:
+        drawn.append((images, labels))
+        return plot_thumbnails(images, labels)
+
+    monkeypatch.setattr(quality_sections, "plot_thumbnails", drawing)
+    images = np.random.default_rng(0).random((2, 1, 4, 4))
+    mistakes = [
+        Mistake(images[0], "a.png", true="cat", predicted="dog", probability=0.984),
+        Mistake(images[1], "b.png", true="emu", predicted="cat", probability=0.5),
+    ]
+    html = fit_page(replace(a_record(), mistakes=mistakes)).render()
+    ((shown, labels),) = drawn
+    np.testing.assert_array_equal(shown, images)
+    assert labels == ["cat\n→ dog 98%", "emu\n→ cat 50%"]
+    assert "From the left: a.png, b.png." in html
+    assert "2 test images that were misclassified." in html
 
 
 def test_the_chosen_round_is_marked_in_the_table(html: str) -> None:
