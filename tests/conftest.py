@@ -2,9 +2,12 @@
 
 import importlib.util
 import os
+import pickle
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from jaxtyping import config, install_import_hook
@@ -66,11 +69,34 @@ def everything_is_imported() -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_global_is_left_behind(everything_is_imported: None) -> Iterator[None]:
+def nothing_global_is_left_behind(everything_is_imported: None, streams_of_libraries: None) -> Iterator[None]:
     """What a test changes for the whole process would decide the outcome of others, by their order."""
     before = _global_state()
     yield
     assert _global_state() == before, "the test left global state changed"
+
+
+@pytest.fixture
+def streams_of_libraries() -> Iterator[None]:
+    """Libraries draw from streams of the whole process: every test begins with the same numbers, and the stream is put back.
+
+    Networks draw their weights from torch's, because layers take no generator; runtime type checks and Dask draw from Python's.
+    """
+    of_torch, of_python = torch.get_rng_state(), random.getstate()
+    torch.default_generator.manual_seed(0)
+    random.seed(0)
+    yield
+    torch.set_rng_state(of_torch)
+    random.setstate(of_python)
+
+
+@pytest.fixture
+def stream_of_numpy() -> Iterator[None]:
+    """For tests of libraries that draw from NumPy's stream of the whole process: it begins anew, and is put back."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    yield
+    np.random.set_state(before)  # noqa: NPY002
 
 
 @pytest.fixture
@@ -83,6 +109,7 @@ def threads_of_torch() -> Iterator[None]:
 
 def _global_state() -> dict[str, object]:
     return {
+        "stream of NumPy": pickle.dumps(np.random.get_state()),  # noqa: NPY002
         "threads of torch": torch.get_num_threads(),
         "default dtype": torch.get_default_dtype(),
         "gradients": torch.is_grad_enabled(),

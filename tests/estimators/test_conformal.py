@@ -7,6 +7,7 @@ import pytest
 
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, datasets, kernels
 
+pytestmark = pytest.mark.usefixtures("stream_of_numpy")
 classification = pytest.importorskip("mapie.classification")
 regression = pytest.importorskip("mapie.regression")
 

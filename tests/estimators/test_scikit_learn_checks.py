@@ -31,7 +31,7 @@ ESTIMATORS = [
 ]
 
 
-@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.usefixtures("as_a_user", "stream_of_numpy")
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
     check(estimator)

@@ -1,6 +1,8 @@
 """What is fitted depends on nothing that `fit` was not given."""
 
 import hashlib
+import pickle
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,13 +74,22 @@ def test_the_callers_arrays_are_left_as_they_were(kind: type, settings: dict[str
         np.testing.assert_array_equal(array, kept)
 
 
-def test_the_state_of_global_random_streams_is_neither_read_nor_moved() -> None:
-    torch.manual_seed(1)
-    state = torch.get_rng_state()
-    first = fingerprint(DeepConvRFMClassifier(**CHEAP[DeepConvRFMClassifier], agop_samples=9).fit(X, Y))
-    assert torch.equal(torch.get_rng_state(), state)
-    torch.manual_seed(2)
-    assert fingerprint(DeepConvRFMClassifier(**CHEAP[DeepConvRFMClassifier], agop_samples=9).fit(X, Y)) == first
+@pytest.mark.parametrize("solver", ["exact", "cg", "features"])
+@pytest.mark.parametrize("kind", CHEAP)
+def test_the_state_of_global_random_streams_is_neither_read_nor_moved(
+    kind: type, solver: str, stream_of_numpy: None, as_a_user: None
+) -> None:
+    """Runtime type checks would draw the items that they look at."""
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        before = torch.get_rng_state().tolist(), random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002
+        found.append(fingerprint(kind(**CHEAP[kind], agop_samples=9, solver=solver, n_features=6).fit(X, Y)))
+        after = torch.get_rng_state().tolist(), random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002
+        assert after == before
+    assert found[0] == found[1]
 
 
 def test_during_a_fit_kernels_meet_the_training_images_and_no_others() -> None:
