@@ -1,13 +1,10 @@
 """The folder of a fit: nothing finished is lost, nothing else is touched, and what cannot be written is told before."""
 
 import json
-import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from typer.testing import CliRunner, Result
 
 import convrfm
@@ -185,44 +182,14 @@ def test_a_damaged_unfinished_model_is_told_and_the_fit_begins_anew(
     assert (tmp_path / "run" / "predictions.csv").read_bytes() == (whole["shallow"] / "predictions.csv").read_bytes()
 
 
-def a_file(folder: Path) -> Path:
-    (folder / "run").touch()
-    return folder / "run"
-
-
-def below_a_file(folder: Path) -> Path:
-    return a_file(folder) / "deeper"
-
-
-def too_long(folder: Path) -> Path:
-    return folder / ("x" * 300)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (a_file, "exists already"),
-        (below_a_file, "cannot write"),
-        (too_long, "cannot write|too long"),
-    ],
-)
-@pytest.mark.parametrize("command", ["fit", "cnfa"])
-def test_what_cannot_be_written_is_told_before_data_are_read(
-    command: str, make: Any, message: str, tmp_path: Path
-) -> None:
-    out = make(tmp_path)
-    names = ["nowhere"] if command == "fit" else ["convrfm.networks:resnet20", "nowhere"]
-    result = run(command, *names, "--out", out, "--overwrite")
-    assert result.exit_code == 2
-    assert re.search(message, result.output), result.output
-
-
 OF_OTHERS = {
     "report.html": "by hand",
     "metrics.json": '{"accuracy": 0.9}',
     "settings.json": '{"tabs": 4}',
     "weights.safetensors": "weights",
     "layers.csv": "layers",
+    "report.json": '{"tests": 3}',
+    "network.json": '{"nodes": []}',
     "plots/mine.png": "a plot",
     "tiles/mine.png": "a tile",
 }
@@ -241,21 +208,6 @@ def test_overwriting_replaces_runs_and_nothing_else(command: list[str], tmp_path
     assert result.exit_code == 2
     assert "something else than a run of this command. Choose another --out." in " ".join(result.output.split())
     assert {name: (tmp_path / name).read_text(encoding="utf-8") for name in OF_OTHERS} == OF_OTHERS
-
-
-@pytest.mark.parametrize("command", [["fit", "nowhere"], ["cnfa", "convrfm.networks:resnet20", "nowhere"], ["demo"]])
-def test_two_runs_do_not_write_to_one_folder(command: list[str], tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    with FileLock(tmp_path / "run" / ".lock"):
-        result = run(*command, "--out", tmp_path / "run")
-    assert result.exit_code == 2
-    assert "another convrfm writes" in result.output
-
-
-def test_findings_that_cannot_be_written_are_told_before_anything_is_computed(tmp_path: Path) -> None:
-    result = run("doctor", "--out", tmp_path / "nowhere" / "findings.json")
-    assert result.exit_code == 2
-    assert "does not exist" in result.output
 
 
 def test_a_run_that_never_began_leaves_nothing_in_the_way(tmp_path: Path) -> None:

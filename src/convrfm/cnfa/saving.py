@@ -29,15 +29,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def save_folder(folder: Path, data: dict[str, Any], layers: Iterable[LayerReport]) -> None:
-    """Write the tensors, then the numbers that refer to them."""
+    """Write the numbers, by which the folder is known, then the tensors that their digest is of too."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     for layer in layers:
         for name in TENSOR_FIELDS:
             if (tensor := getattr(layer, name)) is not None:
                 tensors[f"{layer.name}/{name}"] = tensor.detach().cpu()
-    write_tensors(folder / TENSORS, tensors)
     write_text(folder / NUMBERS, json.dumps(data | {"digest": digest(data, tensors)}, indent=1) + "\n")
+    write_tensors(folder / TENSORS, tensors)
 
 
 def load_folder(folder: Path, file_format: int) -> tuple[dict[str, Any], tuple[LayerReport, ...]]:

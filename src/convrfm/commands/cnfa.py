@@ -30,9 +30,10 @@ from ..quantities import counted
 from ..report.cnfa_page import cnfa_page
 from ..storage.held_folder import held
 from .choices import PixelScale
-from .fit_folder import check_folder
+from .fit_folder import check_folder, read_values
 from .terminal import console, say_notes
 
+PAGE, TABLE = "report.html", "layers.csv"
 AT_ONCE = 50  # images; fewer where memory asks for it
 IMAGENET = Scaling((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -150,7 +151,7 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
     Raises:
         InputError: If anything does not fit; the message says what.
     """
-    check_folder(out, overwrite=overwrite, holds_run=(out / NUMBERS).is_file())
+    check_folder(out, overwrite=overwrite, holds_run="layers" in read_values(out / NUMBERS))
     with held(out):
         torch.manual_seed(settings.seed)  # networks without weights draw theirs from torch's own generator
         subject = subject_of(settings)
@@ -173,8 +174,10 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
             device=automatic if settings.device == "auto" else settings.device,
             progress=not quiet,
         )
+        for name in (PAGE, TABLE):  # of an earlier report, beside whose numbers a killed run would leave others
+            (out / name).unlink(missing_ok=True)
         report.save(out)
-        write_text(out / "layers.csv", report.to_csv())
+        write_text(out / TABLE, report.to_csv())
         told = {
             "network": settings.network,
             "weights": settings.weights or ("random" if warnings else "those of the network"),
@@ -187,5 +190,5 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
             "torch": torch.__version__,
         }
         page = cnfa_page(report, settings.network, command=command, settings=told, notes=notes, warnings=warnings)
-        page.write(out / "report.html")
+        page.write(out / PAGE)
         return report

@@ -73,6 +73,8 @@ def kernel(settings: KernelSettings, out: str, *, quiet: bool, where: int | str 
     """
     location, device = located(out), chosen_device(settings.device)
     check_workers(where)
+    with location.held():
+        pass  # what cannot be written is told before images are read
     matrix_kernel, metric, made = kernel_and_metric(settings)
     images = datasets.load(
         settings.data,

@@ -25,6 +25,7 @@ from ..networks import (
     train,
     write_card,
 )
+from ..networks.trained import CARD
 from ..plots import plot_training
 from ..quantities import counted
 from ..report import Page, Section
@@ -45,7 +46,7 @@ FILES = {
     "track.jsonl": "the correlation in every layer along training, a line for each measurement",
     RESULT: "every layer with the weights that were kept, every epoch, and all settings",
     "checkpoint.safetensors": "from which the same command goes on",
-    "network.json": "what the network is",  # removed last: it tells that there is a training
+    CARD: "what the network is",  # removed last: it tells that there is a training
 }
 
 
@@ -97,10 +98,11 @@ def run_training(settings: TrainSettings, out: Path, *, overwrite: bool, quiet: 
     device = chosen_device(settings.device)
     plain = asdict(settings)
     if overwrite or not holds_training(out):
-        check_folder(out, overwrite=overwrite, holds_run=holds_training(out))
+        check_folder(out, overwrite=overwrite, holds_run="design" in read_values(out / CARD))
     else:
-        there = read_values(out / RESULT).get("settings", {})
-        check_same_run(out, "a training", there, {name: value for name, value in plain.items() if name not in MACHINE})
+        there, now = read_values(out / RESULT).get("settings"), plain.items()
+        if isinstance(there, dict):
+            check_same_run(out, "a training", there, {name: value for name, value in now if name not in MACHINE})
     with held(out):
         if overwrite:
             for name in FILES:
