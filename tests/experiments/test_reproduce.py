@@ -31,8 +31,11 @@ from convrfm.experiments.catalogue import EXPERIMENTS
 from convrfm.experiments.experiment import Experiment, Line, Run, Verdict
 from convrfm.experiments.finished_run import FinishedRun, read_run
 from convrfm.experiments.reproduce import Request, identity_of, reproduce
-from convrfm.experiments.run_folder import IDENTITY, read_lines
+from convrfm.experiments.run_folder import IDENTITY, STEPS, read_identity, read_lines
 from convrfm.experiments.scale import Scale
+from convrfm.report.markdown import markdown_page
+from convrfm.storage.digests import with_digest
+from convrfm.storage.lines import as_line
 
 from .conftest import SmokeRun
 
@@ -247,6 +250,49 @@ def test_the_table_gathers_runs_and_says_what_is_left_out(smoke_run: Callable[[s
     assert "begun: 4 of 18 steps are finished" in page
     assert "| [theorem1](theorem1/page.md) |" in page
     assert (root / "theorem1" / "page.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{}", f"its {IDENTITY} is damaged"),
+        ('{"experiment": "theorem1", "scale": "tiny"}', f"its {IDENTITY} is damaged"),
+        ({"scale": "tiny"}, f"{IDENTITY} is not what this version of convrfm writes (ValueError(\"'tiny'"),
+        ({"experiment": ["theorem1"]}, f"{IDENTITY} is not what this version"),
+        ({"experiment": "theorem2"}, "a run of theorem2, which this version does not know"),
+        ({"seed": {}, "settings": 3}, f"{IDENTITY} is not what this version"),
+        ({"settings": {"width": "wide"}}, "setting width: "),
+    ],
+    ids=str,
+)
+def test_a_run_whose_identity_cannot_be_read_is_left_out_in_words(
+    text: str | Line, told: str, smoke_run: Callable[[str], SmokeRun], tmp_path: Path
+) -> None:
+    for name in ("whole", "other"):
+        shutil.copytree(smoke_run("theorem1").folder, tmp_path / name)
+    if isinstance(text, dict):
+        text = json.dumps(with_digest(read_identity(tmp_path / "other") | text))
+    (tmp_path / "other" / IDENTITY).write_text(str(text))
+    runs, page = gathering.gathered(tmp_path, EXPERIMENTS)
+    assert [folder.name for folder in runs] == ["whole"]
+    assert told in markdown_page(page).partition("other: ")[2]
+
+
+@pytest.mark.parametrize("change", [{"cosine": None}, {"cosine": "1.0"}, {"cosine": [1.0]}, {}], ids=str)
+def test_results_that_this_version_does_not_read_are_told_with_their_file(
+    change: Line, smoke_run: Callable[[str], SmokeRun], tmp_path: Path
+) -> None:
+    """Each line says what was written, by a version whose steps found something else; in {} nothing."""
+    for name in ("whole", "other"):
+        shutil.copytree(smoke_run("theorem1").folder, tmp_path / name)
+    lines = [{k: v for k, v in line.items() if k != "cosine"} | change for line in read_lines(tmp_path / "other")]
+    (tmp_path / "other" / STEPS).write_text("".join(map(as_line, lines)))
+    runs, page = gathering.gathered(tmp_path, EXPERIMENTS)
+    assert [folder.name for folder in runs] == ["whole"]
+    assert f"{tmp_path / 'other' / STEPS} is not what this version of convrfm writes" in markdown_page(page)
+    again = run("theorem1", tmp_path / "other")
+    assert again.exit_code == 2
+    assert "Repeat its command with --overwrite" in " ".join(again.output.split())
 
 
 def test_the_table_reads_each_run_once_and_tells_what_cannot_be_written(

@@ -12,6 +12,7 @@ from convrfm.errors import InputError, InterruptedFitWarning
 from convrfm.experiments.computing import computed
 from convrfm.experiments.experiment import Line, Step
 from convrfm.experiments.run_folder import CONTENTS, IDENTITY, STEPS, RunFolder, read_lines
+from convrfm.storage.digests import with_digest
 
 RUN = {"experiment": "any", "seed": 0}
 
@@ -121,7 +122,13 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     assert json.loads(file.read_text().splitlines()[1])["value"] == 0.5
 
 
-@pytest.mark.parametrize("damaged", ["[]", "null", '{"value": NaN}', '{"value": 1e999}', "[" * 100_000, "\udce9"])
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        *("[]", "null", '{"value": NaN}', '{"value": 1e999}', "[" * 100_000, "\udce9", "{}"),
+        *('{"number": 0}', '{"number": 0, "value": 0.5}', '{"number": 0, "value": [], "digest": "0"}'),
+    ],
+)
 def test_lines_of_any_form_are_named_and_never_results(tmp_path: Path, damaged: str) -> None:
     RunFolder(tmp_path / "run", RUN, overwrite=False)
     (tmp_path / "run" / STEPS).write_bytes(damaged.encode(errors="surrogateescape") + b"\n")
@@ -129,10 +136,22 @@ def test_lines_of_any_form_are_named_and_never_results(tmp_path: Path, damaged: 
         RunFolder(tmp_path / "run", RUN, overwrite=False)
 
 
-@pytest.mark.parametrize("identity", ["[]", "null", "", '{"seed": NaN}', "[" * 100_000])
+@pytest.mark.parametrize(("whole", "other"), [("0.5", "0.6"), ('"value"', '"valve"'), ("[1, 2]", "2"), ("0.5", "null")])
+def test_a_line_of_other_results_than_were_written_is_named(tmp_path: Path, whole: str, other: str) -> None:
+    folder = RunFolder(tmp_path / "run", RUN, overwrite=False)
+    for number in range(2):
+        line(folder, step([], number))
+    file = tmp_path / "run" / STEPS
+    first, second = file.read_text().splitlines()
+    file.write_text(f"{first}\n{second.replace(whole, other)}\n")
+    with pytest.raises(InputError, match=r"Line 2 of .*steps\.jsonl is damaged \(it does not say .*Delete it"):
+        RunFolder(tmp_path / "run", RUN, overwrite=False)
+
+
+@pytest.mark.parametrize("identity", ["[]", "null", "", '{"seed": NaN}', "[" * 100_000, "{}", json.dumps(RUN)])
 def test_an_identity_of_any_form_is_no_run(tmp_path: Path, identity: str) -> None:
     (tmp_path / IDENTITY).write_text(identity)
-    with pytest.raises(InputError, match="something else"):
+    with pytest.raises(InputError, match=r"something else .*, or its reproduction\.json is damaged"):
         RunFolder(tmp_path, RUN, overwrite=False)
 
 
@@ -146,7 +165,7 @@ def test_a_step_that_finds_no_number_is_told(tmp_path: Path) -> None:
 def test_a_run_killed_while_its_folder_was_made_begins_again(tmp_path: Path, left: list[str]) -> None:
     (tmp_path / "run").mkdir()
     for name in left:
-        (tmp_path / "run" / name).write_text(json.dumps(RUN))
+        (tmp_path / "run" / name).write_text(json.dumps(with_digest(RUN)))
     calls: list[int] = []
     line(RunFolder(tmp_path / "run", RUN, overwrite=False), step(calls))
     assert calls == [0]

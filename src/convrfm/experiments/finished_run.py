@@ -2,15 +2,16 @@
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import ConvRFMError, InputError
 from .experiment import Experiment, Finding, Line, Run
-from .run_folder import FILES, line_of, read_identity, read_lines
+from .run_folder import FILES, IDENTITY, STEPS, line_of, read_identity, read_lines
 from .scale import Scale
 from .settings import plain_settings, read_settings
 
@@ -33,8 +34,9 @@ class FinishedRun:
 
     @cached_property
     def finding(self) -> Finding:
-        """What the lines say of the claim."""
-        return self.experiment.conclude(self.run, self.lines)
+        """What the lines say of the claim; raises `InputError` where they are those of another version."""
+        with _of_this_version(self.run.files.with_name(STEPS)):
+            return self.experiment.conclude(self.run, self.lines)
 
     @property
     def seconds(self) -> float | None:
@@ -80,15 +82,32 @@ def read_run(folder: Path, experiments: Mapping[str, Experiment[Any]]) -> Finish
         experiments: those that are known, by name.
 
     Raises:
-        InputError: if the folder holds no run, one of an unknown experiment, or one that is not finished.
+        InputError: if the folder holds no run, one of an unknown experiment or of another version, or one that is not
+            finished.
     """
     identity = read_identity(folder)
-    if identity["experiment"] not in experiments:
-        raise InputError(f"It is a run of {identity['experiment']}, which this version does not know.")
-    experiment = experiments[identity["experiment"]]
-    run = run_of(experiment, identity, folder / FILES, download=False, verbose=False)
-    known, steps = read_lines(folder), list(experiment.plan(run))
+    with _of_this_version(folder / IDENTITY):
+        if identity["experiment"] not in experiments:
+            raise InputError(f"It is a run of {identity['experiment']}, which this version does not know.")
+        experiment = experiments[identity["experiment"]]
+        run = run_of(experiment, identity, folder / FILES, download=False, verbose=False)
+        steps = list(experiment.plan(run))
+    known = read_lines(folder)
     lines = [line for step in steps if (line := line_of(step, known)) is not None]
     if len(lines) < len(steps):
         raise InputError(f"{len(lines)} of {len(steps)} steps are finished. Repeat its command to continue it.")
     return FinishedRun(experiment, identity, run, lines)
+
+
+@contextmanager
+def _of_this_version(file: Path) -> Iterator[None]:
+    """What fails within, though the file says what was written, is an `InputError` that names it."""
+    try:
+        yield
+    except (ConvRFMError, MemoryError):
+        raise
+    except Exception as error:  # what formulas raise of values of another form has no bounds
+        raise InputError(
+            f"{file} is not what this version of convrfm writes ({error!r}). Repeat its command with --overwrite, or take the "
+            "version that wrote it."
+        ) from error

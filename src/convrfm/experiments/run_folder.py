@@ -10,8 +10,9 @@ from typing import Any
 from ..errors import InputError
 from ..report.page import in_words
 from ..storage.atomic import write_json
+from ..storage.digests import values_with_digest, with_digest
 from ..storage.held_folder import is_used
-from ..storage.values import values_from
+from ..storage.lines import as_line, lines_from
 from .experiment import Line, Step
 
 IDENTITY, STEPS, FILES = "reproduction.json", "steps.jsonl", "files"
@@ -56,7 +57,7 @@ class RunFolder:
             if overwrite:
                 _remove_run(path)
         path.mkdir(parents=True, exist_ok=True)
-        write_json(path / IDENTITY, wanted)  # first: what has no identity is not known for a run
+        write_json(path / IDENTITY, with_digest(wanted))  # first: what has no identity is not known for a run
         self.files.mkdir(exist_ok=True)
         self._lines = read_lines(path)
         _cut_off_half_line(path / STEPS)
@@ -85,12 +86,17 @@ def read_identity(path: Path) -> dict[str, Any]:
     """What decides the run in a folder.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is none, or it is damaged.
     """
     try:
-        return values_from((path / IDENTITY).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return values_with_digest((path / IDENTITY).read_text(encoding="utf-8"))
+    except OSError as error:
         raise InputError(f"{path} holds something else than a run of this command. Choose another --out.") from error
+    except ValueError as error:
+        raise InputError(
+            f"{path} holds something else than a run of this command, or its {IDENTITY} is damaged ({error}). Choose another "
+            "--out, or copy that file again."
+        ) from error
 
 
 def read_lines(path: Path) -> list[Line]:
@@ -101,15 +107,7 @@ def read_lines(path: Path) -> list[Line]:
     """
     file = path / STEPS
     text = file.read_bytes() if file.exists() else b""
-    lines: list[Line] = []
-    for number, line in enumerate(_whole_lines(text).splitlines(), 1):
-        try:
-            lines.append(values_from(line.decode()))
-        except ValueError as error:
-            raise InputError(
-                f"Line {number} of {file} is damaged ({error}). Delete it: the same command computes this step again."
-            ) from error
-    return lines
+    return [*lines_from(_whole_lines(text), file, "Delete it: the same command computes this step again.")]
 
 
 def _whole_lines(text: bytes) -> bytes:
@@ -125,9 +123,9 @@ def _cut_off_half_line(file: Path) -> None:
 def _append(path: Path, line: Line) -> None:
     """Add one line and see it to the disk; raises `InputError` where a number in it is not finite, or there is no room."""
     try:
-        text = json.dumps(line, allow_nan=False)
+        text = as_line(line)
         with path.open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
     except ValueError as error:

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from .values import values_from
+
 
 def digest(values: Mapping[str, Any], tensors: Mapping[str, Shaped[Tensor, "..."]]) -> str:
     """SHA-256 over plain values and over the names, types, shapes and bytes of tensors on any device, in the order of names."""
@@ -18,3 +20,20 @@ def digest(values: Mapping[str, Any], tensors: Mapping[str, Shaped[Tensor, "..."
         total.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
+
+
+def with_digest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values beside their digest, which tells whether they are the same when they are read again."""
+    return {**values, "digest": digest(values, {})}
+
+
+def values_with_digest(text: str) -> dict[str, Any]:
+    """What `with_digest` was given, from JSON.
+
+    Raises:
+        ValueError: as `values_from`, and if the values are not those that were written.
+    """
+    values = values_from(text)
+    if values.pop("digest", None) != digest(values, {}):
+        raise ValueError("it does not say what was written")
+    return values
