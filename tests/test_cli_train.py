@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,32 @@ def test_an_unfinished_or_damaged_run_is_no_network(trained: Path, tmp_path: Pat
     (tmp_path / "network.json").write_text("{}")
     with pytest.raises(ModelFileError, match="does not hold a trained network"):
         networks.load_trained(tmp_path)
+    card = (trained / "network.json").read_text()
+    (tmp_path / "network.json").write_text(card.replace('"depth": 2', '"depth": 3'))
+    with pytest.raises(ModelFileError, match="it does not say what was written"):
+        networks.load_trained(tmp_path)
+
+
+@pytest.mark.parametrize("settings", ["[]", '{"settings": 5}', '{"settings": ["seed"]}', '{"settings": null}', "{"])
+def test_settings_of_any_form_are_no_reason_to_stop(settings: str, trained: Path, tmp_path: Path) -> None:
+    """What decides the training stands in its checkpoint too."""
+    run_of = shutil.copytree(trained, tmp_path / "run")
+    (run_of / "training.json").write_text(settings)
+    assert run("train", *TRAINING, "--out", run_of, "--seed", 3).exit_code == 0
+    assert (run_of / "training.json").read_bytes() == (trained / "training.json").read_bytes()
+    (run_of / "training.json").write_text(settings)
+    other = run("train", *TRAINING, "--out", run_of, "--seed", 4)
+    assert other.exit_code == 2
+    assert "holds a training that differs in seed" in " ".join(other.output.split())
+
+
+@pytest.mark.parametrize("line", ["[]", '{"step": 0, "layers": [{"final": false}]}'])
+def test_a_damaged_record_of_the_meter_is_told(line: str, trained: Path, tmp_path: Path) -> None:
+    run_of = shutil.copytree(trained, tmp_path / "run")
+    (run_of / "track.jsonl").write_text(line + "\n")
+    result = run("train", *TRAINING, "--out", run_of, "--seed", 3)
+    assert result.exit_code == 2
+    assert re.search(r"Line 1 of .*track\.jsonl is damaged", result.output)
 
 
 @pytest.mark.parametrize(

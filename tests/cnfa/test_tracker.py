@@ -152,6 +152,69 @@ def test_lightning_trains_with_the_tracker(images: Tensor, tmp_path: Path) -> No
     assert [record["step"] for record in tracker.records] == [0, 2, 4]
 
 
+ROWS = '"layers": [{"name": "0", "trained_pearson": 0.5}]'
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[]", "null", "3", "{", "", "{}", '{"step": 1}', f'{{"step": "a", {ROWS}}}', f'{{"step": 1, {ROWS}}}', "\udce9"],
+)
+def test_a_damaged_line_is_named_and_without_it_measuring_goes_on(line: str, images: Tensor, tmp_path: Path) -> None:
+    model = network()
+    train(model, cnfa.Tracker(model, images, every=1, folder=tmp_path), images, 0, 3)
+    file = tmp_path / "track.jsonl"
+    first, _, last = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(first + line.encode(errors="surrogateescape") + b"\n" + last)
+    with pytest.raises(InputError, match=r"Line 2 of .*track\.jsonl is damaged \(.*\)\. Delete it"):
+        cnfa.Tracker(model, images, every=1, folder=tmp_path)
+    file.write_bytes(first + last)
+    tracker = cnfa.Tracker(model, images, every=1, folder=tmp_path)
+    tracker.update(3)
+    assert [record["step"] for record in tracker.records] == [0, 2, 3]
+
+
+def test_a_record_of_another_number_than_was_measured_is_named(images: Tensor, tmp_path: Path) -> None:
+    model = network()
+    train(model, cnfa.Tracker(model, images, every=1, folder=tmp_path), images, 0, 2)
+    file = tmp_path / "track.jsonl"
+    file.write_text(file.read_text().replace('"step": 0', '"step": 9'))
+    with pytest.raises(InputError, match=r"Line 1 of .* is damaged \(it does not say what was written\)"):
+        cnfa.Tracker(model, images, every=1, folder=tmp_path)
+
+
+def test_initial_weights_of_other_numbers_than_were_saved_are_refused(images: Tensor, tmp_path: Path) -> None:
+    model = network()
+    train(model, cnfa.Tracker(model, images, every=1, folder=tmp_path), images, 0, 1)
+    file = tmp_path / "initial.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:])
+    with pytest.raises(ModelFileError, match="it holds other numbers than were saved"):
+        cnfa.Tracker(model, images, every=1, folder=tmp_path)
+
+
+def test_a_network_in_an_attribute_called_module_goes_on_with_its_own_names(images: Tensor, tmp_path: Path) -> None:
+    model = nn.Sequential()
+    model.add_module("module", network())
+    train(model, cnfa.Tracker(model, images, every=1, folder=tmp_path), images, 0, 1)
+    again = cnfa.Tracker(model, images, every=1, folder=tmp_path)
+    assert again.initial is not None
+    assert again.initial.keys() == model.state_dict().keys()
+
+
+def test_layers_named_like_formulas_are_texts_in_the_table(images: Tensor, tmp_path: Path) -> None:
+    model = nn.Sequential()
+    model.add_module("=cmd|' /C calc'!A0", nn.Conv2d(1, 2, 3))
+    model.add_module("flat", nn.Flatten())
+    model.add_module("+1", nn.Linear(8, 2))
+    tracker = cnfa.Tracker(model, images, every=1)
+    tracker.update(0)
+    tracker.to_csv(tmp_path / "track.csv")
+    with (tmp_path / "track.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == ["'=cmd|' /C calc'!A0", "+1"]
+    assert float(rows[0]["trained_cosine"]) == tracker.records[0]["layers"][0]["trained_cosine"]
+
+
 def test_wrong_trackers_are_named(images: Tensor, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="every must be a positive integer; got 0"):
         cnfa.Tracker(network(), images, every=0)

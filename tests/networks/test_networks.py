@@ -4,6 +4,8 @@ import os
 import pickle
 import sys
 import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,11 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from convrfm import networks
 from convrfm.errors import InputError, MissingDependencyError, ModelFileError
+from convrfm.networks.weights import write_weights
 
 
 @pytest.mark.parametrize(("build", "parameters"), [(networks.resnet20, 269_722), (networks.resnet32, 464_154)])
@@ -153,17 +156,66 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     assert len(found) == 1
 
 
-def test_damage_anywhere_gives_weights_or_a_worded_error(tmp_path: Path) -> None:
-    torch.save(nn.Linear(3, 2).state_dict(), tmp_path / "a.pt")
-    whole = (tmp_path / "a.pt").read_bytes()
+def as_torch_saves_them(path: Path) -> dict[str, Tensor]:
+    torch.save(state := nn.Linear(3, 2).state_dict(), path)
+    return state
+
+
+def with_a_digest(path: Path) -> dict[str, Tensor]:
+    write_weights(path, state := nn.Linear(3, 2).state_dict())
+    return state
+
+
+def without_any_checksum(path: Path) -> dict[str, Tensor]:
+    save_file(state := nn.Linear(3, 2).state_dict(), path)
+    return state
+
+
+def damaged_bit_by_bit(path: Path) -> Iterator[dict[str, Tensor]]:
+    """What is read of a file with one bit turned, wherever it is not refused in words."""
+    whole = path.read_bytes()
     generator = np.random.default_rng(0)
-    for position in generator.integers(len(whole), size=150):
+    for position in generator.integers(len(whole), size=300):
         turned = whole[:position] + bytes([whole[position] ^ 1 << generator.integers(8)]) + whole[position + 1 :]
-        (tmp_path / "b.pt").write_bytes(turned)
-        try:
-            assert networks.load_weights(tmp_path / "b.pt")
-        except ModelFileError:
-            continue
+        path.write_bytes(turned)
+        with suppress(ModelFileError):
+            yield networks.load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "name"), [(as_torch_saves_them, "a.pt"), (as_torch_saves_them, "a.pth"), (with_a_digest, "a.safetensors")]
+)
+def test_damage_anywhere_gives_the_weights_that_were_saved_or_a_worded_error(
+    write: Callable[[Path], dict[str, Tensor]], name: str, tmp_path: Path
+) -> None:
+    """Where a file has checksums: torch writes them and does not look at them."""
+    state, read = write(tmp_path / name), 0
+    for found in damaged_bit_by_bit(tmp_path / name):
+        torch.testing.assert_close(found, dict(state), rtol=0, atol=0)
+        read += 1
+    assert read < 250
+
+
+def test_damage_of_safetensors_without_a_digest_gives_tensors_or_a_worded_error(tmp_path: Path) -> None:
+    """Nothing in such a file tells a turned bit of a number: other numbers than were saved are read, and nobody can know."""
+    state = without_any_checksum(tmp_path / "a.safetensors")
+    read = list(damaged_bit_by_bit(tmp_path / "a.safetensors"))
+    assert all(isinstance(value, Tensor) for found in read for value in found.values())
+    assert any(found.keys() == state.keys() and not same(found, state) for found in read)
+
+
+def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in second)
+
+
+def test_a_turned_bit_of_weights_that_torch_saved_is_told(tmp_path: Path) -> None:
+    weights = torch.arange(1000.0)
+    torch.save({"weight": weights}, tmp_path / "a.pt")
+    whole = (tmp_path / "a.pt").read_bytes()
+    at = whole.index(weights.numpy().tobytes()) + 2001
+    (tmp_path / "a.pt").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    with pytest.raises(ModelFileError, match=r"data/0 in it holds other bytes than were saved\. Copy the file again"):
+        networks.load_weights(tmp_path / "a.pt")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -1,18 +1,17 @@
 """The ansatz along training: measured every so many steps, kept on disk, resumable."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import ModelFileError
 from ..kernels.integers import positive_integer
-from ..storage.tensors import write_tensors
+from ..networks.weights import read_weights, write_weights
+from ..storage.lines import as_line, lines_from
 from .layers import unwrapped
 from .measuring import DEFAULT_BUDGET, measure
 from .report import Report, csv_text, layer_row, without_nan
@@ -42,7 +41,7 @@ class Tracker:
         every: Measure at steps that are multiples of this.
         folder: Where records (`track.jsonl`, one line per step) and initial weights are kept; None to keep them in
             memory. A folder that an earlier run left is continued: its initial weights stay the initial ones, and
-            records of steps from the resumed one on are replaced.
+            records of steps from the resumed one on are replaced. What is damaged there is refused.
         writer: A TensorBoard `SummaryWriter` for the correlations, or None.
         layers: As in `measure`, like the arguments below.
         probes: Likewise.
@@ -108,7 +107,7 @@ class Tracker:
             self.initial = {name: value.clone() for name, value in unwrapped(self.network).state_dict().items()}
             if self.folder is not None:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                write_tensors(self.folder / INITIAL, self.initial)
+                write_weights(self.folder / INITIAL, self.initial)
         report = self.measured()
         self._record(step, report)
         return report
@@ -133,7 +132,7 @@ class Tracker:
         earlier = [record for record in self.records if record["step"] < step]
         self.records = [*earlier, {"step": step, "layers": rows}]
         if self.folder is not None:
-            write_text(self.folder / RECORDS, "".join(json.dumps(record) + "\n" for record in self.records))
+            write_text(self.folder / RECORDS, "".join(map(as_line, self.records)))
         if self.writer is not None:
             for layer in report.layers:
                 for control, comparison in layer.correlations.to_dict().items():
@@ -146,8 +145,11 @@ def _resumed(folder: Path | None) -> tuple[Mapping[str, Tensor] | None, list[dic
     if folder is None or not (folder / INITIAL).exists():
         return None, []
     try:
-        initial = load_file(folder / INITIAL)
-        lines = (folder / RECORDS).read_text(encoding="utf-8").splitlines() if (folder / RECORDS).exists() else []
-        return initial, [json.loads(line) for line in lines]
+        initial = read_weights(folder / INITIAL)
     except (OSError, ValueError, SafetensorError) as error:
-        raise ModelFileError(f"{folder} does not hold a tracker's {RECORDS} and {INITIAL}: {error}") from error
+        raise ModelFileError(
+            f"{folder} does not hold a tracker's {RECORDS} and {INITIAL}: {error} Copy them again, or choose another folder."
+        ) from error
+    file = folder / RECORDS
+    text = file.read_bytes() if file.exists() else b""
+    return initial, lines_from(text, file, "Delete it: its step is then left out of the records.")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError, ModelFileError
 from ..storage.atomic import write_json
-from ..storage.values import values_from
+from ..storage.digests import values_with_digest, with_digest
 from .designs import Design
 from .scaling import Scaling
 from .training import INITIAL, TRAINED
@@ -59,7 +59,7 @@ def write_card(folder: Path, card: NetworkCard) -> None:
             f"{folder} holds a training of another network or of other data: {found.design} on {found.data}. Choose another "
             "folder."
         )
-    write_json(folder / CARD, asdict(card))
+    write_json(folder / CARD, with_digest(asdict(card)))
 
 
 def read_card(folder: Path) -> NetworkCard:
@@ -69,7 +69,7 @@ def read_card(folder: Path) -> NetworkCard:
         ModelFileError: If the folder is that of no training, or its card is damaged.
     """
     try:
-        return TypeAdapter(NetworkCard).validate_python(values_from((folder / CARD).read_text(encoding="utf-8")))
+        return TypeAdapter(NetworkCard).validate_python(values_with_digest((folder / CARD).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{folder} does not hold a trained network ({CARD}): {error}") from error
 

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..storage.digests import digest
-from ..storage.tensors import write_tensors
 from .augmentation import augmented
 from .checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from .protocols import TrainingProtocol, loss_of, optimizer_of
 from .scaling import Scaling
+from .weights import write_weights
 
 INITIAL, TRAINED = "initial.safetensors", "weights.safetensors"
 MEASURED_AT_ONCE = 500  # images
@@ -146,7 +146,7 @@ class _Training:
         self.network.load_state_dict(self.best)
         self.network.eval()
         if self.folder is not None:
-            write_tensors(self.folder / TRAINED, self.best)
+            write_weights(self.folder / TRAINED, self.best)
         return Trained(tuple(self.epochs), self._kept, last)
 
     @property
@@ -217,7 +217,7 @@ class _Training:
         }
         checkpoint = read_checkpoint(folder, self.identity)
         if checkpoint is None:
-            write_tensors(folder / INITIAL, self.best)
+            write_weights(folder / INITIAL, self.best)
             return
         self.best = checkpoint.restore(self.network, self.optimizer)
         self.epochs = [Epoch(**epoch) for epoch in checkpoint.epochs]

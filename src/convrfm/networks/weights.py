@@ -4,22 +4,52 @@ import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..errors import InputError, ModelFileError
+from ..storage.digests import digest
+from ..storage.tensors import write_tensors
 
+DIGEST = "convrfm-digest"  # in the header of what `write_weights` wrote
+ZIP = b"PK\x03\x04"  # the first bytes of what torch.save writes
 NAMES_SHOWN = 3
 COUNTERS = "num_batches_tracked"  # of batch norms, which older files lack and nothing needs
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write a state dict as safetensors with its digest.
+
+    Raises:
+        InputError: As `storage.atomic.written_whole`.
+    """
+    write_tensors(path, weights, {DIGEST: digest({}, weights)})
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file under their own names.
+
+    Raises:
+        OSError, SafetensorError: If it is missing or none.
+        ValueError: If it has a digest, and that is of other tensors.
+    """
+    with safe_open(path, framework="pt") as file:
+        said = (file.metadata() or {}).get(DIGEST)
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    if said is not None and said != digest({}, weights):
+        raise ValueError("it holds other numbers than were saved.")
+    return weights
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:
     """A state dict from `.safetensors`, or from a `.pt` or `.pth` file that holds tensors only.
 
     A file that needs code to be unpickled is refused. State dicts nested under `state_dict` or `model` are found, and
-    the prefix `module.` of data-parallel networks is dropped.
+    the prefix `module.` of data-parallel networks is dropped. A turned bit is noticed where the file has a checksum: what
+    `write_weights` and `torch.save` wrote. In other safetensors files the numbers are believed.
 
     Raises:
         ModelFileError: If the file is missing, damaged or unsafe.
@@ -28,7 +58,7 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelFileError(f"{path} cannot be read as weights: there is no such file.")
     try:
-        data: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        data: Any = read_weights(path) if path.suffix == ".safetensors" else _of_torch(path)
     except pickle.UnpicklingError as error:
         raise ModelFileError(
             f"{path} is not a plain file of tensors: reading it could run code, so it is refused. "
@@ -47,6 +77,16 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     ):
         raise ModelFileError(f"{path} must hold a state dict of tensors; it holds {type(data).__name__}.")
     return {key.removeprefix("module."): value for key, value in data.items()}
+
+
+def _of_torch(path: Path) -> Any:
+    with path.open("rb") as file:
+        is_zip = file.read(len(ZIP)) == ZIP
+    if is_zip:  # torch reads it without a look at its checksums
+        with ZipFile(path) as parts:
+            if (damaged := parts.testzip()) is not None:
+                raise ValueError(f"{damaged} in it holds other bytes than were saved.")
+    return torch.load(path, "cpu", weights_only=True)
 
 
 def fill_with_weights(network: nn.Module, path: str | Path) -> None:
