@@ -1,5 +1,7 @@
 """Reports as tables and on disk."""
 
+import csv
+import io
 import json
 import math
 from dataclasses import replace
@@ -143,3 +145,13 @@ def test_tables_end_with_what_was_left_out(report: cnfa.Report) -> None:
     assert frame.loc["cell", "left_out"] == "it is recurrent"
     assert frame["left_out"].isna().sum() == len(report.layers)
     assert report.to_csv().splitlines()[-1].startswith("cell,lstm,")
+
+
+@pytest.mark.parametrize("name", ['=HYPERLINK("http://x")', "+1+1", "-2+3", "@SUM(A1)", "\tx", "\rx"])
+def test_layers_named_like_formulas_are_texts_in_the_table(report: cnfa.Report, name: str) -> None:
+    layers = (replace(report["0"], name=name), *report.layers[1:])
+    report = replace(report, layers=layers, skipped=(cnfa.Skipped(name, "lstm", name),))
+    first, *_, last = csv.DictReader(io.StringIO(report.to_csv(), newline=""))
+    assert first["name"] == last["name"] == last["left_out"] == f"'{name}"
+    assert float(first["trained_cosine"]) == report[name].correlations.trained.cosine.value
+    assert first["left_out"] == last["trained_cosine"] == ""

@@ -1,7 +1,5 @@
 """The report of a measurement: layers in forward order, as a table, as JSON, on disk."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +10,7 @@ from matplotlib.figure import Figure
 
 from ..errors import InputError, MissingDependencyError
 from ..quantities import counted
+from ..storage.tables import table_bytes
 from .layer_report import LayerReport
 from .pictures import correlation_bars, matrix_panels
 from .saving import load_folder, save_folder, write_text
@@ -172,11 +171,8 @@ def layer_row(layer: LayerReport) -> dict[str, Any]:
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:
     """A table with a column for every key of any row."""
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, list(dict.fromkeys(column for row in rows for column in row)))
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue()
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    return table_bytes(columns, ([row.get(column) for column in columns] for row in rows)).decode()
 
 
 def without_nan(data: Any) -> Any:
