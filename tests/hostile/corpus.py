@@ -4,20 +4,40 @@ import io
 import json
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save, save_file
+from safetensors.torch import save_file
 
 import convrfm
 from convrfm import ConvRFMClassifier, cnfa, datasets, kernels
 from convrfm.datasets import Preprocessing, check_images, check_labels
 from convrfm.datasets.pictures import read_picture
-from convrfm.networks import load_network, load_weights
-from convrfm.storage.digests import digest
+from convrfm.experiments.catalogue import EXPERIMENTS
+from convrfm.experiments.experiment import Verdict
+from convrfm.experiments.finished_run import read_run
+from convrfm.experiments.reproduce import Request, reproduce
+from convrfm.experiments.run_folder import IDENTITY, STEPS
+from convrfm.experiments.scale import Scale
+from convrfm.networks import (
+    Design,
+    Labeled,
+    NetworkCard,
+    TrainingParts,
+    TrainingProtocol,
+    load_network,
+    load_trained,
+    load_weights,
+    paper_scaling,
+    train,
+    write_card,
+)
+from convrfm.networks.weights import write_weights
+from convrfm.storage.digests import digest, with_digest
 from convrfm.storage.models import read_model
 
 from .damage import VALUES, damaged_bytes, damaged_values
@@ -124,14 +144,29 @@ def label_table(folder: Path, rng: random.Random) -> None:
     sane(datasets.load(folder / "photos", labels=folder / "t.csv"))
 
 
+WEIGHTS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.zeros(2)}
+
+
 def weights_file(folder: Path, rng: random.Random) -> None:
-    state = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.zeros(2)}
-    suffix = rng.choice((".pt", ".safetensors"))
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    whole = save(state) if suffix == ".safetensors" else buffer.getvalue()
-    (folder / f"w{suffix}").write_bytes(damaged_bytes(whole, rng))
-    for name, value in load_weights(folder / f"w{suffix}").items():
+    """With checksums: what torch.save writes, and what this library does."""
+    path = folder / rng.choice(("w.pt", "w.pth", "w.safetensors"))
+    if path.suffix == ".safetensors":
+        write_weights(path, WEIGHTS)
+    else:
+        torch.save(WEIGHTS, path)
+    path.write_bytes(damaged_bytes(path.read_bytes(), rng))
+    torch.testing.assert_close(load_weights(path), WEIGHTS, rtol=0, atol=0)
+
+
+def weights_without_checksum(folder: Path, rng: random.Random) -> None:
+    """Others' safetensors, and what torch.save wrote of old: a turned bit of a number cannot be noticed by anybody."""
+    path = folder / rng.choice(("w.pt", "w.safetensors"))
+    if path.suffix == ".safetensors":
+        save_file(WEIGHTS, path)
+    else:
+        torch.save(WEIGHTS, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(damaged_bytes(path.read_bytes(), rng))
+    for name, value in load_weights(path).items():
         assert isinstance(name, str)
         assert isinstance(value, torch.Tensor)
 
@@ -157,8 +192,33 @@ def network_name(folder: Path, rng: random.Random) -> None:
     raise AssertionError("this cannot be a network")
 
 
+PARTS = TrainingParts(Labeled(torch.from_numpy(X), torch.from_numpy(Y)))
+CARD = NetworkCard(Design("vanilla", width=2, depth=1), (1, 6, 6), 2, paper_scaling(1), "halves")
+PROTOCOL = TrainingProtocol("sgd", 0.1, epochs=2, batch_size=4)
+
+
+def trained(folder: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
+    """Weights and the meter's records, of a training that goes on from what is in its folder."""
+    network = CARD.design.build(CARD.image_shape, CARD.n_classes, seed=0)
+    write_card(folder, CARD)
+    tracker = cnfa.Tracker(network, torch.from_numpy(X), every=1, folder=folder, rotations=1)
+    train(network, PARTS, PROTOCOL, seed=0, folder=folder, watch=tracker.update)
+    return network.state_dict(), tracker.records
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def with_one_damaged(files: Mapping[str, bytes], folder: Path, rng: random.Random) -> None:
+    """Write files, one of them as `damaged_bytes` has it."""
+    chosen = rng.choice(sorted(files))
+    for name, whole in files.items():
+        (folder / name).write_bytes(damaged_bytes(whole, rng) if name == chosen else whole)
+
+
 class Saved:
-    """A model and a report, made once."""
+    """A model, a report, a training and a run of an experiment, made once."""
 
     def __init__(self, folder: Path) -> None:
         self.model = ConvRFMClassifier(kernels.Gaussian(3, 2.0), n_iterations=1).fit(X, np.where(Y, "猫", "dog"))
@@ -170,7 +230,12 @@ class Saved:
         network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(32, 2))
         self.report = cnfa.measure(network, torch.from_numpy(X))
         self.report.save(folder / "report")
-        self.report_files = {path.name: path.read_bytes() for path in (folder / "report").iterdir()}
+        self.report_files = files_of(folder / "report")
+        self.trained, self.records = trained(folder / "training")
+        self.training_files = files_of(folder / "training")
+        request = Request(Scale.SMOKE, changes={"n": "4", "width": "2"})
+        self.found = reproduce(EXPERIMENTS["theorem1"], request, folder / "theorem1")
+        self.run_files = {name: (folder / "theorem1" / name).read_bytes() for name in (IDENTITY, STEPS)}
 
     def model_file(self, folder: Path, rng: random.Random) -> None:
         (folder / "m").write_bytes(damaged_bytes(self.bytes, rng))
@@ -191,15 +256,50 @@ class Saved:
         save_file(tensors, folder / "m", metadata={"convrfm": said})
         model = convrfm.load(folder / "m")
         images = torch.from_numpy(X) if rng.random() < 0.5 else X
-        assert np.isfinite(np.asarray(model.predict_proba(images))).all()
+        probabilities = np.asarray(model.predict_proba(images))
+        assert np.isfinite(probabilities).all()
         model.predict(images)
+        untouched = all(tensors[name] is tensor for name, tensor in self.tensors.items())
+        if untouched and deciding(values) == deciding(self.values):
+            np.testing.assert_allclose(probabilities, self.probabilities, atol=1e-6)
 
     def report_folder(self, folder: Path, rng: random.Random) -> None:
-        chosen = rng.choice(sorted(self.report_files))
-        for name, whole in self.report_files.items():
-            (folder / name).write_bytes(damaged_bytes(whole, rng) if name == chosen else whole)
+        with_one_damaged(self.report_files, folder, rng)
         found = cnfa.Report.load(folder)
         assert found.to_csv() == self.report.to_csv()
+
+    def training_folder(self, folder: Path, rng: random.Random) -> None:
+        with_one_damaged(self.training_files, folder, rng)
+        found = load_trained(folder)
+        assert found.card == CARD
+        torch.testing.assert_close(found.network.state_dict(), self.trained, rtol=0, atol=0)
+        initial = CARD.design.build(CARD.image_shape, CARD.n_classes, seed=0).state_dict()
+        torch.testing.assert_close(dict(found.initial), dict(initial), rtol=0, atol=0)
+
+    def continued_training(self, folder: Path, rng: random.Random) -> None:
+        with_one_damaged(self.training_files, folder, rng)
+        weights, records = trained(folder)
+        torch.testing.assert_close(weights, self.trained, rtol=0, atol=0)
+        assert all(record in self.records for record in records)  # a line that is gone is a step that is not told
+
+    def run_folder(self, folder: Path, rng: random.Random) -> None:
+        with_one_damaged(self.run_files, folder, rng)
+        found = read_run(folder, EXPERIMENTS)
+        assert (found.identity, found.lines) == (self.found.identity, self.found.lines)
+        assert (found.finding.ours, found.finding.rows) == (self.found.finding.ours, self.found.finding.rows)
+
+    def forged_run(self, folder: Path, rng: random.Random) -> None:
+        """As a version would write it that knows other experiments, settings and results."""
+        identity, lines = dict(self.found.identity), [dict(line) for line in self.found.lines]
+        if rng.random() < 0.5:
+            identity = damaged_values(identity, rng)
+        else:
+            at = rng.randrange(len(lines))
+            told = {name: lines[at].pop(name) for name in ("seconds", "versions")}
+            lines[at] = damaged_values(lines[at], rng) | told
+        (folder / IDENTITY).write_text(json.dumps(with_digest(identity)), encoding="utf-8")
+        (folder / STEPS).write_text("".join(json.dumps(with_digest(line)) + "\n" for line in lines), encoding="utf-8")
+        assert read_run(folder, EXPERIMENTS).finding.verdict in Verdict
 
     def unfinished_run(self, folder: Path, rng: random.Random) -> None:
         from convrfm.commands.fit_folder import claimed
@@ -212,6 +312,12 @@ class Saved:
             assert goes_on == (folder / "model.safetensors").is_file()
 
 
+def deciding(values: dict[str, Any]) -> dict[str, Any]:
+    """What a model's file says of what decides its predictions; all else it tells its readers."""
+    learned = {name: value for name, value in values["learned"].items() if name not in ("history", "judged_on")}
+    return {"learned": learned, "estimator": values["estimator"]}
+
+
 def preprocessing_values(folder: Path, rng: random.Random) -> None:
     values = damaged_values(Preprocessing((4, 5), 3, 255.0, (0.1, 0.2, 0.3)).to_dict(), rng)
     Preprocessing.from_dict(values).apply([np.zeros((1, 6, 7), np.uint8)])
@@ -221,7 +327,8 @@ def attempts(folder: Path) -> list[Attempt]:
     """Every kind of attempt; what they share is made in this folder."""
     saved = Saved(folder)
     return [
-        *(picture_file, array_file, odd_arrays, class_folders, label_table, weights_file, network_name),
+        *(picture_file, array_file, odd_arrays, class_folders, label_table, network_name, preprocessing_values),
+        *(weights_file, weights_without_checksum, saved.training_folder, saved.continued_training),
         *(saved.model_file, saved.forged_model, saved.forged_model, saved.report_folder, saved.unfinished_run),
-        preprocessing_values,
+        *(saved.run_folder, saved.forged_run),
     ]
