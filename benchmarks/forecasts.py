@@ -93,10 +93,10 @@ def measured(data: str, fit: Fit, n: int) -> dict[str, float]:
     expected = model.forecast(x, y)
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = peak_bytes()
-    start, said = time.perf_counter(), list[tuple[float, float]]()
-    with announced_to(lambda _: said.append((time.perf_counter(), time.process_time()))):
+    start, said = time.perf_counter(), list[tuple[str, float, float]]()
+    with announced_to(lambda told: said.append((told, time.perf_counter(), time.process_time()))):
         model.set_params(verbose=True).fit(x, y)
-    (wall, processor), *_ = said  # of the first announcement: that of what the fit will take
+    wall, processor = next(at for told, *at in said if told.startswith("fitting"))  # what the fit will take
     return {
         "rough_seconds": rough.seconds,
         "expected_seconds": expected.seconds,

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, datasets, kernels
 from convrfm.cli import app
+from convrfm.commands.predict import MOST_SAID
 
 GENERATOR = np.random.default_rng(0)
 
@@ -56,6 +57,24 @@ def test_several_pictures_get_their_probabilities_and_one_table(photos: Path, mo
         order = np.argsort(-expected)
         said = ", ".join(f"{loaded.classes_[i]} {expected[i]:.1%}" for i in order)
         assert f"{picture}: {said}" in result.output
+
+
+def test_the_page_does_not_replace_the_table(photos: Path, model: Path, tmp_path: Path) -> None:
+    options = ("--out", tmp_path / "one", "--page", tmp_path / "." / "one")
+    result = run("predict", model, photos / "bright" / "0.png", *options)
+    assert result.exit_code == 2
+    assert "must be two files" in result.output
+    assert not (tmp_path / "one").exists()
+
+
+def test_of_many_pictures_the_first_are_told_and_how_many_more_there_are(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    pictures = [photos / "bright" / "0.png"] * 13
+    result = run("predict", model, *pictures, "--out", tmp_path / "table.csv")
+    assert result.exit_code == 0, result.output
+    assert result.output.count(f"{pictures[0]}: ") == MOST_SAID
+    assert "3 more pictures in the table alone" in result.output
 
 
 def test_folders_and_pictures_may_be_mixed_and_labels_are_all_or_none(

@@ -233,9 +233,11 @@ def test_an_announcement_counts_candidates_layers_and_folds(capfd: pytest.Captur
     DeepConvRFMClassifier(depth=2, n_filters=3, n_iterations=2, verbose=True).fit(x, y)
     said = capfd.readouterr().err
     assert "fitting 6 rounds on 12 images: less than a minute" in said
-    assert "beside up to 512 MiB at work (estimated). Round 0" in said
+    assert "of memory, up to 512 MiB more at work (estimated). Round 0" in said
     ConvRFMClassifier(KERNEL, n_iterations=0, verbose=True).fit(x, y)
-    assert capfd.readouterr().err.rstrip().endswith("at work (estimated).")  # of one round nothing is to be explained
+    assert (
+        capfd.readouterr().err.rstrip().endswith("more at work (estimated).")
+    )  # of one round nothing is to be explained
 
 
 def test_copies_are_told_apart_from_images_and_what_is_proposed_counts_images(

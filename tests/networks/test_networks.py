@@ -77,6 +77,8 @@ def test_a_module_in_the_working_folder_is_pointed_at(tmp_path: Path, monkeypatc
     (tmp_path / "my_networks_of_this_test.py").touch()
     with pytest.raises(InputError, match=r"my_networks_of_this_test lies in this folder.*PYTHONPATH=\."):
         networks.load_network("my_networks_of_this_test:build")
+    with pytest.raises(InputError, match=r"named without \.py, and with dots between folders: nets\.own\.$"):
+        networks.load_network("nets/own.py:network")
     with pytest.raises(InputError, match=r"Where a folder holds elsewhere_of_this_test\.py.*PYTHONPATH=FOLDER"):
         networks.load_network("elsewhere_of_this_test:build")
 

@@ -9,6 +9,7 @@ import pytest
 from convrfm.errors import InputError
 from convrfm.plots import plot_matrices, plot_spectrum
 from convrfm.report import Page
+from convrfm.report.page import Section
 
 HOSTILE = "<script>alert('x')</script>\"><img src=https://evil.example/x onerror=alert(1)>&{{ 7*7 }}"
 
@@ -48,6 +49,10 @@ def test_every_text_is_shown_letter_by_letter() -> None:
     elements = Elements(full_page(HOSTILE).render())
     assert elements.text.count(HOSTILE) == 3 + 3 * (1 + 15)
     assert not {tag for tag, _ in elements.found} & {"script", "img", "iframe", "link", "object"}
+
+
+def test_remarks_that_are_none_are_not_shown() -> None:
+    assert Section("Alone").note().warning().blocks == []
 
 
 def test_page_refers_to_nothing_outside_itself() -> None:

@@ -136,7 +136,7 @@ def fit(
     from ..commands.fit import FitSettings
     from ..commands.fit import fit as run_fit
     from ..commands.idle_options import refuse_idle_options
-    from ..commands.tables import beside_table, candidates_table, next_steps_table, rounds_table
+    from ..commands.tables import beside_table, candidates_table, rounds_table
     from ..report.comparison_sections import little_gained
 
     beside = ("out", "quiet", "overwrite", "workers", "scheduler")
@@ -157,6 +157,7 @@ def fit(
     if record.lost and deep:
         say("Without --deep the fixed kernel is kept where learning loses.")
     if record.next_steps:
-        console.print(next_steps_table(record))
-        say(f"The first of them: {record.next_steps[0].command}")
+        say("To try next:")
+        for step in record.next_steps:
+            say(f"  {step.cost}: {step.command}")
     say(f"report: {out / 'report.html'}")

@@ -25,7 +25,7 @@ from .choices import Validation
 from .evaluation import expected_seconds
 from .fit_folder import TILES, claimed
 from .fit_settings import FitSettings
-from .next_steps import next_steps
+from .next_steps import next_steps, time_to_look
 from .run_files import Beside, write_run
 from .terminal import at_work, say_notes
 
@@ -100,11 +100,17 @@ def fit(
         test = counted(len(images.x_test), "test image")
         if not quiet:
             left = ["baselines (--no-baselines leaves them out)"] if compares else []
-            left += ["what to try next, where little was gained"] if finished and settings.iterations else []
+            if finished and settings.iterations:
+                left.append(f"what to try next, where little was gained (up to about {duration(time_to_look(took))})")
             with at_work(f"how long the scores of {test} take", quiet=quiet):
                 scored = duration(expected_seconds(model, images.x_test))
             left += [f"the scores of {test} under every round (about {scored}), and the page"]
-            say_notes([f"The rounds took {duration(took)}. What is left: {', '.join(left)}.", *at_the_end(model)])
+            say_notes(
+                [
+                    f"The rounds took {duration(took)}, with the look ahead. What is left: {', '.join(left)}.",
+                    *at_the_end(model),
+                ]
+            )
         with at_work("baselines", quiet=quiet):
             compared_with = baselines(images, settings.seed) if compares else []
         with at_work("what to try next, and what it would take", quiet=quiet):

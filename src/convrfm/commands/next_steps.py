@@ -28,7 +28,7 @@ from .choices import (
 from .fit_settings import FitSettings
 
 LARGER_PATCHES = 5
-LOOKS = 20.0  # seconds that may be spent on what all of it would take, or as many as the fit took
+LOOKS = 20.0  # seconds, or as many as the fit took
 NOT_LOOKED_AT = "told before it begins"
 STEPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "--network average": (
@@ -90,7 +90,7 @@ def next_steps(
         idle = "network" in changes and all(kernel.is_radial for kernel in changed.kernel)
         if idle or _includes(settings, changes):
             continue
-        if time.perf_counter() - start > max(LOOKS, took):
+        if time.perf_counter() - start > time_to_look(took):
             steps += [NextStep(options, reason, NOT_LOOKED_AT, typed(changed))] if _fits(changed, images) else []
             continue
         cost = expected_seconds(changed, images, pace)
@@ -109,8 +109,16 @@ def next_steps(
     return steps
 
 
-def _for_photographs(settings: FitSettings, images: ImageData) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Whitened patches, whose features are averaged over half of the shorter side; nothing for images that are too small."""
+def time_to_look(took: float) -> float:
+    """Seconds for which steps are looked into after a fit of so many; the last look may go on for some more."""
+    return max(LOOKS, took)
+
+
+def _for_photographs(settings: FitSettings, images: ImageData) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
+    """Whitened patches, whose features are averaged over half of the shorter side, also with mirror images.
+
+    Nothing for images that are too small.
+    """
     side = min(images.x_train.shape[-2:])
     if side < 2 * WHITENED_PATCHES:
         return {}
@@ -120,9 +128,12 @@ def _for_photographs(settings: FitSettings, images: ImageData) -> dict[str, tupl
         "--solver features --first-filters patches --patch-normalization contrast --initial-metric whitening --iterations 0"
     )
     reason = "For photographs: random features of whitened patches, averaged over large squares."
+    changes = {**PHOTOGRAPHS, "pool_size": pool_size}
+    steps: dict[str, tuple[str, Mapping[str, Any]]] = {options: (reason, changes)}
     if AugmentationName.FLIP not in settings.augment:
-        reason += " Add --augment flip where mirror images show the same, for twice the time."
-    return {options: (reason, {**PHOTOGRAPHS, "pool_size": pool_size})}
+        mirrored = {**changes, "augment": [*settings.augment, AugmentationName.FLIP]}
+        steps[f"{options} --augment flip"] = ("The same, where mirror images show the same: twice as many.", mirrored)
+    return steps
 
 
 def _includes(settings: FitSettings, changes: Mapping[str, Any]) -> bool:

@@ -26,7 +26,7 @@ from .terminal import say_notes
 
 Labels = Shaped[np.ndarray, " n"]
 OTHER_DIGITS = "By another --seed than the run's other digits are held out: it was fitted to some of these."
-MOST_SAID = 10  # pictures; of more, the table tells
+MOST_SAID = 10  # pictures; of the others the table tells
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +80,8 @@ def predict(
     Raises:
         InputError: if anything does not fit; the message says what.
     """
+    if page is not None and page.resolve() == out.resolve():
+        raise InputError(f"the table and the page must be two files; got {out} for both. Choose another --page.")
     for path in filter(None, (out, page)):
         if path.exists() and not overwrite:
             raise InputError(f"{path} exists already. Choose another, or pass --overwrite.")
@@ -131,14 +133,14 @@ def _write_page(path: Path, model: RecursiveFeatureMachine, found: Predicted, ti
 def _sentences(model: RecursiveFeatureMachine, found: Predicted) -> list[str]:
     if found.labels is not None and isinstance(model, Classifier):
         return [accuracy_sentence(found.values, found.labels, model.classes_)]
-    if len(found.names) > MOST_SAID:
-        return []
     if found.probabilities is None or not isinstance(model, Classifier):
-        return [f"{name}: {value}" for name, value in zip(found.names, found.values, strict=True)]
-    return [
-        f"{name}: {', '.join(f'{label} {p:.1%}' for label, p in likeliest(row, model.classes_))}"
-        for name, row in zip(found.names, found.probabilities, strict=True)
-    ]
+        said = [str(value) for value in found.values[:MOST_SAID]]
+    else:
+        shown = (likeliest(row, model.classes_) for row in found.probabilities[:MOST_SAID])
+        said = [", ".join(f"{label} {p:.1%}" for label, p in classes) for classes in shown]
+    left_out = len(found.names) - len(said)
+    sentences = [f"{name}: {what}" for name, what in zip(found.names, said, strict=False)]
+    return [*sentences, f"{counted(left_out, 'more picture')} in the table alone"] if left_out else sentences
 
 
 def accuracy_sentence(predicted: Labels, labels: Labels, classes: Shaped[np.ndarray, " k"]) -> str:

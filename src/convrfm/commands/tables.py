@@ -52,14 +52,6 @@ def candidates_table(record: FitRecord) -> Table:
     return table
 
 
-def next_steps_table(record: FitRecord) -> Table:
-    """What to try next, and what it takes."""
-    table = Table("to try next", "time", box=box.SIMPLE_HEAD, pad_edge=False)
-    for step in record.next_steps:
-        table.add_row(step.options, step.cost)
-    return table
-
-
 def rounds_table(layers: Sequence[LayerRecord], judge: str) -> Table:
     """Accuracy of every round of every layer, or by the judge its error where that is estimated; the kept ones are marked.
 

@@ -110,6 +110,8 @@ def _imported_factory(module: str, factory: str) -> Any:
 
 def _where_it_may_be(module: str) -> str:
     """How Python finds a module that it did not find."""
+    if module.endswith(".py"):
+        return f" A module is named without .py, and with dots between folders: {'.'.join(Path(module).with_suffix('').parts)}."
     path = Path(*module.split("."))
     if Path(f"{path}.py").is_file() or path.is_dir():
         return f" {path} lies in this folder, which Python does not search: run PYTHONPATH=. convrfm ..."

@@ -60,7 +60,7 @@ def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str
     remarks += [f"{left.name} ({left.kind}) was left out: {left.reason}." for left in report.skipped]
     if all(layer.correlations.initial is None for layer in report.layers):
         remarks.append("No initial network was given: correlations at initialization could not be measured.")
-    return section.note(*remarks, *notes) if remarks or notes else section
+    return section.note(*remarks, *notes)
 
 
 def _medians(counted: Sequence[LayerReport]) -> list[tuple[str, str]]:

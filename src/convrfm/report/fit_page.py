@@ -75,7 +75,7 @@ def summary_section(record: FitRecord) -> Section:
             (f"{sum(r.seconds for layer in record.layers for r in layer.rounds):.1f} s", "for all rounds"),
         ]
     )
-    return section.note(*record.notes) if record.notes else section
+    return section.note(*record.notes)
 
 
 def _sections(record: FitRecord) -> list[Section]:

@@ -41,12 +41,12 @@ class Section:
         return self._with(Prose(text, lead=True))
 
     def note(self, *texts: str) -> "Section":
-        """Remarks that help to read what stands beside them."""
-        return self._with(Callout(texts, "note"))
+        """Remarks that help to read what stands beside them; nothing where there are none."""
+        return self._with(Callout(texts, "note")) if texts else self
 
     def warning(self, *texts: str) -> "Section":
-        """Remarks that the reader must not miss."""
-        return self._with(Callout(texts, "warning"))
+        """Remarks that the reader must not miss; nothing where there are none."""
+        return self._with(Callout(texts, "warning")) if texts else self
 
     def highlights(self, items: Iterable[tuple[str, str]]) -> "Section":
         """A row of large numbers: (value, what it is)."""

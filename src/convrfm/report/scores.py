@@ -15,7 +15,7 @@ HOW_TO_READ = {
     "where it shows no accuracy it is estimated, which squared errors bear and accuracies do not. From "
     "round 1 on, and in all rounds of further layers, it is optimistic, because M, or the features drawn from it, have seen "
     "the labels of all training images, also of the one left out. "
-    "Judge by the test scores where there are any.",
+    "Test scores, where there are any, tell how good the chosen round is; they choose none.",
     Judge.CROSS_VALIDATION: "Every fold of the cross-validation learns its own M without the images that it holds out, so that "
     "no round is judged by what it has seen; only the best of several rounds is a little lucky.",
     Judge.SELECTION: "The images of the selection set are neither fitted nor tested on; only the best of several rounds "

@@ -34,9 +34,11 @@ def values_with_digest(text: str) -> dict[str, Any]:
     """What `with_digest` was given, from JSON.
 
     Raises:
-        ValueError: as `values_from`, and if the values are not those that were written.
+        ValueError: as `values_from`, and if the values are not those that were written, or have no digest.
     """
     values = values_from(text)
-    if values.pop("digest", None) != digest(values, {}):
+    if "digest" not in values:
+        raise ValueError("it has no digest: this version did not write it")
+    if values.pop("digest") != digest(values, {}):
         raise ValueError("it does not say what was written")
     return values

@@ -26,6 +26,7 @@ LONG_FIT_SECONDS = 30.0
 UNSURE = 3  # times less, told at a glance, may be as long; what is as much longer is worth a thorough look
 FEWER_FEATURES = "Pass a smaller n_features, or a kernel that averages more positions in front of its readout"
 WORTH_SHORTENING = 600.0  # seconds
+LOOKING = "looking at what the fit will take, by small runs of its parts."
 FIRST_ROUND = "Round 0 of a layer is its fixed kernel, every other one an update of M."
 WORTH_A_LOOK = 2e7  # pairs of images, times their pixels, in all rounds
 USABLE = 0.9  # of the memory that is free
@@ -100,6 +101,7 @@ def outlook(
         return Outlook([], told=False)
     ahead = prospect(plan, problem, shares, AT_A_GLANCE)
     if (glanced := ahead.seconds(n, agop)) > LONG_FIT_SECONDS / UNSURE:
+        announce(LOOKING)
         ahead = prospect(plan, problem, shares, THOROUGHLY if glanced > LONG_FIT_SECONDS * UNSURE else ROUGHLY)
     long = ahead.seconds(n, agop) > LONG_FIT_SECONDS
     expected = ahead.rounds(n, agop)[finished:]
@@ -107,9 +109,8 @@ def outlook(
     if verbose or long:
         rounds = counted(len(expected), "round") + (f", each in {len(folds)} folds as well," if folds else "")
         takes = f"about {duration(seconds)}" if long else "less than a minute"
-        memory = (
-            f"{size(bytes_of(plan, problem, n, len(folds)))}, beside up to {size(bytes_at_work(plan, problem))} at work"
-        )
+        kept, at_work = size(bytes_of(plan, problem, n, len(folds))), size(bytes_at_work(plan, problem))
+        memory = f"{kept} of memory, up to {at_work} more at work"
         first = f" {FIRST_ROUND}" if plan.n_iterations else ""
         announce(f"fitting {rounds} on {_images(problem)}: {takes} and {memory} (estimated).{first}")
     if long and (narrower := _with_fewer_columns(plan, problem)):
