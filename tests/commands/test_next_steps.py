@@ -25,7 +25,7 @@ from convrfm.commands.fit import pace_of
 from convrfm.commands.fit_settings import FitSettings
 from convrfm.datasets import ImageData, load
 from convrfm.estimators.given.targets import Quality
-from convrfm.kernels import NNGP
+from convrfm.kernels import NNGP, growth
 from convrfm.kernels.forecast import Forecast
 
 SETTINGS = FitSettings(
@@ -49,7 +49,7 @@ def chance() -> ImageData:
 
 @pytest.fixture(autouse=True)
 def timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def seconds(settings: FitSettings, images: ImageData, pace: float | None) -> float | None:
+    def seconds(settings: FitSettings, images: ImageData, pace: float | None, left: float) -> float | None:
         if settings.deep:
             return None
         return SECONDS["larger" if Network.VANILLA in settings.network else str(settings.network[0])]
@@ -102,7 +102,9 @@ def test_looking_into_what_it_would_take_ends_where_the_fit_took_less(
     monkeypatch.setattr(next_steps.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(next_steps, "_gained", lambda *judged: False)
 
-    def seconds(settings: FitSettings, images: ImageData, pace: float | None) -> float:
+    def seconds(settings: FitSettings, images: ImageData, pace: float | None, left: float) -> float:
+        if left < 0:
+            raise TimeoutError
         now[0] += 15.0
         return 60.0
 
@@ -121,6 +123,25 @@ def test_looking_into_what_it_would_take_ends_where_the_fit_took_less(
     assert told == []  # neither two layers nor patches of five go into these images
 
 
+def test_a_look_ends_when_its_time_is_over(chance: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the next of its runs, however many are missing."""
+    monkeypatch.undo()
+    runs, plain = list[tuple[int, int]](), growth.Pairs.seconds
+
+    def seconds(law: growth.Pairs, n: int, m: int) -> float:
+        runs.append((n, m))
+        return plain(law, n, m)
+
+    monkeypatch.setattr(growth.Pairs, "seconds", seconds)
+    assert next_steps.expected_seconds(SETTINGS, chance, None, 60.0) is not None
+    assert runs
+    runs.clear()
+    with pytest.raises(TimeoutError):
+        next_steps.expected_seconds(SETTINGS, chance, None, 0.0)
+    assert not runs
+    assert next_steps.expected_seconds(SETTINGS, chance, None, 60.0) is not None  # nothing is left behind
+
+
 def test_the_pace_is_of_a_process_that_did_the_work_itself() -> None:
     assert pace_of(10.0, 5.0, alone=True) == 2
     assert pace_of(10.0, 5.0, alone=False) is None  # workers computed while it waited
@@ -130,8 +151,8 @@ def test_the_pace_is_of_a_process_that_did_the_work_itself() -> None:
 def test_a_cost_is_told_at_the_pace_that_the_fit_had(chance: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(ConvRFMClassifier, "forecast", lambda *_, **__: Forecast(30.0, 1))
-    assert next_steps.expected_seconds(SETTINGS, chance, 4.0) == 120.0
-    assert next_steps.expected_seconds(SETTINGS, chance, None) == 30.0
+    assert next_steps.expected_seconds(SETTINGS, chance, 4.0, 9.0) == 120.0
+    assert next_steps.expected_seconds(SETTINGS, chance, None, 9.0) == 30.0
 
 
 def test_what_was_tried_is_not_proposed(chance: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ def fit(
         if not quiet:
             left = ["baselines (--no-baselines leaves them out)"] if compares else []
             if finished and settings.iterations:
-                left.append(f"what to try next, where little was gained (up to about {duration(time_to_look(took))})")
+                left.append(f"what to try next, where little was gained (up to {duration(time_to_look(took))})")
             with at_work(f"how long the scores of {test} take", quiet=quiet):
                 scored = duration(expected_seconds(model, images.x_test))
             left += [f"the scores of {test} under every round (about {scored}), and the page"]

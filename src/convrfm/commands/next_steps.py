@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..estimators.classification import Classifier
 from ..estimators.given.targets import Quality
 from ..estimators.learning.judge import Judge
-from ..kernels.growth import ROUGHLY, timed_by_the_processor
+from ..kernels.growth import ROUGHLY, given_up_after, timed_by_the_processor
 from ..quantities import duration
 from ..report import NextStep
 from .choices import (
@@ -90,10 +90,11 @@ def next_steps(
         idle = "network" in changes and all(kernel.is_radial for kernel in changed.kernel)
         if idle or _includes(settings, changes):
             continue
-        if time.perf_counter() - start > time_to_look(took):
+        try:
+            cost = expected_seconds(changed, images, pace, time_to_look(took) - (time.perf_counter() - start))
+        except TimeoutError:
             steps += [NextStep(options, reason, NOT_LOOKED_AT, typed(changed))] if _fits(changed, images) else []
             continue
-        cost = expected_seconds(changed, images, pace)
         if cost is not None:
             seconds[options] = cost
             steps.append(NextStep(options, reason, f"about {duration(cost)}", typed(changed)))
@@ -110,7 +111,7 @@ def next_steps(
 
 
 def time_to_look(took: float) -> float:
-    """Seconds for which steps are looked into after a fit of so many; the last look may go on for some more."""
+    """Seconds for which steps are looked into after a fit of so many."""
     return max(LOOKS, took)
 
 
@@ -162,12 +163,16 @@ def _gained(fixed: Quality, kept: Quality, n: int) -> bool:
     return kept.accuracy - fixed.accuracy > (fixed.accuracy * (1 - fixed.accuracy) / n) ** 0.5
 
 
-def expected_seconds(settings: FitSettings, images: ImageData, pace: float | None) -> float | None:
-    """Of a fit with these settings, from runs that cost little; None where the images do not allow it."""
+def expected_seconds(settings: FitSettings, images: ImageData, pace: float | None, left: float) -> float | None:
+    """Of a fit with these settings, from runs that cost little; None where the images do not allow it.
+
+    Raises:
+        TimeoutError: if it is not known after `left` seconds.
+    """
     selection = images.selection if settings.cv is None else None
     model = settings.unfitted(verbose=False).set_params(choose_on="loo" if selection is None else "selection")
     try:
-        with nullcontext() if pace is None else timed_by_the_processor():
+        with given_up_after(left), nullcontext() if pace is None else timed_by_the_processor():
             forecast = model.forecast(images.x_train, images.y_train, selection=selection, patience=ROUGHLY)
     except InputError:
         return None

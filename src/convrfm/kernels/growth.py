@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from scipy.optimize import nnls
@@ -26,6 +27,7 @@ SIDE_BY_SIDE = 32  # images of the right side that engines compute together, whe
 
 
 _clock: ContextVar[Callable[[], float]] = ContextVar("clock", default=lambda: time.perf_counter())
+_end: ContextVar[float] = ContextVar("end", default=inf)
 
 
 @contextmanager
@@ -46,6 +48,16 @@ def timed_by_the_processor() -> Iterator[None]:
     """
     with timed_by(time.process_time), one_torch_thread():
         yield
+
+
+@contextmanager
+def given_up_after(seconds: float) -> Iterator[None]:
+    """Within it, a run that would begin later than so many seconds from now raises `TimeoutError` in its place."""
+    token = _end.set(time.perf_counter() + seconds)
+    try:
+        yield
+    finally:
+        _end.reset(token)
 
 
 @dataclass(frozen=True)
@@ -167,6 +179,8 @@ def _seconds(compute: Callable[[], Tensor]) -> float:
 
 
 def _once(compute: Callable[[], Tensor]) -> float:
+    if time.perf_counter() > _end.get():
+        raise TimeoutError("what was to be timed is given up.")
     clock = _clock.get()
     start = clock()
     compute().cpu()  # a GPU has finished what is read back
