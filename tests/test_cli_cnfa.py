@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from convrfm import cnfa
 from convrfm.cli import app
-from convrfm.networks import has_random_weights, load_network, resnet20
+from convrfm.commands.cnfa import random_weights_warning
+from convrfm.networks import drawn_weights, load_network, resnet20
 
 
 @pytest.fixture
@@ -120,28 +121,39 @@ def test_help_says_that_a_factory_of_ones_own_is_run() -> None:
 
 
 def test_trained_weights_need_no_warning() -> None:
-    assert not has_random_weights(resnet20(), "torchvision:resnet18@DEFAULT")
+    assert drawn_weights(resnet20(), "torchvision:resnet18@DEFAULT") == (0, 20)
+    assert random_weights_warning("torchvision:resnet18@DEFAULT", 0, 20) == ""
 
 
 @pytest.mark.parametrize(
     ("factory", "random"),
     [
-        ("nn.Conv2d(3, 4, 3)", True),
-        ("nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.LazyLinear(2))", True),
-        ("nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 2)).requires_grad_(False)", True),
-        ("filled(nn.Conv2d(3, 4, 3))", False),
-        ("nn.BatchNorm2d(3)", False),
+        ("nn.Conv2d(3, 4, 3)", (1, 1)),
+        ("nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.LazyLinear(2))", (3, 3)),
+        ("nn.Sequential(filled(nn.Conv2d(3, 4, 3)), nn.Flatten(), nn.Linear(4, 2)).requires_grad_(False)", (1, 2)),
+        ("filled(nn.Conv2d(3, 4, 3))", (0, 1)),
+        ("constant(nn.Conv2d(3, 4, 3))", (0, 0)),
+        ("once(nn.Conv2d(3, 4, 3))", (0, 1)),
+        ("nn.BatchNorm2d(3)", (0, 0)),
     ],
 )
 def test_another_draw_tells_that_weights_are_random(
-    factory: str, random: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    factory: str, random: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A factory that reads its weights gives them again; one that draws them gives others."""
     code = """
 import torch
 from torch import nn
+calls = []
 def filled(layer):
-    torch.nn.init.constant_(layer.weight, 0.25)  # in place of a file
+    layer.weight.data = torch.arange(layer.weight.numel()).reshape(layer.weight.shape) / 99  # in place of a file
+    return layer
+def constant(layer):
+    torch.nn.init.constant_(layer.weight, 0.25)
+    return layer
+def once(layer):
+    assert not calls
+    calls.append(layer)
     return layer
 def network():
     return FACTORY
@@ -150,7 +162,12 @@ def network():
     (tmp_path / f"{module}.py").write_text(code.replace("FACTORY", factory), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     name = f"{module}:network"
-    assert has_random_weights(load_network(name), name) == random
+    assert drawn_weights(load_network(name), name) == random
+
+
+def test_a_trained_body_with_a_fresh_head_is_not_called_untrained() -> None:
+    said = random_weights_warning("mynet:network", 1, 21)
+    assert said.startswith("1 of 21 weights of mynet:network are random: what these layers show was not learned.")
 
 
 def test_fewer_images_than_asked_for_are_told_and_so_is_what_was_cropped(

@@ -142,6 +142,27 @@ def test_a_look_ends_when_its_time_is_over(chance: ImageData, monkeypatch: pytes
     assert next_steps.expected_seconds(SETTINGS, chance, None, 60.0) is not None  # nothing is left behind
 
 
+@pytest.mark.parametrize("left", [60.0, -1.0])
+@pytest.mark.parametrize("fitted", [{"network": [Network.MYRTLE_5]}, {"kernel": [KernelName.GAUSSIAN]}])
+def test_steps_that_there_are_not_or_that_would_change_nothing_are_not_proposed(
+    fitted: dict[str, Any], left: float, chance: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is laid upon Myrtle, which has patches of its own; radial kernels have no network."""
+    monkeypatch.undo()
+    model = SETTINGS.unfitted(verbose=False).fit(chance.x_train, chance.y_train)
+    monkeypatch.setattr(next_steps, "_gained", lambda *judged: False)
+    monkeypatch.setattr(next_steps, "LOOKS", left)
+    settings = replace(SETTINGS, **fitted)
+    told = next_steps.next_steps(settings, model, chance, None, left, typed)
+    commands = [step.command for step in told]
+    assert commands
+    assert settings.command(Path("next"), defaults_of("fit")) not in commands
+    assert not any(
+        "--network" in step.options and "--kernel" not in step.options for step in told if "kernel" in fitted
+    )
+    assert not any(step.options in ("--deep", "--patch-size 5") for step in told if "network" in fitted)
+
+
 def test_the_pace_is_of_a_process_that_did_the_work_itself() -> None:
     assert pace_of(10.0, 5.0, alone=True) == 2
     assert pace_of(10.0, 5.0, alone=False) is None  # workers computed while it waited

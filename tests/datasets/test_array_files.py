@@ -49,7 +49,9 @@ def test_usual_names_are_parts(tmp_path: Path, names: tuple[str, str], validatio
 def test_a_part_whose_labels_are_withheld_is_refused(tmp_path: Path, part: str, name: str) -> None:
     withheld = {f"x_{part}": X[20:], f"y_{part}": np.full(10, -1)}
     file = written(tmp_path / "a.npz", x_train=X[:20], y_train=Y[:20], **withheld)
-    with pytest.raises(InputError, match=rf"the {name} part of .*that training knows, such as 0, 1; got -1\. Leave it"):
+    with pytest.raises(
+        InputError, match=rf"the {name} part of .*that training knows, such as 0, 1; got -1\. Pass the training"
+    ):
         load(file)
 
 

@@ -1,5 +1,6 @@
 """Links to folders are followed, and end."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from convrfm.datasets import load
+from convrfm.datasets.walking import walk
 from convrfm.errors import InputError
 
 
@@ -75,3 +77,21 @@ def test_a_folder_of_links_to_nothing_is_refused_in_words(tmp_path: Path) -> Non
     (tmp_path / "cat").symlink_to(tmp_path / "nowhere")
     with pytest.raises(InputError, match="got none"):
         load(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_named_and_stops_nothing(
+    pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pool / "lost+found").mkdir()
+    listed = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path.name == "lost+found":
+            raise PermissionError(path)
+        return listed(path)
+
+    found = walk(pool)
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    closed = walk(pool)
+    assert (closed.files, [path.name for path in closed.closed]) == (found.files, ["lost+found"])
+    assert any("folders that may not be read" in note for note in closed.notes(pool))

@@ -182,7 +182,8 @@ def test_a_picture_that_is_stored_once_for_many_rows_is_not_held_once_for_each(
     free: int, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pa = pytest.importorskip("pyarrow")
-    monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: free)
+    for module in ("memory", "parquet"):
+        monkeypatch.setattr(f"convrfm.datasets.{module}.free_memory", lambda: free)
     file = write_padded(tmp_path / "a.parquet", 200, 1 << 18)
     pool, usual = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
     pa.set_memory_pool(pool)

@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from convrfm.datasets import load, load_for_prediction
+from convrfm.datasets.catalogue import read_source
 from convrfm.datasets.preprocessing import Preprocessing
+from convrfm.datasets.sources import Reading
 from convrfm.errors import InputError
 
 LAYOUTS = [
@@ -87,25 +89,33 @@ def test_a_test_part_without_classes_is_not_a_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["test", "valid"])
-@pytest.mark.parametrize(
-    ("folders", "to_predict"), [(["images"], "{}/images"), (["unknown/deep"], "{}/unknown/deep"), (["a", "b"], "{}")]
-)
+@pytest.mark.parametrize("folders", [["images"], ["unknown/deep"], ["a", "b"]])
 def test_folders_of_a_part_that_training_does_not_know_are_no_classes(
-    tmp_path: Path, part: str, folders: list[str], to_predict: str
+    tmp_path: Path, part: str, folders: list[str]
 ) -> None:
     train = fill_classes(tmp_path / "train", 5)
     for i, name in enumerate(folders):
         fill(tmp_path / part / name, 3, seed=i)
-    predict = tmp_path / to_predict.format(part)
     with pytest.raises(InputError) as refusal:
         load(tmp_path)
     assert str(refusal.value) == (
-        f"the pictures of {tmp_path / part} must have labels that training knows, such as cat, dog; got "
-        f"{', '.join(name.split('/')[0] for name in folders)}. Pass {train} to fit; label the others afterwards with: "
-        f"convrfm predict RUN {predict}. If its folders are classes, name them as in training."
+        f"the {'test' if part == 'test' else 'validation'} part of {tmp_path} must have labels that training knows, such as "
+        f"cat, dog; got {', '.join(name.split('/')[0] for name in folders)}. Pass the training part alone, and label the "
+        "others afterwards with convrfm predict; or name its classes as in training."
     )
     load(train)
-    assert load_for_prediction(predict, Preprocessing((4, 5), 3, 255.0))[1]
+    assert len(load_for_prediction(tmp_path / part, Preprocessing((4, 5), 3, 255.0))[0]) == 3 * len(folders)
+    assert len(read_source(tmp_path, Reading()).train.names) == 10  # who asks for no labels reads them
+
+
+def test_classes_that_validation_brings_to_training_are_known(tmp_path: Path) -> None:
+    fill_classes(tmp_path / "train", 5)
+    fill(tmp_path / "val" / "mouse", 3, seed=7)
+    fill(tmp_path / "test" / "mouse", 2, seed=8)
+    data = load(tmp_path, validation="train")
+    assert (len(data.x_train), data.y_test.tolist()) == (13, ["mouse", "mouse"])
+    with pytest.raises(InputError, match="the test part of"):
+        load(tmp_path)
 
 
 def test_a_part_of_which_training_knows_some_classes_is_read_and_the_others_are_told(tmp_path: Path) -> None:

@@ -155,6 +155,20 @@ def test_an_identity_of_any_form_is_no_run(tmp_path: Path, identity: str) -> Non
         RunFolder(tmp_path, RUN, overwrite=False)
 
 
+@pytest.mark.parametrize(("identity", "is_run"), [(json.dumps(RUN), True), ('{"seed": 0}', False), ("[]", False)])
+def test_a_run_whose_identity_is_damaged_is_replaced_when_asked_and_what_is_none_is_not(
+    tmp_path: Path, identity: str, is_run: bool
+) -> None:
+    line(RunFolder(tmp_path, RUN, overwrite=False), step([]))
+    (tmp_path / IDENTITY).write_text(identity)
+    if not is_run:
+        with pytest.raises(InputError, match="something else"):
+            RunFolder(tmp_path, RUN, overwrite=True)
+        return
+    assert RunFolder(tmp_path, RUN, overwrite=True).finished(step([])) is None
+    RunFolder(tmp_path, RUN, overwrite=False)
+
+
 def test_a_step_that_finds_no_number_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"numbers that are not finite: value\. .*--set"):
         line(RunFolder(tmp_path / "run", RUN, overwrite=False), step([], value=float("nan")))

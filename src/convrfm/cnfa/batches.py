@@ -126,7 +126,8 @@ def _batch(item: Any, to_arguments: ToArguments | None) -> Batch:
 def _labels(item: Any, labels: Any, n: int, at_once: bool) -> Any:
     if labels is None:
         found = item[1] if isinstance(item, tuple | list) and len(item) > 1 else None
-        return item.get("labels", item.get("label")) if isinstance(item, Mapping) else _tensors("labels", found)
+        found = item.get("labels", item.get("label")) if isinstance(item, Mapping) else found
+        return _tensors("labels", found)
     if isinstance(labels, Integral):
         return torch.full((n,), int(labels))
     labels = _tensors("labels", labels)

@@ -55,7 +55,9 @@ def load_folder(folder: Path, file_format: int) -> tuple[dict[str, Any], tuple[L
     if found != file_format:
         raise ModelFileError(f"{folder / NUMBERS} has format {found}; this version reads format {file_format}.")
     if data.pop("digest", None) != digest(data, tensors):
-        raise ModelFileError(f"{folder} is damaged: it holds other numbers than were saved. Copy it again.")
+        raise ModelFileError(
+            f"{folder} is damaged: it holds other numbers than were saved. Copy it again, or measure again with --overwrite."
+        )
     try:
         return data, tuple(_layer(entry, tensors) for entry in data["layers"])
     except (LookupError, TypeError, ValueError, AttributeError) as error:

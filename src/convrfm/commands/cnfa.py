@@ -19,8 +19,8 @@ from ..datasets.sources import Reading
 from ..errors import InputError
 from ..networks import (
     Scaling,
+    drawn_weights,
     fill_with_weights,
-    has_random_weights,
     holds_training,
     load_network,
     load_trained,
@@ -62,14 +62,14 @@ class CnfaSettings:
 
 
 class Subject(NamedTuple):
-    """What is measured: a network, its initial weights if they are known, its images, and whether it is untrained."""
+    """What is measured: a network, its initial weights if they are known, its images, and how random its weights are."""
 
     network: nn.Module
     initial: Mapping[str, Tensor] | None
     channels: int
     image_size: tuple[int, int] | None
     scaling: Scaling | None
-    untrained: bool = False
+    random: str = ""
 
 
 def subject_of(settings: CnfaSettings) -> Subject:
@@ -91,8 +91,8 @@ def subject_of(settings: CnfaSettings) -> Subject:
     channels = 3 if first is None else first.shape[1]
     size = None if settings.image_size is None else (settings.image_size, settings.image_size)
     scaling = IMAGENET if settings.scale is PixelScale.IMAGENET and channels == 3 else None
-    untrained = weights is None and has_random_weights(built, network)
-    return Subject(built, given, channels, size, scaling, untrained)
+    random = random_weights_warning(network, *drawn_weights(built, network)) if weights is None else ""
+    return Subject(built, given, channels, size, scaling, random)
 
 
 def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "n c h w"], list[str]]:
@@ -128,8 +128,15 @@ def _scale_text(scaling: Scaling | None) -> str:
     return f"less {means}, over {deviations}"
 
 
-def random_weights_warning(network: str) -> str:
-    """What to say of a network that nobody has trained."""
+def random_weights_warning(network: str, drawn: int, of: int) -> str:
+    """What to say of a network of which so many weights were drawn; nothing where none were."""
+    if not drawn:
+        return ""
+    if drawn < of:
+        return (
+            f"{drawn} of {counted(of, 'weight')} of {network} are random: what these layers show was not learned. Where they "
+            "should be trained, give a file with --weights."
+        )
     named = (
         f"{network}@DEFAULT downloads trained ones, or give a file"
         if network.startswith("torchvision")
@@ -155,7 +162,7 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
     with held(out):
         torch.manual_seed(settings.seed)  # networks without weights draw theirs from torch's own generator
         subject = subject_of(settings)
-        warnings = [random_weights_warning(settings.network)] if subject.untrained else []
+        warnings = [subject.random] if subject.random else []
         for warning in warnings:
             console.print(warning, style="bold red", markup=False, highlight=False, soft_wrap=True)
         images, notes = images_of(settings, subject)
@@ -180,7 +187,7 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
         write_text(out / TABLE, report.to_csv())
         told = {
             "network": settings.network,
-            "weights": settings.weights or ("random" if warnings else "those of the network"),
+            "weights": settings.weights or ("random (see the warning)" if warnings else "those of the network"),
             "initial weights": settings.initial or ("not given" if subject.initial is None else "those of the run"),
             "images": f"{len(images)} of {settings.data}, {' x '.join(map(str, images.shape[1:]))}, "
             f"{_scale_text(subject.scaling)}",

@@ -87,8 +87,8 @@ def next_steps(
     steps, seconds = list[NextStep](), dict[str, float]()
     for options, (reason, changes) in {**_for_photographs(settings, images), **STEPS}.items():
         changed = replace(settings, **changes)
-        idle = "network" in changes and all(kernel.is_radial for kernel in changed.kernel)
-        if idle or _includes(settings, changes):
+        acting = all(changed.belonging.get(name, (True, ""))[0] for name in changes)
+        if not acting or _includes(settings, changes):
             continue
         try:
             cost = expected_seconds(changed, images, pace, time_to_look(took) - (time.perf_counter() - start))
@@ -170,8 +170,8 @@ def expected_seconds(settings: FitSettings, images: ImageData, pace: float | Non
         TimeoutError: if it is not known after `left` seconds.
     """
     selection = images.selection if settings.cv is None else None
-    model = settings.unfitted(verbose=False).set_params(choose_on="loo" if selection is None else "selection")
     try:
+        model = settings.unfitted(verbose=False).set_params(choose_on="loo" if selection is None else "selection")
         with given_up_after(left), nullcontext() if pace is None else timed_by_the_processor():
             forecast = model.forecast(images.x_train, images.y_train, selection=selection, patience=ROUGHLY)
     except InputError:

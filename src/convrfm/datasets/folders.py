@@ -17,7 +17,7 @@ from .conversions import how_to_convert
 from .memory import check_memory
 from .pictures import SUFFIXES, Picture, read_first_frame, resize, share_cut_off
 from .sources import Pictures, Reading, Source
-from .splits import Role, check_classes, check_known, classes_of, find_parts
+from .splits import Role, check_classes, classes_of, find_parts
 from .walking import left_out, printable, subfolders, visible, walk
 
 UNSORTED = (
@@ -32,18 +32,15 @@ def read_class_folders(folder: Path, reading: Reading) -> Source:
     Pictures may lie at any depth below the folder of their class; links to folders are followed.
 
     Raises:
-        InputError: If there is no picture in a sub-folder, sub-folders are not clearly classes, no class of a part is one of
-            training, or a picture is unreadable and `unreadable` is "error".
+        InputError: If there is no picture in a sub-folder, sub-folders are not clearly classes, or a picture is
+            unreadable and `unreadable` is "error".
     """
     parts = find_parts(folder)
     if not parts:
-        return Source(_read_classes(folder, *_class_files(folder), reading))
+        return Source(_read_classes(folder, reading))
     for role in sorted(parts, key=["train", "validation", "test"].index):
         _check_part(role, parts)
-    found = {role: _class_files(part) for role, part in parts.items()}
-    for role, (files, _) in found.items():
-        _check_labels(parts[role], files, parts["train"], found["train"][0])
-    pictures = {role: _read_classes(part, *found[role], reading) for role, part in parts.items()}
+    pictures = {role: _read_classes(part, reading) for role, part in parts.items()}
     others = [path for path in visible(folder) if not any(part.is_relative_to(path) for part in parts.values())]
     train = pictures["train"]
     notes = (*train.notes, *left_out(f"beside {' and '.join(parts)}", folder, others))
@@ -154,24 +151,13 @@ def _check_part(role: Role, parts: Mapping[Role, Path]) -> None:
     part = parts[role]
     if not holds_loose_pictures(part) or any(subfolders(part)):
         return
-    remedy = UNSORTED if role == "train" else _fit_alone(parts["train"], part)
+    remedy = UNSORTED
+    if role != "train":
+        remedy = f"Pass {parts['train']} to fit; label the others afterwards with: convrfm predict RUN {part}."
     raise InputError(f"the pictures of {part} lie in no class folder, so that they have no labels. {remedy}")
 
 
-def _check_labels(part: Path, files: Sequence[Path], train: Path, of_training: Sequence[Path]) -> None:
-    """Raise `InputError` if no class folder of a part is one of training."""
-    places = {file.parent for file in files}
-    unlabeled = places.pop() if len(places) == 1 else part
-    remedy = f"{_fit_alone(train, unlabeled)} If its folders are classes, name them as in training."
-    check_known(f"the pictures of {part}", classes_of(part, files), classes_of(train, of_training), remedy)
-
-
-def _fit_alone(train: Path, unlabeled: Path) -> str:
-    return f"Pass {train} to fit; label the others afterwards with: convrfm predict RUN {unlabeled}."
-
-
-def _class_files(folder: Path) -> tuple[list[Path], list[str]]:
-    """The pictures in the class folders of a folder, and notes on what else is there."""
+def _read_classes(folder: Path, reading: Reading) -> Pictures:
     files, notes = picture_files(folder)
     loose = [file for file in files if file.parent == folder]
     if len(loose) == len(files):
@@ -186,11 +172,7 @@ def _class_files(folder: Path) -> tuple[list[Path], list[str]]:
             raise InputError(f"the name of a class folder must be UTF-8; got {name!r} in {folder}. Rename the folder.")
     empty = [path for path in subfolders(folder) if path.name not in classes]
     notes += left_out("in no class folder", folder, loose) + left_out("without a picture", folder, empty)
-    return [file for file in files if file.parent != folder], notes
-
-
-def _read_classes(folder: Path, files: Sequence[Path], notes: Sequence[str], reading: Reading) -> Pictures:
-    pictures = read_files(folder, files, notes, reading)
+    pictures = read_files(folder, [file for file in files if file.parent != folder], notes, reading)
     return replace(pictures, labels=np.array([name.split("/")[0] for name in pictures.names]))
 
 

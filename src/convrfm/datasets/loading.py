@@ -15,7 +15,6 @@ from .preprocessing import Preprocessing, one_size
 from .repeats import repeat_notes
 from .sampling import hold_out_fifth, stratified_order
 from .sources import Pictures, Reading, joined
-from .splits import check_known
 
 NOISY = ("bars", "noisy-digits")
 
@@ -94,12 +93,11 @@ def load(
         notes += apart.notes
         notes.append(_validation_note(len(apart), validation))
     classes = _classes(data, [part for part in (train, test, apart) if part is not None])
-    for name, part in (("test", source.test), ("validation", apart)):
-        if part is not None:
-            known = _labels(data, source.train).tolist()
-            check_known(f"the {name} part of {data}", _labels(data, part).tolist(), known, "Leave it out, or label it.")
     if apart is not None and validation == "train":
         train, apart = joined(train, apart), None
+    for name, part in (("test", source.test), ("validation", apart)):
+        if part is not None:
+            _check_known(f"the {name} part of {data}", _labels(data, part).tolist(), _labels(data, train).tolist())
     raw = [*train.raw, *test.raw, *(() if apart is None else apart.raw)]
     preprocessing = Preprocessing(
         image_size=image_size or one_size(raw), channels=max(map(len, raw)), divide_by=train.white
@@ -123,6 +121,16 @@ def load(
     return ImageData(
         x_train, y_train, x_test, y_test, classes, train.names, test.names, preprocessing, tuple(notes), selection
     )
+
+
+def _check_known(what: str, labels: Sequence[int | str], known: Sequence[int | str]) -> None:
+    """Raise `InputError` if training knows no label of a part for testing or validation: none could be right."""
+    if not set(labels) & set(known):
+        came, expected = (", ".join(map(str, sorted(set(some))[:5])) for some in (labels, known))
+        raise InputError(
+            f"{what} must have labels that training knows, such as {expected}; got {came}. Pass the training part alone, and "
+            "label the others afterwards with convrfm predict; or name its classes as in training."
+        )
 
 
 def _drawn(

@@ -13,15 +13,10 @@ FLOAT_BYTES = 4  # of a pixel that a model takes, beside the one that was read
 def check_memory(what: str, n: int, shape: Sequence[int], itemsize: int) -> None:
     """Raise `InputError` unless `n` images of this shape fit into memory, as they are stored and as floats."""
     remedy = "Take fewer, or smaller ones (image_size, for pictures)."
-    times_free(what, n * math.prod(shape) * (itemsize + FLOAT_BYTES), remedy)
+    check_fits(what, n * math.prod(shape) * (itemsize + FLOAT_BYTES), remedy)
 
 
-def times_free(what: str, needed: int, remedy: str) -> int:
-    """How many times so many bytes are free.
-
-    Raises:
-        InputError: If not even once.
-    """
+def check_fits(what: str, needed: int, remedy: str) -> None:
+    """Raise `InputError` unless so many bytes are free."""
     if needed > (free := free_memory()):
         raise InputError(f"{what} must fit into memory; they need {size(needed)} and {size(free)} are free. {remedy}")
-    return free // max(1, needed)

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..kernels.devices import free_memory
 from ..optional import imported
 from ..quantities import counted
 from .folders import crop_note
 from .image_arrays import check_labels
-from .memory import check_memory, times_free
+from .memory import check_fits, check_memory
 from .pictures import Picture, decode, resize, share_cut_off
 from .sources import Pictures, Reading, Source
 from .splits import NAMES, Role
@@ -146,7 +147,8 @@ def _cells_at_once(file: Path, metadata: Any, names: Sequence[str]) -> int:
     groups = map(metadata.row_group, range(metadata.num_row_groups))
     largest = max((sum(group.column(i).total_uncompressed_size for i in read) for group in groups), default=0)
     remedy = "Write it again with smaller groups (row_group_size)."
-    return min(CELLS_AT_ONCE, times_free(f"the pictures of each group of rows in {file}", largest, remedy))
+    check_fits(f"the pictures of each group of rows in {file}", largest, remedy)
+    return min(CELLS_AT_ONCE, free_memory() // max(1, largest))
 
 
 def _unreadable(file: Path, error: Exception) -> InputError:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -89,13 +89,6 @@ def check_classes(folder: Path, files: Sequence[Path]) -> None:
             f"{', '.join(sorted(shared)[:5])}. If these are the classes, pass one of {', '.join(classes[:5])}, or move its "
             "pictures together by class; otherwise move the pictures up into the folder of their class."
         )
-
-
-def check_known(what: str, classes: Collection[int | str], known: Collection[int | str], remedy: str) -> None:
-    """Raise `InputError` if no class of a part for testing or validation is known from training: none could be right."""
-    if not set(classes) & set(known):
-        came, expected = (", ".join(map(str, sorted(set(labels))[:5])) for labels in (classes, known))
-        raise InputError(f"{what} must have labels that training knows, such as {expected}; got {came}. {remedy}")
 
 
 def _innermost(part: Path) -> Path:

@@ -16,17 +16,20 @@ class Walk:
         files: all files.
         astray: links that lead nowhere.
         again: links to folders that were entered another way.
+        closed: folders that may not be read.
     """
 
     files: Sequence[Path]
     astray: Sequence[Path]
     again: Sequence[Path]
+    closed: Sequence[Path]
 
     def notes(self, folder: Path) -> list[str]:
         """Sentences on the links that gave nothing."""
         return [
             *left_out("links that lead nowhere", folder, self.astray),
             *left_out("links to folders that were read already", folder, self.again),
+            *left_out("folders that may not be read", folder, self.closed),
         ]
 
 
@@ -35,6 +38,7 @@ def walk(folder: Path) -> Walk:
     files: list[Path] = []
     astray: list[Path] = []
     again: list[Path] = []
+    closed: list[Path] = []
     folders, links = [folder], list[Path]()
     entered: set[tuple[int, int]] = set()
     while folders or links:
@@ -44,14 +48,19 @@ def walk(folder: Path) -> Walk:
             again.append(at)
             continue
         entered.add((status.st_dev, status.st_ino))
-        for path in visible(at):
+        try:
+            inside = visible(at)
+        except PermissionError:
+            closed.append(at)
+            continue
+        for path in inside:
             if path.is_dir():
                 (links if path.is_symlink() else folders).append(path)
             elif path.is_symlink() and not path.is_file():
                 astray.append(path)
             else:
                 files.append(path)
-    return Walk(*(sorted(paths, key=lambda path: path.parts) for paths in (files, astray, again)))
+    return Walk(*(sorted(paths, key=lambda path: path.parts) for paths in (files, astray, again, closed)))
 
 
 def visible(folder: Path) -> list[Path]:

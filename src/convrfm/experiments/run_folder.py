@@ -13,8 +13,10 @@ from ..storage.atomic import write_json
 from ..storage.digests import values_with_digest, with_digest
 from ..storage.held_folder import is_used
 from ..storage.lines import as_line, lines_from
+from ..storage.values import values_from
 from .experiment import Line, Step
 
+NO_RUN = "{} holds something else than a run of this command. Choose another --out."
 IDENTITY, STEPS, FILES = "reproduction.json", "steps.jsonl", "files"
 CONTENTS = {
     "page.md": "this page in Markdown",
@@ -43,10 +45,13 @@ class RunFolder:
     def __init__(self, path: Path, identity: Mapping[str, Any], *, overwrite: bool) -> None:
         self.path = path
         wanted = json.loads(json.dumps(identity))
-        if is_used(path):
+        if is_used(path) and overwrite:
+            if not _is_run(path):
+                raise InputError(NO_RUN.format(path))
+            _remove_run(path)
+        elif is_used(path):
             found = read_identity(path)
-            differing = [name for name in wanted | found if wanted.get(name) != found.get(name)]
-            if differing and not overwrite:
+            if differing := [name for name in wanted | found if wanted.get(name) != found.get(name)]:
                 told = ", ".join(
                     f"{name} {in_words(found.get(name))} (now {in_words(wanted.get(name))})" for name in differing
                 )
@@ -54,8 +59,6 @@ class RunFolder:
                     f"{path} holds a run of other settings: {told}. Repeat its command to continue it, choose another "
                     "--out, or pass --overwrite."
                 )
-            if overwrite:
-                _remove_run(path)
         path.mkdir(parents=True, exist_ok=True)
         write_json(path / IDENTITY, with_digest(wanted))  # first: what has no identity is not known for a run
         self.files.mkdir(exist_ok=True)
@@ -91,12 +94,20 @@ def read_identity(path: Path) -> dict[str, Any]:
     try:
         return values_with_digest((path / IDENTITY).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path} holds something else than a run of this command. Choose another --out.") from error
+        raise InputError(NO_RUN.format(path)) from error
     except ValueError as error:
         raise InputError(
             f"{path} holds something else than a run of this command, or its {IDENTITY} is damaged ({error}). Choose another "
             "--out, or copy that file again."
         ) from error
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder has what decides a run, damaged or of another version or not."""
+    try:
+        return "experiment" in values_from((path / IDENTITY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def read_lines(path: Path) -> list[Line]:

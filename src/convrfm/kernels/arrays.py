@@ -14,9 +14,8 @@ from ..maths.dense import check_dense, from_array
 from ..maths.precision import full_precision
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-MOST_COLORS = (
-    4  # of small feature maps, such as (n, 64, 3, 3), channels are more than rows; of pictures, rows than colors
-)
+# Small feature maps, such as (n, 64, 3, 3), have more channels than rows, and pictures more rows than colors.
+MOST_COLORS = 4
 FOLLOWING = {"dual_coef", "feature_matrix"}
 ARRAYS = FOLLOWING | {"z", "weights"}
 

@@ -2,7 +2,7 @@
 
 from .cifar_resnet import CifarResNet, resnet20, resnet32
 from .designs import DESIGNS, Design
-from .naming import has_random_weights, load_network
+from .naming import drawn_weights, load_network
 from .plain_cnns import average_pooled_cnn, cnn_vec, max_pooled_cnn, myrtle_cnn, vanilla_cnn
 from .protocols import PROTOCOLS, TrainingProtocol
 from .scaling import Scaling, paper_scaling
@@ -26,8 +26,8 @@ __all__ = [
     "TrainingProtocol",
     "average_pooled_cnn",
     "cnn_vec",
+    "drawn_weights",
     "fill_with_weights",
-    "has_random_weights",
     "holds_training",
     "load_network",
     "load_trained",

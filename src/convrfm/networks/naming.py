@@ -1,7 +1,6 @@
 """Networks by name: `torchvision:NAME[@WEIGHTS]`, `timm:NAME`, `package.module:factory`."""
 
 import importlib
-from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -42,25 +41,33 @@ def load_network(name: str) -> nn.Module:
     return _from_factory(source, rest)
 
 
-def has_random_weights(network: nn.Module, name: str) -> bool:
-    """Whether a network that was built by name is as before training.
+def drawn_weights(network: nn.Module, name: str) -> tuple[int, int]:
+    """How many weights of a network that was built by name are random, and how many weights it has.
 
     Of torchvision and timm the name tells it. Another factory is called again under another seed of torch: weights that are
-    others then were drawn. One that sets a seed itself cannot be told from one that reads a file.
+    others then were drawn. One that sets a seed itself cannot be told from one that reads a file, nor can one that works only
+    once. Biases do not count, and what else begins as one number.
     """
+    weights = {key: weight for key, weight in network.named_parameters() if _may_be_drawn(weight)}
     source, _, rest = name.partition(":")
     if source in ("torchvision", "timm"):
-        return "@" not in rest
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(torch.initial_seed() + 1)
-        again = load_network(name)
-    pairs = zip(_weights(network), _weights(again), strict=False)
-    return any(is_lazy(weight) or not torch.equal(weight, other) for weight, other in pairs)
+        return (0 if "@" in rest else len(weights)), len(weights)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(torch.initial_seed() + 1)
+            again = dict(load_network(name).named_parameters())
+    except InputError:
+        return 0, len(weights)
+    drawn = [key for key, weight in weights.items() if is_lazy(weight) or not _same(weight, again.get(key))]
+    return len(drawn), len(weights)
 
 
-def _weights(network: nn.Module) -> Iterator[Tensor]:
-    """Those that are drawn: biases and those of norms begin as constants."""
-    return (parameter for parameter in network.parameters() if is_lazy(parameter) or parameter.ndim > 1)
+def _may_be_drawn(weight: Tensor) -> bool:
+    return is_lazy(weight) or (weight.ndim > 1 and weight.numel() > 1 and bool(weight.min() != weight.max()))
+
+
+def _same(weight: Tensor, other: Tensor | None) -> bool:
+    return other is not None and not is_lazy(other) and torch.equal(weight, other)
 
 
 def _from_torchvision(name: str) -> nn.Module:

@@ -71,7 +71,9 @@ def read_card(folder: Path) -> NetworkCard:
     try:
         return TypeAdapter(NetworkCard).validate_python(values_with_digest((folder / CARD).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise ModelFileError(f"{folder} does not hold a trained network ({CARD}): {error}") from error
+        raise ModelFileError(
+            f"{folder} does not hold a trained network ({CARD}): {error}. Copy it again, or train anew with --overwrite."
+        ) from error
 
 
 def holds_training(folder: Path) -> bool:

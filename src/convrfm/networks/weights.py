@@ -85,7 +85,9 @@ def _of_torch(path: Path) -> Any:
     if is_zip:  # torch reads it without a look at its checksums
         with ZipFile(path) as parts:
             if (damaged := parts.testzip()) is not None:
-                raise ValueError(f"{damaged} in it holds other bytes than were saved.")
+                raise ValueError(
+                    f"{damaged} in it holds other bytes than were saved, or torch was told to save it without checksums."
+                )
     return torch.load(path, "cpu", weights_only=True)
 
 

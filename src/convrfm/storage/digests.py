@@ -24,9 +24,7 @@ def digest(values: Mapping[str, Any], tensors: Mapping[str, Shaped[Tensor, "..."
 
 def with_digest(values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values beside their digest, which tells whether they are the same when they are read again."""
-    plain = json.loads(
-        json.dumps(values)
-    )  # as they are when they are read again: keys are texts, in the order of texts
+    plain = json.loads(json.dumps(values))  # as they are when they are read again: keys are texts
     return {**plain, "digest": digest(plain, {})}
 
 

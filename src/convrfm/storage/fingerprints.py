@@ -16,7 +16,7 @@ def fingerprint(path: Path, without: Collection[Path] = ()) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     if path.is_dir():
         path, apart = path.resolve(), [folder.resolve() for folder in without]
-        files = sorted(p for p in _files(path) if p.is_file() and not any(p.is_relative_to(f) for f in apart))
+        files = sorted(p for p in _files(path) if p.is_file() and not any(p.resolve().is_relative_to(f) for f in apart))
         listing = "\n".join(f"{p.relative_to(path).as_posix()} {p.stat().st_size}" for p in files)
         return hashlib.sha256(listing.encode()).hexdigest()
     return None

@@ -101,7 +101,8 @@ def outlook(
         return Outlook([], told=False)
     ahead = prospect(plan, problem, shares, AT_A_GLANCE)
     if (glanced := ahead.seconds(n, agop)) > LONG_FIT_SECONDS / UNSURE:
-        announce(LOOKING)
+        if verbose or glanced > LONG_FIT_SECONDS:
+            announce(LOOKING)
         ahead = prospect(plan, problem, shares, THOROUGHLY if glanced > LONG_FIT_SECONDS * UNSURE else ROUGHLY)
     long = ahead.seconds(n, agop) > LONG_FIT_SECONDS
     expected = ahead.rounds(n, agop)[finished:]
