@@ -1,6 +1,7 @@
 """What the doctor says of optional libraries."""
 
 import importlib.util
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,6 +40,6 @@ def test_a_library_that_does_not_load_is_no_engine_that_computes_wrong_numbers(
     broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "OPTIONAL", {broken: "vision"})
-    result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "400"})
+    result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 0
-    assert TOLD in result.output
+    assert TOLD in " ".join(re.sub("[│─┌┐└┘├┤┬┴┼]", " ", result.output).split())  # in a table of whatever width
