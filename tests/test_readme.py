@@ -13,6 +13,7 @@ from convrfm.cnfa import calls
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.usefixtures("stream_of_numpy")  # MAPIE draws from it
 @pytest.mark.parametrize(
     ("page", "blocks", "files"),
     [
