@@ -57,6 +57,7 @@ FITS: Mapping[str, Fit] = {
     "squares": Fit(
         lambda side: ConvRFMClassifier(kernels.NTK(kernels.vanilla(3, pooling=2)), **ROUNDS), (100, 300, 1000)
     ),
+    "deep, few gradients": Fit(lambda side: DeepConvRFMClassifier(depth=3, agop_samples=100, **ROUNDS), (2000,)),
     "global": Fit(
         lambda side: ConvRFMClassifier(kernels.NTK(kernels.vanilla(3, pooling="global")), **ROUNDS), (100, 200)
     ),
