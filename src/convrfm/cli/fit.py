@@ -157,7 +157,7 @@ def fit(
     if record.lost and deep:
         say("Without --deep the fixed kernel is kept where learning loses.")
     if record.next_steps:
-        say("To try next:")
+        say("To try next, with the time of the rounds alone:")
         for step in record.next_steps:
             say(f"  {step.cost}: {step.command}")
     say(f"report: {out / 'report.html'}")

@@ -57,7 +57,7 @@ def next_section(record: FitRecord) -> Section:
         Section("What to try next")
         .prose(f"{little_gained(record)} The commands below the table are these lines in their order, to be copied.")
         .table(
-            ("Options", "Why", "Time"),
+            ("Options", "Why", "Time of its rounds"),
             [[step.options, step.reason, step.cost] for step in record.next_steps],
             caption="Times are estimated from small runs on this machine with these images; where those would take longer "
             "than this fit did, the next one tells itself. docs/accuracy.md has measured examples.",
