@@ -93,6 +93,10 @@ class FitSettings:
             "shrinkage": (learns, "updates of M (--iterations)"),
         }
 
+    def acts(self, name: str) -> bool:
+        """Whether one of them has an effect beside the others."""
+        return self.belonging.get(name, (True, ""))[0]
+
     def command(self, out: Path, defaults: Mapping[str, Any]) -> str:
         """The line that is typed for them: what is not as by default, and has an effect.
 
@@ -100,11 +104,11 @@ class FitSettings:
             out: folder of the run.
             defaults: what options are where nobody changes them.
         """
-        words, belonging = ["convrfm", "fit", self.data, "--out", str(out)], self.belonging
+        words = ["convrfm", "fit", self.data, "--out", str(out)]
         for name in (field.name for field in fields(self) if field.name != "data"):
             value, default = getattr(self, name), defaults[name]
             several = isinstance(default, list)
-            if (list(value) if several else value) == default or not belonging.get(name, (True, ""))[0]:
+            if (list(value) if several else value) == default or not self.acts(name):
                 continue
             option = name.replace("_", "-")
             if isinstance(default, bool):

@@ -87,8 +87,7 @@ def next_steps(
     steps, seconds = list[NextStep](), dict[str, float]()
     for options, (reason, changes) in {**_for_photographs(settings, images), **STEPS}.items():
         changed = replace(settings, **changes)
-        acting = all(changed.belonging.get(name, (True, ""))[0] for name in changes)
-        if not acting or _includes(settings, changes):
+        if not all(map(changed.acts, changes)) or _includes(settings, changes):
             continue
         try:
             cost = expected_seconds(changed, images, pace, time_to_look(took) - (time.perf_counter() - start))

@@ -148,7 +148,7 @@ def _cells_at_once(file: Path, metadata: Any, names: Sequence[str]) -> int:
     largest = max((sum(group.column(i).total_uncompressed_size for i in read) for group in groups), default=0)
     remedy = "Write it again with smaller groups (row_group_size)."
     check_fits(f"the pictures of each group of rows in {file}", largest, remedy)
-    return min(CELLS_AT_ONCE, free_memory() // max(1, largest))
+    return max(1, min(CELLS_AT_ONCE, free_memory() // max(1, largest)))
 
 
 def _unreadable(file: Path, error: Exception) -> InputError:
