@@ -77,6 +77,15 @@ def test_of_many_pictures_the_first_are_told_and_how_many_more_there_are(
     assert "3 more pictures in the table alone" in result.output
 
 
+def test_of_folders_that_the_model_does_not_know_pictures_are_told(photos: Path, model: Path, tmp_path: Path) -> None:
+    for name in ("first shift", "second shift"):
+        (tmp_path / "new" / name).mkdir(parents=True)
+        (tmp_path / "new" / name / "0.png").write_bytes((photos / "dark" / "0.png").read_bytes())
+    result = run("predict", model, tmp_path / "new", "--out", tmp_path / "table.csv")
+    assert "no accuracy: the model knows none of these labels" in result.output
+    assert result.output.count("0.png: ") == 2
+
+
 def test_folders_and_pictures_may_be_mixed_and_labels_are_all_or_none(
     photos: Path, model: Path, tmp_path: Path
 ) -> None:

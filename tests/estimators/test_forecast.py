@@ -20,7 +20,7 @@ from convrfm.estimators.learning.problem import Problem
 from convrfm.estimators.learning.starts import NOTHING_DRAWN, FilterDraw
 from convrfm.estimators.solving.iterative import Iterative
 from convrfm.estimators.solving.solver import Exact
-from convrfm.kernels.growth import THOROUGHLY, Pairs, Powers
+from convrfm.kernels.growth import AT_A_GLANCE, THOROUGHLY, Pairs, Powers
 from convrfm.kernels.kernel_tiles import TileLayout
 from convrfm.maths.windows import Window
 from convrfm.solvers.exact import RidgePath
@@ -139,6 +139,34 @@ def test_images_of_a_selection_set_count_in_every_round() -> None:
     )
 
 
+@pytest.mark.usefixtures("clocked")
+def test_outputs_at_test_images_are_those_of_every_round_or_in_depth_of_every_layer() -> None:
+    flat = prospect(Plan([(Clock(),)], DRAW, 3, "best"), problem(), [], THOROUGHLY, n_test=500)
+    assert flat.seconds_of_outputs(40) == pytest.approx(matrix(500, 40, 1) + 3 * matrix(500, 40, 10), rel=1e-4)
+    deep = prospect(Plan([(Clock(), Clock(), Clock())], DRAW, 3, "best"), problem(), [], THOROUGHLY, n_test=500)
+    layers = sum(matrix(500, 40, 10 * channels) for channels in (1, 5, 5))
+    assert deep.seconds_of_outputs(40) == pytest.approx(matrix(500, 40, 1) + layers, rel=1e-4)
+
+
+@pytest.mark.usefixtures("clocked")
+@pytest.mark.parametrize("n_test", [0, 1000])
+def test_what_is_little_of_a_fit_is_looked_at_once(n_test: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients are nearly all of this fit, and matrices all of its outputs."""
+    plan, calls = Plan([(Clock(),)], DRAW, 2, "best"), {"matrix": 0, "agop": 0}
+    for name, original in (("matrix", Clock.__call__), ("agop", Clock.agop)):
+
+        def counting(*args: Any, _name: str = name, _original: Any = original, **keywords: Any) -> torch.Tensor:
+            calls[_name] += 1
+            return _original(*args, **keywords)
+
+        monkeypatch.setattr(Clock, "__call__" if name == "matrix" else name, counting)
+    glanced = prospect(plan, problem(), [], AT_A_GLANCE, n_test=n_test)
+    seen = dict(calls)
+    again = prospect(plan, problem(), [], THOROUGHLY, n_test=n_test, known=glanced.little(40, 10))
+    assert {name for name in calls if calls[name] > seen[name]} == ({"matrix", "agop"} if n_test else {"agop"})
+    assert again.seconds(40, 10) == pytest.approx(prospect(plan, problem(), [], THOROUGHLY).seconds(40, 10), rel=0.1)
+
+
 @pytest.mark.parametrize("n", [900, 1024, 5000])
 def test_tiles_of_a_matrix_take_together_what_is_told_of_all(n: int) -> None:
     law = ByTiles(2e-3, 3e-5, 5e-5, 1e-6, 1024)
@@ -238,6 +266,18 @@ def test_an_announcement_counts_candidates_layers_and_folds(capfd: pytest.Captur
     assert (
         capfd.readouterr().err.rstrip().endswith("more at work (estimated).")
     )  # of one round nothing is to be explained
+
+
+def test_an_announcement_tells_what_outputs_at_test_images_take_beside_the_rounds(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(outlook, "SHORT", 0.0)
+    x, y = pictures(12)
+    ConvRFMClassifier(KERNEL, n_iterations=0, verbose=True).fit(x, y, n_test=7)
+    assert "more at work (estimated). Outputs at 7 test images take about 1 s more." in capfd.readouterr().err
+    monkeypatch.setattr(outlook, "SHORT", 1e9)
+    ConvRFMClassifier(KERNEL, n_iterations=0, verbose=True).fit(x, y, n_test=7)
+    assert "Outputs" not in capfd.readouterr().err
 
 
 def test_copies_are_told_apart_from_images_and_what_is_proposed_counts_images(

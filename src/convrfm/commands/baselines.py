@@ -43,7 +43,7 @@ def baselines(data: ImageData, seed: int) -> list[Baseline]:
 def _methods(seed: int) -> Iterator[tuple[str, Any]]:
     yield "chance: the most frequent class", DummyClassifier(strategy="most_frequent")
     yield "logistic regression on pixels", LogisticRegression(max_iter=300)
-    yield "random forest on pixels", RandomForestClassifier(TREES, random_state=seed)
+    yield "random forest on pixels", RandomForestClassifier(TREES, n_jobs=-1, random_state=seed)
 
 
 def _scored(

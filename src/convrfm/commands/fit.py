@@ -25,7 +25,7 @@ from .choices import Validation
 from .evaluation import expected_seconds
 from .fit_folder import TILES, claimed
 from .fit_settings import FitSettings
-from .next_steps import next_steps, time_to_look
+from .next_steps import LOOKS, next_steps, time_to_look
 from .run_files import Beside, write_run
 from .terminal import at_work, say_notes
 
@@ -90,8 +90,10 @@ def fit(
         def save(rounds_so_far: Classifier) -> None:
             rounds_so_far.save(out / FILE_NAME, preprocessing=images.preprocessing)
 
+        if not quiet:
+            say_notes([beside_the_rounds(settings)])
         began, worked = time.perf_counter(), time.process_time()
-        model.fit(images.x_train, images.y_train, selection=selection, after_round=save)
+        model.fit(images.x_train, images.y_train, selection=selection, after_round=save, n_test=len(images.x_test))
         took, worked = time.perf_counter() - began, time.process_time() - worked
         alone = where is None and chosen_device(model.device).type == "cpu"
         pace = pace_of(took, worked, alone=alone)
@@ -123,6 +125,14 @@ def fit(
         beside = Beside(compared_with, settings.candidates.names, steps)
         with at_work(f"the scores of {test} under every round, and the page", quiet=quiet):
             return write_run(out, model, images, asdict(settings), command, finished=finished, beside=beside)
+
+
+def beside_the_rounds(settings: FitSettings) -> str:
+    """What takes time beside what the fit tells of itself, said before it begins."""
+    parts = ["baselines (less than a minute)"] if settings.baselines else []
+    if settings.iterations:
+        parts.append(f"what to try next, where little was gained ({duration(LOOKS)}, or as long as the rounds)")
+    return f"Beside what the fit tells, this takes {', '.join([*parts, 'and some seconds for the page'])}."
 
 
 def at_the_end(model: Model) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from .. import datasets
 from ..datasets import Preprocessing
@@ -131,8 +131,14 @@ def _write_page(path: Path, model: RecursiveFeatureMachine, found: Predicted, ti
 
 
 def _sentences(model: RecursiveFeatureMachine, found: Predicted) -> list[str]:
-    if found.labels is not None and isinstance(model, Classifier):
-        return [accuracy_sentence(found.values, found.labels, model.classes_)]
+    if found.labels is None or not isinstance(model, Classifier):
+        return _told_of_each(model, found)
+    accuracy = accuracy_sentence(found.values, found.labels, model.classes_)
+    return [accuracy] if _known(found.labels, model.classes_).any() else [accuracy, *_told_of_each(model, found)]
+
+
+def _told_of_each(model: RecursiveFeatureMachine, found: Predicted) -> list[str]:
+    """What the first few pictures are."""
     if found.probabilities is None or not isinstance(model, Classifier):
         said = [str(value) for value in found.values[:MOST_SAID]]
     else:
@@ -143,9 +149,13 @@ def _sentences(model: RecursiveFeatureMachine, found: Predicted) -> list[str]:
     return [*sentences, f"{counted(left_out, 'more picture')} in the table alone"] if left_out else sentences
 
 
+def _known(labels: Labels, classes: Shaped[np.ndarray, " k"]) -> Bool[np.ndarray, " n"]:
+    """Which labels the model has; those of another type than its own are compared as text."""
+    return np.isin(labels.astype(str), classes.astype(str))
+
+
 def accuracy_sentence(predicted: Labels, labels: Labels, classes: Shaped[np.ndarray, " k"]) -> str:
-    """How many labels were predicted; labels of another type than the model's are compared as text."""
-    texts, known = labels.astype(str), np.isin(labels.astype(str), classes.astype(str))
-    if not known.any():
+    """How many labels were predicted, with those that the model does not know."""
+    if not _known(labels, classes).any():
         return f"no accuracy: the model knows none of these labels; its classes are {', '.join(map(str, classes[:10]))}"
-    return f"accuracy: {np.mean(predicted.astype(str) == texts):.2%} of {counted(len(labels), 'image')}"
+    return f"accuracy: {np.mean(predicted.astype(str) == labels.astype(str)):.2%} of {counted(len(labels), 'image')}"

@@ -26,6 +26,7 @@ def fit_candidates(
     earlier: Sequence[Layers],
     *,
     verbose: bool,
+    n_test: int,
     after_round: Callable[[Sequence[Layers]], None],
 ) -> list[Layers]:
     """The layers of every candidate.
@@ -39,10 +40,11 @@ def fit_candidates(
         folds: the images that each fold holds out.
         earlier: the layers that a warm start goes on from, none of a candidate that had not begun.
         verbose: show progress, and an estimate also of a short fit.
+        n_test: images whose outputs are asked for after the fit, for the estimate.
         after_round: is told the fits so far after each round that was not finished before.
     """
     fits = list(earlier)
-    ahead = outlook(plan, problem, folds, sum(map(n_rounds, earlier)), verbose=verbose)
+    ahead = outlook(plan, problem, folds, sum(map(n_rounds, earlier)), verbose=verbose, n_test=n_test)
     with shown_progress(shown=verbose) as watch:
         try:
             for at, kernels in enumerate(plan.candidates):

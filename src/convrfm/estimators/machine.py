@@ -56,6 +56,7 @@ class RecursiveFeatureMachine(AskedMachine):
         groups: Array | None = None,
         selection: tuple[Array, Array] | None = None,
         after_round: Callable[[Machine], None] | None = None,
+        n_test: int = 0,
     ) -> Machine:
         """Fit `n_iterations` + 1 rounds (of every layer) and keep one.
 
@@ -69,6 +70,7 @@ class RecursiveFeatureMachine(AskedMachine):
             selection: images and labels on which ridge and round are chosen where `choose_on="selection"`, never used
                 otherwise.
             after_round: called with the model of the rounds so far after each of them, to save it for instance.
+            n_test: images at which `staged_outputs` are asked for afterwards: estimates of long fits tell their time too.
 
         Ctrl-C after the first round leaves a fitted model of the rounds that were finished, with a warning.
 
@@ -101,7 +103,9 @@ class RecursiveFeatureMachine(AskedMachine):
         begun = begun_fit(self.tile_folder, plan.candidates, given)
         with workers(self.workers) as helping, begun.under_way(problem.solver):
             shared = problem.shared_between(helping)
-            fits = fit_candidates(plan, shared, given.folds, earlier, verbose=self.verbose, after_round=tell)
+            fits = fit_candidates(
+                plan, shared, given.folds, earlier, verbose=self.verbose, n_test=n_test, after_round=tell
+            )
             if finished := sum(map(n_rounds, fits)) == plan.n_rounds:
                 begun.complete()
         remember(fits, finished=finished)

@@ -1,7 +1,7 @@
 """What a fit will take in seconds, from small runs of its parts."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +31,8 @@ PRIMAL_PRODUCTS = (
     3  # products a pair of features and image: one for the sums, one in double precision for what is left out
 )
 DECOMPOSED = 12  # an eigendecomposition in double precision, in products of single precision
+LITTLE = 0.1  # share of a fit, of which a glance tells enough
+NOTHING = Pairs(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,19 @@ class LayerCosts:
     matrices: Sequence[Pairs]
     agops: Sequence[Pairs]
     regression: Powers
+
+    def without(self, law: Pairs) -> "LayerCosts":
+        """As if the part that this law is of took nothing."""
+        matrices, agops = ([NOTHING if each is law else each for each in laws] for laws in (self.matrices, self.agops))
+        return replace(self, matrices=matrices, agops=agops)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Laws of a layer that need not be found out: matrices and AGOPs as in `LayerCosts`, each None where it is not known."""
+
+    matrices: Sequence[Pairs | None] = (None, None)
+    agops: Sequence[Pairs | None] = (None, None)
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,7 @@ class Prospect:
         judging: images of a selection set.
         shrinkages: of how many metrics every update chooses.
         fold_shares: the share of the images that each fold of a cross-validation holds out.
+        n_test: images whose outputs are asked for after the fit, in all stages of the model.
     """
 
     plan: Plan
@@ -99,6 +115,7 @@ class Prospect:
     judging: int
     shrinkages: int
     fold_shares: Sequence[float]
+    n_test: int = 0
 
     def rounds(self, n: int, agop: int) -> list[ExpectedRound]:
         """Every round in the order of the fit, with n training images and gradients at `agop` of them."""
@@ -117,8 +134,43 @@ class Prospect:
         """Of the whole fit."""
         return sum(expected.seconds for expected in self.rounds(n, agop))
 
+    def seconds_of_outputs(self, n: int) -> float:
+        """Of the outputs at the test images: in every round, or in depth under the fixed kernel and every layer.
 
-def prospect(plan: Plan, problem: Problem, fold_shares: Sequence[float], patience: float) -> Prospect:
+        Of several candidates the dearest one is taken to be kept.
+        """
+        if not self.n_test:
+            return 0.0
+        return max(
+            sum(law.seconds(self.n_test, n) for law in _laws_of_stages(layers, self.plan.n_iterations))
+            for layers in self.costs
+        )
+
+    def little(self, n: int, agop: int) -> list[list[Known]]:
+        """What is known well enough of every layer of every candidate: all that makes a small share of fit and of outputs."""
+        whole = (self.seconds(n, agop), self.seconds_of_outputs(n))
+
+        def enough(law: Pairs) -> Pairs | None:
+            others = replace(self, costs=[[layer.without(law) for layer in layers] for layers in self.costs])
+            left = (others.seconds(n, agop), others.seconds_of_outputs(n))
+            little = all(some - rest <= LITTLE * some for some, rest in zip(whole, left, strict=True))
+            return law if little else None
+
+        return [
+            [Known([enough(law) for law in layer.matrices], [enough(law) for law in layer.agops]) for layer in layers]
+            for layers in self.costs
+        ]
+
+
+def prospect(
+    plan: Plan,
+    problem: Problem,
+    fold_shares: Sequence[float],
+    patience: float,
+    *,
+    n_test: int = 0,
+    known: Sequence[Sequence[Known]] | None = None,
+) -> Prospect:
     """Time the parts of every layer of every candidate.
 
     Args:
@@ -126,25 +178,45 @@ def prospect(plan: Plan, problem: Problem, fold_shares: Sequence[float], patienc
         problem: that of the first layer, with whichever kernel.
         fold_shares: the share of the images that each fold of a cross-validation holds out; none without one.
         patience: seconds that one of the runs may take; more of them tell more.
+        n_test: images whose outputs are asked for after the fit.
+        known: what an earlier glance has found out of every layer of every candidate.
     """
+    known = known or [[Known()] * len(kernels) for kernels in plan.candidates]
     with problem.threads():
         regression = (
             _iterations_law(problem, patience)
             if isinstance(problem.solver, Iterative)
             else _regression_law(problem, patience)
         )
-        costs = [_layers_costs(plan, kernels, problem, regression, patience) for kernels in plan.candidates]
+        costs = [
+            _layers_costs(plan, kernels, problem, regression, patience, of_layers)
+            for kernels, of_layers in zip(plan.candidates, known, strict=True)
+        ]
     return Prospect(
         plan,
         costs,
         0 if problem.selection is None else len(problem.selection[0]),
         len(problem.shrinkages),
         fold_shares,
+        n_test,
     )
 
 
+def _laws_of_stages(layers: Sequence[LayerCosts], n_iterations: int) -> list[Pairs]:
+    """Those of the kernel matrices of a candidate's stages."""
+    fixed, *_ = layers[0].matrices
+    if len(layers) > 1:
+        return [fixed, *(costs.matrices[-1] for costs in layers)]
+    return [fixed, *[layers[0].matrices[-1]] * n_iterations]
+
+
 def _layers_costs(
-    plan: Plan, kernels: Sequence[LearnableKernel], problem: Problem, regression: Powers, patience: float
+    plan: Plan,
+    kernels: Sequence[LearnableKernel],
+    problem: Problem,
+    regression: Powers,
+    patience: float,
+    known: Sequence[Known],
 ) -> list[LayerCosts]:
     """Of one candidate; deeper layers see random features of the identity."""
     n, costs, x = len(problem.x), [], problem.x
@@ -155,11 +227,13 @@ def _layers_costs(
             costs.append(_costs_of_features(problem.solver.basis(kernel, x, None), problem, regression, patience))
             x = plan.draw.features(number, identity, kernel.window)(x) if number + 1 < len(kernels) else x
             continue
-        under, updated = [None, identity][: plan.n_iterations + 1], [None, identity][: plan.n_iterations]
+        metrics = [None, identity]
+        under = list(zip(metrics, known[number].matrices, strict=True))[: plan.n_iterations + 1]
+        updated = list(zip(metrics, known[number].agops, strict=True))[: plan.n_iterations]
         if patience <= ROUGHLY:
             updated = updated[-1:]  # gradients under a metric take about as long
-        matrices = [_matrix_law(kernel, x, metric, n, patience) for metric in under]
-        agops = [_agop_law(kernel, x, metric, problem, patience) for metric in updated]
+        matrices = [law or _matrix_law(kernel, x, metric, n, patience) for metric, law in under]
+        agops = [law or _agop_law(kernel, x, metric, problem, patience) for metric, law in updated]
         if isinstance(problem.solver, Iterative):
             matrices = [ByTiles(law.fixed, law.left, law.right, law.pair, default_side(n)) for law in matrices]
             agops = [ByParts(law.fixed, law.left, law.right, law.pair, part_size(x.device)) for law in agops]

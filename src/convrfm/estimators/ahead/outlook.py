@@ -23,6 +23,7 @@ from .footprint import bytes_at_work, bytes_missing, bytes_of, bytes_of_regressi
 from .forecast import ExpectedRound, Prospect, prospect
 
 LONG_FIT_SECONDS = 30.0
+SHORT = 1.0  # seconds, of which nothing need be said
 UNSURE = 3  # times less, told at a glance, may be as long; what is as much longer is worth a thorough look
 FEWER_FEATURES = "Pass a smaller n_features, or a kernel that averages more positions in front of its readout"
 WORTH_SHORTENING = 600.0  # seconds
@@ -77,6 +78,7 @@ def outlook(
     finished: int,
     *,
     verbose: bool,
+    n_test: int,
 ) -> Outlook:
     """Refuse what cannot fit into memory, and say how long a long fit will take, before it starts; any fit where `verbose`.
 
@@ -86,6 +88,7 @@ def outlook(
         folds: the images that each fold of a cross-validation holds out.
         finished: rounds that are finished already.
         verbose: whether short fits are announced too.
+        n_test: images whose outputs are asked for after the fit.
 
     Raises:
         InputError: if the memory that is free does not suffice.
@@ -97,23 +100,27 @@ def outlook(
     missing, free = bytes_missing(plan, problem, n, len(folds)), int(USABLE * free_bytes(at))
     if missing > free:
         raise InputError(_too_large(plan, problem, prospect(plan, problem, shares, THOROUGHLY), agop, missing, free))
-    if not verbose and plan.n_rounds * (1 + len(folds)) * n**2 * problem.x[0, 0].numel() < WORTH_A_LOOK:
+    pairs = plan.n_rounds * n * ((1 + len(folds)) * n + n_test)
+    if not verbose and pairs * problem.x[0, 0].numel() < WORTH_A_LOOK:
         return Outlook([], told=False)
-    ahead = prospect(plan, problem, shares, AT_A_GLANCE)
-    if (glanced := ahead.seconds(n, agop)) > LONG_FIT_SECONDS / UNSURE:
+    ahead = prospect(plan, problem, shares, AT_A_GLANCE, n_test=n_test)
+    if (glanced := ahead.seconds(n, agop) + ahead.seconds_of_outputs(n)) > LONG_FIT_SECONDS / UNSURE:
         if verbose or glanced > LONG_FIT_SECONDS:
             announce(LOOKING)
-        ahead = prospect(plan, problem, shares, THOROUGHLY if glanced > LONG_FIT_SECONDS * UNSURE else ROUGHLY)
-    long = ahead.seconds(n, agop) > LONG_FIT_SECONDS
+        patience = THOROUGHLY if glanced > LONG_FIT_SECONDS * UNSURE else ROUGHLY
+        ahead = prospect(plan, problem, shares, patience, n_test=n_test, known=ahead.little(n, agop))
+    long, outputs = ahead.seconds(n, agop) > LONG_FIT_SECONDS, ahead.seconds_of_outputs(n)
     expected = ahead.rounds(n, agop)[finished:]
     seconds = sum(round_.seconds for round_ in expected)
-    if verbose or long:
+    if verbose or long or outputs > LONG_FIT_SECONDS:
         rounds = counted(len(expected), "round") + (f", each in {len(folds)} folds as well," if folds else "")
         takes = f"about {duration(seconds)}" if long else "less than a minute"
         kept, at_work = size(bytes_of(plan, problem, n, len(folds))), size(bytes_at_work(plan, problem))
         memory = f"{kept} of memory, up to {at_work} more at work"
         first = f" {FIRST_ROUND}" if plan.n_iterations else ""
-        announce(f"fitting {rounds} on {_images(problem)}: {takes} and {memory} (estimated).{first}")
+        many = f" Outputs at {counted(n_test, 'test image')} take about {duration(outputs)} more."
+        later = many if outputs > SHORT else ""
+        announce(f"fitting {rounds} on {_images(problem)}: {takes} and {memory} (estimated).{later}{first}")
     if long and (narrower := _with_fewer_columns(plan, problem)):
         announce(narrower)
     if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop, problem.of_each)):
