@@ -85,8 +85,8 @@ def main() -> None:
                 tell(name, finished[name])
 
 
-def measured(data: str, fit: Fit, n: int) -> dict[str, float]:
-    """Seconds and bytes: as they were forecast, and as they were."""
+def measured(data: str, fit: Fit, n: int) -> dict[str, Any]:
+    """Seconds and bytes: as they were forecast, as the fit announced them in words, and as they were."""
     images = datasets.load(data, n_train=n)
     x, y, model = images.x_train, images.y_train, fit.model(images.x_train.shape[-1])
     with timed_by_the_processor():
@@ -97,8 +97,9 @@ def measured(data: str, fit: Fit, n: int) -> dict[str, float]:
     start, said = time.perf_counter(), list[tuple[str, float, float]]()
     with announced_to(lambda told: said.append((told, time.perf_counter(), time.process_time()))):
         model.set_params(verbose=True).fit(x, y)
-    wall, processor = next(at for told, *at in said if told.startswith("fitting"))  # what the fit will take
+    announced, wall, processor = next(line for line in said if line[0].startswith("fitting"))
     return {
+        "announced": announced,
         "rough_seconds": rough.seconds,
         "expected_seconds": expected.seconds,
         "look_seconds": wall - start,
@@ -110,9 +111,10 @@ def measured(data: str, fit: Fit, n: int) -> dict[str, float]:
     }
 
 
-def tell(name: str, found: Mapping[str, float]) -> None:
-    """One line."""
+def tell(name: str, found: Mapping[str, Any]) -> None:
+    """Two lines."""
     took, worked = found["seconds"], found["processor_seconds"]
+    print(f"{name}: {found['announced']}")
     print(
         f"{name}: {duration(found['expected_seconds'])} were forecast, and it took {duration(took)} "
         f"after a look of {duration(found['look_seconds'])}, "
