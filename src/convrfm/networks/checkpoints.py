@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..errors import InputError, ModelFileError
 from ..storage.digests import digest
-from ..storage.tensors import write_tensors
+from ..storage.tensors import read_tensors, write_tensors
 from ..storage.values import values_from
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -88,9 +88,8 @@ def read_checkpoint(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | N
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="pt") as file:
-            values = values_from((file.metadata() or {})[KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        texts, tensors = read_tensors(path)
+        values = values_from(texts[KEY])
     except (SafetensorError, OSError, MemoryError, ValueError, KeyError) as error:
         raise ModelFileError(f"{path} is damaged or no checkpoint ({error}). Remove it to begin anew.") from error
     if values.pop("digest", None) != digest(values, tensors):

@@ -7,12 +7,11 @@ from typing import Any
 from zipfile import ZipFile
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..errors import InputError, ModelFileError
 from ..storage.digests import digest
-from ..storage.tensors import write_tensors
+from ..storage.tensors import read_tensors, write_tensors
 
 DIGEST = "convrfm-digest"  # in the header of what `write_weights` wrote
 ZIP = b"PK\x03\x04"  # the first bytes of what torch.save writes
@@ -36,10 +35,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         OSError, SafetensorError: If it is missing or none.
         ValueError: If it has a digest, and that is of other tensors.
     """
-    with safe_open(path, framework="pt") as file:
-        said = (file.metadata() or {}).get(DIGEST)
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    if said is not None and said != digest({}, weights):
+    texts, weights = read_tensors(path)
+    if DIGEST in texts and texts[DIGEST] != digest({}, weights):
         raise ValueError("it holds other numbers than were saved.")
     return weights
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxtyping import Shaped
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from .digests import digest
-from .tensors import write_tensors
+from .tensors import read_tensors, write_tensors
 
 Tensors = Mapping[str, Shaped[Tensor, "..."]]
 
@@ -33,12 +33,10 @@ def read_state(path: Path, computation: str) -> dict[str, Shaped[Tensor, "..."]]
     if not path.is_file():
         return None
     try:
-        with safe_open(path, framework="pt") as file:
-            said = (file.metadata() or {}).get("digest")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        texts, tensors = read_tensors(path)
     except (SafetensorError, OSError):
         return None
-    return tensors if said == digest({"of": computation}, tensors) else None
+    return tensors if texts.get("digest") == digest({"of": computation}, tensors) else None
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from ..errors import ModelFileError
 from .digests import digest
-from .tensors import write_tensors
+from .tensors import read_tensors, write_tensors
 
 FORMAT = "convrfm-model"
 FORMAT_VERSION = 10
@@ -62,9 +62,7 @@ def read_model(path: Path) -> tuple[ModelHeader, dict[str, Float[Tensor, "..."]]
     if not path.is_file():
         raise ModelFileError(f"there is no model file {path}. Pass the file that save() wrote, or the folder of a run.")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        metadata, tensors = read_tensors(path)
     except (SafetensorError, OSError, MemoryError) as error:
         raise ModelFileError(
             f"{path} is damaged or is not a convrfm model ({error}). Save the model again, or copy the file again."
