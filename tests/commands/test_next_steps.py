@@ -94,6 +94,19 @@ def test_every_step_is_told_as_a_whole_command_too(chance: ImageData) -> None:
         assert all(pair in step.command for pair in pairs if pair not in ("--network vanilla", "--patch-size 3"))
 
 
+@pytest.mark.parametrize(("depth", "options"), [(1, "--deep --depth 3"), (2, "--deep")])
+def test_what_is_proposed_in_depth_has_several_layers(
+    depth: int, options: str, chance: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One layer is the model that was fitted."""
+    monkeypatch.setattr(next_steps, "expected_seconds", lambda *asked: 1.0)
+    settings = replace(SETTINGS, depth=[depth])
+    model = settings.unfitted(verbose=False).fit(chance.x_train, chance.y_train)
+    told = {step.options: step.command for step in next_steps.next_steps(settings, model, chance, None, 1.0, typed)}
+    assert [option for option in told if "deep" in option] == [options]
+    assert ("--depth" in told[options]) == (depth == 2)  # three are the default
+
+
 def test_looking_into_what_it_would_take_ends_where_the_fit_took_less(
     chance: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,70 @@ def test_every_form_of_table_gives_the_same_labels(photos: Path, text: str) -> N
         np.testing.assert_allclose(x, 20 * int(Path(name).stem) / 255, atol=1e-6)
 
 
+def test_a_number_of_a_row_is_no_name_where_another_column_has_whole_names(tmp_path: Path) -> None:
+    """Shuffled rows with the index that pandas writes, of pictures that are called by numbers; two rows have no picture."""
+    for i in range(12):
+        Image.fromarray(np.full((4, 5), 20 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    order = [*np.random.default_rng(0).permutation(12).tolist()]
+    lines = [f"{row},{i}.png,{'cat' if i < 6 else 'dog'}" for row, i in enumerate(order)]
+    for first in (",filename,label", "row,filename,label"):
+        (tmp_path / "labels.csv").write_text("\n".join([first, *lines[:10], "12,x.png,cat", "13,y.png,dog"]))
+        data = load(tmp_path, labels=tmp_path / "labels.csv")
+        for x, y in zip(data.x_train, data.y_train, strict=True):
+            assert y == ("cat" if x.mean() * 255 < 110 else "dog")
+    (tmp_path / "labels.csv").write_text("\n".join(["row,id,label", *(line.replace(".png", "") for line in lines)]))
+    with pytest.raises(InputError, match=r"one column of file names; (row and id|id and row) name as many"):
+        load(tmp_path, labels=tmp_path / "labels.csv")
+    (tmp_path / "labels.csv").write_text("\n".join([",id,label", *(line.replace(".png", "") for line in lines)]))
+    data = load(tmp_path, labels=tmp_path / "labels.csv")
+    for x, y in zip(data.x_train, data.y_train, strict=True):
+        assert y == ("cat" if x.mean() * 255 < 110 else "dog")
+
+
+@pytest.mark.parametrize("said", ["column", "folders"])
+def test_parts_are_those_that_a_column_or_folders_name(said: str, tmp_path: Path) -> None:
+    lines = []
+    for i in range(12):
+        part = ["train", "valid", "test"][i % 3]
+        path = tmp_path / "data" / (f"{part}_images" if said == "folders" else "all") / f"{i:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 5), 20 * i, np.uint8)).save(path)
+        lines.append(f"{path.name},{['cat', 'dog'][i // 3 % 2]}" + (f",{part}" if said == "column" else ""))
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label" + (",split" if said == "column" else ""), *lines]))
+    data = load(tmp_path / "data", labels=tmp_path / "labels.csv")
+    numbers = {"train": data.names_train, "test": data.names_test}
+    assert {part: sorted(int(Path(name).stem) % 3 for name in names) for part, names in numbers.items()} == {
+        "train": [0] * 4,
+        "test": [2] * 4,
+    }
+    assert data.selection is not None
+    assert sorted(np.round(data.selection[0].mean((1, 2, 3)) * 255 / 20).astype(int) % 3) == [1] * 4
+    assert not any("held out" in note for note in data.notes)
+
+
+def test_of_parts_of_which_one_has_labels_this_one_is_the_data(tmp_path: Path) -> None:
+    for i in range(20):
+        path = tmp_path / ("train" if i < 10 else "test") / f"{i:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((4, 5), 10 * i, np.uint8)).save(path)
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *(f"{i:02}.png,{i % 2}" for i in range(10))]))
+    data = load(tmp_path, labels=tmp_path / "labels.csv")
+    assert len(data.x_train) + len(data.x_test) == 10
+    assert any("without a label" in note and "test/10.png" in note for note in data.notes)
+
+
+def test_columns_that_are_not_read_are_named(photos: Path) -> None:
+    text = "image,label,age\n" + rows("{name}.png|{label}|7")
+    assert any(note.endswith("labels.csv: age.") for note in load(photos, labels=table(photos, text)).notes)
+
+
+def test_a_name_of_two_pictures_is_refused(photos: Path) -> None:
+    (photos / "part1" / "00.png").write_bytes((photos / "part0" / "00.png").read_bytes())
+    with pytest.raises(InputError, match=r"tell pictures apart; 00.png is part0/00.png and part1/00.png"):
+        load(photos, labels=table(photos, rows("{name}.png|{label}")))
+    load(photos, labels=table(photos, "file,label\n" + rows("{part}/{name}.png|{label}")))
+
+
 def test_numbers_are_numbers_unless_zeros_lead(photos: Path) -> None:
     assert load(photos, labels=table(photos, rows("{name}.png|7").replace("08.png,7", "08.png,8"))).classes == (7, 8)
     assert load(photos, labels=table(photos, rows("{name}.png|07").replace("08.png,07", "08.png,8"))).classes == (

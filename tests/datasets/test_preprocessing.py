@@ -1,6 +1,7 @@
 """Preprocessing is a value: it survives JSON and does the same again."""
 
 import json
+import warnings
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,16 @@ def test_raw_pictures_are_told_from_those_that_passed(preprocessing: Preprocessi
     preprocessing.check(kind(preprocessing.apply(raw)))
     with pytest.raises(InputError, match=r"got values from .*pass model\.preprocessing_\.apply"):
         preprocessing.check(kind(raw.astype(np.float32)))
+
+
+def test_images_that_seem_not_to_be_centered_are_told_of() -> None:
+    centered = Preprocessing((6, 8), 1, 255.0, (0.4,))
+    with pytest.warns(UserWarning, match="pass 255 times x to model"):
+        centered.check(RAW / 255)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        centered.check(centered.apply(RAW))
+        Preprocessing((6, 8), 1, 255.0).check(RAW / 255)
 
 
 @pytest.mark.parametrize("preprocessing", SCALES)

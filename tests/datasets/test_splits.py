@@ -127,6 +127,20 @@ def test_a_part_of_which_training_knows_some_classes_is_read_and_the_others_are_
     assert "No training image has class unknown." in data.notes
 
 
+def test_validation_images_of_classes_that_training_lacks_are_left_out_and_named(tmp_path: Path) -> None:
+    fill_classes(tmp_path / "train", 5)
+    fill_classes(tmp_path / "val", 2, seed=1)
+    fill(tmp_path / "val" / "unknown", 3, seed=9)
+    fill_classes(tmp_path / "test", 2, seed=2)
+    data = load(tmp_path)
+    assert data.selection is not None
+    assert data.selection[1].tolist() == ["cat", "cat", "dog", "dog"]
+    assert len(data.selection[0]) == 4
+    assert any(
+        "validation part: 3 images of class unknown, of which there is no training" in note for note in data.notes
+    )
+
+
 def test_parts_of_loose_pictures_need_classes(tmp_path: Path) -> None:
     fill(tmp_path / "train_images", 5)
     fill(tmp_path / "test_images", 3)

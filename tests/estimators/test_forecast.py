@@ -12,7 +12,7 @@ from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
 from convrfm.estimators.ahead import forecast, outlook
 from convrfm.estimators.ahead.footprint import METRICS_ALIVE, bytes_of
-from convrfm.estimators.ahead.forecast import ExpectedRound, LayerCosts, Prospect, prospect
+from convrfm.estimators.ahead.forecast import ExpectedRound, LayerCosts, Prospect, looked_closer, prospect
 from convrfm.estimators.ahead.laws import ByParts, ByTiles
 from convrfm.estimators.ahead.outlook import Outlook
 from convrfm.estimators.learning.plan import Plan
@@ -162,7 +162,7 @@ def test_what_is_little_of_a_fit_is_looked_at_once(n_test: int, monkeypatch: pyt
         monkeypatch.setattr(Clock, "__call__" if name == "matrix" else name, counting)
     glanced = prospect(plan, problem(), [], AT_A_GLANCE, n_test=n_test)
     seen = dict(calls)
-    again = prospect(plan, problem(), [], THOROUGHLY, n_test=n_test, known=glanced.little(40, 10))
+    again = looked_closer(glanced, problem(), THOROUGHLY, 10)
     assert {name for name in calls if calls[name] > seen[name]} == ({"matrix", "agop"} if n_test else {"agop"})
     assert again.seconds(40, 10) == pytest.approx(prospect(plan, problem(), [], THOROUGHLY).seconds(40, 10), rel=0.1)
 

@@ -27,7 +27,7 @@ from .choices import (
 )
 from .fit_settings import FitSettings
 
-LARGER_PATCHES = 5
+LARGER_PATCHES, LAYERS = 5, 3
 LOOKS = 20.0  # seconds, or as many as the fit took
 NOT_LOOKED_AT = "told before it begins"
 STEPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -85,7 +85,7 @@ def next_steps(
     if not settings.iterations or _gained(fixed, kept.judged, n_judged):
         return []
     steps, seconds = list[NextStep](), dict[str, float]()
-    for options, (reason, changes) in {**_for_photographs(settings, images), **STEPS}.items():
+    for options, (reason, changes) in {**_for_photographs(settings, images), **_steps(settings)}.items():
         changed = replace(settings, **changes)
         if not all(map(changed.acts, changes)) or _includes(settings, changes):
             continue
@@ -112,6 +112,17 @@ def next_steps(
 def time_to_look(took: float) -> float:
     """Seconds for which steps are looked into after a fit of so many."""
     return max(LOOKS, took)
+
+
+def _steps(settings: FitSettings) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
+    """`STEPS`, in depth with several layers: with one it would be the same model."""
+    if max(settings.depth) > 1:
+        return STEPS
+    deeper = {f"--deep --depth {LAYERS}" if options == "--deep" else options: step for options, step in STEPS.items()}
+    return {
+        options: (reason, {**changes, "depth": [LAYERS]} if "deep" in changes else changes)
+        for options, (reason, changes) in deeper.items()
+    }
 
 
 def _for_photographs(settings: FitSettings, images: ImageData) -> Mapping[str, tuple[str, Mapping[str, Any]]]:

@@ -34,7 +34,10 @@ FILES = {
     "plots": "the figures of this page",
     METRICS: "scores of every round and all settings",  # removed last: it tells that there is a run
 }
-INTERRUPTED = "This fit was interrupted: the rounds that were finished are shown. The same command goes on with it."
+INTERRUPTED = (
+    "This fit was interrupted: the rounds that were finished are shown. The same command goes on with it; --overwrite would "
+    "begin anew."
+)
 SAMPLES = 4
 MISTAKES = 12
 

@@ -45,7 +45,7 @@ def read_source(data: str | Path, reading: Reading) -> Source:
     if reading.labels is not None:
         if is_name(data) or not Path(data).is_dir():
             raise InputError(f"labels belong to a folder of pictures; got them for {data}. Leave them out.")
-        return Source(read_labeled_folder(Path(data), reading.labels, reading))
+        return read_labeled_folder(Path(data), reading.labels, reading)
     if is_name(data):
         name = str(data)
         prefix, _, rest = name.partition(":")

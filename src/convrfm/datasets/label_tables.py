@@ -1,16 +1,18 @@
 """Pictures whose labels are in a table: a CSV file with a column of file names and one of labels."""
 
 import csv
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
 from .folders import picture_files, read_files
-from .sources import Pictures, Reading
+from .pictures import SUFFIXES
+from .sources import Pictures, Reading, Source
+from .splits import NAMES, Role, find_parts
 from .walking import left_out, printable
 
 LABEL_NAMES = ("label", "labels", "class", "class_name", "category", "target", "y", "species", "breed", "diagnosis")
@@ -19,11 +21,29 @@ YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
 Table = Sequence[Sequence[str]]
 
 
-def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Pictures:
+@dataclass(frozen=True)
+class Columns:
+    """Which column of a table holds what.
+
+    Attributes:
+        names: names of files.
+        labels: labels.
+        parts: of which part a picture is: train, validation or test; None where no column says it.
+        unread: what the other columns are called.
+    """
+
+    names: int
+    labels: int
+    parts: int | None
+    unread: Sequence[str]
+
+
+def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Source:
     """Read the pictures of a folder that a table names, with their labels.
 
     The column of file names is the one that holds most of them: paths below the folder, or names with or without suffix.
-    The column of labels is the only other one, or the one called `label`, `class` or the like.
+    The column of labels is the only other one, or the one called `label`, `class` or the like. Parts for training, validation
+    and testing are those that another column names, or the folders of such names.
 
     Raises:
         InputError: If the table cannot be read, its columns are not clear, it contradicts itself, or a picture is unreadable
@@ -32,17 +52,25 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Pictures
     files, notes = picture_files(folder)
     rows = _read_rows(table)
     keys = _keys(folder, files)
-    names = max(range(len(rows[0])), key=lambda column: sum(_key(row[column]) in keys for row in rows))
+    names = _name_column(table, rows, keys)
     if not any(_key(row[names]) in keys for row in rows):
         raise InputError(
             f"{table} must name pictures of {folder}, such as {printable(files[0], folder)}; it names none of them."
         )
     header = rows[0] if _key(rows[0][names]) not in keys else None
-    column = _label_column(table, header, rows[header is not None :], names)
-    labels: dict[Path, str] = {}
+    body = rows[header is not None :]
+    columns = _columns(table, header, body, names)
+    labels, parts = dict[Path, str](), dict[Path, Role | None]()
     missing, blank = [], []
-    for row in rows[header is not None :]:
-        file, label = keys.get(_key(row[names])), row[column].strip()
+    in_folders = find_parts(folder) if columns.parts is None else {}
+    for row in body:
+        named, label = keys.get(_key(row[names]), ()), row[columns.labels].strip()
+        if len(named) > 1:
+            raise InputError(
+                f"{table} must tell pictures apart; {row[names]} is {' and '.join(printable(f, folder) for f in named[:2])}. "
+                f"Give their paths below {folder}, or pass the folder of those that are meant."
+            )
+        file = next(iter(named), None)
         if file is None:
             missing.append(folder / row[names])
         elif not label:
@@ -51,11 +79,37 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Pictures
             raise InputError(
                 f"{table} must give each picture one label; {printable(file, folder)} has {labels[file]} and {label}."
             )
+        else:
+            part = next((role for role, path in in_folders.items() if file.is_relative_to(path)), None)
+            part = part if columns.parts is None else NAMES.get(row[columns.parts].strip().casefold())
+            if parts.setdefault(file, part) != part:
+                raise InputError(f"{table} must give each picture one part; {printable(file, folder)} has two.")
     notes += left_out(f"rows of {table} without a picture", folder, missing)
     notes += left_out(f"without a label in {table}", folder, [file for file in files if file not in labels])
+    if columns.unread:
+        notes.append(f"Not read of {table}: {', '.join(columns.unread)}.")
+    if len(set(parts.values())) > 1:
+        of_none = sorted(file for file in labels if parts[file] is None)
+        notes += left_out("of no part for training, validation or testing", folder, of_none)
+        labels = {file: label for file, label in labels.items() if file not in of_none}
     pictures = read_files(folder, sorted(labels), notes, reading)
-    by_name = {printable(file, folder): label for file, label in labels.items()}
-    return replace(pictures, labels=_as_numbers([by_name[name] for name in pictures.names]))
+    by_name = {printable(file, folder): file for file in labels}
+    in_order = [by_name[name] for name in pictures.names]
+    pictures = replace(pictures, labels=_as_numbers([labels[file] for file in in_order]))
+    return _in_parts(pictures, [parts[file] for file in in_order], table)
+
+
+def _in_parts(pictures: Pictures, parts: Sequence[Role | None], table: Path) -> Source:
+    """One part where all are of one, or of none."""
+    of_role = {role: np.flatnonzero([part == role for part in parts]) for role in set(parts)}
+    if len(of_role) == 1:
+        return Source(pictures)
+    if "train" not in of_role:
+        raise InputError(
+            f"{table} must label training pictures; got those of {' and '.join(sorted(map(str, of_role)))}."
+        )
+    apart = {role: replace(pictures.take(found), notes=()) for role, found in of_role.items() if role != "train"}
+    return Source(pictures.take(of_role["train"]), apart.get("test"), apart.get("validation"))
 
 
 def _read_rows(table: Path) -> Table:
@@ -77,21 +131,42 @@ def _read_rows(table: Path) -> Table:
     return rows
 
 
-def _keys(folder: Path, files: Sequence[Path]) -> Mapping[str, Path]:
-    """Pictures by path below the folder, and by name and name without suffix where only one is called so."""
-    keys: dict[str, Path] = {}
-    for short in (lambda file: file.stem, lambda file: file.name):
-        counts = Counter(map(short, files))
-        keys |= {short(file): file for file in files if counts[short(file)] == 1}
-    return keys | {printable(file, folder): file for file in files}
+def _keys(folder: Path, files: Sequence[Path]) -> Mapping[str, Sequence[Path]]:
+    """Pictures by path below the folder, and by name and name without suffix: all that are called so."""
+    keys = defaultdict[str, list[Path]](list)
+    for file in files:
+        for name in {file.name, file.stem}:
+            keys[name].append(file)
+    return keys | {printable(file, folder): [file] for file in files}
+
+
+def _name_column(table: Path, rows: Table, keys: Mapping[str, Sequence[Path]]) -> int:
+    """The column that names most pictures, whole names counted twice: numbers of rows may be names without suffix, too."""
+
+    def rank(column: int) -> tuple[int, bool]:
+        named = {key for key in (_key(row[column]) for row in rows) if key in keys}
+        return len(named) + sum(Path(key).suffix.lower() in SUFFIXES for key in named), bool(rows[0][column].strip())
+
+    first, second = sorted(range(len(rows[0])), key=rank, reverse=True)[:2]
+    if rank(first)[0] and rank(first) == rank(second):
+        raise InputError(
+            f"{table} must have one column of file names; {rows[0][first]} and {rows[0][second]} name as many pictures. Leave "
+            "one of them out, or give names with their suffix."
+        )
+    return first
 
 
 def _key(cell: str) -> str:
     return cell.strip().replace("\\", "/").removeprefix("./")
 
 
-def _label_column(table: Path, header: Sequence[str] | None, rows: Table, names: int) -> int:
+def _columns(table: Path, header: Sequence[str] | None, rows: Table, names: int) -> Columns:
     others = [column for column in range(len(rows[0])) if column != names]
+    parts = next((column for column in others if _are_parts([row[column] for row in rows])), None)
+    if len(others) > 1 and parts is not None:
+        others.remove(parts)
+    else:
+        parts = None
     called = [column for column in others if header and header[column].strip().casefold() in LABEL_NAMES]
     chosen = called or others
     if len(chosen) > 1:
@@ -104,7 +179,15 @@ def _label_column(table: Path, header: Sequence[str] | None, rows: Table, names:
                 '.idxmax(axis=1).rename("label").to_csv("classes.csv").'
             )
         raise InputError(f"{table} must have one column of labels beside the file names; got {told}. {remedy}")
-    return chosen[0]
+    unread = [header[column] or "a column without a name" for column in others if header and column != chosen[0]]
+    return Columns(names, chosen[0], parts, unread)
+
+
+def _are_parts(cells: Sequence[str]) -> bool:
+    said = {cell.strip().casefold() for cell in cells} - {""}
+    return (
+        said <= NAMES.keys() and len({NAMES[name] for name in said}) > 1 and "train" in {NAMES[name] for name in said}
+    )
 
 
 def _is_one_hot(cells: Sequence[str]) -> bool:

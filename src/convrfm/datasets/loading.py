@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from ..errors import InputError
+from ..quantities import counted
 from .catalogue import read_source
 from .image_data import ImageData
 from .preprocessing import Preprocessing, one_size
@@ -108,6 +109,14 @@ def load(
     y_train, y_test = _labels(data, train), _labels(data, test)
     if absent := sorted(set(classes) - set(y_train.tolist())):
         notes.append(f"No training image has class {', '.join(map(str, absent))}.")
+
+    if apart is not None and not (known := np.isin(_labels(data, apart), y_train)).all():
+        unknown = sorted(set(_labels(data, apart)[~known].tolist()))
+        notes.append(
+            f"Left out of the validation part: {counted(int((~known).sum()), 'image')} of class "
+            f"{', '.join(map(str, unknown))}, of which there is no training image."
+        )
+        apart = apart.take(np.flatnonzero(known))
 
     x_train = preprocessing.apply(train.raw)
     if center:

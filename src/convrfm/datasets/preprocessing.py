@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -97,7 +98,8 @@ class Preprocessing:
         """Raise `InputError` if `x`, a NumPy array or tensor, is masked, or raw pictures on which this was not applied yet.
 
         What `apply` makes of pictures and uint8 lies between black, 0, and white, 1, less the center. Values far outside are
-        not refused where `divide_by` is 1: then nothing is known about them.
+        not refused where `divide_by` is 1: then nothing is known about them. That images seem not to be centered is a warning:
+        very bright ones may have no value below 0.
         """
         check_unmasked(x, "x")
         if not self.tells_scale:
@@ -115,6 +117,12 @@ class Preprocessing:
             raise InputError(
                 f"x must be as the images that the model was fitted to, {0 - max(center):g} to {1 - min(center):g}; got values "
                 f"from {least:g} to {most:g}. {remedy}"
+            )
+        if max(center) > 0 and least >= 0:
+            warnings.warn(
+                "none of these values lies below 0, and the model was fitted to centered images: where these are not, pass "
+                f"{self.divide_by:g} times x to model.preprocessing_.apply.",
+                stacklevel=5,
             )
 
     def _refuse_scaled(self, raw: PictureBatch) -> None:

@@ -9,6 +9,7 @@ So images in single precision are multiplied out in double, and images in double
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from .engines import memory_plan
 from .engines.embedded_blocks import EmbeddedBlocks
 from .engines.protocol import AdjointEngine
 from .gram_plan import GramPlan
+from .growth import whole_of
 from .recursion.recursion import Images, own_weights
 from .threads import sum_in_order
 from .tiling import blocks
@@ -63,8 +65,14 @@ class GramSum:
 
     @property
     def pays(self) -> bool:
-        """Whether memory suffices and the gradients would cost more."""
-        return self._x.dtype == torch.float32 and self._keeps_all and self.plan.fits and self.plan.costs_less
+        """Whether memory suffices and the gradients would cost more.
+
+        Where a part is timed to tell of the whole, so it must be of both.
+        """
+        n, m = whole_of(self.plan.images, self.plan.partners)
+        plans = (self.plan, replace(self.plan, images=n, partners=m))
+        cost_less = all(plan.fits and plan.costs_less for plan in plans)
+        return self._x.dtype == torch.float32 and self._keeps_all and cost_less
 
     def __call__(
         self, roots: Float[Tensor, " n"] | None, progress: Callable[[int, int], None] | None

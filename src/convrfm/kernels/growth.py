@@ -22,12 +22,13 @@ HELD_UP = 0.5  # and one this short once again: other programs may have held it 
 SMALLEST = (4, 32)  # images on either side of the pairs that are timed first; one on the left where that is slow
 FEWEST = 3  # runs from which a law is learned: as many as it has terms but for what any call takes
 APART = 2  # runs more than terms, from which what any call takes is told apart from what its images take
-GROWN = 3  # times as long as the first run of gradients the last one is: in shorter ones their pairs would be lost
+GROWN = 3  # times as long as the first run the last one is: in shorter ones pairs would be lost
 SIDE_BY_SIDE = 32  # images of the right side that engines compute together, whether or not there are as many
 
 
 _clock: ContextVar[Callable[[], float]] = ContextVar("clock", default=lambda: time.perf_counter())
 _end: ContextVar[float] = ContextVar("end", default=inf)
+_whole: ContextVar[tuple[int, int] | None] = ContextVar("whole", default=None)
 
 
 @contextmanager
@@ -58,6 +59,21 @@ def given_up_after(seconds: float) -> Iterator[None]:
         yield
     finally:
         _end.reset(token)
+
+
+@contextmanager
+def timed_as_part_of(n: int, m: int) -> Iterator[None]:
+    """Within it, what is computed of a few images is computed as n of them with m others would be."""
+    token = _whole.set((n, m))
+    try:
+        yield
+    finally:
+        _whole.reset(token)
+
+
+def whole_of(n: int, m: int) -> tuple[int, int]:
+    """The numbers of images by which to choose how n of them with m others are computed."""
+    return _whole.get() or (n, m)
 
 
 @dataclass(frozen=True)
@@ -126,7 +142,14 @@ def measured_pairs(
         timed: how many images there are to be timed, on either side.
         patience: seconds of a run.
     """
-    most = min(n, timed), min(m, timed)
+    with timed_as_part_of(n, m):
+        return _pairs_law_of_runs(compute, n, m, alike=alike, most=(min(n, timed), min(m, timed)), patience=patience)
+
+
+def _pairs_law_of_runs(
+    compute: Callable[[int, int], Tensor], n: int, m: int, *, alike: bool, most: tuple[int, int], patience: float
+) -> Pairs:
+    """As `measured_pairs`, of at most so many images on either side."""
     right = min(SMALLEST[1], most[1])
     _once(lambda: compute(1, right))
     one = _seconds(lambda: compute(1, right))
@@ -142,7 +165,7 @@ def measured_pairs(
         expected = law.seconds(*following)
         worth_it = expected < patience or expected < min(TOO_LONG * patience, WORTH_IT * law.seconds(n, m))
         enough = len(shapes) >= (2 if alike and slow else FEWEST)
-        if enough and not alike and seconds[-1] < GROWN * one:
+        if enough and seconds[-1] < GROWN * one:
             worth_it = expected < TOO_LONG * patience
         if following == shape or (enough and not worth_it):
             return law

@@ -31,7 +31,7 @@ PRIMAL_PRODUCTS = (
     3  # products a pair of features and image: one for the sums, one in double precision for what is left out
 )
 DECOMPOSED = 12  # an eigendecomposition in double precision, in products of single precision
-LITTLE = 0.1  # share of a fit, of which a glance tells enough
+LITTLE = 0.02  # share of a fit, of which a glance tells enough: it may be wrong by several times
 NOTHING = Pairs(0.0, 0.0, 0.0, 0.0)
 
 
@@ -61,6 +61,11 @@ class Known:
 
     matrices: Sequence[Pairs | None] = (None, None)
     agops: Sequence[Pairs | None] = (None, None)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether there is none that is not known."""
+        return None not in (*self.matrices, *self.agops)
 
 
 @dataclass(frozen=True)
@@ -146,15 +151,25 @@ class Prospect:
             for layers in self.costs
         )
 
-    def little(self, n: int, agop: int) -> list[list[Known]]:
-        """What is known well enough of every layer of every candidate: all that makes a small share of fit and of outputs."""
+    @property
+    def laws(self) -> list[Pairs]:
+        """Of all matrices and AGOPs."""
+        return [law for layers in self.costs for costs in layers for law in (*costs.matrices, *costs.agops)]
+
+    def known(self, n: int, agop: int, sure: Sequence[Pairs]) -> list[list[Known]]:
+        """What is known well enough of every layer of every candidate: what makes a small share of fit and of outputs.
+
+        Args:
+            n, agop: as `seconds` has them.
+            sure: laws that are known well enough, whatever their share.
+        """
         whole = (self.seconds(n, agop), self.seconds_of_outputs(n))
 
         def enough(law: Pairs) -> Pairs | None:
             others = replace(self, costs=[[layer.without(law) for layer in layers] for layers in self.costs])
             left = (others.seconds(n, agop), others.seconds_of_outputs(n))
             little = all(some - rest <= LITTLE * some for some, rest in zip(whole, left, strict=True))
-            return law if little else None
+            return law if little or _among(law, sure) else None
 
         return [
             [Known([enough(law) for law in layer.matrices], [enough(law) for law in layer.agops]) for layer in layers]
@@ -200,6 +215,29 @@ def prospect(
         fold_shares,
         n_test,
     )
+
+
+def looked_closer(ahead: Prospect, problem: Problem, patience: float, agop: int) -> Prospect:
+    """What makes much of a fit is timed anew, until nothing does that was timed at a glance alone.
+
+    Args:
+        ahead: what a glance told.
+        problem: that of the first layer, with whichever kernel.
+        patience: seconds that one of the runs may take.
+        agop: images at which gradients are taken.
+    """
+    n, sure = len(problem.x), list[Pairs]()
+    while True:
+        known = ahead.known(n, agop, sure)
+        if sure and all(layer.is_all for layers in known for layer in layers):
+            return ahead
+        closer = prospect(ahead.plan, problem, ahead.fold_shares, patience, n_test=ahead.n_test, known=known)
+        sure += [law for law in closer.laws if not _among(law, ahead.laws)] or closer.laws
+        ahead = closer
+
+
+def _among(law: Pairs, laws: Sequence[Pairs]) -> bool:
+    return any(law is other for other in laws)
 
 
 def _laws_of_stages(layers: Sequence[LayerCosts], n_iterations: int) -> list[Pairs]:

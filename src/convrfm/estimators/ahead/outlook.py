@@ -20,7 +20,7 @@ from ..solving.feature_solver import Features
 from ..solving.iterative import Iterative
 from ..solving.solver import Exact
 from .footprint import bytes_at_work, bytes_missing, bytes_of, bytes_of_regression
-from .forecast import ExpectedRound, Prospect, prospect
+from .forecast import ExpectedRound, Prospect, looked_closer, prospect
 
 LONG_FIT_SECONDS = 30.0
 SHORT = 1.0  # seconds, of which nothing need be said
@@ -93,6 +93,8 @@ def outlook(
     Raises:
         InputError: if the memory that is free does not suffice.
     """
+    if finished == plan.n_rounds:
+        return Outlook([], told=False)
     n = len(problem.x)
     agop = n if problem.agop_indices is None else len(problem.agop_indices)
     shares = [len(held_out) / n for held_out in folds]
@@ -108,7 +110,7 @@ def outlook(
         if verbose or glanced > LONG_FIT_SECONDS:
             announce(LOOKING)
         patience = THOROUGHLY if glanced > LONG_FIT_SECONDS * UNSURE else ROUGHLY
-        ahead = prospect(plan, problem, shares, patience, n_test=n_test, known=ahead.little(n, agop))
+        ahead = looked_closer(ahead, problem, patience, agop)
     long, outputs = ahead.seconds(n, agop) > LONG_FIT_SECONDS, ahead.seconds_of_outputs(n)
     expected = ahead.rounds(n, agop)[finished:]
     seconds = sum(round_.seconds for round_ in expected)
@@ -138,8 +140,9 @@ def expected_of(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], patie
         patience: seconds that one of the runs may take.
     """
     n = len(problem.x)
-    ahead = prospect(plan, problem, [len(held_out) / n for held_out in folds], patience)
     agop = n if problem.agop_indices is None else len(problem.agop_indices)
+    glance = prospect(plan, problem, [len(held_out) / n for held_out in folds], AT_A_GLANCE)
+    ahead = looked_closer(glance, problem, patience, agop)
     return Forecast(ahead.seconds(n, agop), bytes_of(plan, problem, n, len(folds)))
 
 

@@ -83,7 +83,9 @@ class LabelCoding(Coding):
     def targets(self, values: Values) -> Float[Tensor, "n k"]:
         unknown = np.setdiff1d(values, self.classes)
         if len(unknown):
-            raise InputError(f"the selection set holds labels that the training set lacks: {unknown[:5].tolist()}.")
+            raise InputError(
+                f"the selection set holds labels that the training set lacks: {unknown[:5].tolist()}. Leave these images out."
+            )
         return one_hot(np.searchsorted(self.classes, values), len(self.classes))
 
     @override

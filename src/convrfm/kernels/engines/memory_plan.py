@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..growth import whole_of
 from ..layers import AvgPool, Conv
 from ..recursion.recursion import patch_entries
 from .protocol import BoundEngine
@@ -30,7 +31,7 @@ class MemoryPlan:
     then patches.
 
     Attributes:
-        images: how many there are.
+        images: how many there are; where a few of them are timed, how many others the whole has.
         embedding: kept of an image whatever is asked for: variances, its own first covariance, and patches where the engine
             embeds them.
         side: what either side of a pair is read from.
@@ -126,7 +127,7 @@ def plan(
         side = LANES_FILLED_UP * positions
     own = engine.own_entries((x.shape[2], x.shape[3]), outputs)
     return MemoryPlan(
-        images=len(x),
+        images=whole_of(0, len(x))[1],
         embedding=embedding,
         side=side + (patches if embeds else 0),
         patches=0 if embeds else patches,
