@@ -1,5 +1,6 @@
 """Folders of pictures become labeled images, and nothing disappears in silence."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,36 @@ def test_everything_left_out_is_named_in_the_notes(pets: Path) -> None:
         assert left_out in notes
     assert data.classes == ("cats", "dogs")
     assert len(all_names(data)) == 20
+
+
+RUNS = {
+    "metrics.json": {"finished": True, "rounds": [], "preprocessing": {}, "settings": {"data": "."}, "versions": {}},
+    "settings.json": {"data": ".", "agop_samples": None},
+    "reproduction.json": {"experiment": "fig1", "digest": ""},
+}
+
+
+@pytest.mark.parametrize("file", RUNS)
+def test_plots_of_runs_are_no_pictures_of_a_class(pets: Path, file: str) -> None:
+    for name in ("fit", "fit-2"):
+        save(picture(), pets / "runs" / name / "plots" / "rounds.png")
+        (pets / "runs" / name / file).write_text(json.dumps(RUNS[file]), encoding="utf-8")
+    data = load(pets)
+    assert data.classes == ("cats", "dogs")
+    assert data.notes[0] == f"Left out of {pets}, runs of convrfm: runs/fit, runs/fit-2."
+    assert len(data.notes) == 2
+
+
+CONTENTS = {"scores": b'{"accuracy": 0.9}', "list": b"[1]", "half": b"{", "bytes": b"\xff", "nest": b"[" * 100_000}
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_files_that_are_called_as_those_of_runs_make_no_run(pets: Path, content: bytes) -> None:
+    for name in RUNS:
+        (pets / "cats" / name).write_bytes(content)
+    data = load(pets)
+    assert len(all_names(data)) == 20
+    assert "not a picture: cats/metrics.json, cats/reproduction.json, cats/settings.json" in data.notes[0]
 
 
 def test_what_a_new_shape_cuts_off_is_said(pets: Path) -> None:

@@ -18,7 +18,7 @@ from .memory import check_memory
 from .pictures import SUFFIXES, Picture, read_first_frame, resize, share_cut_off
 from .sources import Pictures, Reading, Source
 from .splits import Role, check_classes, classes_of, find_parts
-from .walking import left_out, printable, subfolders, visible, walk
+from .walking import Walk, left_out, printable, subfolders, visible, walk
 
 UNSORTED = (
     "Move each picture into the folder of its class, or fit with a table of file names and labels: labels=table.csv."
@@ -82,7 +82,10 @@ def picture_files(folder: Path) -> tuple[list[Path], list[str]]:
     Raises:
         InputError: If there is none.
     """
-    found = walk(folder)
+    return _pictures_of(folder, walk(folder))
+
+
+def _pictures_of(folder: Path, found: Walk) -> tuple[list[Path], list[str]]:
     files = [path for path in found.files if is_picture(path)]
     others = [path for path in found.files if not is_picture(path)]
     if not files:
@@ -158,7 +161,8 @@ def _check_part(role: Role, parts: Mapping[Role, Path]) -> None:
 
 
 def _read_classes(folder: Path, reading: Reading) -> Pictures:
-    files, notes = picture_files(folder)
+    found = walk(folder)
+    files, notes = _pictures_of(folder, found)
     loose = [file for file in files if file.parent == folder]
     if len(loose) == len(files):
         raise InputError(
@@ -170,7 +174,9 @@ def _read_classes(folder: Path, reading: Reading) -> Pictures:
     for name in classes:
         if not _is_utf8(name):
             raise InputError(f"the name of a class folder must be UTF-8; got {name!r} in {folder}. Rename the folder.")
-    empty = [path for path in subfolders(folder) if path.name not in classes]
+    told = (*found.again, *found.closed, *found.runs)
+    others = [path for path in subfolders(folder) if path.name not in classes]
+    empty = [path for path in others if not any(each.is_relative_to(path) for each in told)]
     notes += left_out("in no class folder", folder, loose) + left_out("without a picture", folder, empty)
     pictures = read_files(folder, [file for file in files if file.parent != folder], notes, reading)
     return replace(pictures, labels=np.array([name.split("/")[0] for name in pictures.names]))
