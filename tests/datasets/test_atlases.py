@@ -64,6 +64,8 @@ def test_tiles_not_atlases_are_predicted_and_measured_on(tmp_path: Path) -> None
     images, notes = images_of(settings, Subject(nn.Identity(), None, 3, (3, 3), None))
     assert images.shape == (9, 3, 3, 3)
     assert any("test part" in note and "40" in note for note in notes)
+    _, notes = images_of(settings, Subject(nn.Identity(), None, 3, (2, 3), None))
+    assert any("proportions of 2 x 3: 40 of 40 pictures of" in note for note in notes)
 
 
 def test_classes_have_their_names(tmp_path: Path) -> None:

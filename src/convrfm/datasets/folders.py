@@ -15,7 +15,7 @@ from ..quantities import counted
 from .atlases import holds_atlases
 from .conversions import how_to_convert
 from .memory import check_memory
-from .pictures import SUFFIXES, Picture, read_first_frame, resize, share_cut_off
+from .pictures import SUFFIXES, Picture, PictureBatch, read_first_frame, resize, share_cut_off
 from .sources import Pictures, Reading, Source
 from .splits import Role, check_classes, classes_of, find_parts
 from .walking import Walk, left_out, printable, subfolders, visible, walk
@@ -142,6 +142,11 @@ def crop_note(source: Path | str, cut_off: Sequence[float], size: tuple[int, int
         f"Cropped at the center to the proportions of {size[0]} x {size[1]}: {len(cropped)} of "
         f"{counted(len(cut_off), 'picture')}{whole}, with up to {max(cropped):.0%} of a picture cut off."
     ]
+
+
+def crop_note_of(source: Path | str, raw: PictureBatch, size: tuple[int, int] | None) -> list[str]:
+    """The same of pictures that are not brought to this size yet."""
+    return [] if size is None else crop_note(source, [share_cut_off(picture, size) for picture in raw], size)
 
 
 def is_picture(path: Path) -> bool:

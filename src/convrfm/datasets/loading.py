@@ -10,6 +10,7 @@ from jaxtyping import Int64, Shaped
 
 from ..errors import InputError
 from .catalogue import read_source
+from .folders import crop_note_of
 from .image_data import ImageData
 from .preprocessing import Preprocessing, one_size
 from .repeats import repeat_notes
@@ -99,6 +100,7 @@ def load(
         if part is not None:
             _check_known(f"the {name} part of {data}", _labels(data, part).tolist(), _labels(data, train).tolist())
     raw = [*train.raw, *test.raw, *(() if apart is None else apart.raw)]
+    notes += crop_note_of(data, raw, image_size)
     preprocessing = Preprocessing(
         image_size=image_size or one_size(raw), channels=max(map(len, raw)), divide_by=train.white
     )
