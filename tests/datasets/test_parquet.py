@@ -158,6 +158,21 @@ def test_linked_folders_are_read_once_and_links_that_give_nothing_are_named(tmp_
     assert "read already: up." in notes
 
 
+def test_files_beside_parquet_files_are_named_and_pictures_in_class_folders_refused(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "0000.parquet", range(20))
+    (tmp_path / "README.md").touch()
+    (tmp_path / "cat").mkdir()
+    Image.fromarray(RAW[0]).save(tmp_path / "cat" / "0.png")
+    Image.fromarray(RAW[1]).save(tmp_path / "cover.png")
+    told = f"Left out of {tmp_path}, beside parquet files: README.md, cat/0.png, cover.png."
+    assert load(tmp_path).notes[0] == told
+    (tmp_path / "dog").mkdir()
+    Image.fromarray(RAW[2]).save(tmp_path / "dog" / "0.png")
+    with pytest.raises(InputError, match=r"not both; got pictures in cat, dog and data/0000\.parquet\. Pass a parquet"):
+        load(tmp_path)
+    assert len(load(tmp_path / "data").notes) == 1
+
+
 def write_padded(path: Path, n_rows: int, padding: int) -> Path:
     """Pictures with zeros after their end, which no decoder looks at and which take no room in the file."""
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")

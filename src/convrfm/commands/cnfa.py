@@ -108,7 +108,7 @@ def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "
     else:
         source = read_source(data, reading)
         tested = source.test is not None
-        pictures = source.train if source.test is None else source.test
+        pictures = source.for_testing
     there = len(pictures.raw)
     drawn = np.sort(np.random.default_rng(settings.seed).permutation(there)[:n_images])
     raw = [pictures.raw[i] for i in drawn]

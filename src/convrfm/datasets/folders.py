@@ -42,9 +42,8 @@ def read_class_folders(folder: Path, reading: Reading) -> Source:
         _check_part(role, parts)
     pictures = {role: _read_classes(part, reading) for role, part in parts.items()}
     others = [path for path in visible(folder) if not any(part.is_relative_to(path) for part in parts.values())]
-    train = pictures["train"]
-    notes = (*train.notes, *left_out(f"beside {' and '.join(parts)}", folder, others))
-    return Source(replace(train, notes=notes), pictures.get("test"), pictures.get("validation"))
+    notes = left_out(f"beside {' and '.join(parts)}", folder, others)
+    return Source(pictures["train"], pictures.get("test"), pictures.get("validation"), tuple(notes))
 
 
 def read_unlabeled(path: Path, reading: Reading) -> Pictures:

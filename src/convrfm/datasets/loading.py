@@ -82,7 +82,7 @@ def load(
     reading = Reading(n_train, n_test, seed, image_size, unreadable, sigma, root, download, table)
     source = read_source(data, reading)
     hold_out_stream, train_stream, test_stream = np.random.default_rng(seed).spawn(3)
-    train, test, notes = source.train, source.test, list(source.train.notes)
+    train, test, notes = source.train, source.test, [*source.train.notes, *source.notes]
     apart = source.validation
     if test is None:
         notes.append(f"A stratified fifth of the {len(train)} images was held out for testing.")

@@ -5,7 +5,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ def read_parquet_folder(folder: Path, files: Sequence[Path], notes: Sequence[str
         raise InputError(f"{folder} must hold a training part, such as train.parquet; got {named}.")
     read = {role: _read(of_role, reading) for role, of_role in parts.items()}
     train = read["train" if "train" in read else None]
-    return Source(replace(train, notes=(*train.notes, *notes)), read.get("test"), read.get("validation"))
+    return Source(train, read.get("test"), read.get("validation"), tuple(notes))
 
 
 def _role(file: Path, folder: Path) -> Role | None:

@@ -118,6 +118,6 @@ def _read(data: str | Path, reading: Reading) -> Pictures:
         return read_unlabeled(path, reading)
     source = read_source(data, reading)
     if source.test is not None:
-        return source.test
+        return source.for_testing
     note = f"{data} has no test part: all {len(source.train)} images are taken, any that the model was fitted to among them."
-    return replace(source.train, notes=(*source.train.notes, note))
+    return replace(source.for_testing, notes=(*source.for_testing.notes, note))
