@@ -128,6 +128,16 @@ def test_pictures_that_memory_cannot_hold_are_refused_after_the_first(
         load(pets)
 
 
+def test_pictures_that_memory_cannot_hold_are_refused_after_the_first_large_one(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(picture(1, 1), pets / "cats" / "0.png")
+    (pets / "dogs" / "9.png").write_bytes(b"never read")
+    monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 1000)
+    with pytest.raises(InputError, match=r"the 20 pictures of .*they need 13 KiB .*image_size"):
+        load(pets)
+
+
 def test_an_unreadable_picture_stops_the_reading_unless_it_may_be_skipped(pets: Path) -> None:
     (pets / "cats" / "broken.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r'broken\.png cannot be read.*unreadable="skip"'):

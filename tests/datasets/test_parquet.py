@@ -16,9 +16,9 @@ from convrfm.errors import InputError, MissingDependencyError
 RAW = np.random.default_rng(0).integers(256, size=(20, 6, 8, 3), dtype=np.uint8)
 
 
-def encoded(i: int, frames: int = 1) -> bytes:
+def encoded(i: int, frames: int = 1, side: int | None = None) -> bytes:
     buffer = io.BytesIO()
-    first, *others = [Image.fromarray(RAW[i + frame]) for frame in range(frames)]
+    first, *others = [Image.fromarray(RAW[i + frame][:side, :side]) for frame in range(frames)]
     first.save(buffer, "PNG", save_all=frames > 1, append_images=others)
     return buffer.getvalue()
 
@@ -31,12 +31,13 @@ def write(
     labels: list[int | None] | None = None,
     damaged: Collection[int] = (),
     moving: Collection[int] = (),
+    small: Collection[int] = (),
 ) -> Path:
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
 
     def content(i: int) -> bytes:
-        return b"no picture" if i in damaged else encoded(i, frames=1 + (i in moving))
+        return b"no picture" if i in damaged else encoded(i, frames=1 + (i in moving), side=1 if i in small else None)
 
     cells = [{"bytes": content(i), "path": f"{i}.png"} for i in rows]
     table = pa.table({image: cells, "label": labels or [i % 2 for i in rows]})
@@ -189,6 +190,15 @@ def test_columns_that_memory_cannot_hold_are_refused_before_they_are_read(
     monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 1 << 24)
     file = write_padded(tmp_path / "a.parquet", 2, 1 << 24)
     with pytest.raises(InputError, match=r"group of rows in .*need 32 MiB and 16 MiB are free.*row_group_size"):
+        load(file)
+
+
+def test_pictures_that_memory_cannot_hold_are_refused_after_the_first_large_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path / "a.parquet", range(20), small=[0], damaged=[9])
+    monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 10_000)
+    with pytest.raises(InputError, match=r"the pictures of .*a\.parquet must fit into memory; they need 13 KiB"):
         load(file)
 
 

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..quantities import counted
 from .atlases import holds_atlases
 from .conversions import how_to_convert
-from .memory import check_memory
+from .memory import Growing
 from .pictures import SUFFIXES, Picture, PictureBatch, read_first_frame, resize, share_cut_off
 from .sources import Pictures, Reading, Source
 from .splits import Role, check_classes, classes_of, find_parts
@@ -103,6 +103,7 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
     pictures, names = list[Picture](), list[str]()
     skipped, of_several = list[Path](), list[Path]()
     cut_off: list[float] = []
+    growing = Growing(f"the {len(files)} pictures of {folder}")
     for file in files:
         try:
             picture, frames = read_first_frame(file)
@@ -114,8 +115,7 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
         if reading.image_size is not None:
             cut_off.append(share_cut_off(picture, reading.image_size))
             picture = resize(picture, reading.image_size)
-        if not pictures:
-            check_memory(f"the {len(files)} pictures of {folder}", len(files), picture.shape, picture.itemsize)
+        growing.check(picture, len(files) - len(pictures) - len(skipped))
         pictures.append(picture)
         names.append(printable(file, folder))
         if frames > 1:

@@ -14,7 +14,7 @@ from ..optional import imported
 from ..quantities import counted
 from .folders import crop_note
 from .image_arrays import check_labels
-from .memory import check_fits, check_memory
+from .memory import Growing, check_fits
 from .pictures import Picture, decode, resize, share_cut_off
 from .sources import Pictures, Reading, Source
 from .splits import NAMES, Role
@@ -77,6 +77,7 @@ def _read(files: Sequence[Path], reading: Reading) -> Pictures:
     for file in files:
         cells, values = _cells_and_labels(file)
         skipped, of_several = list[Path](), list[Path]()
+        growing = Growing(f"the pictures of {file}")
         for row, (cell, value) in enumerate(zip(cells, values, strict=True)):
             try:
                 picture, frames = _picture(file, row, cell)
@@ -88,8 +89,7 @@ def _read(files: Sequence[Path], reading: Reading) -> Pictures:
             if reading.image_size is not None:
                 cut_off.append(share_cut_off(picture, reading.image_size))
                 picture = resize(picture, reading.image_size)
-            if row == len(skipped):
-                check_memory(f"the pictures of {file}", len(values), picture.shape, picture.itemsize)
+            growing.check(picture, len(values) - row)
             pictures.append(picture)
             labels.append(value)
             names.append(str(n_rows + row))
