@@ -174,3 +174,34 @@ def test_two_folders_for_one_part_are_asked_about(tmp_path: Path) -> None:
         fill_classes(tmp_path / part, 5, seed=i)
     with pytest.raises(InputError, match="train and training"):
         load(tmp_path)
+
+
+def test_a_stray_picture_beside_parts_changes_nothing_and_is_named(tmp_path: Path) -> None:
+    fill_classes(tmp_path / "train", 5)
+    fill_classes(tmp_path / "test", 2, seed=1)
+    expected = load_for_prediction(tmp_path, Preprocessing((4, 5), 3, 255.0))
+    Image.new("RGB", (9, 9)).save(tmp_path / "cover.png")
+    x, names, labels, notes = load_for_prediction(tmp_path, Preprocessing((4, 5), 3, 255.0))
+    np.testing.assert_array_equal(x, expected[0])
+    assert (names, labels.tolist()) == (expected[1], ["cat"] * 2 + ["dog"] * 2)
+    told = f"Left out of {tmp_path}, beside test and train: cover.png."
+    assert notes == (told,)
+    assert told in load(tmp_path).notes
+
+
+def test_class_folders_beside_loose_pictures_are_predicted_without_labels_and_that_is_said(tmp_path: Path) -> None:
+    fill_classes(tmp_path, 3)
+    Image.new("RGB", (5, 4)).save(tmp_path / "cover.png")
+    _, names, labels, notes = load_for_prediction(tmp_path, Preprocessing((4, 5), 3, 255.0))
+    assert (len(names), labels) == (7, None)
+    assert notes == (
+        f"The folders of {tmp_path} (cat, dog) were not taken for classes, since pictures lie beside them (cover.png): all "
+        "were read without labels.",
+    )
+
+
+def test_a_stray_picture_hides_no_advice(tmp_path: Path) -> None:
+    inner = fill_classes(tmp_path / "archive", 5)
+    Image.new("RGB", (5, 4)).save(tmp_path / "cover.png")
+    with pytest.raises(InputError, match=rf"only the folder archive, around cat, dog\. Pass {inner}\.$"):
+        load(tmp_path)

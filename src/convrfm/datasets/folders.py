@@ -18,7 +18,7 @@ from .memory import Growing
 from .pictures import SUFFIXES, Picture, PictureBatch, read_first_frame, resize, share_cut_off
 from .sources import Pictures, Reading, Source
 from .splits import Role, check_classes, classes_of, find_parts
-from .walking import Walk, left_out, printable, subfolders, visible, walk
+from .walking import Walk, first_few, left_out, printable, subfolders, visible, walk
 
 UNSORTED = (
     "Move each picture into the folder of its class, or fit with a table of file names and labels: labels=table.csv."
@@ -55,6 +55,12 @@ def read_unlabeled(path: Path, reading: Reading) -> Pictures:
     if path.is_file():
         return read_files(path.parent, [path], [], reading)
     files, notes = picture_files(path)
+    if classes := classes_of(path, files):
+        beside = first_few([file for file in files if file.parent == path], path)
+        notes.append(
+            f"The folders of {path} ({first_few([path / name for name in classes], path)}) were not taken for classes, since "
+            f"pictures lie beside them ({beside}): all were read without labels."
+        )
     return read_files(path, files, notes, reading)
 
 
@@ -68,11 +74,13 @@ def read_by_path(files: Sequence[Path], reading: Reading) -> Pictures:
 
 
 def holds_loose_pictures(path: Path) -> bool:
-    """Whether `path` is a picture, or a folder with pictures directly in it and so without classes; atlases are none."""
-    if path.is_dir() and holds_atlases(path):
-        return False
-    files = path.iterdir() if path.is_dir() else [path]
-    return any(is_picture(file) and not file.name.startswith(".") for file in files)
+    """Whether `path` is a picture, or a folder with pictures directly in it and so without classes.
+
+    Atlases are none, and beside the parts of a data set they are stray.
+    """
+    if not path.is_dir():
+        return is_picture(path)
+    return any(map(is_picture, visible(path))) and not holds_atlases(path) and not find_parts(path)
 
 
 def picture_files(folder: Path) -> tuple[list[Path], list[str]]:

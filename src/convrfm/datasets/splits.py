@@ -61,7 +61,7 @@ def check_classes(folder: Path, files: Sequence[Path]) -> None:
 
     Args:
         folder: The folder whose sub-folders are to be classes.
-        files: Its pictures.
+        files: Its pictures, some of them in sub-folders.
 
     Raises:
         InputError: If there are folders around everything, a sub-folder is a part of a data set, or all sub-folders
@@ -69,7 +69,7 @@ def check_classes(folder: Path, files: Sequence[Path]) -> None:
     """
     classes = classes_of(folder, files)
     inner = {name: {path.name for path in subfolders(folder / name)} for name in classes}
-    around = Path(os.path.commonpath([file.parent for file in files]))
+    around = Path(os.path.commonpath([file.parent for file in files if file.parent != folder]))
     if around != folder and len(within := [path.name for path in subfolders(around)]) > 1:
         raise InputError(
             f"{folder} must have one sub-folder of pictures per class; got only the folder "
