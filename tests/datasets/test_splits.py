@@ -81,6 +81,19 @@ def test_classes_that_sound_like_parts_stay_classes(tmp_path: Path, names: tuple
     assert load(tmp_path).classes == tuple(sorted(names))
 
 
+@pytest.mark.parametrize("name", ["test", "Validation", "test_images"])
+def test_a_class_that_is_called_like_a_part_is_told(tmp_path: Path, name: str) -> None:
+    fill_classes(tmp_path, 5)
+    plain = load(tmp_path).notes
+    fill(tmp_path / name, 5, seed=7)
+    data = load(tmp_path)
+    assert data.classes == tuple(sorted(["cat", "dog", name]))
+    told = [note for note in data.notes if note.startswith(f"{tmp_path / name} is taken for a class")]
+    assert len(told) == 1
+    assert "move it away" in told[0]
+    assert not any("taken for a class" in note for note in plain)
+
+
 def test_a_test_part_without_classes_is_not_a_class(tmp_path: Path) -> None:
     fill_classes(tmp_path / "train", 5)
     fill(tmp_path / "test", 3)
@@ -205,3 +218,16 @@ def test_a_stray_picture_hides_no_advice(tmp_path: Path) -> None:
     Image.new("RGB", (5, 4)).save(tmp_path / "cover.png")
     with pytest.raises(InputError, match=rf"only the folder archive, around cat, dog\. Pass {inner}\.$"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("parts", [[""], ["train", "test"]])
+def test_a_folder_that_is_no_class_is_told_what_its_pictures_need(tmp_path: Path, parts: list[str]) -> None:
+    for part in parts:
+        fill(tmp_path / part / "images", 5)
+        (tmp_path / part / "labels").mkdir()
+    with pytest.raises(InputError) as refusal:
+        load(tmp_path)
+    assert str(refusal.value) == (
+        f"{tmp_path} must have at least two classes; got only 'images'. Add another. If this folder is no class: Move each "
+        "picture into the folder of its class, or fit with a table of file names and labels: labels=table.csv."
+    )

@@ -17,7 +17,7 @@ from .conversions import how_to_convert
 from .memory import Growing
 from .pictures import SUFFIXES, Picture, PictureBatch, read_first_frame, resize, share_cut_off
 from .sources import Pictures, Reading, Source
-from .splits import Role, check_classes, classes_of, find_parts
+from .splits import Role, check_classes, classes_of, find_parts, part_notes
 from .walking import Walk, first_few, left_out, printable, subfolders, visible, walk
 
 UNSORTED = (
@@ -190,6 +190,7 @@ def _read_classes(folder: Path, reading: Reading) -> Pictures:
     others = [path for path in subfolders(folder) if path.name not in classes]
     empty = [path for path in others if not any(each.is_relative_to(path) for each in told)]
     notes += left_out("in no class folder", folder, loose) + left_out("without a picture", folder, empty)
+    notes += part_notes(folder, classes)
     pictures = read_files(folder, [file for file in files if file.parent != folder], notes, reading)
     return replace(pictures, labels=np.array([name.split("/")[0] for name in pictures.names]))
 

@@ -10,7 +10,7 @@ from jaxtyping import Int64, Shaped
 
 from ..errors import InputError
 from .catalogue import read_source
-from .folders import crop_note_of
+from .folders import UNSORTED, crop_note_of
 from .image_data import ImageData
 from .preprocessing import Preprocessing, one_size
 from .repeats import repeat_notes
@@ -175,5 +175,7 @@ def _classes(data: str | Path, parts: Sequence[Pictures]) -> tuple[int | str, ..
         )
     classes = tuple(np.unique(np.concatenate(labels)).tolist())
     if len(classes) < 2:
-        raise InputError(f"{data} must have at least two classes; got only {classes[0]!r}. Add another.")
+        of_folder = parts[0].names[0].startswith(f"{classes[0]}/")
+        remedy = f"Add another. If this folder is no class: {UNSORTED}" if of_folder else "Add another."
+        raise InputError(f"{data} must have at least two classes; got only {classes[0]!r}. {remedy}")
     return classes

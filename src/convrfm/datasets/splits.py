@@ -91,6 +91,17 @@ def check_classes(folder: Path, files: Sequence[Path]) -> None:
         )
 
 
+def part_notes(folder: Path, classes: Sequence[str]) -> list[str]:
+    """Sentences on sub-folders that are taken for classes and called like parts for testing or validation."""
+    parts = {name: PART.fullmatch(name.casefold()) for name in classes}
+    return [
+        f"{folder / name} is taken for a class, as the folders beside it. If it is a part for testing or validation, move it "
+        "away, and label its pictures afterwards with: convrfm predict RUN FOLDER."
+        for name, part in parts.items()
+        if part and NAMES[part["name"]] != "train"
+    ]
+
+
 def _innermost(part: Path) -> Path:
     """Through doubled folders to the one that holds something else."""
     while [path.name.casefold() for path in visible(part)] == [part.name.casefold()] and visible(part)[0].is_dir():
