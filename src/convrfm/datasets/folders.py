@@ -97,9 +97,14 @@ def _pictures_of(folder: Path, found: Walk) -> tuple[list[Path], list[str]]:
     others = [path for path in found.files if not is_picture(path)]
     if not files:
         known = ((path.parent, how_to_convert(path)) for path in sorted(others, key=lambda path: len(path.parts)))
-        remedy = next((f"In {place}: {remedy}" for place, remedy in known if remedy), "Look at the path.")
+        remedies = [f"In {place}: {remedy}" for place, remedy in known if remedy]
+        remedy = max(remedies, key=_keeps_labels, default="Look at the path.")  # the first of these
         raise InputError(f"{folder} must hold pictures ({', '.join(sorted(SUFFIXES))}); got none. {remedy}")
     return files, left_out("not a picture", folder, others) + found.notes(folder)
+
+
+def _keeps_labels(remedy: str) -> bool:
+    return ", y=" in remedy
 
 
 def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], reading: Reading) -> Pictures:
