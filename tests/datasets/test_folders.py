@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convrfm.datasets import load
+from convrfm.datasets import load, load_for_prediction
 from convrfm.errors import InputError
 
 
@@ -150,6 +150,21 @@ def test_gray_folders_have_one_channel_and_mixed_ones_three(tmp_path: Path) -> N
     assert load(tmp_path).x_train.shape[1] == 1
     save(picture(), tmp_path / "a" / "color.png")
     assert load(tmp_path).x_train.shape[1] == 3
+
+
+@pytest.mark.parametrize(("kind", "white"), [(np.uint16, 65535), (np.uint8, 255)])
+def test_pictures_may_be_as_dark_as_they_like(tmp_path: Path, kind: type, white: int) -> None:
+    raw = np.random.default_rng(0).integers(2, size=(10, 6, 8)).astype(kind)
+    for i, values in enumerate(raw):
+        save(Image.fromarray(values), tmp_path / "ab"[i % 2] / f"{i}.png")
+    data = load(tmp_path)
+    for name, x in zip(data.names_train, data.x_train, strict=True):
+        np.testing.assert_allclose(x[0], raw[int(Path(name).stem)] / white, rtol=1e-6)
+    small = load(tmp_path, image_size=(3, 4))
+    assert 0 <= small.x_train.min() < small.x_train.max() <= 1 / white + 1e-9
+    x, names, _, _ = load_for_prediction(tmp_path, small.preprocessing)
+    again = dict(zip(names, x, strict=True))
+    np.testing.assert_array_equal(np.stack([again[name] for name in small.names_train]), small.x_train)
 
 
 def test_mixed_sizes_need_an_image_size(pets: Path) -> None:

@@ -117,7 +117,7 @@ def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "
     cropped = crop_note_of(data, pictures.raw, subject.image_size)
     notes = [*pictures.notes, *cropped, *part, *([fewer] if there < n_images else [])]
     preprocessing = Preprocessing(subject.image_size, subject.channels, pictures.white)
-    return torch.from_numpy(preprocessing.apply(raw)), notes
+    return torch.from_numpy(preprocessing.made_of(raw)), notes
 
 
 def _scale_text(scaling: Scaling | None) -> str:

@@ -111,13 +111,13 @@ def load(
     if absent := sorted(set(classes) - set(y_train.tolist())):
         notes.append(f"No training image has class {', '.join(map(str, absent))}.")
 
-    x_train = preprocessing.apply(train.raw)
+    x_train = preprocessing.made_of(train.raw)
     if center:
         means = x_train.mean(axis=(0, 2, 3), dtype=np.float64)
         preprocessing = replace(preprocessing, center=tuple(means.tolist()))
         x_train -= means.astype(np.float32)[:, None, None]
-    x_test = preprocessing.apply(test.raw)
-    selection = None if apart is None else (preprocessing.apply(apart.raw), _labels(data, apart))
+    x_test = preprocessing.made_of(test.raw)
+    selection = None if apart is None else (preprocessing.made_of(apart.raw), _labels(data, apart))
     judging = {"test": x_test} | ({} if selection is None else {"validation": selection[0]})
     notes += repeat_notes(x_train, y_train, train.names, judging)
     return ImageData(

@@ -67,7 +67,7 @@ def load_for_prediction(
             "Give the images in the type and scale of the training images."
         )
     notes = (*pictures.notes, *_size_notes(in_short(data), pictures, size))
-    return preprocessing.apply(pictures.raw), pictures.names, pictures.labels, notes
+    return preprocessing.made_of(pictures.raw), pictures.names, pictures.labels, notes
 
 
 def in_short(data: str | Path | Sequence[str | Path]) -> str:
