@@ -210,6 +210,18 @@ def test_folders_of_pictures_are_learned_and_labeled(tmp_path: Path) -> None:
     assert all(row["true"] == row["predicted"] for row in rows)
 
 
+def test_runs_among_the_pictures_are_learned_by_no_other_run(tmp_path: Path) -> None:
+    photos = picture_folder(tmp_path / "photos")
+    for name in ("fit", "fit-2"):
+        size = ["--depth", "1", "--iterations", "0", "--image-size", "8", "--quiet"]
+        fitted = run("fit", photos, *size, "--out", photos / "runs" / name)
+        assert fitted.exit_code == 0, fitted.output
+        metrics = json.loads((photos / "runs" / name / "metrics.json").read_text())
+        assert (metrics["classes"], metrics["n_train"] + metrics["n_test"]) == (["bright", "dark"], 24)
+        assert any((photos / "runs" / name / "plots").glob("*.png"))
+    assert f"Left out of {photos}, runs of convrfm: runs/fit, runs/fit-2." in metrics["notes"]
+
+
 def test_predicting_again_gives_what_the_run_recorded(bars_run: Path) -> None:
     model = convrfm.load(bars_run / "model.safetensors")
     data = convrfm.datasets.load("bars", n_train=40, n_test=30, sigma=0.5)

@@ -29,6 +29,15 @@ def test_bytes_become_fractions(tmp_path: Path, x: np.ndarray) -> None:
     np.testing.assert_array_equal(data.y_train, Y[rows])
 
 
+@pytest.mark.parametrize("kind", ["<u2", ">u2"])
+def test_sixteen_bits_become_fractions_in_any_order_of_bytes(tmp_path: Path, kind: str) -> None:
+    x = RNG.integers(65536, size=(20, 6, 8)).astype(kind)
+    data = load(written(tmp_path / "a.npz", x=x, y=Y))
+    rows = [int(name) for name in data.names_train]
+    np.testing.assert_allclose(data.x_train[:, 0], x[rows] / 65535, atol=1e-6)
+    assert data.preprocessing.divide_by == 65535
+
+
 def test_floats_stay_and_stored_parts_stay_apart(tmp_path: Path) -> None:
     x = RNG.standard_normal((20, 3, 5, 5))
     path = written(tmp_path / "a.npz", x_train=x[:12], y_train=Y[:12], x_test=x[12:], y_test=Y[12:])
@@ -46,12 +55,12 @@ def test_labels_become_integers_or_stay_strings(tmp_path: Path, y: np.ndarray) -
 
 
 FAULTS = [
-    ({"x": X, "y": Y[:19]}, "19 labels for 20 images"),
+    ({"x": X, "y": Y[:19]}, r"a\.npz: y: y must have .* 19 labels for 20 images"),
     ({"x": X}, "must have labels"),
     ({"x": X, "y": np.zeros(20, int)}, "at least two classes"),
     ({"photos": X, "species": Y}, "must hold x and y.*got photos, species"),
     ({}, "no array"),
-    ({"x": np.where(X > 250, np.nan, X), "y": Y}, "must be finite"),
+    ({"x": np.where(X > 250, np.nan, X), "y": Y}, r"a\.npz: x: x must be finite"),
     ({"x": X.astype(object), "y": Y}, "plain arrays"),
     ({"x_train": X, "y_train": Y, "x_test": X / 255, "y_test": Y}, "white at 255 and 1"),
     ({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y.astype(str)}, "must be alike"),

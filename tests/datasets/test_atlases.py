@@ -64,14 +64,25 @@ def test_tiles_not_atlases_are_predicted_and_measured_on(tmp_path: Path) -> None
     images, notes = images_of(settings, Subject(nn.Identity(), None, 3, (3, 3), None))
     assert images.shape == (9, 3, 3, 3)
     assert any("test part" in note and "40" in note for note in notes)
+    _, notes = images_of(settings, Subject(nn.Identity(), None, 3, (2, 3), None))
+    assert any("proportions of 2 x 3: 40 of 40 pictures of" in note for note in notes)
 
 
 def test_classes_have_their_names(tmp_path: Path) -> None:
     write_atlas(tmp_path / "a", "train")
-    (tmp_path / "a" / "classes.txt").write_text("cat\ndog\nfox\nape\ncow\n", encoding="utf-8")
+    names = ["traffic light", "dog", "great ape", "fox", "cow"]
+    (tmp_path / "a" / "classes.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     data = load(tmp_path / "a")
-    assert data.classes == ("ape", "cat", "cow", "dog", "fox")
+    assert data.y_train.tolist() == [names[int(place) % 5] for place in data.names_train]
     assert data.notes[0].startswith("A stratified fifth of the 2000 images")
+
+
+def test_labels_may_be_names(tmp_path: Path) -> None:
+    write_atlas(tmp_path / "a", "train")
+    names = np.array(["traffic light", "dog"])[np.arange(2000) % 2]
+    np.save(tmp_path / "a" / "train_labels.npy", names)
+    data = load(tmp_path / "a")
+    assert data.y_train.tolist() == [names[int(place)] for place in data.names_train]
 
 
 def test_the_last_atlas_need_not_be_full(tmp_path: Path) -> None:
@@ -88,9 +99,10 @@ def test_the_last_atlas_need_not_be_full(tmp_path: Path) -> None:
         (lambda a: np.save(a / "train_labels.npy", np.zeros(2001)), "2001 labels for 2000 images"),
         (lambda a: np.save(a / "train_labels.npy", np.array([print])), "must be an array of labels"),
         (lambda a: (a / "train_00.png").write_bytes(b"junk"), "train_00.png cannot be read as a picture"),
-        (lambda a: (a / "classes.txt").write_text("cat dog", encoding="utf-8"), "must name classes 0 to 4; it names 2"),
+        (lambda a: (a / "classes.txt").write_text("cat\ndog\n", encoding="utf-8"), "classes 0 to 4, one .* it names 2"),
+        (lambda a: (a / "classes.txt").write_bytes(b"caf\xe9\n"), "classes.txt must be text in UTF-8"),
     ],
-    ids=["shape", "count", "objects", "junk", "names"],
+    ids=["shape", "count", "objects", "junk", "names", "Latin-1"],
 )
 def test_faults_of_atlases_are_named(fault: Callable[[Path], object], message: str, tmp_path: Path) -> None:
     write_atlas(tmp_path / "a", "train")

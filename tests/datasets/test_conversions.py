@@ -1,6 +1,7 @@
 """The lines that a refusal shows make a file that is read, of the files that people have."""
 
 import gzip
+import io
 import os
 import pickle
 import re
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from scipy.io import savemat
 
 from convrfm.datasets import load
@@ -79,6 +82,29 @@ def write_cifar100(folder: Path) -> tuple[Path, np.ndarray]:
     return folder / "train", COLOR
 
 
+def write_pixels(folder: Path) -> tuple[Path, np.ndarray]:
+    """As Kaggle has digits: a table without labels is there too, and one of another kind."""
+    (folder / "sample_submission.csv").write_text("ImageId,Label\n1,0\n", encoding="utf-8")
+    header = ",".join(f"pixel{place}" for place in range(28 * 28))
+    rows = [",".join(map(str, image.ravel())) for image in GRAY]
+    (folder / "test.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    labeled = [f"{label},{row}" for label, row in zip(Y, rows, strict=True)]
+    (folder / "train.csv").write_text("\n".join([f"label,{header}", *labeled]), encoding="utf-8")
+    return folder / "train.csv", GRAY[:, None]
+
+
+def write_pixels_by_row_and_column(folder: Path) -> tuple[Path, np.ndarray]:
+    header = ",".join([f"{row}x{column}" for row in range(1, 29) for column in range(1, 29)] + ["label"])
+    rows = [",".join(map(str, [*image.ravel(), label])) for image, label in zip(GRAY, Y, strict=True)]
+    (folder / "mnist.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    return folder / "mnist.csv", GRAY[:, None]
+
+
+def write_tensors(folder: Path) -> tuple[Path, np.ndarray]:
+    torch.save((torch.from_numpy(GRAY), torch.from_numpy(Y)), folder / "training.pt")
+    return folder / "training.pt", GRAY[:, None]
+
+
 def write_matlab_73(folder: Path) -> tuple[Path, np.ndarray]:
     (folder / "svhn.mat").write_bytes(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512) + b"\x89HDF\r\n\x1a\n")
     return folder / "svhn.mat", COLOR
@@ -93,7 +119,7 @@ def as_h5py_reads(name: str, mode: str) -> dict[str, np.ndarray]:
 
 WRITERS = [
     write_npy, write_svhn, write_matlab_73, write_idx, write_idx_gz, write_idx_of_kaggle, write_idx_of_kaggle_in_folders_too,
-    write_cifar, write_cifar100,
+    write_cifar, write_cifar100, write_pixels, write_pixels_by_row_and_column, write_tensors,
 ]  # fmt: skip
 
 
@@ -119,6 +145,45 @@ def test_the_lines_that_are_shown_convert(
     np.testing.assert_array_equal(data.y_train, Y[rows])
 
 
+class SavedToDisk:
+    """Follows Hugging Face's datasets."""
+
+    def to_parquet(self, path: str) -> None:
+        pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        cells = []
+        for image in GRAY:
+            buffer = io.BytesIO()
+            Image.fromarray(image).save(buffer, "PNG")
+            cells.append({"bytes": buffer.getvalue()})
+        pq.write_table(pa.table({"image": cells, "label": Y}), path)
+
+
+@pytest.mark.parametrize("parts", [["."], ["train", "test"]])
+def test_the_line_that_is_shown_writes_parquet_of_what_hugging_face_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: list[str]
+) -> None:
+    for part in parts:
+        (tmp_path / part).mkdir(exist_ok=True)
+        (tmp_path / part / "data-00000-of-00001.arrow").write_bytes(b"\xff\xff\xff\xff\x10\0\0\0")
+        (tmp_path / part / "state.json").write_text("{}", encoding="utf-8")
+    if len(parts) > 1:
+        (tmp_path / "dataset_dict.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match=rf"pass {tmp_path} after that") as refusal:
+        load(tmp_path)
+    place = re.search(r"In (.+): Two lines", str(refusal.value))
+    assert place is not None
+
+    def load_from_disk(folder: str) -> SavedToDisk | dict[str, SavedToDisk]:
+        assert Path(folder).resolve() == tmp_path
+        return SavedToDisk() if len(parts) == 1 else {part: SavedToDisk() for part in parts}
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_from_disk=load_from_disk))
+    monkeypatch.chdir(place[1])
+    exec("\n".join(re.findall(r"^    (.+)$", str(refusal.value), re.MULTILINE)), {})
+    data = load(tmp_path)
+    assert (len(data.x_train), len(data.x_test)) == ((16, 4) if len(parts) == 1 else (20, 20))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -126,6 +191,9 @@ def test_the_lines_that_are_shown_convert(
         ("photos.tar.gz", b"\x1f\x8b\x08", "Unpack it"),
         ("photos.tar", b"\0" * 257 + b"ustar", "Unpack it"),
         ("table.csv", b"name,label\n", r"labels=.*table\.csv"),
+        ("marks.csv", b"label,pixel0,pixel1\n", r"labels=.*marks\.csv"),
+        ("table.xlsx", b"PK\x03\x04", r"Save it as CSV.*labels='table\.csv'"),
+        ("model.keras", b"PK\x03\x04", "a file of another kind. Look at the path"),
         ("a.h5", b"\x89HDF\r\n", "h5py"),
         ("batches.meta", pickle.dumps({"label_names": ["cat"]}), "a file of another kind. Look at the path"),
         ("notes.txt", b"hello", "a file of another kind. Look at the path"),

@@ -1,5 +1,6 @@
 """Folders of pictures become labeled images, and nothing disappears in silence."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convrfm.datasets import load
+from convrfm.datasets import load, load_for_prediction
 from convrfm.errors import InputError
 
 
@@ -68,6 +69,36 @@ def test_everything_left_out_is_named_in_the_notes(pets: Path) -> None:
     assert len(all_names(data)) == 20
 
 
+RUNS = {
+    "metrics.json": {"finished": True, "rounds": [], "preprocessing": {}, "settings": {"data": "."}, "versions": {}},
+    "settings.json": {"data": ".", "agop_samples": None},
+    "reproduction.json": {"experiment": "fig1", "digest": ""},
+}
+
+
+@pytest.mark.parametrize("file", RUNS)
+def test_plots_of_runs_are_no_pictures_of_a_class(pets: Path, file: str) -> None:
+    for name in ("fit", "fit-2"):
+        save(picture(), pets / "runs" / name / "plots" / "rounds.png")
+        (pets / "runs" / name / file).write_text(json.dumps(RUNS[file]), encoding="utf-8")
+    data = load(pets)
+    assert data.classes == ("cats", "dogs")
+    assert data.notes[0] == f"Left out of {pets}, runs of convrfm: runs/fit, runs/fit-2."
+    assert len(data.notes) == 2
+
+
+CONTENTS = {"scores": b'{"accuracy": 0.9}', "list": b"[1]", "half": b"{", "bytes": b"\xff", "nest": b"[" * 100_000}
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_files_that_are_called_as_those_of_runs_make_no_run(pets: Path, content: bytes) -> None:
+    for name in RUNS:
+        (pets / "cats" / name).write_bytes(content)
+    data = load(pets)
+    assert len(all_names(data)) == 20
+    assert "not a picture: cats/metrics.json, cats/reproduction.json, cats/settings.json" in data.notes[0]
+
+
 def test_what_a_new_shape_cuts_off_is_said(pets: Path) -> None:
     assert any(
         f"Cropped at the center to the proportions of 3 x 3: 20 of 20 pictures of {pets}, with up to 25%" in note
@@ -97,6 +128,16 @@ def test_pictures_that_memory_cannot_hold_are_refused_after_the_first(
         load(pets)
 
 
+def test_pictures_that_memory_cannot_hold_are_refused_after_the_first_large_one(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(picture(1, 1), pets / "cats" / "0.png")
+    (pets / "dogs" / "9.png").write_bytes(b"never read")
+    monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 1000)
+    with pytest.raises(InputError, match=r"the 20 pictures of .*they need 13 KiB .*image_size"):
+        load(pets)
+
+
 def test_an_unreadable_picture_stops_the_reading_unless_it_may_be_skipped(pets: Path) -> None:
     (pets / "cats" / "broken.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r'broken\.png cannot be read.*unreadable="skip"'):
@@ -109,6 +150,21 @@ def test_gray_folders_have_one_channel_and_mixed_ones_three(tmp_path: Path) -> N
     assert load(tmp_path).x_train.shape[1] == 1
     save(picture(), tmp_path / "a" / "color.png")
     assert load(tmp_path).x_train.shape[1] == 3
+
+
+@pytest.mark.parametrize(("kind", "white"), [(np.uint16, 65535), (np.uint8, 255)])
+def test_pictures_may_be_as_dark_as_they_like(tmp_path: Path, kind: type, white: int) -> None:
+    raw = np.random.default_rng(0).integers(2, size=(10, 6, 8)).astype(kind)
+    for i, values in enumerate(raw):
+        save(Image.fromarray(values), tmp_path / "ab"[i % 2] / f"{i}.png")
+    data = load(tmp_path)
+    for name, x in zip(data.names_train, data.x_train, strict=True):
+        np.testing.assert_allclose(x[0], raw[int(Path(name).stem)] / white, rtol=1e-6)
+    small = load(tmp_path, image_size=(3, 4))
+    assert 0 <= small.x_train.min() < small.x_train.max() <= 1 / white + 1e-9
+    x, names, _, _ = load_for_prediction(tmp_path, small.preprocessing)
+    again = dict(zip(names, x, strict=True))
+    np.testing.assert_array_equal(np.stack([again[name] for name in small.names_train]), small.x_train)
 
 
 def test_mixed_sizes_need_an_image_size(pets: Path) -> None:

@@ -62,6 +62,14 @@ def test_links_in_a_circle_are_walked_once_and_named(pool: Path) -> None:
     assert "lead nowhere: dog/gone, dog/self" in notes
 
 
+def test_a_class_folder_that_is_linked_twice_is_told_of_once(pool: Path) -> None:
+    (pool / "dog2").symlink_to(pool / "dog")
+    loaded = load(pool)
+    assert loaded.classes == ("bird", "cat", "dog")
+    assert loaded.notes[0] == f"Left out of {pool}, links to folders that were read already: dog2."
+    assert not any("dog2" in note for note in loaded.notes[1:])
+
+
 def test_folders_under_each_other_do_not_multiply(tmp_path: Path) -> None:
     folders = [fill(tmp_path / "data" / name, i) for i, name in enumerate("abcdefgh")]
     for folder in folders:
@@ -94,4 +102,5 @@ def test_a_folder_that_may_not_be_read_is_named_and_stops_nothing(
     monkeypatch.setattr(Path, "iterdir", iterdir)
     closed = walk(pool)
     assert (closed.files, [path.name for path in closed.closed]) == (found.files, ["lost+found"])
-    assert any("folders that may not be read" in note for note in closed.notes(pool))
+    assert load(pool).notes[0] == f"Left out of {pool}, folders that may not be read: lost+found."
+    assert "lost+found" not in " ".join(load(pool).notes[1:])

@@ -79,6 +79,12 @@ def test_what_was_drawn_is_said() -> None:
     )
 
 
+def test_what_a_new_shape_cuts_off_of_arrays_is_said() -> None:
+    told = "Cropped at the center to the proportions of 4 x 8: 1797 of 1797 pictures of sklearn:digits, with up to 50% of a"
+    assert any(note.startswith(told) for note in load("sklearn:digits", image_size=(4, 8)).notes)
+    assert not any("Cropped" in note for note in load("sklearn:digits", image_size=(4, 4)).notes)
+
+
 def test_more_noise_is_more_noise() -> None:
     weak, strong = (load("bars", sigma=sigma).x_train.std() for sigma in (0.25, 4.0))
     assert strong > 3 * weak

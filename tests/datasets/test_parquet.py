@@ -16,9 +16,9 @@ from convrfm.errors import InputError, MissingDependencyError
 RAW = np.random.default_rng(0).integers(256, size=(20, 6, 8, 3), dtype=np.uint8)
 
 
-def encoded(i: int, frames: int = 1) -> bytes:
+def encoded(i: int, frames: int = 1, side: int | None = None) -> bytes:
     buffer = io.BytesIO()
-    first, *others = [Image.fromarray(RAW[i + frame]) for frame in range(frames)]
+    first, *others = [Image.fromarray(RAW[i + frame][:side, :side]) for frame in range(frames)]
     first.save(buffer, "PNG", save_all=frames > 1, append_images=others)
     return buffer.getvalue()
 
@@ -31,12 +31,13 @@ def write(
     labels: list[int | None] | None = None,
     damaged: Collection[int] = (),
     moving: Collection[int] = (),
+    small: Collection[int] = (),
 ) -> Path:
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
 
     def content(i: int) -> bytes:
-        return b"no picture" if i in damaged else encoded(i, frames=1 + (i in moving))
+        return b"no picture" if i in damaged else encoded(i, frames=1 + (i in moving), side=1 if i in small else None)
 
     cells = [{"bytes": content(i), "path": f"{i}.png"} for i in rows]
     table = pa.table({image: cells, "label": labels or [i % 2 for i in rows]})
@@ -158,6 +159,21 @@ def test_linked_folders_are_read_once_and_links_that_give_nothing_are_named(tmp_
     assert "read already: up." in notes
 
 
+def test_files_beside_parquet_files_are_named_and_pictures_in_class_folders_refused(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "0000.parquet", range(20))
+    (tmp_path / "README.md").touch()
+    (tmp_path / "cat").mkdir()
+    Image.fromarray(RAW[0]).save(tmp_path / "cat" / "0.png")
+    Image.fromarray(RAW[1]).save(tmp_path / "cover.png")
+    told = f"Left out of {tmp_path}, beside parquet files: README.md, cat/0.png, cover.png."
+    assert load(tmp_path).notes[0] == told
+    (tmp_path / "dog").mkdir()
+    Image.fromarray(RAW[2]).save(tmp_path / "dog" / "0.png")
+    with pytest.raises(InputError, match=r"not both; got pictures in cat, dog and data/0000\.parquet\. Pass a parquet"):
+        load(tmp_path)
+    assert len(load(tmp_path / "data").notes) == 1
+
+
 def write_padded(path: Path, n_rows: int, padding: int) -> Path:
     """Pictures with zeros after their end, which no decoder looks at and which take no room in the file."""
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
@@ -174,6 +190,15 @@ def test_columns_that_memory_cannot_hold_are_refused_before_they_are_read(
     monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 1 << 24)
     file = write_padded(tmp_path / "a.parquet", 2, 1 << 24)
     with pytest.raises(InputError, match=r"group of rows in .*need 32 MiB and 16 MiB are free.*row_group_size"):
+        load(file)
+
+
+def test_pictures_that_memory_cannot_hold_are_refused_after_the_first_large_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path / "a.parquet", range(20), small=[0], damaged=[9])
+    monkeypatch.setattr("convrfm.datasets.memory.free_memory", lambda: 10_000)
+    with pytest.raises(InputError, match=r"the pictures of .*a\.parquet must fit into memory; they need 13 KiB"):
         load(file)
 
 

@@ -1,6 +1,7 @@
 """Whatever a picture file holds becomes one upright array from black 0 to white 255."""
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,27 @@ def test_sixteen_bits_keep_their_steps_between_0_and_255(tmp_path: Path, suffix:
     values = np.array([[0, 1, 32768, 65535]], np.uint16)
     read = written(tmp_path / f"a.{suffix}", Image.fromarray(values))
     np.testing.assert_allclose(read[0] * 257, values, atol=0.01)
+
+
+@pytest.mark.parametrize("white", [300, 4095, 65535])
+@pytest.mark.parametrize("magic", ["P2", "P5"])
+def test_gray_maps_of_more_than_8_bits_are_scaled_by_their_own_white(tmp_path: Path, magic: str, white: int) -> None:
+    dark, light = [0, 1, 30, 200], [0, 1, white // 2, white]
+    for values in (dark, light):
+        pixels = " ".join(map(str, values)).encode() if magic == "P2" else np.array(values, ">u2").tobytes()
+        (tmp_path / "a.pgm").write_bytes(f"{magic}\n4 1\n{white}\n".encode() + pixels)
+        read = read_picture(tmp_path / "a.pgm")
+        np.testing.assert_allclose(read[0, 0], np.array(values) * 255 / white, atol=0.01)
+
+
+def test_twelve_bits_of_a_tiff_become_0_to_255(tmp_path: Path) -> None:
+    tags = {256: 4, 257: 1, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 1, 279: 6}  # fmt: skip
+    pixels = bytes.fromhex("000001800fff")  # 0, 1, 2048, 4095; 6 bytes, from byte 8
+    entries = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags.items())
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory)
+    read = read_picture(tmp_path / "a.tif")
+    np.testing.assert_allclose(read[0, 0], np.array([0, 1, 2048, 4095]) * 255 / 4095, rtol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])

@@ -51,10 +51,19 @@ def test_an_array_file_gives_its_test_part_or_all_of_it(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels, y[15:])
 
 
-def test_arrays_of_another_size_are_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", x=RAW[..., 0])
-    with pytest.raises(InputError, match=r"must be \(4, 4\), as in training; got \[\(6, 8\)\]"):
-        load_for_prediction(tmp_path / "a.npz", Preprocessing((4, 4), 1, 255.0))
+def test_arrays_of_another_size_are_brought_to_size_as_the_fit_did_and_that_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "a.npz"
+    np.savez(file, x=RAW[..., 0], y=np.arange(20) % 2)
+    data = load(file, image_size=(4, 4), center=True)
+    x, names, _, notes = load_for_prediction(file, data.preprocessing)
+    np.testing.assert_array_equal(x[[int(name) for name in data.names_train]], data.x_train)
+    assert names == tuple(map(str, range(20)))
+    of_all = f"20 of 20 pictures of {file}"
+    cropped = f"Cropped at the center to the proportions of 4 x 4: {of_all}, with up to 25% of a picture cut off."
+    assert notes[-2:] == (f"Resized to 4 x 4, as in training: 20 images of {file}.", cropped)
+    assert cropped in data.notes
+    _, _, _, notes = load_for_prediction(file, load(file).preprocessing)
+    assert len(notes) == 1
 
 
 def test_values_on_another_scale_are_refused(folder: Path) -> None:

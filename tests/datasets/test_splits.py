@@ -81,6 +81,19 @@ def test_classes_that_sound_like_parts_stay_classes(tmp_path: Path, names: tuple
     assert load(tmp_path).classes == tuple(sorted(names))
 
 
+@pytest.mark.parametrize("name", ["test", "Validation", "test_images"])
+def test_a_class_that_is_called_like_a_part_is_told(tmp_path: Path, name: str) -> None:
+    fill_classes(tmp_path, 5)
+    plain = load(tmp_path).notes
+    fill(tmp_path / name, 5, seed=7)
+    data = load(tmp_path)
+    assert data.classes == tuple(sorted(["cat", "dog", name]))
+    told = [note for note in data.notes if note.startswith(f"{tmp_path / name} is taken for a class")]
+    assert len(told) == 1
+    assert "move it away" in told[0]
+    assert not any("taken for a class" in note for note in plain)
+
+
 def test_a_test_part_without_classes_is_not_a_class(tmp_path: Path) -> None:
     fill_classes(tmp_path / "train", 5)
     fill(tmp_path / "test", 3)
@@ -188,3 +201,47 @@ def test_two_folders_for_one_part_are_asked_about(tmp_path: Path) -> None:
         fill_classes(tmp_path / part, 5, seed=i)
     with pytest.raises(InputError, match="train and training"):
         load(tmp_path)
+
+
+def test_a_stray_picture_beside_parts_changes_nothing_and_is_named(tmp_path: Path) -> None:
+    fill_classes(tmp_path / "train", 5)
+    fill_classes(tmp_path / "test", 2, seed=1)
+    expected = load_for_prediction(tmp_path, Preprocessing((4, 5), 3, 255.0))
+    Image.new("RGB", (9, 9)).save(tmp_path / "cover.png")
+    x, names, labels, notes = load_for_prediction(tmp_path, Preprocessing((4, 5), 3, 255.0))
+    np.testing.assert_array_equal(x, expected[0])
+    assert (names, labels.tolist()) == (expected[1], ["cat"] * 2 + ["dog"] * 2)
+    told = f"Left out of {tmp_path}, beside test and train: cover.png."
+    assert notes == (told,)
+    assert told in load(tmp_path).notes
+
+
+def test_class_folders_beside_loose_pictures_are_predicted_without_labels_and_that_is_said(tmp_path: Path) -> None:
+    fill_classes(tmp_path, 3)
+    Image.new("RGB", (5, 4)).save(tmp_path / "cover.png")
+    _, names, labels, notes = load_for_prediction(tmp_path, Preprocessing((4, 5), 3, 255.0))
+    assert (len(names), labels) == (7, None)
+    assert notes == (
+        f"The folders of {tmp_path} (cat, dog) were not taken for classes, since pictures lie beside them (cover.png): all "
+        "were read without labels.",
+    )
+
+
+def test_a_stray_picture_hides_no_advice(tmp_path: Path) -> None:
+    inner = fill_classes(tmp_path / "archive", 5)
+    Image.new("RGB", (5, 4)).save(tmp_path / "cover.png")
+    with pytest.raises(InputError, match=rf"only the folder archive, around cat, dog\. Pass {inner}\.$"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("parts", [[""], ["train", "test"]])
+def test_a_folder_that_is_no_class_is_told_what_its_pictures_need(tmp_path: Path, parts: list[str]) -> None:
+    for part in parts:
+        fill(tmp_path / part / "images", 5)
+        (tmp_path / part / "labels").mkdir()
+    with pytest.raises(InputError) as refusal:
+        load(tmp_path)
+    assert str(refusal.value) == (
+        f"{tmp_path} must have at least two classes; got only 'images'. Add another. If this folder is no class: Move each "
+        "picture into the folder of its class, or fit with a table of file names and labels: labels=table.csv."
+    )

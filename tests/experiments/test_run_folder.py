@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from convrfm.datasets.walking import walk
 from convrfm.errors import InputError, InterruptedFitWarning
 from convrfm.experiments.computing import computed
 from convrfm.experiments.experiment import Line, Step
@@ -183,3 +184,8 @@ def test_a_run_killed_while_its_folder_was_made_begins_again(tmp_path: Path, lef
     calls: list[int] = []
     line(RunFolder(tmp_path / "run", RUN, overwrite=False), step(calls))
     assert calls == [0]
+
+
+def test_a_run_below_the_data_is_no_data(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "runs" / "any", RUN, overwrite=False)
+    assert walk(tmp_path).runs == [folder.path]

@@ -14,7 +14,7 @@ from ..cnfa import Report, measure
 from ..cnfa.saving import NUMBERS, write_text
 from ..datasets import Preprocessing
 from ..datasets.catalogue import is_name, read_source
-from ..datasets.folders import holds_loose_pictures, read_unlabeled
+from ..datasets.folders import crop_note_of, holds_loose_pictures, read_unlabeled
 from ..datasets.sources import Reading
 from ..errors import InputError
 from ..networks import (
@@ -108,15 +108,16 @@ def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "
     else:
         source = read_source(data, reading)
         tested = source.test is not None
-        pictures = source.train if source.test is None else source.test
+        pictures = source.for_testing
     there = len(pictures.raw)
     drawn = np.sort(np.random.default_rng(settings.seed).permutation(there)[:n_images])
     raw = [pictures.raw[i] for i in drawn]
     fewer = f"There are no more than {counted(there, 'image')}: all are measured on, in place of {n_images}."
     part = [f"Measured on images of the test part of {data}, which has {there}."] if tested else []
-    notes = [*pictures.notes, *part, *([fewer] if there < n_images else [])]
+    cropped = crop_note_of(data, pictures.raw, subject.image_size)
+    notes = [*pictures.notes, *cropped, *part, *([fewer] if there < n_images else [])]
     preprocessing = Preprocessing(subject.image_size, subject.channels, pictures.white)
-    return torch.from_numpy(preprocessing.apply(raw)), notes
+    return torch.from_numpy(preprocessing.made_of(raw)), notes
 
 
 def _scale_text(scaling: Scaling | None) -> str:

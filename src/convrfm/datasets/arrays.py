@@ -4,6 +4,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,23 +83,29 @@ def _read_part(path: Path, names: Mapping[str, str], headers: Mapping[str, Heade
         check_memory(f"{name} of {path}", 1, headers[name].shape, headers[name].dtype.itemsize)
     with np.load(path, allow_pickle=False) as file:
         arrays = {kind: file[name] for kind, name in names.items()}
+    judged = names["x"]
     try:
-        return _pictures(arrays["x"], arrays.get("y"), names)
+        pictures = _pictures(arrays["x"], judged)
+        if "y" not in arrays:
+            return pictures
+        judged = names["y"]
+        return replace(pictures, labels=_labels(arrays["y"], len(pictures)))
     except InputError as error:
-        raise InputError(f"{path}: {names['x']}: {error}") from error
+        raise InputError(f"{path}: {judged}: {error}") from error
 
 
-def _pictures(x: np.ndarray, y: np.ndarray | None, names: Mapping[str, str]) -> Pictures:
+def _pictures(x: np.ndarray, name: str) -> Pictures:
+    """Images without labels."""
     notes = []
     if x.ndim == 4 and channels_seem_last(x.shape):
         x = np.moveaxis(x, -1, 1)
-        notes.append(f"The channels of {names['x']} were last: it was read as {x.shape}, channels first.")
-    raw = as_batch(x) if x.dtype in WHITE else check_images(x)
-    labels = None if y is None else _labels(y, len(raw), names["y"])
-    return Pictures(raw, labels, positions(len(raw)), white=WHITE.get(x.dtype, 1.0), notes=tuple(notes))
+        notes.append(f"The channels of {name} were last: it was read as {x.shape}, channels first.")
+    white = WHITE.get(x.dtype.newbyteorder("="))
+    raw = check_images(x) if white is None else as_batch(x)
+    return Pictures(raw, None, positions(len(raw)), white=white or 1.0, notes=tuple(notes))
 
 
-def _labels(y: np.ndarray, n: int, name: str) -> np.ndarray:
+def _labels(y: np.ndarray, n: int) -> np.ndarray:
     if y.dtype.kind == "S":
         y = np.char.decode(y, "utf-8")
     labels = check_labels(y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y, n)
@@ -106,7 +113,5 @@ def _labels(y: np.ndarray, n: int, name: str) -> np.ndarray:
         return labels
     whole = labels.astype(np.int64)
     if (whole != labels).any():
-        raise InputError(
-            f"{name} must hold labels that fit into 64-bit integers; got {labels.max()}. Number the classes."
-        )
+        raise InputError(f"y must hold labels that fit into 64-bit integers; got {labels.max()}. Number the classes.")
     return whole

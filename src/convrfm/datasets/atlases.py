@@ -22,10 +22,10 @@ def holds_atlases(folder: Path) -> bool:
 def read_atlases(folder: Path) -> Source:
     """Read `train_00.png`, ..., each of 50 rows of 40 square tiles, and `train_labels.npy`; `test_...` likewise.
 
-    The labels are the names in `classes.txt`, a line for each number, where there is such a file.
+    Labels that are numbers become the names in `classes.txt`, a line for each, where there is such a file.
 
     Raises:
-        InputError: If an atlas cannot be read or has another shape, or labels do not fit.
+        InputError: If an atlas cannot be read or has another shape, or labels or names do not fit.
     """
     test = _read_part(folder, "test") if any(folder.glob("test_*.png")) else None
     return Source(_read_part(folder, "train"), test)
@@ -69,10 +69,17 @@ def tiles_of(file: Path) -> Shaped[np.ndarray, "tiles c side side"]:
 
 
 def _named(labels: Shaped[np.ndarray, " n"], classes: Path) -> Shaped[np.ndarray, " n"]:
+    if labels.dtype.kind == "U":
+        return labels
     numbers = labels.astype(np.int64)
     if not classes.is_file():
         return numbers
-    names = classes.read_text(encoding="utf-8").split()
+    try:
+        names = [line.strip() for line in classes.read_text(encoding="utf-8-sig").splitlines()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{classes} must be text in UTF-8; got: {error}. Save it as such.") from error
     if numbers.min() < 0 or numbers.max() >= len(names):
-        raise InputError(f"{classes} must name classes 0 to {numbers.max()}; it names {len(names)}. Add the others.")
+        raise InputError(
+            f"{classes} must name classes 0 to {numbers.max()}, one in each line; it names {len(names)}. Add the others."
+        )
     return np.array(names)[numbers]

@@ -1,7 +1,7 @@
 """Which reader reads what: by name, by prefix, by kind of file."""
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import InputError
@@ -14,12 +14,13 @@ from .adapters import (
 from .arrays import read_npz
 from .atlases import holds_atlases, read_atlases
 from .conversions import how_to_convert
-from .folders import read_class_folders
+from .folders import is_picture, read_class_folders
 from .label_tables import read_labeled_folder
 from .parquet import read_parquet, read_parquet_folder
 from .sources import Reading, Source
+from .splits import classes_of
 from .torchvision_sets import EDITIONS, read_torchvision
-from .walking import walk
+from .walking import Walk, first_few, left_out, walk
 
 GENERATED: Mapping[str, Callable[[Reading], Source]] = {
     "bars": read_bars,
@@ -56,7 +57,7 @@ def read_source(data: str | Path, reading: Reading) -> Source:
     if path.is_dir():
         found = walk(path)
         if tables := [file for file in found.files if file.suffix.lower() == ".parquet"]:
-            return read_parquet_folder(path, tables, found.notes(path), reading)
+            return read_parquet_folder(path, tables, _beside_parquet(path, tables, found), reading)
         return read_class_folders(path, reading)
     if path.is_file() and path.suffix.lower() in BY_SUFFIX:
         return BY_SUFFIX[path.suffix.lower()](path, reading)
@@ -70,3 +71,14 @@ def read_source(data: str | Path, reading: Reading) -> Source:
         f"{data} must be a folder with one sub-folder per class, an .npz or .parquet file, torchvision:NAME "
         f"or one of {', '.join(BY_NAME)}; got {came}. {remedy}"
     )
+
+
+def _beside_parquet(folder: Path, tables: Sequence[Path], found: Walk) -> list[str]:
+    """Sentences on what else lies in a folder of parquet files; pictures in several folders may be meant, and are refused."""
+    others = sorted(set(found.files) - set(tables))
+    if len(classes := classes_of(folder, [file for file in others if is_picture(file)])) > 1:
+        raise InputError(
+            f"{folder} must hold folders of pictures or parquet files, not both; got pictures in {', '.join(classes[:5])} and "
+            f"{first_few(tables, folder)}. Pass a parquet file, or their folder, by itself, or move them away."
+        )
+    return left_out("beside parquet files", folder, others) + found.notes(folder)

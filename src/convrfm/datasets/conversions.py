@@ -3,9 +3,14 @@
 They are shown and not run: a pickle can run any code, and what means what in the others is for their owner to say.
 """
 
+import math
+import re
 from pathlib import Path
 
 BEGINNING = 300
+LONGEST_HEADER = 1 << 20  # of a table, in characters
+PIXEL = re.compile(r"pixel_?\d+|\d+x\d+")
+TENSORS, SHEETS = (".pt", ".pth"), (".ods", ".xls", ".xlsx")
 PICTURE = 3 * 32 * 32  # bytes of one of CIFAR's; a shorter pickle beside the batches holds the names of classes
 SVHN = "\n(the arrays of SVHN; others have other names and axes)"
 
@@ -58,6 +63,17 @@ def how_to_convert(path: Path) -> str | None:
             f"np.savez({target}, x=read({images!r}, 16).reshape(-1, 28, 28), y=read({labels!r}, 8))",
             imports="import gzip, numpy as np",
         )
+    if path.suffix.lower() in TENSORS:
+        return (
+            _lines(
+                f"x, y = torch.load({source}, weights_only=True)",
+                f"np.savez({target}, x=x, y=y)",
+                imports="import numpy as np, torch",
+            )
+            + "\n(of a pair of tensors, images and labels; others hold other things)"
+        )
+    if path.suffix.lower() == ".arrow":
+        return _as_parquet(path)
     if begins[:1] == b"\x80" and begins[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") and length > PICTURE:
         labels = '"fine_labels" if "fine_labels" in d else "labels"'
         return (
@@ -68,11 +84,48 @@ def how_to_convert(path: Path) -> str | None:
             )
             + "\n(a batch of CIFAR-10 or CIFAR-100; a pickle can run any code, so only if you trust where it is from)"
         )
-    if begins.startswith((b"PK\x03\x04", b"\x1f\x8b")) or begins[257:262] == b"ustar":
+    if begins.startswith(b"\x1f\x8b") or begins[257:262] == b"ustar" or _is_zip(path, begins):
         return "Unpack it, and pass the folder."
+    if path.suffix.lower() in SHEETS:
+        return f"Save it as CSV, and pass the folder of its pictures; to fit, with the table: labels={path.stem + '.csv'!r}."
     if path.suffix.lower() in (".csv", ".tsv"):
-        return f"Pass the folder of its pictures; to fit, with the table: labels={str(path)!r}."
+        return _of_pixels(path, target) or (
+            f"Pass the folder of its pictures; to fit, with the table: labels={str(path)!r}."
+        )
     return None
+
+
+def _is_zip(path: Path, begins: bytes) -> bool:
+    """Whether it is an archive, and not a document or a model, which are zipped too."""
+    return begins.startswith(b"PK\x03\x04") and path.suffix.lower() in ("", ".zip")
+
+
+def _as_parquet(path: Path) -> str:
+    """For what `save_to_disk` of Hugging Face's datasets wrote: one data set, or one for each part."""
+    folder, line = path.parent, 'datasets.load_from_disk(".").to_parquet("data.parquet")'
+    if (folder.parent / "dataset_dict.json").is_file():
+        folder = folder.parent
+        line = 'for part, data in datasets.load_from_disk("..").items(): data.to_parquet(f"../{part}.parquet")'
+    return f"Two lines write it as parquet; pass {folder} after that:\n    import datasets\n    {line}"
+
+
+def _of_pixels(path: Path, target: str) -> str | None:
+    """For a table with a column for each pixel of square gray images, and perhaps one of labels; None for others."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        names = [name.strip(" \"'\r\n\ufeff").casefold() for name in file.readline(LONGEST_HEADER).split(",")]
+    labels = [column for column, name in enumerate(names) if name == "label"]
+    n_pixels = sum(PIXEL.fullmatch(name) is not None for name in names)
+    side = math.isqrt(n_pixels)
+    if not side or side**2 != n_pixels or len(labels) > 1 or len(labels) + n_pixels != len(names):
+        return None
+    shape = f"reshape(-1, {side}, {side})"
+    arrays = f"x=t.{shape}"
+    if labels:
+        arrays = f"x=np.delete(t, {labels[0]}, 1).{shape}, y=t[:, {labels[0]}]"
+    return _lines(
+        f't = np.loadtxt({path.name!r}, np.uint8, delimiter=",", skiprows=1)',
+        f"np.savez({target}, {arrays})",
+    )
 
 
 def _lines(*lines: str, imports: str = "import numpy as np") -> str:

@@ -14,11 +14,11 @@ from ..errors import InputError
 from ..quantities import counted
 from .atlases import holds_atlases
 from .conversions import how_to_convert
-from .memory import check_memory
-from .pictures import SUFFIXES, Picture, read_first_frame, resize, share_cut_off
+from .memory import Growing
+from .pictures import SUFFIXES, Picture, PictureBatch, read_first_frame, resize, share_cut_off
 from .sources import Pictures, Reading, Source
-from .splits import Role, check_classes, classes_of, find_parts
-from .walking import left_out, printable, subfolders, visible, walk
+from .splits import Role, check_classes, classes_of, find_parts, part_notes
+from .walking import Walk, first_few, left_out, printable, subfolders, visible, walk
 
 UNSORTED = (
     "Move each picture into the folder of its class, or fit with a table of file names and labels: labels=table.csv."
@@ -42,9 +42,8 @@ def read_class_folders(folder: Path, reading: Reading) -> Source:
         _check_part(role, parts)
     pictures = {role: _read_classes(part, reading) for role, part in parts.items()}
     others = [path for path in visible(folder) if not any(part.is_relative_to(path) for part in parts.values())]
-    train = pictures["train"]
-    notes = (*train.notes, *left_out(f"beside {' and '.join(parts)}", folder, others))
-    return Source(replace(train, notes=notes), pictures.get("test"), pictures.get("validation"))
+    notes = left_out(f"beside {' and '.join(parts)}", folder, others)
+    return Source(pictures["train"], pictures.get("test"), pictures.get("validation"), tuple(notes))
 
 
 def read_unlabeled(path: Path, reading: Reading) -> Pictures:
@@ -56,6 +55,12 @@ def read_unlabeled(path: Path, reading: Reading) -> Pictures:
     if path.is_file():
         return read_files(path.parent, [path], [], reading)
     files, notes = picture_files(path)
+    if classes := classes_of(path, files):
+        beside = first_few([file for file in files if file.parent == path], path)
+        notes.append(
+            f"The folders of {path} ({first_few([path / name for name in classes], path)}) were not taken for classes, since "
+            f"pictures lie beside them ({beside}): all were read without labels."
+        )
     return read_files(path, files, notes, reading)
 
 
@@ -69,11 +74,13 @@ def read_by_path(files: Sequence[Path], reading: Reading) -> Pictures:
 
 
 def holds_loose_pictures(path: Path) -> bool:
-    """Whether `path` is a picture, or a folder with pictures directly in it and so without classes; atlases are none."""
-    if path.is_dir() and holds_atlases(path):
-        return False
-    files = path.iterdir() if path.is_dir() else [path]
-    return any(is_picture(file) and not file.name.startswith(".") for file in files)
+    """Whether `path` is a picture, or a folder with pictures directly in it and so without classes.
+
+    Atlases are none, and beside the parts of a data set they are stray.
+    """
+    if not path.is_dir():
+        return is_picture(path)
+    return any(map(is_picture, visible(path))) and not holds_atlases(path) and not find_parts(path)
 
 
 def picture_files(folder: Path) -> tuple[list[Path], list[str]]:
@@ -82,14 +89,22 @@ def picture_files(folder: Path) -> tuple[list[Path], list[str]]:
     Raises:
         InputError: If there is none.
     """
-    found = walk(folder)
+    return _pictures_of(folder, walk(folder))
+
+
+def _pictures_of(folder: Path, found: Walk) -> tuple[list[Path], list[str]]:
     files = [path for path in found.files if is_picture(path)]
     others = [path for path in found.files if not is_picture(path)]
     if not files:
         known = ((path.parent, how_to_convert(path)) for path in sorted(others, key=lambda path: len(path.parts)))
-        remedy = next((f"In {place}: {remedy}" for place, remedy in known if remedy), "Look at the path.")
+        remedies = [f"In {place}: {remedy}" for place, remedy in known if remedy]
+        remedy = max(remedies, key=_keeps_labels, default="Look at the path.")  # the first of these
         raise InputError(f"{folder} must hold pictures ({', '.join(sorted(SUFFIXES))}); got none. {remedy}")
     return files, left_out("not a picture", folder, others) + found.notes(folder)
+
+
+def _keeps_labels(remedy: str) -> bool:
+    return ", y=" in remedy
 
 
 def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], reading: Reading) -> Pictures:
@@ -101,6 +116,7 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
     pictures, names = list[Picture](), list[str]()
     skipped, of_several = list[Path](), list[Path]()
     cut_off: list[float] = []
+    growing = Growing(f"the {len(files)} pictures of {folder}")
     for file in files:
         try:
             picture, frames = read_first_frame(file)
@@ -112,8 +128,7 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
         if reading.image_size is not None:
             cut_off.append(share_cut_off(picture, reading.image_size))
             picture = resize(picture, reading.image_size)
-        if not pictures:
-            check_memory(f"the {len(files)} pictures of {folder}", len(files), picture.shape, picture.itemsize)
+        growing.check(picture, len(files) - len(pictures) - len(skipped))
         pictures.append(picture)
         names.append(printable(file, folder))
         if frames > 1:
@@ -141,6 +156,11 @@ def crop_note(source: Path | str, cut_off: Sequence[float], size: tuple[int, int
     ]
 
 
+def crop_note_of(source: Path | str, raw: PictureBatch, size: tuple[int, int] | None) -> list[str]:
+    """The same of pictures that are not brought to this size yet."""
+    return [] if size is None else crop_note(source, [share_cut_off(picture, size) for picture in raw], size)
+
+
 def is_picture(path: Path) -> bool:
     """Whether a path is that of a file with the name of a picture."""
     return path.is_file() and path.suffix.lower() in SUFFIXES
@@ -158,7 +178,8 @@ def _check_part(role: Role, parts: Mapping[Role, Path]) -> None:
 
 
 def _read_classes(folder: Path, reading: Reading) -> Pictures:
-    files, notes = picture_files(folder)
+    found = walk(folder)
+    files, notes = _pictures_of(folder, found)
     loose = [file for file in files if file.parent == folder]
     if len(loose) == len(files):
         raise InputError(
@@ -170,8 +191,11 @@ def _read_classes(folder: Path, reading: Reading) -> Pictures:
     for name in classes:
         if not _is_utf8(name):
             raise InputError(f"the name of a class folder must be UTF-8; got {name!r} in {folder}. Rename the folder.")
-    empty = [path for path in subfolders(folder) if path.name not in classes]
+    told = (*found.again, *found.closed, *found.runs)
+    others = [path for path in subfolders(folder) if path.name not in classes]
+    empty = [path for path in others if not any(each.is_relative_to(path) for each in told)]
     notes += left_out("in no class folder", folder, loose) + left_out("without a picture", folder, empty)
+    notes += part_notes(folder, classes)
     pictures = read_files(folder, [file for file in files if file.parent != folder], notes, reading)
     return replace(pictures, labels=np.array([name.split("/")[0] for name in pictures.names]))
 

@@ -11,6 +11,7 @@ from jaxtyping import Int64, Shaped
 from ..errors import InputError
 from ..quantities import counted
 from .catalogue import read_source
+from .folders import UNSORTED, crop_note_of
 from .image_data import ImageData
 from .preprocessing import Preprocessing, one_size
 from .repeats import repeat_notes
@@ -82,7 +83,7 @@ def load(
     reading = Reading(n_train, n_test, seed, image_size, unreadable, sigma, root, download, table)
     source = read_source(data, reading)
     hold_out_stream, train_stream, test_stream = np.random.default_rng(seed).spawn(3)
-    train, test, notes = source.train, source.test, list(source.train.notes)
+    train, test, notes = source.train, source.test, [*source.train.notes, *source.notes]
     apart = source.validation
     if test is None:
         notes.append(f"A stratified fifth of the {len(train)} images was held out for testing.")
@@ -100,6 +101,7 @@ def load(
         if part is not None:
             _check_known(f"the {name} part of {data}", _labels(data, part).tolist(), _labels(data, train).tolist())
     raw = [*train.raw, *test.raw, *(() if apart is None else apart.raw)]
+    notes += crop_note_of(data, raw, image_size)
     preprocessing = Preprocessing(
         image_size=image_size or one_size(raw), channels=max(map(len, raw)), divide_by=train.white
     )
@@ -116,15 +118,15 @@ def load(
             f"Left out of the validation part: {counted(int((~known).sum()), 'image')} of class "
             f"{', '.join(map(str, unknown))}, of which there is no training image."
         )
-        apart = apart.take(np.flatnonzero(known))
+        apart = apart.take(np.flatnonzero(known)) if known.any() else None
 
-    x_train = preprocessing.apply(train.raw)
+    x_train = preprocessing.made_of(train.raw)
     if center:
         means = x_train.mean(axis=(0, 2, 3), dtype=np.float64)
         preprocessing = replace(preprocessing, center=tuple(means.tolist()))
         x_train -= means.astype(np.float32)[:, None, None]
-    x_test = preprocessing.apply(test.raw)
-    selection = None if apart is None else (preprocessing.apply(apart.raw), _labels(data, apart))
+    x_test = preprocessing.made_of(test.raw)
+    selection = None if apart is None else (preprocessing.made_of(apart.raw), _labels(data, apart))
     judging = {"test": x_test} | ({} if selection is None else {"validation": selection[0]})
     notes += repeat_notes(x_train, y_train, train.names, judging)
     return ImageData(
@@ -182,5 +184,7 @@ def _classes(data: str | Path, parts: Sequence[Pictures]) -> tuple[int | str, ..
         )
     classes = tuple(np.unique(np.concatenate(labels)).tolist())
     if len(classes) < 2:
-        raise InputError(f"{data} must have at least two classes; got only {classes[0]!r}. Add another.")
+        of_folder = parts[0].names[0].startswith(f"{classes[0]}/")
+        remedy = f"Add another. If this folder is no class: {UNSORTED}" if of_folder else "Add another."
+        raise InputError(f"{data} must have at least two classes; got only {classes[0]!r}. {remedy}")
     return classes

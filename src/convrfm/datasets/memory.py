@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..errors import InputError
 from ..kernels.devices import free_memory
 from ..quantities import size
+from .pictures import Picture
 
 FLOAT_BYTES = 4  # of a pixel that a model takes, beside the one that was read
 
@@ -20,3 +22,22 @@ def check_fits(what: str, needed: int, remedy: str) -> None:
     """Raise `InputError` unless so many bytes are free."""
     if needed > (free := free_memory()):
         raise InputError(f"{what} must fit into memory; they need {size(needed)} and {size(free)} are free. {remedy}")
+
+
+@dataclass
+class Growing:
+    """Pictures that are read one after the other, of which later ones may be larger.
+
+    Attributes:
+        what: they are, in words.
+        largest: bytes that one of them has taken so far.
+    """
+
+    what: str
+    largest: int = 0
+
+    def check(self, picture: Picture, left: int) -> None:
+        """Raise `InputError` if this one is larger than all before, and as many of its size as are left do not fit."""
+        if picture.nbytes > self.largest:
+            self.largest = picture.nbytes
+            check_memory(self.what, left, picture.shape, picture.itemsize)

@@ -5,7 +5,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..optional import imported
 from ..quantities import counted
 from .folders import crop_note
 from .image_arrays import check_labels
-from .memory import check_fits, check_memory
+from .memory import Growing, check_fits
 from .pictures import Picture, decode, resize, share_cut_off
 from .sources import Pictures, Reading, Source
 from .splits import NAMES, Role
@@ -56,7 +55,7 @@ def read_parquet_folder(folder: Path, files: Sequence[Path], notes: Sequence[str
         raise InputError(f"{folder} must hold a training part, such as train.parquet; got {named}.")
     read = {role: _read(of_role, reading) for role, of_role in parts.items()}
     train = read["train" if "train" in read else None]
-    return Source(replace(train, notes=(*train.notes, *notes)), read.get("test"), read.get("validation"))
+    return Source(train, read.get("test"), read.get("validation"), tuple(notes))
 
 
 def _role(file: Path, folder: Path) -> Role | None:
@@ -78,6 +77,7 @@ def _read(files: Sequence[Path], reading: Reading) -> Pictures:
     for file in files:
         cells, values = _cells_and_labels(file)
         skipped, of_several = list[Path](), list[Path]()
+        growing = Growing(f"the pictures of {file}")
         for row, (cell, value) in enumerate(zip(cells, values, strict=True)):
             try:
                 picture, frames = _picture(file, row, cell)
@@ -89,8 +89,7 @@ def _read(files: Sequence[Path], reading: Reading) -> Pictures:
             if reading.image_size is not None:
                 cut_off.append(share_cut_off(picture, reading.image_size))
                 picture = resize(picture, reading.image_size)
-            if row == len(skipped):
-                check_memory(f"the pictures of {file}", len(values), picture.shape, picture.itemsize)
+            growing.check(picture, len(values) - row)
             pictures.append(picture)
             labels.append(value)
             names.append(str(n_rows + row))

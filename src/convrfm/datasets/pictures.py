@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from ..errors import InputError
 
@@ -61,8 +62,15 @@ def decode(file: Path | io.BytesIO) -> tuple[Picture, int]:
         with Image.open(file, formats=_readable_formats()) as image:
             # The further images of an MPO are previews of the first.
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-            white = 65535.0 if image.format == "PNG" else None
+            white = _white(image)
             return picture_array(ImageOps.exif_transpose(image), white), frames
+
+
+def _white(image: Image.Image) -> float | None:
+    """Value of white where neither the mode of a picture of integers nor what is usual in it tells."""
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(BITSPERSAMPLE) == (12,):
+        return 4095.0  # Pillow scales no TIFF
+    return 65535.0 if image.format in ("PNG", "PPM") else None
 
 
 def picture_array(image: Image.Image, white: float | None = None) -> Picture:
@@ -72,13 +80,15 @@ def picture_array(image: Image.Image, white: float | None = None) -> Picture:
 
     Args:
         image: The picture.
-        white: Value of white in one of 32-bit integers; 255 by default. It is 65535 in one of 16 bits, 1 in one of floats.
+        white: Value of white in one of more than 8-bit integers; by default 65535 in one of 16 bits, 255 in one of 32. It is 1
+            in one of floats.
 
     Raises:
         ValueError: If a value is not between 0 and white.
     """
     if image.mode == "F" or image.mode.startswith("I"):
-        largest = 1.0 if image.mode == "F" else 65535.0 if image.mode.startswith("I;16") else white or 255.0
+        usual = 65535.0 if image.mode.startswith("I;16") else 255.0
+        largest = 1.0 if image.mode == "F" else white or usual
         values = np.asarray(image, dtype=np.float32)
         if not (values.min() >= 0 and values.max() <= largest):
             raise ValueError(

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float32, Shaped
 
 from ..errors import InputError
+from ..quantities import counted
 from .catalogue import is_name, read_source
-from .folders import holds_loose_pictures, is_picture, read_by_path, read_unlabeled
+from .folders import crop_note_of, holds_loose_pictures, is_picture, read_by_path, read_unlabeled
 from .pictures import SUFFIXES
 from .preprocessing import Preprocessing
 from .sources import Pictures, Reading
@@ -65,20 +66,23 @@ def load_for_prediction(
             f"got {pictures.white:g} (255 for pictures and uint8, 1 for floats). "
             "Give the images in the type and scale of the training images."
         )
-    sizes = {picture.shape[1:] for picture in pictures.raw}
-    if preprocessing.image_size and sizes != {preprocessing.image_size}:
-        raise InputError(
-            f"the images of {in_short(data)} must be {preprocessing.image_size}, as in training; got {sorted(sizes)[:3]}. "
-            "Resize them; pictures in files are brought to size by themselves."
-        )
-    notes = list(pictures.notes)
-    return preprocessing.apply(pictures.raw), pictures.names, pictures.labels, tuple(notes)
+    notes = (*pictures.notes, *_size_notes(in_short(data), pictures, size))
+    return preprocessing.made_of(pictures.raw), pictures.names, pictures.labels, notes
 
 
 def in_short(data: str | Path | Sequence[str | Path]) -> str:
     """What was given, of several the first."""
     several = [data] if isinstance(data, str | Path) else data
     return f"{several[0]}{f' and {len(several) - 1} more' if len(several) > 1 else ''}"
+
+
+def _size_notes(source: str, pictures: Pictures, size: tuple[int, int] | None) -> list[str]:
+    """What is to be said of images that come in another size than pictures in files, which have it already."""
+    others = sum(picture.shape[1:] != size for picture in pictures.raw)
+    if size is None or not others:
+        return []
+    resized = f"Resized to {size[0]} x {size[1]}, as in training: {counted(others, 'image')} of {source}."
+    return [resized, *crop_note_of(source, pictures.raw, size)]
 
 
 def _read_all(several: Sequence[str | Path], reading: Reading) -> Pictures:
@@ -114,6 +118,6 @@ def _read(data: str | Path, reading: Reading) -> Pictures:
         return read_unlabeled(path, reading)
     source = read_source(data, reading)
     if source.test is not None:
-        return source.test
+        return source.for_testing
     note = f"{data} has no test part: all {len(source.train)} images are taken, any that the model was fitted to among them."
-    return replace(source.train, notes=(*source.train.notes, note))
+    return replace(source.for_testing, notes=(*source.for_testing.notes, note))

@@ -74,6 +74,14 @@ class Preprocessing:
                 "np.moveaxis(x, -1, 1) for all of them."
             )
         self._refuse_scaled(raw)
+        return self.made_of(raw)
+
+    def made_of(self, raw: PictureBatch) -> Float32[np.ndarray, "n_pictures channels rows cols"]:
+        """What `apply` makes of pictures whose scale is known, however dark they are.
+
+        Raises:
+            InputError: If there are none, their channels cannot be converted, or `image_size` is None and their sizes differ.
+        """
         size = self.image_size or one_size(raw)
         check_memory(f"{len(raw)} images of {size}", len(raw), (self.channels, *size), 0)
         x = np.empty((len(raw), self.channels, *size), np.float32)

@@ -60,11 +60,25 @@ def joined(first: Pictures, second: Pictures) -> Pictures:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as it is stored: training pictures, and those that it sets apart for testing and for validation."""
+    """A data set as it is stored: training pictures, and those that it sets apart for testing and for validation.
+
+    Attributes:
+        train: those to train on, all that there are where none are set apart.
+        test: those for testing.
+        validation: those for validation.
+        notes: Sentences on what lies beside them.
+    """
 
     train: Pictures
     test: Pictures | None = None
     validation: Pictures | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def for_testing(self) -> Pictures:
+        """Those for testing, or where none are set apart those to train on; with all notes."""
+        part = self.train if self.test is None else self.test
+        return replace(part, notes=(*part.notes, *self.notes))
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def check_classes(folder: Path, files: Sequence[Path]) -> None:
 
     Args:
         folder: The folder whose sub-folders are to be classes.
-        files: Its pictures.
+        files: Its pictures, some of them in sub-folders.
 
     Raises:
         InputError: If there are folders around everything, a sub-folder is a part of a data set, or all sub-folders
@@ -69,7 +69,7 @@ def check_classes(folder: Path, files: Sequence[Path]) -> None:
     """
     classes = classes_of(folder, files)
     inner = {name: {path.name for path in subfolders(folder / name)} for name in classes}
-    around = Path(os.path.commonpath([file.parent for file in files]))
+    around = Path(os.path.commonpath([file.parent for file in files if file.parent != folder]))
     if around != folder and len(within := [path.name for path in subfolders(around)]) > 1:
         raise InputError(
             f"{folder} must have one sub-folder of pictures per class; got only the folder "
@@ -89,6 +89,17 @@ def check_classes(folder: Path, files: Sequence[Path]) -> None:
             f"{', '.join(sorted(shared)[:5])}. If these are the classes, pass one of {', '.join(classes[:5])}, or move its "
             "pictures together by class; otherwise move the pictures up into the folder of their class."
         )
+
+
+def part_notes(folder: Path, classes: Sequence[str]) -> list[str]:
+    """Sentences on sub-folders that are taken for classes and called like parts for testing or validation."""
+    parts = {name: PART.fullmatch(name.casefold()) for name in classes}
+    return [
+        f"{folder / name} is taken for a class, as the folders beside it. If it is a part for testing or validation, move it "
+        "away, and label its pictures afterwards with: convrfm predict RUN FOLDER."
+        for name, part in parts.items()
+        if part and NAMES[part["name"]] != "train"
+    ]
 
 
 def _innermost(part: Path) -> Path:

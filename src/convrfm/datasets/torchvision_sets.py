@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..optional import imported
 from .folders import crop_note
-from .memory import check_memory
+from .memory import Growing
 from .pictures import Picture, picture_array, resize, share_cut_off
 from .sources import Pictures, Reading, Source, positions
 from .splits import Role
@@ -72,15 +72,13 @@ def read_torchvision(name: str, reading: Reading) -> Source:
 def _pictures(name: str, dataset: Any, size: tuple[int, int] | None) -> Pictures:
     raw, labels = list[Picture](), list[int]()
     cut_off: list[float] = []
+    growing = Growing(f"the {len(dataset)} pictures of torchvision:{name}")
     for image, label in (dataset[i] for i in range(len(dataset))):
         picture = picture_array(image)
         if size is not None:
             cut_off.append(share_cut_off(picture, size))
             picture = resize(picture, size)  # at once: some sets are larger than memory as they come
-        if not raw:
-            check_memory(
-                f"the {len(dataset)} pictures of torchvision:{name}", len(dataset), picture.shape, picture.itemsize
-            )
+        growing.check(picture, len(dataset) - len(raw))
         raw.append(picture)
         labels.append(label)
     notes = crop_note(f"torchvision:{name}", cut_off, size)

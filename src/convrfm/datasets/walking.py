@@ -1,11 +1,18 @@
-"""The files below a folder: hidden ones are passed over, links to folders are followed, no folder is entered twice."""
+"""The files below a folder: hidden ones and runs are passed over, links to folders followed, no folder is entered twice."""
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 NAMES_SHOWN = 10
+RUNS: Mapping[str, set[str]] = {
+    "metrics.json": {"rounds", "preprocessing", "settings", "versions"},
+    "settings.json": {"data", "agop_samples"},  # of a fit that is not finished
+    "reproduction.json": {"experiment", "digest"},
+}
+"""By which file the folder of a run of this library is known, and some of the values in it."""
 
 
 @dataclass(frozen=True)
@@ -17,19 +24,22 @@ class Walk:
         astray: links that lead nowhere.
         again: links to folders that were entered another way.
         closed: folders that may not be read.
+        runs: folders of runs of this library, whose pictures are plots.
     """
 
     files: Sequence[Path]
     astray: Sequence[Path]
     again: Sequence[Path]
     closed: Sequence[Path]
+    runs: Sequence[Path]
 
     def notes(self, folder: Path) -> list[str]:
-        """Sentences on the links that gave nothing."""
+        """Sentences on the links that gave nothing, and on the folders that were not entered."""
         return [
             *left_out("links that lead nowhere", folder, self.astray),
             *left_out("links to folders that were read already", folder, self.again),
             *left_out("folders that may not be read", folder, self.closed),
+            *left_out("runs of convrfm", folder, self.runs),
         ]
 
 
@@ -39,6 +49,7 @@ def walk(folder: Path) -> Walk:
     astray: list[Path] = []
     again: list[Path] = []
     closed: list[Path] = []
+    runs: list[Path] = []
     folders, links = [folder], list[Path]()
     entered: set[tuple[int, int]] = set()
     while folders or links:
@@ -53,6 +64,9 @@ def walk(folder: Path) -> Walk:
         except PermissionError:
             closed.append(at)
             continue
+        if at != folder and _is_run(at):
+            runs.append(at)
+            continue
         for path in inside:
             if path.is_dir():
                 (links if path.is_symlink() else folders).append(path)
@@ -60,7 +74,21 @@ def walk(folder: Path) -> Walk:
                 astray.append(path)
             else:
                 files.append(path)
-    return Walk(*(sorted(paths, key=lambda path: path.parts) for paths in (files, astray, again, closed)))
+    return Walk(*(sorted(paths, key=lambda path: path.parts) for paths in (files, astray, again, closed, runs)))
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether this library wrote a run into a folder; files of others may have the same names."""
+    return any(_holds(folder / name, values) for name, values in RUNS.items())
+
+
+def _holds(path: Path, names: set[str]) -> bool:
+    """Whether there is a file of JSON with values of these names."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and names <= values.keys()
 
 
 def visible(folder: Path) -> list[Path]:
@@ -86,7 +114,11 @@ def left_out(reason: str, folder: Path, files: Sequence[Path]) -> list[str]:
     """A sentence on files that are not read, with the first few names; nothing if there are none."""
     if not files:
         return []
-    more = f" and {len(files) - NAMES_SHOWN} more" if len(files) > NAMES_SHOWN else ""
-    names = ", ".join(printable(file, folder) for file in files[:NAMES_SHOWN])
     whole = "" if folder == Path() else f" of {folder}"
-    return [f"Left out{whole}, {reason}: {names}{more}."]
+    return [f"Left out{whole}, {reason}: {first_few(files, folder)}."]
+
+
+def first_few(files: Sequence[Path], folder: Path) -> str:
+    """The names of the first few of these files below a folder, and how many more there are."""
+    more = f" and {len(files) - NAMES_SHOWN} more" if len(files) > NAMES_SHOWN else ""
+    return ", ".join(printable(file, folder) for file in files[:NAMES_SHOWN]) + more
