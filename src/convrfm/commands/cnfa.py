@@ -17,6 +17,7 @@ from ..datasets.catalogue import is_name, read_source
 from ..datasets.folders import holds_loose_pictures, read_unlabeled
 from ..datasets.sources import Reading
 from ..errors import InputError
+from ..kernels.devices import chosen_device
 from ..networks import (
     Scaling,
     drawn_weights,
@@ -158,6 +159,7 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
     Raises:
         InputError: If anything does not fit; the message says what.
     """
+    device = chosen_device(settings.device)
     check_folder(out, overwrite=overwrite, holds_run="layers" in read_values(out / NUMBERS))
     with held(out):
         torch.manual_seed(settings.seed)  # networks without weights draw theirs from torch's own generator
@@ -169,7 +171,6 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
         say_notes(notes)
         if subject.scaling is not None:
             images = subject.scaling.apply(images)
-        automatic = "cuda" if torch.cuda.is_available() else None
         report = measure(
             subject.network,
             images.split(AT_ONCE),
@@ -178,7 +179,7 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
             probes=settings.probes,
             positions=settings.positions,
             generator=torch.Generator().manual_seed(settings.seed),
-            device=automatic if settings.device == "auto" else settings.device,
+            device=device,
             progress=not quiet,
         )
         for name in (PAGE, TABLE):  # of an earlier report, beside whose numbers a killed run would leave others
