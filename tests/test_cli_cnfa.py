@@ -122,6 +122,7 @@ def test_help_says_that_a_factory_of_ones_own_is_run() -> None:
 
 def test_trained_weights_need_no_warning() -> None:
     assert drawn_weights(resnet20(), "torchvision:resnet18@DEFAULT") == (0, 20)
+    assert drawn_weights(resnet20(), "timm:resnet18.tag@DEFAULT") == (20, 20)
     assert random_weights_warning("torchvision:resnet18@DEFAULT", 0, 20) == ""
 
 
