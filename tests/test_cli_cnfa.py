@@ -186,3 +186,17 @@ def test_fewer_images_than_asked_for_are_told_and_so_is_what_was_cropped(
         assert words in page
     _, output = run("cnfa", "convrfm.networks:resnet20", photos, "--out", tmp_path / "few", "--n-images", 4, *options)
     assert "no more than" not in output
+
+
+def test_one_broken_picture_is_no_dead_end(photos: Path, tmp_path: Path) -> None:
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    measured = ("cnfa", "convrfm.networks:resnet20", photos, "--out", tmp_path / "out", "--layers", "conv1")
+    small = ("--probes", 1, "--image-size", 8)
+    code, output = run(*measured, *small)
+    assert code == 2
+    assert "broken.jpg cannot be read" in " ".join(output.split())
+    assert "--unreadable skip leaves it out and says so." in " ".join(output.split())
+    code, output = run(*measured, *small, "--unreadable", "skip")
+    assert code == 0, output
+    assert "broken.jpg" in output
+    assert cnfa.Report.load(tmp_path / "out").n_images == 4

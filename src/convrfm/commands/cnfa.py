@@ -30,7 +30,7 @@ from ..networks import (
 from ..quantities import counted
 from ..report.cnfa_page import cnfa_page
 from ..storage.held_folder import held
-from .choices import PixelScale
+from .choices import PixelScale, Unreadable
 from .fit_folder import check_folder, read_values
 from .terminal import console, say_notes
 
@@ -57,6 +57,7 @@ class CnfaSettings:
     n_images: int
     image_size: int | None
     scale: PixelScale
+    unreadable: Unreadable
     download: bool
     seed: int
     device: str
@@ -101,7 +102,7 @@ def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "
 
     Gray pictures are repeated for the channels of the network, colors averaged.
     """
-    reading = Reading(image_size=subject.image_size, download=settings.download)
+    reading = Reading(image_size=subject.image_size, unreadable=settings.unreadable.value, download=settings.download)
     data, n_images = settings.data, settings.n_images
     tested = False
     if not is_name(data) and holds_loose_pictures(Path(data)):
