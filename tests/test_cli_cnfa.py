@@ -200,3 +200,24 @@ def test_one_broken_picture_is_no_dead_end(photos: Path, tmp_path: Path) -> None
     assert code == 0, output
     assert "broken.jpg" in output
     assert cnfa.Report.load(tmp_path / "out").n_images == 4
+
+
+@pytest.mark.parametrize("scale", [255.0, -2.0])
+def test_values_of_another_scale_are_not_scaled_as_those_of_imagenet(scale: float, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((3, 3, 8, 8)).astype(np.float32)
+    for name, values in (("fractions", x), ("others", scale * x), ("bytes", (255 * x).astype(np.uint8))):
+        np.savez(tmp_path / f"{name}.npz", x=values)
+
+    def measured(data: str, *options: str) -> tuple[int, str]:
+        small = ("--layers", "conv1", "--probes", 1, "--overwrite", "--out", tmp_path / "out")
+        return run("cnfa", "convrfm.networks:resnet20", tmp_path / f"{data}.npz", *small, *options)
+
+    code, output = measured("others")
+    assert code == 2
+    said = " ".join(output.split())
+    values = scale * x
+    assert f"for --scale imagenet; got values from {values.min():g} to {values.max():g}" in said
+    assert "pass --scale none" in said
+    for data, options in (("others", ["--scale", "none"]), ("fractions", []), ("bytes", [])):
+        code, output = measured(data, *options)
+        assert code == 0, output

@@ -15,6 +15,7 @@ from ..cnfa.saving import NUMBERS, write_text
 from ..datasets import Preprocessing
 from ..datasets.catalogue import is_name, read_source
 from ..datasets.folders import holds_loose_pictures, read_unlabeled
+from ..datasets.preprocessing import SLACK
 from ..datasets.sources import Reading
 from ..errors import InputError
 from ..kernels.devices import chosen_device
@@ -98,9 +99,12 @@ def subject_of(settings: CnfaSettings) -> Subject:
 
 
 def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "n c h w"], list[str]]:
-    """Images from 0 to 1, drawn with the seed; of data with a test part, from that. And remarks on them.
+    """Images from 0 to 1 (float arrays as they are), drawn with the seed; of data with a test part, from that. And remarks.
 
     Gray pictures are repeated for the channels of the network, colors averaged.
+
+    Raises:
+        InputError: If they cannot be read, or are not from 0 to 1 and are to be scaled as ImageNet's.
     """
     reading = Reading(image_size=subject.image_size, unreadable=settings.unreadable.value, download=settings.download)
     data, n_images = settings.data, settings.n_images
@@ -118,7 +122,20 @@ def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "
     part = [f"Measured on images of the test part of {data}, which has {there}."] if tested else []
     notes = [*pictures.notes, *part, *([fewer] if there < n_images else [])]
     preprocessing = Preprocessing(subject.image_size, subject.channels, pictures.white)
-    return torch.from_numpy(preprocessing.apply(raw)), notes
+    images = torch.from_numpy(preprocessing.apply(raw))
+    if subject.scaling is IMAGENET:
+        _check_fractions(images, data)
+    return images, notes
+
+
+def _check_fractions(images: Float[Tensor, "n c h w"], data: str) -> None:
+    """Refuse values that are not from 0 to 1: ImageNet's mean and deviation are not theirs."""
+    least, most = images.min().item(), images.max().item()
+    if least < -SLACK or most > 1 + SLACK:
+        raise InputError(
+            f"images of {data} must be from 0 to 1 for --scale imagenet; got values from {least:g} to {most:g}. Store bytes as "
+            "uint8, or divide the values by that of white; where they are scaled for the network already, pass --scale none."
+        )
 
 
 def _scale_text(scaling: Scaling | None) -> str:
