@@ -221,3 +221,26 @@ def test_values_of_another_scale_are_not_scaled_as_those_of_imagenet(scale: floa
     for data, options in (("others", ["--scale", "none"]), ("fractions", []), ("bytes", [])):
         code, output = measured(data, *options)
         assert code == 0, output
+
+
+@pytest.mark.parametrize(("output", "got"), [("{'out': y}", "got dict"), ("y[:, 0]", "got (1,)")])
+def test_outputs_of_another_form_have_a_remedy_that_can_be_typed(
+    output: str, got: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = f"""
+from torch import nn
+class Other(nn.Sequential):
+    def forward(self, x):
+        y = super().forward(x)
+        return {output}
+def network():
+    return Other(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+"""
+    module = f"of_{tmp_path.name}"
+    (tmp_path / f"{module}.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    exit_code, told = run("cnfa", f"{module}:network", photos, "--image-size", 8, "--out", tmp_path / "out")
+    assert exit_code == 2
+    said = " ".join(told.split())
+    assert f"{got}. On the command line, name a package.module:factory of a network around this one" in said
+    assert "head" not in said
