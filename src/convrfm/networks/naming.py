@@ -19,7 +19,7 @@ def load_network(name: str) -> nn.Module:
     """Build a network by name.
 
     Args:
-        name: `torchvision:resnet18` (random weights), `torchvision:resnet18@IMAGENET1K_V1` (downloads weights),
+        name: `torchvision:resnet18` (random weights), `torchvision:resnet18@IMAGENET1K_V1` (downloads and unpickles weights),
             `timm:mobilenetv3_small_050` (random weights), or `package.module:factory`: that module is imported, and the
             factory called without arguments, so that their code runs.
 
