@@ -190,6 +190,21 @@ def test_what_is_noted_of_many_pictures_is_noted_once_and_their_page_has_a_short
     assert names == [*map(str, given[:2]), *(f"{photos / 'bright'}/{i}.png" for i in range(6)), *map(str, wide[1:])]
 
 
+def test_owners_of_pictures_are_told_how_a_model_is_saved_for_them(photos: Path, model: Path, tmp_path: Path) -> None:
+    remedy = "model.save(path, preprocessing=data.preprocessing)"
+    convrfm.load(model).save(tmp_path / "with")
+    data = datasets.load(photos)
+    ConvRFMClassifier(kernels.Laplace(3), n_iterations=0).fit(data.x_train, data.y_train).save(tmp_path / "without")
+    refused = run("predict", tmp_path / "without", photos, "--out", tmp_path / "t.csv")
+    assert refused.exit_code == 2
+    assert remedy in " ".join(refused.output.split())
+    np.savez(tmp_path / "floats.npz", x=data.x_test)
+    other = run("predict", tmp_path / "with", tmp_path / "floats.npz", "--out", tmp_path / "t.csv")
+    assert other.exit_code == 2
+    assert "in the type and scale" in other.output
+    assert remedy not in " ".join(other.output.split())
+
+
 SAME = np.array([0, 1, 1, 0])
 ALIKE = {
     "integers": SAME,
