@@ -122,6 +122,7 @@ def test_help_says_that_a_factory_of_ones_own_is_run() -> None:
 
 def test_trained_weights_need_no_warning() -> None:
     assert drawn_weights(resnet20(), "torchvision:resnet18@DEFAULT") == (0, 20)
+    assert drawn_weights(resnet20(), "timm:resnet18.tag@DEFAULT") == (20, 20)
     assert random_weights_warning("torchvision:resnet18@DEFAULT", 0, 20) == ""
 
 
@@ -185,3 +186,61 @@ def test_fewer_images_than_asked_for_are_told_and_so_is_what_was_cropped(
         assert words in page
     _, output = run("cnfa", "convrfm.networks:resnet20", photos, "--out", tmp_path / "few", "--n-images", 4, *options)
     assert "no more than" not in output
+
+
+def test_one_broken_picture_is_no_dead_end(photos: Path, tmp_path: Path) -> None:
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    measured = ("cnfa", "convrfm.networks:resnet20", photos, "--out", tmp_path / "out", "--layers", "conv1")
+    small = ("--probes", 1, "--image-size", 8)
+    code, output = run(*measured, *small)
+    assert code == 2
+    assert "broken.jpg cannot be read" in " ".join(output.split())
+    assert "--unreadable skip leaves it out and says so." in " ".join(output.split())
+    code, output = run(*measured, *small, "--unreadable", "skip")
+    assert code == 0, output
+    assert "broken.jpg" in output
+    assert cnfa.Report.load(tmp_path / "out").n_images == 4
+
+
+@pytest.mark.parametrize("scale", [255.0, -2.0])
+def test_values_of_another_scale_are_not_scaled_as_those_of_imagenet(scale: float, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((3, 3, 8, 8)).astype(np.float32)
+    for name, values in (("fractions", x), ("others", scale * x), ("bytes", (255 * x).astype(np.uint8))):
+        np.savez(tmp_path / f"{name}.npz", x=values)
+
+    def measured(data: str, *options: str) -> tuple[int, str]:
+        small = ("--layers", "conv1", "--probes", 1, "--overwrite", "--out", tmp_path / "out")
+        return run("cnfa", "convrfm.networks:resnet20", tmp_path / f"{data}.npz", *small, *options)
+
+    code, output = measured("others")
+    assert code == 2
+    said = " ".join(output.split())
+    values = scale * x
+    assert f"for --scale imagenet; got values from {values.min():g} to {values.max():g}" in said
+    assert "pass --scale none" in said
+    for data, options in (("others", ["--scale", "none"]), ("fractions", []), ("bytes", [])):
+        code, output = measured(data, *options)
+        assert code == 0, output
+
+
+@pytest.mark.parametrize(("output", "got"), [("{'out': y}", "got dict"), ("y[:, 0]", "got (1,)")])
+def test_outputs_of_another_form_have_a_remedy_that_can_be_typed(
+    output: str, got: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = f"""
+from torch import nn
+class Other(nn.Sequential):
+    def forward(self, x):
+        y = super().forward(x)
+        return {output}
+def network():
+    return Other(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+"""
+    module = f"of_{tmp_path.name}"
+    (tmp_path / f"{module}.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    exit_code, told = run("cnfa", f"{module}:network", photos, "--image-size", 8, "--out", tmp_path / "out")
+    assert exit_code == 2
+    said = " ".join(told.split())
+    assert f"{got}. On the command line, name a package.module:factory of a network around this one" in said
+    assert "head" not in said

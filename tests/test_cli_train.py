@@ -5,8 +5,10 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
@@ -151,3 +153,20 @@ def test_the_page_counts_the_images_that_were_measured_on(tmp_path: Path) -> Non
     assert "on 90 training images" in page
     assert "Pearson correlations of the weights that were kept, those after epoch 1" in page
     assert "Curves along 1 epoch." in page
+
+
+def test_a_training_may_leave_out_a_broken_picture(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(10):
+            pixels = generator.integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
+    (tmp_path / "photos" / "a" / "broken.jpg").write_bytes(b"no picture")
+    training = ["train", "vanilla", tmp_path / "photos", "--width", 2, "--depth", 1, "--epochs", 1, "--n-images", 2]
+    refused = run(*training, "--out", tmp_path / "run")
+    assert refused.exit_code == 2
+    assert "--unreadable skip leaves it out and says so." in " ".join(refused.output.split())
+    result = run(*training, "--out", tmp_path / "run", "--unreadable", "skip")
+    assert result.exit_code == 0, result.output
+    assert "broken.jpg" in result.output

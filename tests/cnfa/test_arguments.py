@@ -291,6 +291,13 @@ def test_a_network_without_parameters_is_refused_in_words(images: Tensor) -> Non
         cnfa.measure(nn.Flatten(), images)
 
 
+def test_both_doors_refuse_a_device_that_is_not_there(images: Tensor) -> None:
+    with pytest.raises(InputError, match="device must be"):
+        cnfa.measure(network(), images, device="abacus")
+    with pytest.raises(InputError, match="device must be"):
+        cnfa.patch_agop(network(), images, "0", device="abacus")
+
+
 def test_what_both_doors_take_has_one_form() -> None:
     of_report, of_layer = (inspect.signature(door).parameters for door in (cnfa.measure, cnfa.patch_agop))
     for name in of_layer.keys() - {"layer"}:

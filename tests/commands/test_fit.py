@@ -71,6 +71,17 @@ def test_what_round_0_compares_patches_by_is_told_and_drawn_as_it_is(kind: str, 
         assert start == "identity" or not alike
 
 
+@pytest.mark.parametrize("kind", MODELS)
+def test_patches_of_one_contrast_are_not_said_to_be_compared_as_they_are(kind: str, tmp_path: Path) -> None:
+    data = datasets.load("bars", n_train=30, n_test=20, seed=0)
+    model = clone(MODELS[kind]).set_params(patch_normalization="contrast").fit(data.x_train, data.y_train)
+    record = with_fixed_kernels(write_run(tmp_path, model, data, {"data": "bars"}, ""))
+    page = fit_page(record).render()
+    assert "patches as they are" not in page
+    assert "compared as they are" not in page
+    assert page.count("which weighs all directions of a patch alike") == {"shallow": 3, "deep": 1}[kind]
+
+
 def test_a_ridge_at_the_end_of_the_grid_is_told_of() -> None:
     generator = np.random.default_rng(2)
     x, y = generator.random((60, 1, 8, 8)), generator.integers(0, 2, 60)

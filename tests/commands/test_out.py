@@ -134,7 +134,7 @@ def fill_the_disk_at_file(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 SMALL = {  # fits are those of test_fit_folder.py
     "cnfa": [
         *("cnfa", "convrfm.networks:resnet20", "bars", "--layers", "conv1", "--probes", "1", "--n-images", "2"),
-        "--quiet",
+        *("--scale", "none", "--quiet"),
     ],
     "train": [
         *("train", "vanilla", "sklearn:digits", "--width", "2", "--depth", "1", "--n-train", "40", "--n-test", "20"),

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 import convrfm
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, datasets, kernels
 from convrfm.cli import app
-from convrfm.commands.predict import MOST_SAID
+from convrfm.commands.predict import MOST_SAID, accuracy_sentence
 
 GENERATOR = np.random.default_rng(0)
 
@@ -188,3 +188,61 @@ def test_what_is_noted_of_many_pictures_is_noted_once_and_their_page_has_a_short
     with (tmp_path / "mixed.csv").open() as file:
         names = [row["name"] for row in csv.DictReader(file)]
     assert names == [*map(str, given[:2]), *(f"{photos / 'bright'}/{i}.png" for i in range(6)), *map(str, wide[1:])]
+
+
+def test_owners_of_pictures_are_told_how_a_model_is_saved_for_them(photos: Path, model: Path, tmp_path: Path) -> None:
+    remedy = "model.save(path, preprocessing=data.preprocessing)"
+    convrfm.load(model).save(tmp_path / "with")
+    data = datasets.load(photos)
+    ConvRFMClassifier(kernels.Laplace(3), n_iterations=0).fit(data.x_train, data.y_train).save(tmp_path / "without")
+    refused = run("predict", tmp_path / "without", photos, "--out", tmp_path / "t.csv")
+    assert refused.exit_code == 2
+    assert remedy in " ".join(refused.output.split())
+    np.savez(tmp_path / "floats.npz", x=data.x_test)
+    other = run("predict", tmp_path / "with", tmp_path / "floats.npz", "--out", tmp_path / "t.csv")
+    assert other.exit_code == 2
+    assert "in the type and scale" in other.output
+    assert remedy not in " ".join(other.output.split())
+
+
+SAME = np.array([0, 1, 1, 0])
+ALIKE = {
+    "integers": SAME,
+    "floats": SAME.astype(float),
+    "booleans": SAME.astype(bool),
+    "texts": SAME.astype(str),
+    "texts of floats": SAME.astype(float).astype(str),
+    "texts of booleans": SAME.astype(bool).astype(str),
+}
+
+
+@pytest.mark.parametrize("fitted", ["integers", "floats", "booleans"])
+@pytest.mark.parametrize("told", ALIKE)
+def test_equal_numbers_are_the_same_label_whatever_their_type(fitted: str, told: str) -> None:
+    predicted, labels = ALIKE[fitted], ALIKE[told].copy()
+    labels[0] = labels[1]
+    said = accuracy_sentence(predicted, labels, np.unique(predicted))
+    assert said == "accuracy: 75.00% of 4 images"
+
+
+def test_texts_are_compared_as_they_are_and_other_numbers_are_others() -> None:
+    texts = np.array(["1", "1.0"])
+    assert accuracy_sentence(texts, texts[::-1], texts) == "accuracy: 0.00% of 2 images"
+    for labels in (np.array([2, 3]), np.array(["1_0", "a"]), np.array([0.5, np.inf])):
+        assert accuracy_sentence(np.array([10, 1]), labels, np.array([1, 10])).startswith(
+            "no accuracy: the model knows"
+        )
+    large = np.array([2**53, 2**53 + 1])
+    assert accuracy_sentence(large, large[::-1], large) == "accuracy: 0.00% of 2 images"
+
+
+def test_a_model_fitted_on_booleans_knows_integers(tmp_path: Path) -> None:
+    x, y = GENERATOR.random((12, 1, 6, 6)), np.arange(12) % 2
+    for of_type in (bool, float):
+        ConvRFMClassifier(kernels.Laplace(3), n_iterations=0).fit(x, y.astype(of_type)).save(tmp_path / "model")
+        np.savez(tmp_path / "data.npz", x=x, y=y)
+        result = run("predict", tmp_path / "model", tmp_path / "data.npz", "--out", tmp_path / "t.csv", "--overwrite")
+        assert result.exit_code == 0, result.output
+        assert re.search(r"accuracy: \d+\.\d\d% of 12 images", result.output)
+        right = np.mean(convrfm.load(tmp_path / "model").predict(x).astype(int) == y)
+        assert f"accuracy: {right:.2%} of" in result.output

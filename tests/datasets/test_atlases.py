@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from torch import nn
 
-from convrfm.commands.choices import PixelScale
+from convrfm.commands.choices import PixelScale, Unreadable
 from convrfm.commands.cnfa import CnfaSettings, Subject, images_of
 from convrfm.datasets import Preprocessing, find_data_set, load, load_for_prediction
 from convrfm.errors import InputError
@@ -57,6 +57,7 @@ def test_tiles_not_atlases_are_predicted_and_measured_on(tmp_path: Path) -> None
         9,
         3,
         PixelScale.NONE,
+        unreadable=Unreadable.ERROR,
         download=False,
         seed=0,
         device="cpu",

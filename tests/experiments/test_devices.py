@@ -8,6 +8,7 @@ import pytest
 from convrfm.errors import InputError
 from convrfm.experiments.catalogue import EXPERIMENTS
 from convrfm.experiments.experiment import Experiment, Run
+from convrfm.experiments.reproduce import Request, reproduce
 from convrfm.experiments.scale import Scale
 from convrfm.experiments.small_data.images import data_set
 from convrfm.experiments.small_data.methods import METHODS
@@ -18,6 +19,13 @@ def test_a_device_that_is_not_there_is_refused(experiment: Experiment[Any], tmp_
     run = Run(experiment.settings[Scale.SMOKE], Scale.SMOKE, seed=0, device="banana", data=None, files=tmp_path)
     with pytest.raises(InputError, match="banana"):
         next(iter(experiment.plan(run))).compute()
+
+
+def test_an_experiment_of_the_cpu_alone_leaves_nothing_where_another_device_is_asked_for(tmp_path: Path) -> None:
+    request = Request(Scale.SMOKE, device="meta")
+    with pytest.raises(InputError, match="computed on the CPU; got --device meta"):
+        reproduce(EXPERIMENTS["theorem1"], request, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - {"logistic regression", "random forest"}))

@@ -1,7 +1,9 @@
 """Networks by name, weights from files, and the published residual networks."""
 
+import io
 import os
 import pickle
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -43,6 +45,52 @@ def test_networks_are_found_by_name() -> None:
     assert type(networks.load_network("torchvision:squeezenet1_1")).__name__ == "SqueezeNet"
     with pytest.raises(InputError, match=r"torchvision has no network 'resnet19'.*Near matches: .*resnet1"):
         networks.load_network("torchvision:resnet19")
+
+
+def test_an_empty_name_of_weights_is_refused() -> None:
+    pytest.importorskip("torchvision")
+    with pytest.raises(
+        InputError, match=r"after @; got none\. Pass torchvision:resnet18@DEFAULT, or torchvision:resnet18 for"
+    ):
+        networks.load_network("torchvision:resnet18@")
+
+
+def cut_short(state: Mapping[str, Tensor]) -> bytes:
+    file = io.BytesIO()
+    torch.save(state, file)
+    return file.getvalue()[:-100]
+
+
+DOWNLOADS = {
+    "empty": lambda network: b"",
+    "another file": lambda network: b"no weights",
+    "cut short": lambda network: cut_short(network.state_dict()),
+}
+
+
+@pytest.mark.parametrize("content", DOWNLOADS.values(), ids=DOWNLOADS)
+def test_a_damaged_download_of_weights_is_named(
+    content: Callable[[nn.Module], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = pytest.importorskip("torchvision.models")
+    monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path))
+    file = tmp_path / "checkpoints" / Path(models.SqueezeNet1_1_Weights.DEFAULT.url).name
+    file.parent.mkdir()
+    file.write_bytes(content(models.squeezenet1_1()))
+    with pytest.raises(InputError, match=rf"{re.escape(str(file))} must hold the weights of .* Delete it"):
+        networks.load_network("torchvision:squeezenet1_1@DEFAULT")
+
+
+def test_a_download_with_a_wrong_checksum_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torchvision")
+
+    def download(*_: object, **__: object) -> None:
+        raise RuntimeError('invalid hash value (expected "b8a52dc0", got "0")')
+
+    monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", download)
+    with pytest.raises(InputError, match=r"RuntimeError: invalid hash value .* repeat the command"):
+        networks.load_network("torchvision:squeezenet1_1@DEFAULT")
 
 
 def test_timm_networks_are_found_by_name() -> None:
@@ -253,3 +301,15 @@ def test_the_counters_of_batch_norms_may_be_missing(tmp_path: Path) -> None:
     filled = networks.resnet20()
     networks.fill_with_weights(filled, tmp_path / "a.safetensors")
     torch.testing.assert_close(filled.conv1.weight, saved.conv1.weight)
+
+
+def lazy() -> nn.Module:
+    return nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).eval()
+
+
+def test_a_lazy_network_takes_weights_before_it_has_run(tmp_path: Path) -> None:
+    saved, filled, x = lazy(), lazy(), torch.randn(2, 3, 5, 5)
+    expected = saved(x)
+    save_file(saved.state_dict(), tmp_path / "a.safetensors")
+    networks.fill_with_weights(filled, tmp_path / "a.safetensors")
+    torch.testing.assert_close(filled(x), expected)

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from ..commands.choices import PixelScale
+from ..commands.choices import PixelScale, Unreadable
 from ..commands.terminal import command_line, console, say, worded
 from .app import app, defaults_of
-from .options import Device, Download, ImageSize, Overwrite, Quiet, Seed
+from .options import Broken, Device, Download, ImageSize, Overwrite, Quiet, Seed
 
 
 @app.command()
@@ -44,6 +44,7 @@ def cnfa(
             "from 0 to 1 (float arrays as they are)."
         ),
     ] = PixelScale.IMAGENET,
+    unreadable: Broken = Unreadable.ERROR,
     download: Download = False,
     seed: Seed = 0,
     device: Device = "auto",

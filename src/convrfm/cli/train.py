@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from ..commands.choices import Unreadable
 from ..commands.terminal import command_line, say, worded
 from .app import app
-from .options import Data, Device, Download, ImageSize, Overwrite, Quiet, Seed
+from .options import Broken, Data, Device, Download, ImageSize, Overwrite, Quiet, Seed
 
 
 @app.command()
@@ -42,6 +43,7 @@ def train(
     ] = None,
     n_test: Annotated[int | None, typer.Option(help="Test images, drawn by class; default all.", min=1)] = None,
     image_size: ImageSize = None,
+    unreadable: Broken = Unreadable.ERROR,
     every: Annotated[int, typer.Option(help="Measure all layers after every so many epochs.", min=1)] = 10,
     n_images: Annotated[int, typer.Option(help="Training images to measure on.", min=1)] = 50,
     download: Download = False,

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..kernels.devices import chosen_device
 from ..kernels.integers import natural_number, positive_integer
 from ..maths.precision import full_precision
 from ..storage.digests import digest
@@ -79,7 +80,7 @@ def measure(
             what this adds.
         generator: Where probes, positions, rotations and resamples come from; None for a new one with seed 0.
         head: From the network's output to `(n, k)`; None if that is what the network gives.
-        device: Where to measure; None for where the network is.
+        device: Where to measure; "auto" for a GPU where there is one, None for where the network is.
         labels: Labels of images given at once, or one for all of them; None to take those of a loader's pairs.
         loss: From outputs `(n, k)` and labels to one value an image, such as a cross entropy without reduction, or
             `lambda outputs, labels: outputs.gather(1, labels[:, None])` for the output of each image's own class. None with
@@ -105,8 +106,8 @@ def measure(
         A report with the layers in forward order.
 
     Raises:
-        InputError: If the network, its outputs, the images, a layer's name or a pattern do not fit, or values are not
-            finite (the layer is named).
+        InputError: If the network, its outputs, the images, the device, a layer's name or a pattern do not fit, or values
+            are not finite (the layer is named).
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
@@ -285,8 +286,8 @@ def _stored(moments: Moments) -> Tensor:
 
 def _settle(network: nn.Module, device: torch.device | str | None, stack: ExitStack) -> None:
     """Where it is to be measured, ready to be measured, until the stack is closed."""
-    if device is not None and device_of(network) != torch.device(device):
-        stack.enter_context(values.holding(values.moved(network, device)))
+    if device is not None and device_of(network) != (chosen := chosen_device(device)):
+        stack.enter_context(values.holding(values.moved(network, chosen)))
     stack.enter_context(as_found(network))
 
 

@@ -11,6 +11,10 @@ from .batches import Batch
 
 Head = Callable[[Any], Tensor]
 Loss = Callable[[Tensor, Any], Tensor]
+OF_NETWORK = "the network's output"
+AROUND = (
+    " On the command line, name a package.module:factory of a network around this one whose output is such a tensor."
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Target:
             InputError: If they are not a floating tensor `(n, k)`, or there are no labels for the loss.
         """
         outputs = raw if self.head is None else self.head(raw)
-        whose = "the network's output" if self.head is None else "what head returns"
+        whose = OF_NETWORK if self.head is None else "what head returns"
         if self.loss is None:
             return _checked(outputs, len(batch), whose)
         if batch.labels is None:
@@ -68,8 +72,10 @@ def _checked(outputs: Any, n: int, whose: str) -> Tensor:
         got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         head = _made_of(outputs, n, "output")
         such = "" if head is None else f", such as head=lambda output: {head}"
+        around = AROUND * (whose == OF_NETWORK)
         raise InputError(
-            f"{whose} must be a tensor (n, k) with n = {n} images; got {got}. Pass a head that makes one{such}."
+            f"{whose} must be a tensor (n, k) with n = {n} images; got {got}.{around}",
+            in_python=f"Pass a head that makes one{such}.",
         )
     if not outputs.is_floating_point():
         raise InputError(f"{whose} must require grad, so it must be floating and real; got {outputs.dtype}.")

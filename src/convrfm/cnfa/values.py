@@ -13,7 +13,7 @@ Values = list[tuple[Tensor, Tensor]]
 """Parameters and buffers, each with the values it is to hold."""
 
 
-def moved(network: nn.Module, device: torch.device | str) -> Values:
+def moved(network: nn.Module, device: torch.device) -> Values:
     """The network's own values on a device."""
     return _mapped(network, lambda values: values.to(device))
 

@@ -15,8 +15,10 @@ from ..cnfa.saving import NUMBERS, write_text
 from ..datasets import Preprocessing
 from ..datasets.catalogue import is_name, read_source
 from ..datasets.folders import crop_note_of, holds_loose_pictures, read_unlabeled
+from ..datasets.preprocessing import SLACK
 from ..datasets.sources import Reading
 from ..errors import InputError
+from ..kernels.devices import chosen_device
 from ..networks import (
     Scaling,
     drawn_weights,
@@ -29,7 +31,7 @@ from ..networks import (
 from ..quantities import counted
 from ..report.cnfa_page import cnfa_page
 from ..storage.held_folder import held
-from .choices import PixelScale
+from .choices import PixelScale, Unreadable
 from .fit_folder import check_folder, read_values
 from .terminal import console, say_notes
 
@@ -56,6 +58,7 @@ class CnfaSettings:
     n_images: int
     image_size: int | None
     scale: PixelScale
+    unreadable: Unreadable
     download: bool
     seed: int
     device: str
@@ -96,11 +99,14 @@ def subject_of(settings: CnfaSettings) -> Subject:
 
 
 def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "n c h w"], list[str]]:
-    """Images from 0 to 1, drawn with the seed; of data with a test part, from that. And remarks on them.
+    """Images from 0 to 1 (float arrays as they are), drawn with the seed; of data with a test part, from that. And remarks.
 
     Gray pictures are repeated for the channels of the network, colors averaged.
+
+    Raises:
+        InputError: If they cannot be read, or are not from 0 to 1 and are to be scaled as ImageNet's.
     """
-    reading = Reading(image_size=subject.image_size, download=settings.download)
+    reading = Reading(image_size=subject.image_size, unreadable=settings.unreadable.value, download=settings.download)
     data, n_images = settings.data, settings.n_images
     tested = False
     if not is_name(data) and holds_loose_pictures(Path(data)):
@@ -117,7 +123,20 @@ def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "
     cropped = crop_note_of(data, pictures.raw, subject.image_size)
     notes = [*pictures.notes, *cropped, *part, *([fewer] if there < n_images else [])]
     preprocessing = Preprocessing(subject.image_size, subject.channels, pictures.white)
-    return torch.from_numpy(preprocessing.made_of(raw)), notes
+    images = torch.from_numpy(preprocessing.made_of(raw))
+    if subject.scaling is IMAGENET:
+        _check_fractions(images, data)
+    return images, notes
+
+
+def _check_fractions(images: Float[Tensor, "n c h w"], data: str) -> None:
+    """Refuse values that are not from 0 to 1: ImageNet's mean and deviation are not theirs."""
+    least, most = images.min().item(), images.max().item()
+    if least < -SLACK or most > 1 + SLACK:
+        raise InputError(
+            f"images of {data} must be from 0 to 1 for --scale imagenet; got values from {least:g} to {most:g}. Store bytes as "
+            "uint8, or divide the values by that of white; where they are scaled for the network already, pass --scale none."
+        )
 
 
 def _scale_text(scaling: Scaling | None) -> str:
@@ -159,6 +178,7 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
     Raises:
         InputError: If anything does not fit; the message says what.
     """
+    device = chosen_device(settings.device)
     check_folder(out, overwrite=overwrite, holds_run="layers" in read_values(out / NUMBERS))
     with held(out):
         torch.manual_seed(settings.seed)  # networks without weights draw theirs from torch's own generator
@@ -170,7 +190,6 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
         say_notes(notes)
         if subject.scaling is not None:
             images = subject.scaling.apply(images)
-        automatic = "cuda" if torch.cuda.is_available() else None
         report = measure(
             subject.network,
             images.split(AT_ONCE),
@@ -179,7 +198,7 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
             probes=settings.probes,
             positions=settings.positions,
             generator=torch.Generator().manual_seed(settings.seed),
-            device=automatic if settings.device == "auto" else settings.device,
+            device=device,
             progress=not quiet,
         )
         for name in (PAGE, TABLE):  # of an earlier report, beside whose numbers a killed run would leave others

@@ -11,6 +11,7 @@ from sklearn.datasets import load_sample_images
 from ..datasets import ImageData, load
 from ..estimators import ConvRFMClassifier
 from ..kernels import NTK, vanilla
+from ..kernels.devices import chosen_device
 from ..plots import plot_feature_maps
 from ..report import Page, RoundRecord, Section
 from ..report.fit_sections import feature_maps_section, metric_section, rounds_section
@@ -63,6 +64,7 @@ TASKS = (
 
 def run_demo(out: Path, *, seed: int, device: str, verbose: bool) -> tuple[list[Result], Path]:
     """Run both tasks, write the report, and return the table's lines and the report's path."""
+    chosen_device(device)  # what is not there leaves nothing on disk
     with held(out):
         return _run(out, seed=seed, device=device, verbose=verbose)
 

@@ -11,6 +11,7 @@ import torch
 
 from ..errors import MissingDependencyError
 from ..kernels import NTK, vanilla
+from ..kernels.devices import chosen_device
 from ..kernels.engines.choice import explain_engines
 from ..kernels.infinite import EngineName
 from ..optional import imported
@@ -45,10 +46,14 @@ def findings(device: str, seed: int) -> list[Finding]:
     Args:
         device: the beginning of the devices' names; "auto" for all.
         seed: of the images at which engines are compared.
+
+    Raises:
+        InputError: if torch cannot use that device on this machine.
     """
     devices = [torch.device("cpu")] + [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
     if device != "auto":
-        devices = [d for d in devices if str(d).startswith(device)]
+        chosen = chosen_device(device)
+        devices = [d for d in devices if str(d).startswith(device)] or [chosen]
     rows = [Finding(f"engine on {d}", engines_on(d)) for d in devices]
     rows += [found for d in devices for found in agreements(d, seed)]
     rows.append(Finding("threads", f"{torch.get_num_threads()} of {os.cpu_count()} processors"))

@@ -1,5 +1,6 @@
 """What `convrfm predict` does: a saved model and images, in; a table of labels, and on request a page, out."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from .terminal import say_notes
 
 Labels = Shaped[np.ndarray, " n"]
 OTHER_DIGITS = "By another --seed than the run's other digits are held out: it was fitted to some of these."
+WHOLE = re.compile(r"([+-]?\d+)(\.0*)?")
 MOST_SAID = 10  # pictures; of the others the table tells
 
 
@@ -150,12 +152,34 @@ def _told_of_each(model: RecursiveFeatureMachine, found: Predicted) -> list[str]
 
 
 def _known(labels: Labels, classes: Shaped[np.ndarray, " k"]) -> Bool[np.ndarray, " n"]:
-    """Which labels the model has; those of another type than its own are compared as text."""
-    return np.isin(labels.astype(str), classes.astype(str))
+    """Which labels the model has."""
+    return np.isin(*comparable(labels, classes))
+
+
+def comparable(labels: Labels, others: Shaped[np.ndarray, " k"]) -> tuple[Labels, Shaped[np.ndarray, " k"]]:
+    """Both as texts that are equal where labels are the same.
+
+    Texts are the same if they are equal, numbers likewise: 1, 1.0 and True are one. Beside numbers a text that reads as one is
+    that number.
+    """
+    if labels.dtype.kind == others.dtype.kind == "U":
+        return labels, others
+    as_labels, as_others = (np.array([_number_or_text(each) for each in which.tolist()]) for which in (labels, others))
+    return as_labels, as_others
+
+
+def _number_or_text(label: float | int | str) -> str:
+    """A whole number in its shortest form; anything else as it is written."""
+    if not isinstance(label, str):
+        return str(int(label)) if float(label).is_integer() else str(label)
+    if whole := WHOLE.fullmatch(label):
+        return str(int(whole[1]))
+    return {"True": "1", "False": "0"}.get(label, label)
 
 
 def accuracy_sentence(predicted: Labels, labels: Labels, classes: Shaped[np.ndarray, " k"]) -> str:
     """How many labels were predicted, with those that the model does not know."""
     if not _known(labels, classes).any():
         return f"no accuracy: the model knows none of these labels; its classes are {', '.join(map(str, classes[:10]))}"
-    return f"accuracy: {np.mean(predicted.astype(str) == labels.astype(str)):.2%} of {counted(len(labels), 'image')}"
+    first, second = comparable(predicted, labels)
+    return f"accuracy: {np.mean(first == second):.2%} of {counted(len(labels), 'image')}"

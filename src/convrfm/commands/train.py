@@ -33,6 +33,7 @@ from ..report.fit_sections import reproduction_section
 from ..report.versions import versions
 from ..storage.atomic import write_json
 from ..storage.held_folder import held
+from .choices import Unreadable
 from .fit_folder import check_folder, check_same_run, read_values
 from .terminal import remark, say_notes
 
@@ -67,6 +68,7 @@ class TrainSettings:
     n_train: int | None
     n_test: int | None
     image_size: int | None
+    unreadable: Unreadable
     every: int
     n_images: int
     download: bool
@@ -142,6 +144,7 @@ def _images(settings: TrainSettings) -> RealImages:
         n_test=settings.n_test,
         seed=settings.seed,
         image_size=None if settings.image_size is None else (settings.image_size, settings.image_size),
+        unreadable=settings.unreadable.value,
         download=settings.download,
         validation="train",
     )

@@ -61,10 +61,11 @@ def load_for_prediction(
     reading = Reading(n_train, n_test, seed, size, unreadable, sigma, download=download)
     pictures = _read(data, reading) if isinstance(data, str | Path) else _read_all(data, reading)
     if pictures.white != preprocessing.divide_by:
+        saved = " A model that was fitted to pictures is saved with model.save(path, preprocessing=data.preprocessing)."
         raise InputError(
             f"The value of white in {in_short(data)} must be {preprocessing.divide_by:g}, as in training; "
             f"got {pictures.white:g} (255 for pictures and uint8, 1 for floats). "
-            "Give the images in the type and scale of the training images."
+            f"Give the images in the type and scale of the training images.{saved * (not preprocessing.tells_scale)}"
         )
     notes = (*pictures.notes, *_size_notes(in_short(data), pictures, size))
     return preprocessing.made_of(pictures.raw), pictures.names, pictures.labels, notes

@@ -24,7 +24,7 @@ def load(path: str | Path, device: str = "auto") -> RecursiveFeatureMachine:
     """Read a model that `save` wrote. Nothing in the file is executed.
 
     Args:
-        path: the file.
+        path: the file, or the folder of a run of `convrfm fit`.
         device: where the model is to compute; it need not be where it was fitted.
 
     Raises:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..kernels.devices import chosen_device
 from ..report.page import in_words
 from ..storage.fingerprints import fingerprint
 from ..storage.held_folder import held
@@ -13,7 +14,7 @@ from .computing import computed_in_turn
 from .experiment import Experiment
 from .finished_run import FinishedRun, run_of
 from .pages import write_pages
-from .run_folder import IDENTITY, RunFolder
+from .run_folder import FILES, IDENTITY, RunFolder
 from .scale import Scale
 from .settings import changed, plain_settings
 
@@ -63,17 +64,18 @@ def reproduce(
         tell: takes a sentence about the settings at the beginning, and one about every step that was computed.
 
     Raises:
-        InputError: if its data are not named, the folder holds something else, or its steps need each other and several
-            were to be computed at once.
+        InputError: if its data are not named, the device is not there, the folder holds something else, or its steps need
+            each other and several were to be computed at once.
     """
     if jobs > 1 and experiment.in_order:
         raise InputError(f"every step of {experiment.name} goes on from the one before it: leave --jobs {jobs} out.")
+    chosen_device(request.device)
     identity = identity_of(experiment, request, out)
+    run = run_of(experiment, identity, out / FILES, download=request.download, verbose=request.verbose)
     with held(out):
+        steps = list(experiment.plan(run))  # what it refuses leaves nothing on disk
         folder = RunFolder(out, identity, overwrite=overwrite)
-        run = run_of(experiment, identity, folder.files, download=request.download, verbose=request.verbose)
         tell(f"settings: {listed(identity['settings'])}")
-        steps = list(experiment.plan(run))
         missing = [step for step in steps if folder.finished(step) is None]
         for done, (step, line) in enumerate(computed_in_turn(missing, jobs), len(steps) - len(missing) + 1):
             folder.keep(line)

@@ -16,7 +16,7 @@ ON_CPUS = 1 << 29  # bytes
 MEMINFO, CONTROL_GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
-def chosen_device(name: str) -> torch.device:
+def chosen_device(name: str | torch.device) -> torch.device:
     """The device of this name; "auto" takes a GPU where there is one.
 
     Raises:

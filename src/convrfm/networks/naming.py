@@ -3,7 +3,9 @@
 import importlib
 from difflib import get_close_matches
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ def load_network(name: str) -> nn.Module:
     """Build a network by name.
 
     Args:
-        name: `torchvision:resnet18` (random weights), `torchvision:resnet18@IMAGENET1K_V1` (downloads weights),
+        name: `torchvision:resnet18` (random weights), `torchvision:resnet18@IMAGENET1K_V1` (downloads and unpickles weights),
             `timm:mobilenetv3_small_050` (random weights), or `package.module:factory`: that module is imported, and the
             factory called without arguments, so that their code runs.
 
@@ -44,14 +46,15 @@ def load_network(name: str) -> nn.Module:
 def drawn_weights(network: nn.Module, name: str) -> tuple[int, int]:
     """How many weights of a network that was built by name are random, and how many weights it has.
 
-    Of torchvision and timm the name tells it. Another factory is called again under another seed of torch: weights that are
-    others then were drawn. One that sets a seed itself cannot be told from one that reads a file, nor can one that works only
-    once. Biases do not count, and what else begins as one number.
+    Of torchvision the name tells it; those of timm all are. Another factory is called again under another seed of torch:
+    weights that are others then were drawn. One that sets a seed itself cannot be told from one that reads a file, nor can one
+    that works only once. Biases do not count, and what else begins as one number.
     """
     weights = {key: weight for key, weight in network.named_parameters() if _may_be_drawn(weight)}
     source, _, rest = name.partition(":")
     if source in ("torchvision", "timm"):
-        return (0 if "@" in rest else len(weights)), len(weights)
+        trained = source == "torchvision" and "@" in rest
+        return (0 if trained else len(weights)), len(weights)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch.initial_seed() + 1)
@@ -72,7 +75,12 @@ def _same(weight: Tensor, other: Tensor | None) -> bool:
 
 def _from_torchvision(name: str) -> nn.Module:
     models = imported("torchvision.models", "vision")
-    architecture, _, weights = name.partition("@")
+    architecture, at, weights = name.partition("@")
+    if at and not weights:
+        raise InputError(
+            f"torchvision:{name} must name weights after @; got none. Pass torchvision:{name}DEFAULT, or "
+            f"torchvision:{architecture} for random ones."
+        )
     try:
         return models.get_model(architecture, weights=weights or None)
     except (ValueError, KeyError) as error:
@@ -84,6 +92,19 @@ def _from_torchvision(name: str) -> nn.Module:
         ) from error
     except OSError as error:
         raise InputError(f"the weights of {name!r} cannot be had: {_told(error)} Look at the connection.") from error
+    except Exception as error:  # what torch raises of a damaged download has no bounds
+        file = _downloaded(models, architecture, weights)
+        raise InputError(
+            f"{file} must hold the weights of {name!r}, whole: {_told(error)} Delete it if it is there, and repeat the "
+            "command, which downloads it."
+        ) from error
+
+
+def _downloaded(models: ModuleType, architecture: str, weights: str) -> str:
+    """The file to which torch downloads these weights; its folder where they are not known, such as those of a part."""
+    folder = Path(torch.hub.get_dir(), "checkpoints")
+    found = models.get_model_weights(architecture).__members__.get(weights.rpartition(".")[2])
+    return f"a file in {folder}" if found is None else str(folder / Path(urlparse(found.url).path).name)
 
 
 def _from_timm(name: str) -> nn.Module:

@@ -8,6 +8,7 @@ from zipfile import ZipFile
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ..errors import InputError, ModelFileError
 from ..storage.digests import digest
@@ -101,7 +102,7 @@ def fill_with_weights(network: nn.Module, path: str | Path) -> None:
         for kind, names in (
             ("missing", [name for name in own if name not in weights and not name.endswith(COUNTERS)]),
             ("unknown", [name for name in weights if name not in own]),
-            ("of another shape", [name for name in own if name in weights and own[name].shape != weights[name].shape]),
+            ("of another shape", [name for name in own if name in weights and not _fits(own[name], weights[name])]),
         )
         if names
     ]
@@ -116,6 +117,11 @@ def fill_with_weights(network: nn.Module, path: str | Path) -> None:
             f"{path} holds NaN or infinity in {', '.join(unsound[:NAMES_SHOWN])}. Its training diverged, or it is damaged."
         )
     network.load_state_dict({name: weights.get(name, value) for name, value in own.items()})
+
+
+def _fits(own: Tensor, weight: Tensor) -> bool:
+    """Whether a weight has the shape of the network's; one of a lazy network, which has not run yet, takes any."""
+    return is_lazy(own) or own.shape == weight.shape
 
 
 def _first_line(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from ..plots import confusion_counts
 from .comparison_sections import candidates_section, next_section
 from .fit_record import FitRecord, best_learned
 from .fit_sections import (
+    ROUND_0,
     confusion_section,
     feature_maps_section,
     metric_section,
@@ -93,8 +94,7 @@ def _sections(record: FitRecord) -> list[Section]:
         learned[1].heading = f"Where round {layer.shown} looked"
         for section in learned:
             section.note(
-                "This is the best learned round. It is not kept: the model compares patches "
-                f"{'whitened' if whitened else 'as they are'} (round 0)."
+                f"This is the best learned round. It is not kept: the model is that of round 0, {ROUND_0[whitened]}."
             )
     return [rounds, *learned]
 

@@ -23,7 +23,7 @@ from .scores import HOW_TO_READ, Scores, capitalised, score_columns
 
 MOST_SAMPLES = 4
 _MOST_CONFUSIONS = 8
-_ROUND_0 = {
+ROUND_0 = {
     False: "which weighs all directions of a patch alike",
     True: "whose M whitens patches and has seen no label",
 }
@@ -48,7 +48,7 @@ def rounds_section(
     return (
         Section(f"{capitalised(measure)} by round")
         .prose(
-            f"Round 0 is the fixed kernel, {_ROUND_0[whitened]}. Each later round fits again after one more update "
+            f"Round 0 is the fixed kernel, {ROUND_0[whitened]}. Each later round fits again after one more update "
             "of the patch metric M by the average gradient outer product of the fitted predictor."
         )
         .figure(

@@ -10,7 +10,7 @@ from ..maths.random_filters import Centering
 from ..plots import effective_rank, leading_eigenvectors, plot_feature_maps, plot_layers, plot_rounds, plot_spectra
 from ..quantities import counted
 from .fit_record import LayerRecord, RoundRecord, Task
-from .fit_sections import MOST_SAMPLES, before_learning, show_eigenvectors
+from .fit_sections import MOST_SAMPLES, ROUND_0, before_learning, show_eigenvectors
 from .headline import measure_name, score_text
 from .page import Section
 from .scores import HOW_TO_READ, Scores, capitalised, score_columns
@@ -103,7 +103,7 @@ def metrics_section(layers: Sequence[LayerRecord]) -> Section:
     kept_fixed = [number for number, layer in enumerate(layers, 1) if layer.best_iteration == 0]
     identity = first.first_metric is None
     if kept_fixed:
-        known = "the identity, and patches are compared as they are" if identity else "that of round 0"
+        known = f"the identity, {ROUND_0[False]}" if identity else "that of round 0"
         section.note(f"No update was kept in layer {', '.join(map(str, kept_fixed))}: there M is {known}.")
     if len(kept_fixed) == len(layers):
         return section
