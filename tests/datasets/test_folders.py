@@ -154,7 +154,7 @@ def test_gray_folders_have_one_channel_and_mixed_ones_three(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("kind", "white"), [(np.uint16, 65535), (np.uint8, 255)])
 def test_pictures_may_be_as_dark_as_they_like(tmp_path: Path, kind: type, white: int) -> None:
-    raw = np.random.default_rng(0).integers(2, size=(10, 6, 8)).astype(kind)
+    raw: np.ndarray = np.random.default_rng(0).integers(2, size=(10, 6, 8)).astype(kind)
     for i, values in enumerate(raw):
         save(Image.fromarray(values), tmp_path / "ab"[i % 2] / f"{i}.png")
     data = load(tmp_path)
