@@ -162,9 +162,9 @@ def test_what_is_little_of_a_fit_is_looked_at_once(n_test: int, monkeypatch: pyt
         monkeypatch.setattr(Clock, "__call__" if name == "matrix" else name, counting)
     glanced = prospect(plan, problem(), [], AT_A_GLANCE, n_test=n_test)
     seen = dict(calls)
-    again = looked_closer(glanced, problem(), THOROUGHLY, 10)
+    again = looked_closer(glanced, problem(), THOROUGHLY, 40)
     assert {name for name in calls if calls[name] > seen[name]} == ({"matrix", "agop"} if n_test else {"agop"})
-    assert again.seconds(40, 10) == pytest.approx(prospect(plan, problem(), [], THOROUGHLY).seconds(40, 10), rel=0.1)
+    assert again.seconds(40, 40) == pytest.approx(prospect(plan, problem(), [], THOROUGHLY).seconds(40, 40), rel=0.1)
 
 
 @pytest.mark.parametrize("n", [900, 1024, 5000])

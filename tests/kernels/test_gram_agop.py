@@ -10,6 +10,7 @@ from convrfm import kernels
 from convrfm.kernels import infinite
 from convrfm.kernels.engines import memory_plan
 from convrfm.kernels.gram_agop import GramSum
+from convrfm.kernels.growth import timed_as_part_of
 from convrfm.kernels.infinite import InfiniteWidthKernel
 
 from .cases import CASES, assert_agree, both, coefficients, images, metric
@@ -83,6 +84,19 @@ def test_where_gradients_cost_less_or_memory_or_digits_lack_they_are_made(taken:
     assert not taken
     kernel.agop(x, z, coef)
     assert len(taken) == 1
+
+
+def test_a_part_that_is_timed_is_computed_as_the_whole_would_be(taken: list[GramSum]) -> None:
+    """With so many partners the gradients cost less, and what is known of few is the same."""
+    kernel = kernels.NTK(kernels.vanilla(1), engine="cpu")
+    x, z, coef = images(4, 1).float(), images(40, 2).float(), coefficients(40, OUTPUTS).float()
+    with timed_as_part_of(4, 100_000):
+        found = kernel.agop(x, z, coef)
+    assert not taken
+    assert_agree(found, kernel.agop(x, z, coef))
+    with timed_as_part_of(8, 40):
+        kernel.agop(x, z, coef)
+    assert len(taken) == 2
 
 
 @pytest.mark.parametrize("apart", [1e-1, 1e-2])

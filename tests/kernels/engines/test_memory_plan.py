@@ -11,6 +11,7 @@ from convrfm.kernels.engines.choice import choose_engine
 from convrfm.kernels.engines.memory_plan import MemoryPlan, contracted_entries, plan, variances_of
 from convrfm.kernels.engines.protocol import BoundEngine
 from convrfm.kernels.gram_plan import GramPlan
+from convrfm.kernels.growth import timed_as_part_of
 
 SMALL = MemoryPlan(images=100, embedding=10, side=20, patches=30, temporaries=40, most=50, budget=0)
 BUDGETS = [0, 1, 70, 700, 3000, 7000, 10**5]
@@ -56,6 +57,16 @@ def test_with_more_memory_more_is_kept_and_in_the_end_all() -> None:
     assert plans[-1].keeps_all
     assert plans[-1].keeps_patches
     assert not plans[0].keeps_all
+
+
+def test_a_part_that_is_timed_keeps_no_more_than_the_whole() -> None:
+    engine, x = bound(kernels.vanilla(2), "cpu"), torch.zeros(3, 3, 32, 32)
+    few = plan(engine, x, None, 1 << 22)
+    with timed_as_part_of(3, 1000):
+        of_many = plan(engine, x, None, 1 << 22)
+    assert few.keeps_sides
+    assert not of_many.keeps_sides
+    assert (few.block, of_many) == (of_many.block, replace(few, images=1000))
 
 
 WEIGHED = [kernels.vanilla(2), kernels.myrtle(5)]
