@@ -139,8 +139,9 @@ def test_an_interrupted_fit_says_so_and_the_same_command_goes_on(
     command = ["fit", "bars", *SMALL, *KINDS["shallow"], "--out", tmp_path / "run"]
     end_after(1, monkeypatch, KeyboardInterrupt())
     result = run(*command)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 130, result.output
     assert "keeps 2 of 4 rounds" in result.output
+    assert "The same command goes on with it" in result.output
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert (metrics["finished"], len(metrics["rounds"])) == (False, 2)
     assert "This fit was interrupted" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

@@ -86,6 +86,23 @@ def test_of_folders_that_the_model_does_not_know_pictures_are_told(photos: Path,
     assert result.output.count("0.png: ") == 2
 
 
+def test_classes_that_the_model_does_not_know_are_told_beside_the_accuracy(
+    photos: Path, model: Path, tmp_path: Path
+) -> None:
+    for name in ("dark", "lion"):
+        (tmp_path / "new" / name).mkdir(parents=True)
+        (tmp_path / "new" / name / "0.png").write_bytes((photos / "dark" / "0.png").read_bytes())
+    result = run("predict", model, tmp_path / "new", "--out", tmp_path / "table.csv")
+    assert "accuracy: 50.00% of 2 images, of which 1 have labels that the model does not know (lion)" in result.output
+    assert "100.00% of the other 1" in result.output
+
+
+def test_a_picture_in_the_place_of_the_run_is_told(photos: Path, model: Path, tmp_path: Path) -> None:
+    result = run("predict", photos / "dark" / "0.png", model, "--out", tmp_path / "table.csv")
+    assert result.exit_code == 2
+    assert "the run comes first, and then pictures" in result.output
+
+
 def test_folders_and_pictures_may_be_mixed_and_labels_are_all_or_none(
     photos: Path, model: Path, tmp_path: Path
 ) -> None:

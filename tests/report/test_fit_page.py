@@ -106,17 +106,20 @@ def kept_fixed(record: FitRecord, shown: int) -> FitRecord:
 )
 def test_what_simple_methods_were_trained_on_is_told(n: int, told: str) -> None:
     fixed, kept = a_layer(1, 3, (0.7, 0.8)).rounds
-    section = baselines_section(fixed, kept, [Baseline("chance", 0.4, (0.3, 0.5), n, 1.0)], 300, None)
+    section = baselines_section(
+        fixed, kept, [Baseline("chance", 0.4, (0.3, 0.5), n, 1.0)], 300, None, augmented=n < 300
+    )
     said = markdown_page(Page("", "", [section]))
     assert told in said
     assert said.count("trained on the same training images") == 1
+    assert ("mirrored copies" in said) == (n < 300)
 
 
 @pytest.mark.parametrize(("score", "told"), [(0.4, False), (0.75, True), (0.95, False)])
 def test_what_may_be_chance_beside_simple_methods_is_told(score: float, told: bool) -> None:
     fixed, kept = a_layer(1, 3, (0.7, 0.8)).rounds
     kept = replace(kept, test_interval=(0.72, 0.87))
-    section = baselines_section(fixed, kept, [Baseline("forest", score, (0.3, 0.5), 9, 1.0)], 9, None)
+    section = baselines_section(fixed, kept, [Baseline("forest", score, (0.3, 0.5), 9, 1.0)], 9, None, augmented=False)
     assert ("may be chance" in markdown_page(Page("", "", [section]))) is told
 
 

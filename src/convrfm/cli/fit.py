@@ -136,8 +136,10 @@ def fit(
     from ..commands.fit import FitSettings
     from ..commands.fit import fit as run_fit
     from ..commands.idle_options import refuse_idle_options
+    from ..commands.run_files import INTERRUPTED
     from ..commands.tables import beside_table, candidates_table, rounds_table
     from ..report.comparison_sections import little_gained
+    from ..report.quality_sections import compared_with
 
     beside = ("out", "quiet", "overwrite", "workers", "scheduler")
     deciding = {name: value for name, value in parameters.items() if name not in beside}
@@ -152,6 +154,7 @@ def fit(
     console.print(rounds_table(record.layers, record.judge.label))
     if record.baselines:
         console.print(beside_table(record))
+        say(compared_with(record.baselines, record.stages[-1]))
     if record.next_steps or record.lost:
         say(little_gained(record))
     if record.lost and deep:
@@ -161,3 +164,6 @@ def fit(
         for step in record.next_steps:
             say(f"  {step.cost}: {step.command}")
     say(f"report: {out / 'report.html'}")
+    if INTERRUPTED in record.notes:
+        say(INTERRUPTED)
+        raise typer.Exit(130)

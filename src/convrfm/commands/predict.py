@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from .. import datasets
 from ..datasets import Preprocessing
+from ..datasets.folders import is_picture
 from ..datasets.prediction import in_short
 from ..errors import InputError
 from ..estimators import load
@@ -86,8 +87,11 @@ def predict(
         raise InputError(f"the table and the page must be two files; got {out} for both. Choose another --page.")
     for path in filter(None, (out, page)):
         if path.exists() and not overwrite:
-            raise InputError(f"{path} exists already. Choose another, or pass --overwrite.")
+            option = "--out" if path is out else "--page"
+            raise InputError(f"{path} exists already. Choose another {option}, or pass --overwrite.")
         check_writable(path)
+    if is_picture(run):
+        raise InputError(f"the run comes first, and then pictures; got the picture {run} for the run.")
     model: RecursiveFeatureMachine = load(run, device)
     channels, height, width = model.x_fit_.shape[1:]
     preprocessing = model.preprocessing_ or Preprocessing((height, width), channels)
@@ -179,7 +183,15 @@ def _number_or_text(label: float | int | str) -> str:
 
 def accuracy_sentence(predicted: Labels, labels: Labels, classes: Shaped[np.ndarray, " k"]) -> str:
     """How many labels were predicted, with those that the model does not know."""
-    if not _known(labels, classes).any():
+    known = _known(labels, classes)
+    if not known.any():
         return f"no accuracy: the model knows none of these labels; its classes are {', '.join(map(str, classes[:10]))}"
-    first, second = comparable(predicted, labels)
-    return f"accuracy: {np.mean(first == second):.2%} of {counted(len(labels), 'image')}"
+    right = np.equal(*comparable(predicted, labels))
+    accuracy = f"accuracy: {right.mean():.2%} of {counted(len(labels), 'image')}"
+    if known.all():
+        return accuracy
+    unknown = ", ".join(sorted(set(map(str, labels[~known])))[:10])
+    return (
+        f"{accuracy}, of which {(~known).sum()} have labels that the model does not know ({unknown}): "
+        f"{right[known].mean():.2%} of the other {known.sum()}"
+    )

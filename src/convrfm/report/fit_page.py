@@ -30,7 +30,14 @@ def fit_page(record: FitRecord) -> Page:
     if record.task == "classification" and record.y_true is not None and record.y_pred is not None:
         if record.baselines:
             fixed, kept = record.stages[0], record.stages[-1]
-            beside = baselines_section(fixed, kept, record.baselines, record.n_train, record.roc_area)
+            beside = baselines_section(
+                fixed,
+                kept,
+                record.baselines,
+                record.n_train,
+                record.roc_area,
+                augmented=bool(record.settings.get("augment")),
+            )
             sections.insert(1, beside)
         mistakes = confusion_section(record.y_true, record.y_pred, record.classes)
         show_recalls(mistakes, confusion_counts(record.y_true, record.y_pred, record.classes), record.classes)

@@ -14,22 +14,36 @@ from .page import Section
 MOST_RECALLS = 30
 
 
-def baselines_section(
-    fixed: RoundRecord, kept: RoundRecord, baselines: Sequence[Baseline], n_train: int, roc_area: float | None
-) -> Section:
-    """The model beside simple methods on the same split."""
+def compared_with(baselines: Sequence[Baseline], kept: RoundRecord) -> str:
+    """A sentence on the model and the best of the simple methods."""
     best = max(baselines, key=lambda baseline: baseline.score)
     kept_score = kept.test_score or 0.0
     comparison = "more than" if kept_score > best.score else "as much as" if kept_score == best.score else "less than"
     low, high = kept.test_interval or (kept_score, kept_score)
     uncertain = kept_score != best.score and low <= best.score <= high
     chance = " (which may be chance: its 95% interval holds both)" if uncertain else ""
+    return (
+        f"The model's test accuracy of {score_text(kept.test_score, 'classification')} is {comparison} that of the best simple "
+        f"method ({best.name}, {score_text(best.score, 'classification')}){chance}."
+    )
+
+
+def baselines_section(
+    fixed: RoundRecord,
+    kept: RoundRecord,
+    baselines: Sequence[Baseline],
+    n_train: int,
+    roc_area: float | None,
+    *,
+    augmented: bool,
+) -> Section:
+    """The model beside simple methods on the same split."""
     fewer = min(baseline.n_train for baseline in baselines)
     but = f", but the simple methods on {fewer} of these {n_train} alone," if fewer < n_train else ""
+    copies = " (this model on moved or mirrored copies of them, too)" if augmented else ""
     section = Section("Beside simple methods").prose(
-        f"The model's test accuracy of {score_text(kept.test_score, 'classification')} is {comparison} that of the best simple "
-        f"method ({best.name}, {score_text(best.score, 'classification')}){chance}. All were trained on the same training "
-        f"images{but} and tested on the same test images."
+        f"{compared_with(baselines, kept)} All were trained on the same training images{copies}{but} and tested on the same "
+        "test images."
     )
     scored = [
         ("this model", kept.test_score, kept.test_interval),
