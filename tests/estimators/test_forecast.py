@@ -167,6 +167,15 @@ def test_what_is_little_of_a_fit_is_looked_at_once(n_test: int, monkeypatch: pyt
     assert again.seconds(40, 40) == pytest.approx(prospect(plan, problem(), [], THOROUGHLY).seconds(40, 40), rel=0.1)
 
 
+@pytest.mark.usefixtures("clocked")
+@pytest.mark.parametrize("n_iterations", [0, 1, 2])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_a_closer_look_tells_what_a_whole_look_does(n_iterations: int, depth: int) -> None:
+    plan = Plan([tuple(Clock() for _ in range(depth))], DRAW, n_iterations, "best")
+    closer = looked_closer(prospect(plan, problem(), [], AT_A_GLANCE), problem(), THOROUGHLY, 10)
+    assert closer.seconds(40, 10) == pytest.approx(prospect(plan, problem(), [], THOROUGHLY).seconds(40, 10), rel=0.05)
+
+
 @pytest.mark.parametrize("n", [900, 1024, 5000])
 def test_tiles_of_a_matrix_take_together_what_is_told_of_all(n: int) -> None:
     law = ByTiles(2e-3, 3e-5, 5e-5, 1e-6, 1024)

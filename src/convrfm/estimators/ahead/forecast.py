@@ -266,8 +266,8 @@ def _layers_costs(
             x = plan.draw.features(number, identity, kernel.window)(x) if number + 1 < len(kernels) else x
             continue
         metrics = [None, identity]
-        under = list(zip(metrics, known[number].matrices, strict=True))[: plan.n_iterations + 1]
-        updated = list(zip(metrics, known[number].agops, strict=True))[: plan.n_iterations]
+        under = list(zip(metrics[: plan.n_iterations + 1], known[number].matrices, strict=False))
+        updated = list(zip(metrics[: plan.n_iterations], known[number].agops, strict=False))
         if patience <= ROUGHLY:
             updated = updated[-1:]  # gradients under a metric take about as long
         matrices = [law or _matrix_law(kernel, x, metric, n, patience) for metric, law in under]
