@@ -324,7 +324,7 @@ def test_the_table_reads_each_run_once_and_tells_what_cannot_be_written(
         (["noisy-mnist", "--scale", "full"], "needs --data: MNIST as an .npz file with x_train, y_train"),
         (["noisy-mnist", "--data", "sklearn:digits"], "images of 1 x 28 x 28"),
         (["star", "--data", "bars"], "generates its own images"),
-        (["theorem1", "--device", "cuda"], "computed on the CPU"),
+        (["theorem1", "--device", "cuda"], "computed on the CPU|device of this machine"),
         (["cnfa-table", "--set", 'networks=["VGG-12"]'], "networks must be of ResNet-20, CIFAR-10, .*got VGG-12"),
         (["fig2", "--set", 'networks=["VGG-12"]'], "networks must be of SqueezeNet 1.1, .*got VGG-12"),
         (["fig12", "--set", 'networks=["VGG-12"]'], "networks must be of SqueezeNet 1.1, .*got VGG-12"),
