@@ -65,14 +65,15 @@ class GramSum:
 
     @property
     def pays(self) -> bool:
-        """Whether memory suffices and the gradients would cost more.
+        """Whether memory suffices and the gradients would cost more; of a part that is timed, and of the whole."""
+        return self.pays_for_whole and self.plan.fits and self.plan.costs_less
 
-        Where a part is timed to tell of the whole, so it must be of both.
-        """
+    @property
+    def pays_for_whole(self) -> bool:
+        """The same of all images, where a part is timed to tell of them."""
         n, m = whole_of(self.plan.images, self.plan.partners)
-        plans = (self.plan, replace(self.plan, images=n, partners=m))
-        cost_less = all(plan.fits and plan.costs_less for plan in plans)
-        return self._x.dtype == torch.float32 and self._keeps_all and cost_less
+        whole = replace(self.plan, images=n, partners=m)
+        return self._x.dtype == torch.float32 and self._keeps_all and whole.fits and whole.costs_less
 
     def __call__(
         self, roots: Float[Tensor, " n"] | None, progress: Callable[[int, int], None] | None

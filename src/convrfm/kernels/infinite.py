@@ -20,6 +20,7 @@ from .engines.embedded_blocks import EmbeddedBlocks
 from .engines.memory_plan import plan
 from .engines.protocol import AdjointEngine, BoundEngine, EmbeddingT, Gradient
 from .gram_agop import GramSum
+from .growth import timed_as_part_of, whole_of
 from .patch_gradients import PatchGradients
 from .patch_kernel import PatchKernel, Progress, settle_numerics
 from .recording import is_recorded
@@ -158,8 +159,11 @@ class InfiniteWidthKernel(PatchKernel):
         if not engine.embeds_patches(factor):
             M = torch.eye(d).to(x) if factor is None else factor.T @ factor
             outer = M.unflatten(0, (x.shape[1], -1)).transpose(0, 1).flatten(0, 1)  # channels last
+        sizes = (len(x), len(z))
+        if by_gram is None or not by_gram.pays_for_whole:
+            sizes = whole_of(*sizes)  # a part is timed with the memory of the whole, where this is made in the same way
         return PatchGradients(
-            partial(self._gradient_blocks, engine, x, z, dual_coef, factor, progress),
+            partial(self._gradient_blocks, engine, x, z, dual_coef, factor, progress, sizes),
             outer,
             scale=self.architecture.first.weight_std**2 / d,
             outer_products=(lambda roots: by_gram(roots, progress)) if by_gram is not None and by_gram.pays else None,
@@ -173,9 +177,11 @@ class InfiniteWidthKernel(PatchKernel):
         dual_coef: Tensor,
         factor: Float[Tensor, "r d"] | None,
         progress: Progress | None,
+        sizes: tuple[int, int],
     ) -> Iterator[Float[Tensor, "positions n k s"]]:
-        left = self._blocks(x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
-        right = self._blocks(z, factor, engine, with_patches=True)
+        with timed_as_part_of(*sizes):
+            left = self._blocks(x, factor, engine, with_patches=True, outputs=dual_coef.shape[1])
+            right = self._blocks(z, factor, engine, with_patches=True)
         done, together = 0, z is x and len(left.blocks) == 1
         total: Gradient | None = None
         for rows in left.blocks:
