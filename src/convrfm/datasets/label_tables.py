@@ -91,7 +91,7 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Source:
     if len(set(parts.values())) > 1:
         of_none = sorted(file for file in labels if parts[file] is None)
         notes += left_out("of no part for training, validation or testing", folder, of_none)
-        labels = {file: label for file, label in labels.items() if file not in of_none}
+        labels = {file: label for file, label in labels.items() if parts[file] is not None}
     pictures = read_files(folder, sorted(labels), notes, reading)
     by_name = {printable(file, folder): file for file in labels}
     in_order = [by_name[name] for name in pictures.names]
