@@ -57,12 +57,12 @@ FITS: Mapping[str, Fit] = {
     "squares": Fit(
         lambda side: ConvRFMClassifier(kernels.NTK(kernels.vanilla(3, pooling=2)), **ROUNDS), (100, 300, 1000)
     ),
-    "deep, few gradients": Fit(lambda side: DeepConvRFMClassifier(depth=3, agop_samples=100, **ROUNDS), (2000,)),
+    "deep, few gradients": Fit(lambda side: DeepConvRFMClassifier(depth=3, agop_samples=100, **ROUNDS), (2000, 5000)),
     "global": Fit(
         lambda side: ConvRFMClassifier(kernels.NTK(kernels.vanilla(3, pooling="global")), **ROUNDS), (100, 200)
     ),
     "myrtle": Fit(lambda side: ConvRFMClassifier(kernels.NTK(kernels.myrtle(5)), **ROUNDS), (50, 150)),
-    "features": Fit(averaged, (100, 640, 2000)),
+    "features": Fit(averaged, (100, 640, 2000, 5000)),
     "tiles": Fit(flat(ridge=1e-3, agop_samples=2000, solver="cg"), (5000, 20_000)),
 }
 

@@ -97,6 +97,14 @@ def test_classes_that_the_model_does_not_know_are_told_beside_the_accuracy(
     assert "100.00% of the other 1" in result.output
 
 
+def test_labels_of_a_table_give_the_accuracy(photos: Path, model: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("file,label\n" + "".join(f"{i}.png,{'dark' if i else 'bright'}\n" for i in range(6)))
+    result = run("predict", model, photos / "dark", "--labels", table, "--out", tmp_path / "table.csv")
+    assert result.exit_code == 0, result.output
+    assert "accuracy: 83.33% of 6 images" in result.output
+
+
 def test_a_picture_in_the_place_of_the_run_is_told(photos: Path, model: Path, tmp_path: Path) -> None:
     result = run("predict", photos / "dark" / "0.png", model, "--out", tmp_path / "table.csv")
     assert result.exit_code == 2

@@ -100,6 +100,14 @@ def write_pixels_by_row_and_column(folder: Path) -> tuple[Path, np.ndarray]:
     return folder / "mnist.csv", GRAY[:, None]
 
 
+def write_pixels_of_colors(folder: Path) -> tuple[Path, np.ndarray]:
+    """As Kaggle has skin lesions: the colors of a pixel side by side, labels last."""
+    header = ",".join([*(f"pixel{place:04}" for place in range(COLOR[0].size)), "label"])
+    rows = [",".join(map(str, [*np.moveaxis(image, 0, -1).ravel(), label])) for image, label in zip(COLOR, Y, strict=True)]
+    (folder / "lesions.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    return folder / "lesions.csv", COLOR
+
+
 def write_tensors(folder: Path) -> tuple[Path, np.ndarray]:
     torch.save((torch.from_numpy(GRAY), torch.from_numpy(Y)), folder / "training.pt")
     return folder / "training.pt", GRAY[:, None]
@@ -119,7 +127,7 @@ def as_h5py_reads(name: str, mode: str) -> dict[str, np.ndarray]:
 
 WRITERS = [
     write_npy, write_svhn, write_matlab_73, write_idx, write_idx_gz, write_idx_of_kaggle, write_idx_of_kaggle_in_folders_too,
-    write_cifar, write_cifar100, write_pixels, write_pixels_by_row_and_column, write_tensors,
+    write_cifar, write_cifar100, write_pixels, write_pixels_by_row_and_column, write_pixels_of_colors, write_tensors,
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pandas
 import pytest
 from PIL import Image
 
-from convrfm.datasets import load
+from convrfm.datasets import load, load_for_prediction
 from convrfm.errors import InputError
 
 LABELS = {f"{i:02}": ["cat", "dog"][i % 2] for i in range(10)}
@@ -94,6 +94,21 @@ def test_parts_are_those_that_a_column_or_folders_name(said: str, tmp_path: Path
     assert data.selection is not None
     assert sorted(np.round(data.selection[0].mean((1, 2, 3)) * 255 / 20).astype(int) % 3) == [1] * 4
     assert not any("held out" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("depth", ["a folder", "folders"])
+def test_pictures_to_predict_get_the_labels_of_a_table(photos: Path, tmp_path: Path, depth: str) -> None:
+    labels = table(photos, "file,label\n" + rows("{name}.png|{label}"))
+    preprocessing = load(photos, labels=labels).preprocessing
+    data = [photos / "part0", photos / "part1"] if depth == "folders" else photos / "part1"
+    x, names, y, notes = load_for_prediction(data, preprocessing, labels=labels)
+    assert {Path(name).stem for name in names} == {name for i, name in enumerate(LABELS) if depth == "folders" or i % 2}
+    for image, name, label in zip(x, names, y, strict=True):
+        assert label == LABELS[Path(name).stem]
+        np.testing.assert_allclose(image, 20 * int(Path(name).stem) / 255, atol=1e-6)
+    assert any(f"rows of {labels} without a picture" in note for note in notes)
+    with pytest.raises(InputError, match="labels belong to a folder of pictures; got them for .*00.png"):
+        load_for_prediction([photos / "part0" / "00.png", photos / "part1"], preprocessing, labels=labels)
 
 
 def test_of_parts_of_which_one_has_labels_this_one_is_the_data(tmp_path: Path) -> None:

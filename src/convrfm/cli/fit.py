@@ -24,6 +24,7 @@ from .options import (
     Device,
     Download,
     ImageSize,
+    Labels,
     Overwrite,
     Quiet,
     Scheduler,
@@ -113,9 +114,7 @@ def fit(
         bool, typer.Option("--center", help="Subtract each channel's mean over training images.")
     ] = False,
     sigma: Annotated[float | None, typer.Option(help="Noise level of bars and noisy-digits.")] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="Table (CSV) of file names and labels, for a folder of pictures.")
-    ] = None,
+    labels: Labels = None,
     validation: Annotated[
         Validation, typer.Option(help="What a validation part does: choose ridge and round, or train.")
     ] = Validation.SELECT,

@@ -1,5 +1,6 @@
 """Options that several commands have."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,7 @@ Scheduler = Annotated[
         help="Share the work (in fit: of --solver cg) between the workers of a Dask scheduler, such as tcp://10.0.0.1:8786."
     ),
 ]
+Labels = Annotated[Path | None, typer.Option(help="Table (CSV) of file names and labels, for a folder of pictures.")]
 Broken = Annotated[Unreadable, typer.Option(help="Stop at a broken picture, or skip it.")]
 
 

@@ -8,7 +8,7 @@ import typer
 from ..commands.choices import Unreadable
 from ..commands.terminal import say, worded
 from .app import app
-from .options import Broken, Device, Download, Overwrite
+from .options import Broken, Device, Download, Labels, Overwrite
 
 
 @app.command()
@@ -26,6 +26,7 @@ def predict(
     seed: Annotated[
         int | None, typer.Option(help="Decides the draw of generated data; default as for the run.", min=0)
     ] = None,
+    labels: Labels = None,
     download: Download = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -41,6 +42,7 @@ def predict(
         unreadable=unreadable,
         seed=seed,
         download=download,
+        labels=labels,
         device=device,
         overwrite=overwrite,
     ):

@@ -60,6 +60,7 @@ def predict(
     unreadable: Unreadable,
     seed: int | None,
     download: bool,
+    labels: Path | None,
     device: str,
     overwrite: bool,
 ) -> list[str]:
@@ -74,6 +75,7 @@ def predict(
         seed: of the draw of generated data; None for that of the run, or 0. How many they are, and at which noise, is as in
             the run.
         download: whether torchvision may fetch data.
+        labels: table of file names and labels, for folders of pictures; None where the data tell them.
         device: where to compute.
         overwrite: whether to replace table and page.
 
@@ -99,13 +101,13 @@ def predict(
     others = [OTHER_DIGITS] if "noisy-digits" in data and draw and seed not in (None, draw["seed"]) else []
     if seed is not None:
         draw["seed"] = seed
-    x, names, labels, notes = datasets.load_for_prediction(
-        data, preprocessing, unreadable=unreadable.value, download=download, **draw
+    x, names, true, notes = datasets.load_for_prediction(
+        data, preprocessing, unreadable=unreadable.value, download=download, labels=labels, **draw
     )
     notes = (*notes, *others)
     probabilities = model.predict_proba(x) if isinstance(model, Classifier) else None
     values = model.predict(x) if probabilities is None else model.classes_[probabilities.argmax(1)]
-    predicted = Predicted(x, names, labels, values, probabilities)
+    predicted = Predicted(x, names, true, values, probabilities)
     _write_predictions(out, model, predicted)
     say_notes(notes)
     if page is not None:

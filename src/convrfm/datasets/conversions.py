@@ -12,6 +12,7 @@ LONGEST_HEADER = 1 << 20  # of a table, in characters
 PIXEL = re.compile(r"pixel_?\d+|\d+x\d+")
 TENSORS, SHEETS = (".pt", ".pth"), (".ods", ".xls", ".xlsx")
 PICTURE = 3 * 32 * 32  # bytes of one of CIFAR's; a shorter pickle beside the batches holds the names of classes
+RED_FIRST = "\n(red, green and blue of each pixel side by side; where all of red come first: {})"
 SVHN = "\n(the arrays of SVHN; others have other names and axes)"
 
 
@@ -110,22 +111,23 @@ def _as_parquet(path: Path) -> str:
 
 
 def _of_pixels(path: Path, target: str) -> str | None:
-    """For a table with a column for each pixel of square gray images, and perhaps one of labels; None for others."""
+    """For a table with a column for each value of square images, gray or colored, and perhaps labels; None for others."""
     with path.open(encoding="utf-8", errors="replace") as file:
         names = [name.strip(" \"'\r\n\ufeff").casefold() for name in file.readline(LONGEST_HEADER).split(",")]
     labels = [column for column, name in enumerate(names) if name == "label"]
     n_pixels = sum(PIXEL.fullmatch(name) is not None for name in names)
-    side = math.isqrt(n_pixels)
-    if not side or side**2 != n_pixels or len(labels) > 1 or len(labels) + n_pixels != len(names):
+    colors, side = next(((c, s) for c in (1, 3) if c * (s := math.isqrt(n_pixels // c)) ** 2 == n_pixels), (1, 0))
+    if not side or len(labels) > 1 or len(labels) + n_pixels != len(names):
         return None
-    shape = f"reshape(-1, {side}, {side})"
+    shape = f"reshape(-1, {side}, {side}{', 3' * (colors == 3)})"
     arrays = f"x=t.{shape}"
     if labels:
         arrays = f"x=np.delete(t, {labels[0]}, 1).{shape}, y=t[:, {labels[0]}]"
-    return _lines(
+    lines = _lines(
         f't = np.loadtxt({path.name!r}, np.uint8, delimiter=",", skiprows=1)',
         f"np.savez({target}, {arrays})",
     )
+    return lines + RED_FIRST.format(f"reshape(-1, 3, {side}, {side})") if colors == 3 else lines
 
 
 def _lines(*lines: str, imports: str = "import numpy as np") -> str:

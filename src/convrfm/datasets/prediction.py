@@ -31,6 +31,7 @@ def load_for_prediction(
     seed: int = 0,
     sigma: float | None = None,
     download: bool = False,
+    labels: str | Path | None = None,
 ) -> tuple[Batch, tuple[str, ...], Labels | None, tuple[str, ...]]:
     """Read images and bring them to the form that a model was trained on.
 
@@ -46,6 +47,7 @@ def load_for_prediction(
         seed: Decides the draw of generated data.
         sigma: Noise level of `bars` and `noisy-digits`; 1 by default.
         download: Whether torchvision may download data.
+        labels: A table (CSV) of file names and labels, for folders of pictures.
 
     Returns:
         The images `(n, c, h, w)`, their names, their labels `(n,)` or None, and notes on what was done.
@@ -58,7 +60,8 @@ def load_for_prediction(
     ((500, 3, 32, 32), ('0', '1'), (500,))
     """
     size = preprocessing.image_size
-    reading = Reading(n_train, n_test, seed, size, unreadable, sigma, download=download)
+    table = None if labels is None else Path(labels)
+    reading = Reading(n_train, n_test, seed, size, unreadable, sigma, download=download, labels=table)
     pictures = _read(data, reading) if isinstance(data, str | Path) else _read_all(data, reading)
     if pictures.white != preprocessing.divide_by:
         saved = " A model that was fitted to pictures is saved with model.save(path, preprocessing=data.preprocessing)."
@@ -91,7 +94,7 @@ def _read_all(several: Sequence[str | Path], reading: Reading) -> Pictures:
     if len(several) == 1:
         return _read(several[0], reading)
     parts = list[Pictures]()
-    for single, group in groupby(several, lambda data: is_picture(Path(data))):
+    for single, group in groupby(several, lambda data: reading.labels is None and is_picture(Path(data))):
         if single:
             parts.append(read_by_path([Path(data) for data in group], reading))
         else:
@@ -115,7 +118,7 @@ def _read(data: str | Path, reading: Reading) -> Pictures:
     path = Path(data)
     if path.suffix.lower() in SUFFIXES and not path.exists():
         raise InputError(f"there is no picture {path}. Look at the path.")
-    if not is_name(data) and holds_loose_pictures(path):
+    if reading.labels is None and not is_name(data) and holds_loose_pictures(path):
         return read_unlabeled(path, reading)
     source = read_source(data, reading)
     if source.test is not None:

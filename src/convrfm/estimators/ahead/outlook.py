@@ -23,8 +23,9 @@ from .footprint import bytes_at_work, bytes_missing, bytes_of, bytes_of_regressi
 from .forecast import ExpectedRound, Prospect, looked_closer, prospect
 
 LONG_FIT_SECONDS = 30.0
+A_MINUTE = 60.0  # which shorter fits do not take, as is said of them
 SHORT = 1.0  # seconds, of which nothing need be said
-UNSURE = 3  # times less, told at a glance, may be as long; what is as much longer is worth a thorough look
+UNSURE = 3  # times as long it may take as a glance tells; what is as much longer than a long fit is worth a thorough look
 FEWER_FEATURES = "Pass a smaller n_features, or a kernel that averages more positions in front of its readout"
 WORTH_SHORTENING = 600.0  # seconds
 LOOKING = "looking at what the fit will take, by small runs of its parts."
@@ -106,7 +107,7 @@ def outlook(
     if not verbose and pairs * problem.x[0, 0].numel() < WORTH_A_LOOK:
         return Outlook([], told=False)
     ahead = prospect(plan, problem, shares, AT_A_GLANCE, n_test=n_test)
-    if (glanced := ahead.seconds(n, agop) + ahead.seconds_of_outputs(n)) > LONG_FIT_SECONDS / UNSURE:
+    if (glanced := ahead.seconds(n, agop) + ahead.seconds_of_outputs(n)) > A_MINUTE / UNSURE:
         if verbose or glanced > LONG_FIT_SECONDS:
             announce(LOOKING)
         patience = THOROUGHLY if glanced > LONG_FIT_SECONDS * UNSURE else ROUGHLY
