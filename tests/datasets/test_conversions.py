@@ -103,7 +103,9 @@ def write_pixels_by_row_and_column(folder: Path) -> tuple[Path, np.ndarray]:
 def write_pixels_of_colors(folder: Path) -> tuple[Path, np.ndarray]:
     """As Kaggle has skin lesions: the colors of a pixel side by side, labels last."""
     header = ",".join([*(f"pixel{place:04}" for place in range(COLOR[0].size)), "label"])
-    rows = [",".join(map(str, [*np.moveaxis(image, 0, -1).ravel(), label])) for image, label in zip(COLOR, Y, strict=True)]
+    rows = [
+        ",".join(map(str, [*np.moveaxis(image, 0, -1).ravel(), label])) for image, label in zip(COLOR, Y, strict=True)
+    ]
     (folder / "lesions.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
     return folder / "lesions.csv", COLOR
 

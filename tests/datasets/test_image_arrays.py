@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from scipy.sparse import csr_array
@@ -187,3 +188,22 @@ LABEL_FAULTS = [
 def test_what_is_no_list_of_labels_is_refused_in_words(y: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_labels(y, 3)
+
+
+MISSING = {"NaN": float("nan"), "NumPy's": np.float32("nan"), "None": None, "pandas'": pandas.NA, "no time": pandas.NaT}
+
+
+@pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING)
+def test_a_missing_label_is_no_class(missing: object) -> None:
+    """NumPy makes a text of it, "nan", where the others are texts."""
+    labels = ["cat", "dog", missing, "cat"]
+    for given in (labels, tuple(labels), np.array(labels, dtype=object), pandas.Series(labels, dtype=object)):
+        with pytest.raises(
+            InputError, match=r"y must be known for every image; 1 are missing .* Leave these images out"
+        ):
+            check_labels(given, 4)
+
+
+def test_labels_that_numpy_cannot_take_are_refused_in_words() -> None:
+    with pytest.raises(InputError, match=r"y must be one array; .*Pass it as a NumPy array"):
+        check_labels(torch.zeros(4, dtype=torch.bfloat16), 4)

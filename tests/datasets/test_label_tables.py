@@ -107,7 +107,7 @@ def test_pictures_to_predict_get_the_labels_of_a_table(photos: Path, tmp_path: P
         assert label == LABELS[Path(name).stem]
         np.testing.assert_allclose(image, 20 * int(Path(name).stem) / 255, atol=1e-6)
     assert any(f"rows of {labels} without a picture" in note for note in notes)
-    with pytest.raises(InputError, match="labels belong to a folder of pictures; got them for .*00.png"):
+    with pytest.raises(InputError, match=r"labels belong to a folder of pictures; got them for .*00\.png"):
         load_for_prediction([photos / "part0" / "00.png", photos / "part1"], preprocessing, labels=labels)
 
 

@@ -194,11 +194,13 @@ def test_settings_of_deep_models(kind: type, settings: dict[str, Any], message: 
         (np.arange(11), r"groups must be \(12,\)"),
         (np.eye(12), r"groups must be \(12,\)"),
         (np.zeros(12), "at least two"),
-        ([None, 1, "a"] * 4, "all numbers or all strings"),
-        ([0.0, 1.0, np.nan] * 4, "4 of 12 are NaN"),
-        (np.array([0.0, 1.0, np.nan] * 4, dtype=object), "4 of 12 are NaN"),
+        (np.array([1, "a"] * 6, dtype=object), "all numbers or all strings"),
+        (np.array([0.0, 1.0, np.nan] * 4), "4 of 12 are NaN"),
+        (np.array([0.0, 1.0, np.nan] * 4, dtype=object), "4 are missing"),
+        (["a", "b", np.nan] * 4, "4 are missing"),
+        (["a", "b", None] * 4, "4 are missing"),
     ],
-    ids=["length", "shape", "one", "mixed", "unknown", "unknown objects"],
+    ids=["length", "shape", "one", "mixed", "unknown", "unknown objects", "unknown texts", "none"],
 )
 def test_groups(kind: type, groups: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -104,3 +104,11 @@ def test_features_are_of_columns_in_the_order_of_the_fit() -> None:
     for other in OTHERS.values():
         with pytest.raises(InputError, match="feature names should match"):
             features.transform(other)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_of_which_some_have_texts_for_names_are_refused_before_the_fit(kind: type) -> None:
+    mixed = FRAME.rename(columns={NAMES[0]: 0})
+    model = unfitted(kind)
+    with pytest.raises(InputError, match="Feature names are only supported"):
+        model.fit(mixed, Y, after_round=lambda _: pytest.fail("a round was fitted"))

@@ -52,3 +52,10 @@ def test_groups_reach_the_fit_by_metadata_routing() -> None:
         model = Watched(LAPLACE, n_iterations=0).set_fit_request(groups=True)
         cross_val_score(model, X, Y, params={"groups": groups}, cv=GroupKFold(4))
     assert [len(np.unique(part)) for part in seen] == [6] * 4
+
+
+def test_folds_may_be_lists() -> None:
+    folds = [([2, 0, 1], list(range(3, 16))), (list(range(3, 16)), [0, 1, 2])]
+    arrays = [(np.array(part), np.array(out)) for part, out in folds]
+    found = [regressor(cv=cv).fit(X, Y, np.arange(16) + 1.0).predict(X) for cv in (folds, arrays)]
+    np.testing.assert_array_equal(*found)

@@ -195,3 +195,26 @@ def test_what_cannot_be_normalized_or_started_from_is_said(as_a_user: None) -> N
     model = ConvRFMClassifier(kernel, n_iterations=0, patch_normalization="contrast").fit(x, y)
     with pytest.raises(InputError, match="for to_torch"):
         model.to_torch()
+
+
+def test_a_loaded_model_is_fitted_again_as_it_is_asked_to(tmp_path: Path) -> None:
+    """Its kernel has the contrast of the first fit's images, which is no parameter."""
+    x, y = pictures(12)
+    model = ConvRFMClassifier(kernels.NNGP(kernels.vanilla(1)), n_iterations=0, patch_normalization="contrast").fit(
+        x, y
+    )
+    model.save(tmp_path / "model")
+    loaded = convrfm.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(x), model.predict_proba(x))
+    assert loaded.kernel_ == model.kernel_
+    for normalization in (None, "contrast"):
+        again = [each.set_params(patch_normalization=normalization).fit(3 * x, y) for each in (model, loaded)]
+        assert again[0].kernel_ == again[1].kernel_
+        np.testing.assert_array_equal(*(each.predict_proba(x) for each in again))
+
+
+def test_a_metric_that_does_not_fit_one_of_the_kernels_is_refused_before_any_is_fitted() -> None:
+    x, y = pictures(12)
+    model = ConvRFMClassifier([kernels.Laplace(3), kernels.Laplace(2)], n_iterations=1, initial_metric=np.eye(9))
+    with pytest.raises(InputError, match=r"initial_metric must be \(4, 4\)"):
+        model.fit(x, y, after_round=lambda _: pytest.fail("a round was fitted"))

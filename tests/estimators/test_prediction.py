@@ -52,3 +52,10 @@ def test_images_are_copied_only_where_they_must_be(x: np.ndarray) -> None:
     [(_, met, _)] = Recorded.met
     np.testing.assert_array_equal(met.numpy(), x)
     assert np.shares_memory(met.numpy(), x) == (x is X_NEW)
+
+
+def test_feature_maps_of_many_bands_that_are_said_to_come_first() -> None:
+    x = np.random.default_rng(0).standard_normal((6, 8, 8, 5))
+    model = ConvRFMClassifier(kernels.Laplace(3), n_iterations=0, image_shape=(8, 8, 5)).fit(x, [0, 1] * 3)
+    for images in (x, x[..., :4]):
+        assert model.feature_maps(images).shape == (6, 6, images.shape[3] - 2)

@@ -133,3 +133,21 @@ def test_settings_that_make_no_features(settings: dict[str, Any], message: str) 
 def test_features_that_are_not_fitted_say_so() -> None:
     with pytest.raises(NotFittedError, match="call fit"):
         ConvRFMFeatures().transform(X)
+
+
+def test_what_was_fitted_stays_as_it_was_asked_for() -> None:
+    features = ConvRFMFeatures(LEARNER, n_filters=3).fit(X, Y)
+    pooled = features.transform(X)
+    for name, other in (("output", "maps"), ("pool", 1)):
+        np.testing.assert_array_equal(features.set_params(**{name: other}).transform(X), pooled)
+
+
+def test_what_cannot_be_features_is_refused_before_the_fit_and_leaves_the_one_before() -> None:
+    learner = ConvRFMRegressor(kernels.NNGP(kernels.vanilla(1)), **SETTINGS)
+    features = ConvRFMFeatures(learner, n_filters=3).fit(X, Y)
+    before, network = features.transform(X), features.network_
+    features.set_params(estimator__patch_normalization="contrast")
+    with pytest.raises(InputError, match="does not normalize patches"):
+        features.fit(X, Y)
+    assert features.network_ is network
+    np.testing.assert_array_equal(features.transform(X), before)

@@ -195,3 +195,44 @@ def test_autocast_around_features_changes_nothing() -> None:
     expected = features.transform(X)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(features.transform(X), expected)
+
+
+@every_kernel
+def test_another_default_device_changes_nothing(kernel: kernels.PatchKernel) -> None:
+    """Torch makes what is made of nothing there; on "meta" it has no values."""
+    x, coef = images(5, 0), torch.ones(5, 2, dtype=torch.float64)
+    y = [0, 1, 0, 1, 0]
+
+    def everything() -> list[Tensor]:
+        model = ConvRFMClassifier(kernel, n_iterations=1, cv=2, device="cpu").fit(x, y)
+        iterative = ConvRFMClassifier(kernel, n_iterations=1, ridge=1e-2, solver="cg", device="cpu").fit(x, y)
+        return [kernel(x), kernel.agop(x, x, coef), model.predict_proba(x), iterative.predict_proba(x)]
+
+    expected = everything()
+    torch.set_default_device("meta")
+    try:
+        found = everything()
+        kernel.forecast(3, 2, (1, 4, 4), outputs=1)
+    finally:
+        torch.set_default_device(None)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+@every_kernel
+def test_arrays_beside_a_tensor_that_requires_a_gradient_are_refused(kernel: kernels.PatchKernel) -> None:
+    M = torch.eye(4, dtype=torch.float64, requires_grad=True)
+    with pytest.raises(InputError, match="x must be a torch tensor where another argument requires a gradient"):
+        kernel(images(2, 0).numpy(), feature_matrix=M)
+
+
+def test_features_are_differentiated_whatever_the_number_of_threads() -> None:
+    x = torch.randn(600, 2, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    features = FeatureMap(kernels.NNGP(kernels.vanilla(2, pooling="global")), FeatureDraw(64, 0), x.detach())
+    found = []
+    for threads in (4, 1):
+        torch.set_num_threads(threads)
+        features(x).square().sum().backward()
+        found.append(x.grad)
+        x.grad = None
+    torch.testing.assert_close(*found)

@@ -60,7 +60,9 @@ def check_labels(y: Any, n: int) -> Shaped[np.ndarray, " n"]:
     >>> check_labels(["cat", "dog", "cat"], 3)
     array(['cat', 'dog', 'cat'], dtype='<U3')
     """
+    check_known(y, "y")
     labels = _array(y.detach().cpu() if isinstance(y, torch.Tensor) else y, "y")
+    check_known(labels, "y")
     if labels.dtype == object and all(isinstance(label, str) for label in labels.flat):
         labels = labels.astype(str)
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -97,6 +99,27 @@ def check_unmasked(values: Any, name: str) -> None:
         )
 
 
+def check_known(values: Any, name: str) -> None:
+    """Raise `InputError` for a list, or an array of objects, in which something is missing: as a text it would be one more."""
+    if missing := _count_missing(values):
+        raise InputError(
+            f"{name} must be known for every image; {missing} are missing (None or NaN). Leave these images out."
+        )
+
+
+def _count_missing(values: Any) -> int:
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        values = values.ravel().tolist()
+    return sum(map(_is_missing, values)) if isinstance(values, list | tuple) else 0
+
+
+def _is_missing(value: object) -> bool:
+    """None, NaN, and what pandas has for them."""
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
 def _count_masked(values: Any) -> int:
     if isinstance(values, list | tuple):
         return sum(map(_count_masked, values))
@@ -109,6 +132,8 @@ def _array(values: Any, name: str) -> np.ndarray:
         return np.asarray(values)
     except ValueError as error:
         raise InputError(f"{name} must be one array; got parts of different shapes. Give all one shape.") from error
+    except (TypeError, RuntimeError) as error:  # of tensors that NumPy cannot take
+        raise InputError(f"{name} must be one array; {error}. Pass it as a NumPy array.") from error
 
 
 def _float_array(x: Any) -> np.ndarray:

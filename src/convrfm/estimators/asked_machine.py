@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -77,9 +77,9 @@ class AskedMachine(FittedMachine):
         check_judge(self.get_params(deep=False), selection)
         if y is None:
             raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        alike = clone(self)
+        check_columns(alike, x, learn=True)
         if selection is not None:
-            alike = clone(self)
-            check_columns(alike, x, learn=True)
             check_columns(alike, selection[0])
         originals = training_set(
             x,
@@ -122,6 +122,9 @@ class AskedMachine(FittedMachine):
             selection=selection_set(selection, given, image_shape=self.image_shape, estimator=type(self).__name__),
             of_each=len(given.x) // len(originals.x),
         )
+        if not isinstance(self.initial_metric, str):
+            for first, *_ in plan.candidates:
+                replace(problem, kernel=first).first_metric()  # refused now, if it does not fit one of them
         return given, plan, within_budget(plan, problem, given.folds, self.memory_budget)
 
     @abstractmethod

@@ -67,7 +67,7 @@ class FittedMachine(BaseEstimator):
             InputError: for images of other channels or smaller than a patch, and for a layer that is not there.
         """
         fitted = self.fitted_
-        images = self._images(x, self.image_shape if np.ndim(x) == 2 else None)
+        images = self._images(x, self._shape_of(x))
         return like(fitted.feature_maps(images, layer), x)
 
     def to_torch(self, n_filters: int | None = 64, random_state: int | None = 0) -> nn.Sequential:
@@ -143,6 +143,13 @@ class FittedMachine(BaseEstimator):
     def coef_(self) -> Array:
         """The coefficients of the random features in the kept round, `(columns, k)`; without them, `dual_coef_`."""
         return self._as_given(self.fitted_.kept.round.coef)
+
+    def _shape_of(self, x: Array) -> tuple[int, int, int] | None:
+        """Of images of any size: as it was said where they are flattened, or where it was said that channels come first."""
+        if np.ndim(x) != 4 or self.image_shape is None:
+            return self.image_shape if np.ndim(x) == 2 else None
+        channels, height, width = np.shape(x)[1:]
+        return channels, height, width
 
     def _kept_outputs(self, x: Array) -> Float[Tensor, "n k"]:
         fitted = self.fitted_

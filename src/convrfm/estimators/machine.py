@@ -28,6 +28,7 @@ from .kept.layer_files import Tensors
 from .kept.records import history_of
 from .kept.saving import from_json, save_model
 from .kept.warm_start import fits_to_go_on_from, judged_on
+from .learning.patch_statistics import without_contrast
 from .presets import preset
 from .solving.solver import LearnableKernel
 
@@ -87,8 +88,8 @@ class RecursiveFeatureMachine(AskedMachine):
         judges = judged_on(problem, given.folds)
 
         def remember(fits: Sequence[Layers], *, finished: bool) -> None:
-            self.preprocessing_ = self.preprocessing_ if goes_on else None  # of the same images
             check_columns(self, x, learn=True)
+            self.preprocessing_ = self.preprocessing_ if goes_on else None  # of the same images
             self._coded, self._as_arrays = given.coding, not isinstance(x, Tensor)
             unfinished = () if finished or len(fits) == 1 else tuple(fits)
             self._fitted = FittedLayers.of(
@@ -113,15 +114,22 @@ class RecursiveFeatureMachine(AskedMachine):
 
     @full_precision()
     def forecast(
-        self, x: Array, y: Array, *, selection: tuple[Array, Array] | None = None, patience: float = THOROUGHLY
+        self,
+        x: Array,
+        y: Array,
+        sample_weight: Array | None = None,
+        *,
+        groups: Array | None = None,
+        selection: tuple[Array, Array] | None = None,
+        patience: float = THOROUGHLY,
     ) -> Forecast:
         """What `fit` would take on this machine, from small runs of its parts: `.seconds` and `.bytes`.
 
         Args:
-            x, y, selection: as for `fit`.
+            x, y, sample_weight, groups, selection: as for `fit`.
             patience: seconds that one of the runs may take; longer ones tell more.
         """
-        given, plan, problem = self._to_be_fitted(x, y, None, None, selection)
+        given, plan, problem = self._to_be_fitted(x, y, sample_weight, groups, selection)
         return expected_of(plan, problem, given.folds, patience)
 
     def save(self, path: str | Path, preprocessing: Preprocessing | None = None) -> None:
@@ -150,6 +158,8 @@ class RecursiveFeatureMachine(AskedMachine):
         """The model of which a file holds these; see `convrfm.load`."""
         parameters = {name: from_json(value) for name, value in header.parameters.items()} | {"device": device}
         kernels = [from_description(layer["kernel"]) for layer in header.learned["layers"]]
+        if parameters.get("patch_normalization") == "contrast":
+            kernels[0] = without_contrast(kernels[0])  # which a fit adds, to its own images
         model = cls(**(parameters | cls._parameters_of(kernels)))
         # Copied: where in memory a file's bytes lie would decide the last bit of products.
         tensors = {name: to_device(tensor, chosen_device(device), copy=True) for name, tensor in tensors.items()}

@@ -46,8 +46,9 @@ class Regressor(RegressorMixin, RecursiveFeatureMachine):
 
     def score(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
         """The coefficient of determination R^2."""
-        predictions = self.predict(x.cpu().numpy() if isinstance(x, Tensor) else x)
-        return float(r2_score(check_targets(y, len(x)), predictions, sample_weight=sample_weight))
+        predictions = self.predict(x)
+        in_numpy = predictions.cpu().numpy() if isinstance(predictions, Tensor) else predictions
+        return float(r2_score(check_targets(y, len(x)), in_numpy, sample_weight=sample_weight))
 
     @override
     def __sklearn_tags__(self) -> Any:

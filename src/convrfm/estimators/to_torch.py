@@ -14,6 +14,8 @@ from ..maths.windows import Window
 from .kept.fitted_layers import FittedLayers
 from .settings import check_count, check_seed
 
+NORMALIZED = "a convolution does not normalize patches: fit with patch_normalization=None for to_torch."
+
 
 def convolutions(fitted: FittedLayers, n_filters: int | None, random_state: int | None) -> nn.Sequential:
     """The fitted layers of random features, then filters of the last layer's metric M.
@@ -28,7 +30,7 @@ def convolutions(fitted: FittedLayers, n_filters: int | None, random_state: int 
     """
     check_seed(random_state)
     if any(layer.kernel.window.contrast is not None for layer in fitted.layers):
-        raise InputError("a convolution does not normalize patches: fit with patch_normalization=None for to_torch.")
+        raise InputError(NORMALIZED)
     modules: list[nn.Module] = []
     shape = tuple(fitted.x.shape[1:])
     for features in fitted.features:

@@ -12,11 +12,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
-from ..maths.precision import full_precision
+from ..maths.precision import convolutions_as_products, full_precision
 from .conv_rfm import ConvRFMClassifier
 from .given.arrays import Array, like
 from .machine import RecursiveFeatureMachine
 from .settings import check_choice, check_count, check_seed
+from .to_torch import NORMALIZED
 
 NUMBERS_AT_ONCE = 2**24  # of feature maps that are alive together
 
@@ -75,14 +76,17 @@ class ConvRFMFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         learner = ConvRFMClassifier() if self.estimator is None else self.estimator
         if isinstance(learner, type) or not hasattr(learner, "to_torch"):
             raise InputError(f"estimator must be an estimator of convrfm, or a frozen one; got {learner!r}.")
-        self.estimator_ = clone(learner).fit(x, y, sample_weight=sample_weight, groups=groups, selection=selection)
+        if getattr(learner, "patch_normalization", None) is not None:
+            raise InputError(NORMALIZED)
+        fitted = clone(learner).fit(x, y, sample_weight=sample_weight, groups=groups, selection=selection)
         n_filters = self.n_filters if self.output == "pooled" else None
-        self.network_ = self.estimator_.to_torch(n_filters=n_filters, random_state=self.random_state)
+        network = fitted.to_torch(n_filters=n_filters, random_state=self.random_state)
         with torch.no_grad():
-            maps = self.network_(self.estimator_.x_fit_[:1])
+            maps = network(fitted.x_fit_[:1])
+        self.estimator_, self.network_, self._pool = fitted, network, self.pool if n_filters else None
         self._images_at_once = max(1, NUMBERS_AT_ONCE // maps.numel())
         self._n_features_out = self._flattened(maps).shape[1]
-        self.n_features_in_ = self.estimator_.n_features_in_
+        self.n_features_in_ = fitted.n_features_in_
         return self
 
     @full_precision()
@@ -99,15 +103,15 @@ class ConvRFMFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if not hasattr(self, "network_"):
             raise NotFittedError("this ConvRFMFeatures is not fitted yet; call fit(x, y) first.")
         images = self.estimator_.images_as_fitted(x)
-        with torch.no_grad():
+        with torch.no_grad(), convolutions_as_products(images.device):
             parts = [self._flattened(self.network_(part)) for part in images.split(self._images_at_once)]
         return like(torch.cat(parts), x)
 
     def _flattened(self, maps: Float[Tensor, "n k rows cols"]) -> Float[Tensor, "n features"]:
-        if self.output == "maps":
+        if self._pool is None:
             return maps.norm(dim=1).flatten(1)
         rows, cols = maps.shape[-2:]
-        return functional.adaptive_avg_pool2d(maps, (min(self.pool, rows), min(self.pool, cols))).flatten(1)
+        return functional.adaptive_avg_pool2d(maps, (min(self._pool, rows), min(self._pool, cols))).flatten(1)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

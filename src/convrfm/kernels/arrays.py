@@ -16,7 +16,7 @@ from ..maths.precision import full_precision
 Method = TypeVar("Method", bound=Callable[..., Any])
 # Small feature maps, such as (n, 64, 3, 3), have more channels than rows, and pictures more rows than colors.
 MOST_COLORS = 4
-FOLLOWING = {"dual_coef", "feature_matrix"}
+FOLLOWING = {"coef", "dual_coef", "feature_matrix"}
 ARRAYS = FOLLOWING | {"z", "weights"}
 
 
@@ -31,25 +31,29 @@ def accepts_numpy(method: Method) -> Method:
     @functools.wraps(method)
     def converted(self: Any, x: Any, *args: Any, **keywords: Any) -> Any:
         given = signature.bind(self, x, *args, **keywords)
-        as_tensor = given.arguments["x"] = _tensor("x", x)
+        tensor = given.arguments["x"] = as_tensor("x", x)
         for name in ARRAYS & given.arguments.keys():
             value, optional = given.arguments[name], signature.parameters[name].default is None
             if value is not None or not optional:
-                given.arguments[name] = _follow(name, value, as_tensor)
-        with full_precision(), torch.cuda.device_of(as_tensor):
+                given.arguments[name] = _follow(name, value, tensor)
+        with full_precision(), torch.cuda.device_of(tensor):
             result = method(*given.args, **given.kwargs)
-        return result.cpu().numpy() if isinstance(x, np.ndarray) else result
+        if not isinstance(x, np.ndarray):
+            return result
+        if result.requires_grad:
+            raise InputError("x must be a torch tensor where another argument requires a gradient; got a NumPy array.")
+        return result.cpu().numpy()
 
     return converted  # type: ignore[return-value]  # `wraps` keeps the signature
 
 
 def _follow(name: str, value: Any, x: torch.Tensor) -> torch.Tensor:
-    tensor = _tensor(name, value)
+    tensor = as_tensor(name, value)
     return tensor.to(x) if name in FOLLOWING and x.is_floating_point() else tensor
 
 
-def _tensor(name: str, value: Any) -> torch.Tensor:
-    """Arrays become tensors, on the same memory where torch may share it."""
+def as_tensor(name: str, value: Any) -> torch.Tensor:
+    """Arrays become tensors, on the same memory where torch may share it; raises `InputError` for what is no array."""
     if isinstance(value, torch.Tensor):
         check_dense(name, value)
         return value

@@ -128,9 +128,10 @@ class PatchKernel(ABC):
         """
         factor = self._check(x, z, feature_matrix, dual_coef)
         if probes is not None:
-            if generator is None:
+            if not isinstance(generator, torch.Generator):
                 raise InputError(
-                    "probes need a generator.", in_python="Pass generator=torch.Generator().manual_seed(0)."
+                    f"probes need a generator of torch; got {type(generator).__name__}.",
+                    in_python="Pass generator=torch.Generator().manual_seed(0).",
                 )
             dual_coef = random_sign_outputs(dual_coef, positive_integer("probes", probes), generator)
         roots = None if weights is None else mean_one(weights, x).sqrt()
@@ -239,14 +240,16 @@ class PatchKernel(ABC):
             raise InputError(
                 f"dual_coef must be ({len(z)}, k), one row for each image of z; got {tuple(dual_coef.shape)}."
             )
-        factor = None if feature_matrix is None else self._factor(x, feature_matrix)
+        if dual_coef is not None and not dual_coef.isfinite().all():
+            raise InputError("dual_coef must be finite; got NaN or infinity. Look at what it was solved from.")
+        factor = None if feature_matrix is None else self.metric_factor(x, feature_matrix)
         trace = float(self.window.size**2 * x.shape[1] if factor is None else factor.detach().square().sum())
         for name, images in {"x": x, "z": z}.items():
             if images is not None:
                 check_squares(name, images, trace)
         return factor
 
-    def _factor(self, x: Tensor, feature_matrix: Tensor) -> Float[Tensor, "r d"]:
+    def metric_factor(self, x: Tensor, feature_matrix: Tensor) -> Float[Tensor, "r d"]:
         """The factor of a metric on the patches of x; raises `InputError` for one that does not fit."""
         q = self.window.size
         d = x.shape[1] * q * q

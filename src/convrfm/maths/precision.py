@@ -9,11 +9,16 @@ import torch
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Without a surrounding `torch.autocast`, which would round matrix products to half precision."""
+    """Without a surrounding `torch.autocast`, which would round matrix products to half precision.
+
+    Nor is torch's default device another than the CPU, where what is neither given nor made of it belongs.
+    """
     with ExitStack() as stack:
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
         yield
 
 

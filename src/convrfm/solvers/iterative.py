@@ -39,7 +39,7 @@ class IterativePath:
 
     Args:
         tiles: of K.
-        targets: `(n, k)`.
+        targets: `(n, k)`; what comes out lies where they do, and the CPU computes it.
         generator: draws pivots and signs.
         weights: `(n,)`, positive; None for 1.
         centered: whether the regression is of the targets less their mean.
@@ -70,11 +70,12 @@ class IterativePath:
     ) -> None:
         self._kernel = TiledKernel(tiles)
         self.scale, n, self._floor = self._kernel.scale, self._kernel.n, self._kernel.floor
-        self._targets = targets.double()
-        self._weights = self._targets.new_ones(n) if weights is None else weights.double()
+        self._device, self._targets = targets.device, targets.cpu().double()
+        self._weights = self._targets.new_ones(n) if weights is None else weights.cpu().double()
         self._rows = self._weights.sqrt()[:, None]
-        self.intercept = self._weights @ self._targets / self._weights.sum() if centered else None
-        self._remainder = self._targets if self.intercept is None else about(self._targets, self.intercept)
+        self._mean = self._weights @ self._targets / self._weights.sum() if centered else None
+        self._remainder = self._targets if self._mean is None else about(self._targets, self._mean)
+        self.intercept = None if self._mean is None else self._mean.to(self._device)
         factor = pivoted_factor(self._kernel, default_rank(n) if rank is None else rank, generator)
         self._preconditioner = Preconditioner(factor, self._rows[:, 0])
         self._signs = torch.randint(0, 2, (n, PROBES), generator=generator).double() * 2 - 1
@@ -84,7 +85,7 @@ class IterativePath:
 
     def dual_coef(self, ridge: float) -> Float[Tensor, "n k"]:
         """Coefficients for K itself: `K(x, x_train) @ dual_coef` is the prediction, less the intercept."""
-        return self._alpha(ridge)[:, : self._targets.shape[1]] / self.scale
+        return self._dual_coef(ridge).to(self._device)
 
     def coefs(self, ridges: Sequence[float]) -> list[Float[Tensor, "n k"]]:
         """`dual_coef` of every ridge."""
@@ -93,20 +94,24 @@ class IterativePath:
 
     def fitted(self, ridge: float) -> Float[Tensor, "n k"]:
         """Predictions on the training images: what the equation leaves of the targets."""
-        alpha = self.dual_coef(ridge) * self.scale
+        alpha = self._dual_coef(ridge) * self.scale
         outputs = self._remainder - self._noise(ridge)[:, None] * alpha
-        return outputs if self.intercept is None else outputs + self.intercept
+        return (outputs if self._mean is None else outputs + self._mean).to(self._device)
 
     def leave_one_out(self, ridges: Sequence[float]) -> list[Float[Tensor, "n k"]]:
         """For every ridge and every training image, the prediction of the fit to all others, estimated."""
         self._solve(ridges, probes=True)
-        return [self._targets - self._left_out_alpha(ridge) / self._diagonal(ridge)[:, None] for ridge in ridges]
+        residuals = [self._left_out_alpha(ridge) / self._diagonal(ridge)[:, None] for ridge in ridges]
+        return [(self._targets - residual).to(self._device) for residual in residuals]
 
     def amplitude(self, ridge: float) -> Float[Tensor, " k"]:
         """The variance of every output as a Gaussian process, by the left-out residuals (`RidgePath.amplitude`)."""
         self._solve([ridge], probes=True)
         squares = self._left_out_alpha(ridge).square() / self._diagonal(ridge)[:, None]
-        return self._weights @ squares / self._weights.sum()
+        return (self._weights @ squares / self._weights.sum()).to(self._device)
+
+    def _dual_coef(self, ridge: float) -> Float[Tensor, "n k"]:
+        return self._alpha(ridge)[:, : self._targets.shape[1]] / self.scale
 
     def _shift(self, ridge: float) -> float:
         """The ridge by which a solve is known: all those that are below the rounding for every image are one."""
@@ -124,7 +129,7 @@ class IterativePath:
     def _left_out_alpha(self, ridge: float) -> Float[Tensor, "n k"]:
         """The coefficients of which left-out residuals are made, with the mean of all others as the intercept."""
         alpha, k = self._alpha(ridge), self._targets.shape[1]
-        if self.intercept is None:
+        if self._mean is None:
             return alpha
         return alpha[:, :k] + mean_moves(self._remainder, self._weights, None) * alpha[:, k:]
 
@@ -156,7 +161,7 @@ class IterativePath:
         unprobed = [shift for shift in shifts if probes and shift not in self._answers]
         if not unsolved and not unprobed:
             return
-        ones = [] if self.intercept is None else [self._rows]
+        ones = [] if self._mean is None else [self._rows]
         targets = torch.cat([self._rows * self._remainder, *ones], 1)
         blocks = [targets] * len(unsolved) + [self._signs] * len(unprobed)
         widths = torch.tensor([block.shape[1] for block in blocks])

@@ -206,3 +206,26 @@ def test_images_of_another_size_or_precision_are_refused(other: Tensor) -> None:
     for use in (phi, lambda x: phi.agop(x, torch.ones(phi.n_columns, 1))):
         with pytest.raises(InputError, match=r"these features are of images .* got"):
             use(other)
+
+
+def test_features_take_arrays_as_kernels_do() -> None:
+    kernel = kernels.NNGP(kernels.vanilla(1))
+    x, M = images(4, 0), metric(kernel)
+    drawn = features(kernel, 8, 0, x, M)
+    of_arrays = FeatureMap(kernel, FeatureDraw(8, 0), x.numpy(), M.numpy())
+    found, coef = of_arrays(x.numpy()), torch.ones(drawn.n_columns, 1, dtype=torch.float64)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_array_equal(found, drawn(x))
+    np.testing.assert_array_equal(of_arrays.agop(x.numpy(), coef.numpy()), drawn.agop(x, coef))
+
+
+def test_features_refuse_what_is_no_metric_and_coefficients_of_other_features() -> None:
+    kernel = kernels.NNGP(kernels.vanilla(1))
+    x, M = images(4, 0), metric(kernel)
+    tilted = M.clone()
+    tilted[0, 1] += 1
+    for wrong, message in ((tilted, "symmetric"), (-M, "semidefinite"), (M[1:, 1:], "feature_matrix must be")):
+        with pytest.raises(InputError, match=message):
+            features(kernel, 8, 0, x, wrong)
+    with pytest.raises(InputError, match=r"coef must be .* one row for each feature"):
+        features(kernel, 8, 0, x, M).agop(x, torch.ones(3, 1, dtype=torch.float64))

@@ -25,7 +25,9 @@ from .forecast import ExpectedRound, Prospect, looked_closer, prospect
 LONG_FIT_SECONDS = 30.0
 A_MINUTE = 60.0  # which shorter fits do not take, as is said of them
 SHORT = 1.0  # seconds, of which nothing need be said
-UNSURE = 3  # times as long it may take as a glance tells; what is as much longer than a long fit is worth a thorough look
+UNSURE = (
+    3  # times as long it may take as a glance tells; what is as much longer than a long fit is worth a thorough look
+)
 FEWER_FEATURES = "Pass a smaller n_features, or a kernel that averages more positions in front of its readout"
 WORTH_SHORTENING = 600.0  # seconds
 LOOKING = "looking at what the fit will take, by small runs of its parts."

@@ -61,5 +61,5 @@ def check_columns(estimator: BaseEstimator, x: Array, *, learn: bool = False) ->
     """
     try:
         validate_data(estimator, x, reset=learn, skip_check_array=True, ensure_2d=False)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # TypeError where some columns have texts for names and others numbers
         raise InputError(str(error)) from error

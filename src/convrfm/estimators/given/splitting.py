@@ -41,7 +41,7 @@ def fold_indices(
             splitter = check_cv(cv, labels, classifier=classify)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class")  # said by us in other words
-            folds = [(np.sort(part), held_out) for part, held_out in splitter.split(labels, labels, groups)]
+            folds = [(np.sort(part), np.asarray(out)) for part, out in splitter.split(labels, labels, groups)]
     except (ValueError, TypeError) as error:
         raise InputError(
             f"cv must be None, a number of folds, or a splitter for these labels; got {cv!r}: {error}"

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...datasets import check_unmasked
+from ...datasets import check_known, check_unmasked
 from ...errors import InputError
 
 LEAST_WEIGHT = 1e-300  # that some image must have: less is a number of few digits
@@ -64,8 +64,10 @@ def check_groups(groups: Any, n: int) -> Int[np.ndarray, " n"] | None:
     if groups is None:
         return None
     check_unmasked(groups, "groups")
+    check_known(groups, "groups")
     try:
         labels = np.asarray(groups.cpu() if isinstance(groups, Tensor) else groups)
+        check_known(labels, "groups")
         numbers = np.unique(labels, return_inverse=True)[1]
     except (ValueError, TypeError) as error:
         raise InputError(f"groups must be all numbers or all strings; {error}.") from error

@@ -37,8 +37,8 @@ def of_one_contrast(kernel: LearnableKernel, x: Images, weights: Weights) -> Inf
     Raises:
         InputError: for kernels that are no NNGP or NTK, and where all images are flat.
     """
-    network = check_contrastable(kernel)
-    plain = replace(network.architecture.first, contrast=None)
+    network = without_contrast(kernel)
+    plain = network.architecture.first
     variance = _mean_over_patches(x, plain.window, weights, _variances)
     if not variance > 0:
         raise InputError(
@@ -46,6 +46,13 @@ def of_one_contrast(kernel: LearnableKernel, x: Images, weights: Weights) -> Inf
         )
     fitted = replace(plain, contrast=CONTRAST_SHARE * float(variance))
     return replace(network, architecture=Architecture(fitted, *network.architecture.layers[1:]))
+
+
+def without_contrast(kernel: LearnableKernel) -> InfiniteWidthKernel:
+    """The kernel on patches as they are; raises `InputError` for one of no network."""
+    network = check_contrastable(kernel)
+    plain = replace(network.architecture.first, contrast=None)
+    return replace(network, architecture=Architecture(plain, *network.architecture.layers[1:]))
 
 
 def check_contrastable(kernel: LearnableKernel) -> InfiniteWidthKernel:

@@ -98,9 +98,7 @@ class IterativeBasis(KernelBasis):
     ) -> Path:
         """All that will be asked for is solved at once, while the tiles are there."""
         assert groups is None, "settings.check_solver refuses groups"
-        regression = _Regression(
-            y.cpu(), None if weights is None else weights.cpu(), tuple(ridges), centered, self.solver.seed
-        )
+        regression = _Regression(y, weights, tuple(ridges), centered, self.solver.seed)
         recipe = KernelTiles(self.kernel, self.x, None, self.metric, default_side(len(self.x)))
         precision = precision_of(self.x)
         with self.solver.working_folder() as folder:

@@ -11,14 +11,15 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...maths.patches import unfold_patches
-from ...maths.precision import full_precision
 from ...maths.psd import psd_power
 from ...maths.windows import Window
+from ..arrays import accepts_numpy, as_tensor
 from ..infinite import InfiniteWidthKernel, of_a_network
 from ..layers import GlobalAvgPool
 from ..patch_gradients import PatchGradients
 from ..patch_kernel import mean_one
 from ..ranges import finite
+from ..recording import recorded_by_one_thread
 from ..threads import in_order, one_torch_thread, share
 from ..tiling import blocks
 from .random_layers import FeatureDraw, RandomConv, RandomLayer, Signal
@@ -59,11 +60,15 @@ class FeatureMap:
         self,
         kernel: InfiniteWidthKernel,
         draw: FeatureDraw,
-        like: Float[Tensor, "n c h w"],
-        feature_matrix: Float[Tensor, "d d"] | None = None,
+        like: Tensor,
+        feature_matrix: Tensor | None = None,
     ) -> None:
         architecture = check_drawable(kernel).architecture
-        root = None if feature_matrix is None else psd_power(feature_matrix.double(), 0.5)
+        like, root = as_tensor("like", like), None
+        if feature_matrix is not None:
+            metric = as_tensor("feature_matrix", feature_matrix).to(like.device)
+            kernel.metric_factor(like, metric)  # refused unless it is one
+            root = psd_power(metric.double(), 0.5)
         self._first, self._hidden = draw.network(architecture, like, root, tangent=kernel.tangent)
         self._readout, self._budget = architecture.readout, kernel.budget_on(like.device)
         self._grids = architecture.grids(*like.shape[-2:])
@@ -82,23 +87,24 @@ class FeatureMap:
             self._cut(STRIP // (FEWEST * self._largest))
         self.n_columns = draw.columns(architecture, *like.shape[-2:], tangent=kernel.tangent)
 
-    @full_precision()
-    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n columns"]:
+    @accepts_numpy
+    def __call__(self, x: Tensor) -> Float[Tensor, "n columns"]:
         """The features of images; raises `InputError` for others than those it is made for."""
-        self._check(images)
-        out = images.new_full((len(images), self.n_columns), self._readout.bias_std)
+        self._check(x)
+        out = x.new_full((len(x), self.n_columns), self._readout.bias_std)
         reads = out[:, : self._reads].unflatten(1, (self._channels, -1))
 
         def fill(blocks_of_images: Iterator[slice]) -> None:
             for rows in blocks_of_images:
-                given = self._given(images[rows])
+                given = self._given(x[rows])
                 for strip, conv in zip(self._strips, self._convs, strict=True):
                     last = functools.reduce(_next, self._hidden, conv.forward(given)).together(1)
                     read = last.mean((-2, -1), keepdim=True) if self._pools else last
                     reads[rows, strip] = read.flatten(2) * self._scale
 
         fitting, together = self._at_once()
-        share(fill, blocks(len(images), together), fitting // together if self._on_cpu else 1)
+        with recorded_by_one_thread(x):
+            share(fill, blocks(len(x), together), fitting // together if self._on_cpu else 1)
         return out
 
     def gradients(self, images: Float[Tensor, "n c h w"], coef: Float[Tensor, "columns k"]) -> PatchGradients:
@@ -116,19 +122,22 @@ class FeatureMap:
             functools.partial(quicker, images, turned=turned) if quicker is not None and quicker.pays(images) else None,
         )
 
-    @full_precision()
+    @accepts_numpy
     @one_torch_thread()
-    def agop(
-        self,
-        images: Float[Tensor, "n c h w"],
-        coef: Float[Tensor, "columns k"],
-        weights: Float[Tensor, " n"] | None = None,
-    ) -> Float[Tensor, "d d"]:
-        """The average gradient outer product of `phi(x) @ coef` over patches (Eq. 2), as that of a kernel."""
-        self._check(images)
-        roots = None if weights is None else mean_one(weights, images).sqrt()
-        outer_products = self.gradients(images, coef).sum_of_outer_products(roots)
-        return finite("the average gradient outer product", outer_products / len(images), images)
+    def agop(self, x: Tensor, coef: Tensor, weights: Tensor | None = None) -> Float[Tensor, "d d"]:
+        """The average gradient outer product of `phi(x) @ coef` over patches (Eq. 2), as that of a kernel.
+
+        Args:
+            x: images at which the gradient is taken.
+            coef: `(columns, k)`.
+            weights: of the images in the mean, `(n,)`; None for equal ones.
+        """
+        self._check(x)
+        if coef.ndim != 2 or len(coef) != self.n_columns:
+            raise InputError(f"coef must be ({self.n_columns}, k), one row for each feature; got {tuple(coef.shape)}.")
+        roots = None if weights is None else mean_one(weights, x).sqrt()
+        outer_products = self.gradients(x, coef).sum_of_outer_products(roots)
+        return finite("the average gradient outer product", outer_products / len(x), x)
 
     @property
     def rows_at_once(self) -> int:
