@@ -177,9 +177,9 @@ def test_a_column_of_labels_is_taken_with_a_warning() -> None:
 LABEL_FAULTS = [
     ([0, 1], "got 2 labels for 3 images"),
     (np.eye(3), "one-hot"),
-    ([0.0, np.nan, np.nan], "got nan at 1"),
+    (np.array([0.0, np.nan, np.nan]), "got nan at 1"),
     ([0.0, 1.0, np.pi], "regressor"),
-    ([None, "a", "b"], "all numbers or all strings"),
+    (np.array([(1, 2), "a", "b"], dtype=object), "all numbers or all strings"),
     ([0, [1, 2], 1], "different shapes"),
 ]
 

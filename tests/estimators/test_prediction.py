@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier
+from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, kernels
 
 from .cases import CHEAP, KERNEL, Recorded, pictures
 

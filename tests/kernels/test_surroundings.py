@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from convrfm import ConvRFMClassifier, ConvRFMFeatures, DeepConvRFMClassifier, kernels
+from convrfm.errors import InputError
 from convrfm.kernels.features import FeatureDraw, FeatureMap, feature_map
 
 POOLED = kernels.Architecture(
@@ -226,6 +227,7 @@ def test_arrays_beside_a_tensor_that_requires_a_gradient_are_refused(kernel: ker
         kernel(images(2, 0).numpy(), feature_matrix=M)
 
 
+@pytest.mark.usefixtures("threads_of_torch")
 def test_features_are_differentiated_whatever_the_number_of_threads() -> None:
     x = torch.randn(600, 2, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
     features = FeatureMap(kernels.NNGP(kernels.vanilla(2, pooling="global")), FeatureDraw(64, 0), x.detach())

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from ..datasets import Preprocessing
+from ..kernels.arrays import settled_layout
 from ..kernels.description import from_description
 from ..kernels.devices import chosen_device
 from ..kernels.forecast import Forecast
@@ -48,6 +49,7 @@ class RecursiveFeatureMachine(AskedMachine):
         return cls(**(preset(name, deep=cls._deep) | keywords))
 
     @full_precision()
+    @settled_layout()
     def fit(
         self: Machine,
         x: Array,
@@ -113,6 +115,7 @@ class RecursiveFeatureMachine(AskedMachine):
         return self
 
     @full_precision()
+    @settled_layout()
     def forecast(
         self,
         x: Array,

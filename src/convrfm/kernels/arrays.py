@@ -3,7 +3,9 @@
 import functools
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,10 +16,23 @@ from ..maths.dense import check_dense, from_array
 from ..maths.precision import full_precision
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+Array = np.ndarray | torch.Tensor
 # Small feature maps, such as (n, 64, 3, 3), have more channels than rows, and pictures more rows than colors.
 MOST_COLORS = 4
 FOLLOWING = {"coef", "dual_coef", "feature_matrix"}
 ARRAYS = FOLLOWING | {"z", "weights"}
+
+_settled: ContextVar[bool] = ContextVar("settled", default=False)
+
+
+@contextmanager
+def settled_layout() -> Iterator[None]:
+    """Within it images have their channels first for sure: that was settled where they came in, and is not asked again."""
+    token = _settled.set(True)
+    try:
+        yield
+    finally:
+        _settled.reset(token)
 
 
 def accepts_numpy(method: Method) -> Method:
@@ -70,7 +85,8 @@ def check_batch(name: str, images: torch.Tensor, like: torch.Tensor) -> None:
             f"need an axis for it: {name}[:, None]."
         )
     _, channels, height, width = images.shape
-    if images is like and width < height == channels > MOST_COLORS:  # of x alone: z is of its shape
+    asked = images is like and not _settled.get()  # of x alone: z is of its shape
+    if asked and width < height == channels > MOST_COLORS:
         warnings.warn(
             f"{name} of shape {tuple(images.shape)} is taken for images of {channels} channels and {height} x {width} pixels. "
             f"If their channels are last, pass np.moveaxis({name}, -1, 1).",

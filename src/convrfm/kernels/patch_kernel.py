@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..maths.agop import random_sign_outputs
+from ..maths.precision import full_precision
 from ..maths.psd import psd_factor
 from ..maths.windows import Window
 from .arrays import accepts_numpy, check_batch
@@ -139,6 +140,7 @@ class PatchKernel(ABC):
             outer_products = self.gradients(x, z, dual_coef, factor, progress).sum_of_outer_products(roots)
         return finite("the average gradient outer product", outer_products / len(x), x)
 
+    @full_precision()
     def forecast(
         self,
         n: int,

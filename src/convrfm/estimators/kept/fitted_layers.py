@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...errors import InputError
+from ...kernels.arrays import settled_layout
 from ...maths.patches import filter_patches
 from ...maths.precision import full_precision
 from ...maths.psd import psd_factor
@@ -111,6 +112,7 @@ class FittedLayers:
         return [layer.features for layer in self.layers if layer.features is not None]
 
     @full_precision()
+    @settled_layout()
     def outputs(self, images: Float[Tensor, "m c h w"], stage: Stage) -> Float[Tensor, "m k"]:
         """The regression's outputs at a stage."""
         number, round_ = stage
@@ -120,6 +122,7 @@ class FittedLayers:
         return outputs if round_.intercept is None else outputs + round_.intercept
 
     @full_precision()
+    @settled_layout()
     def deviations(self, images: Float[Tensor, "m c h w"]) -> Float[Tensor, "m k"]:
         """The standard deviations of new targets, by the Gaussian process whose mean the regression is.
 
@@ -148,6 +151,7 @@ class FittedLayers:
         return (torch.cat(variances)[:, None] * kept.amplitude.double()).sqrt().to(images)
 
     @full_precision()
+    @settled_layout()
     def feature_maps(self, images: Float[Tensor, "m c _ _"], layer: int) -> Float[Tensor, "m rows cols"]:
         """|M^(1/2) x[u]| at every position of images of any size, under the metric of this layer, from 1.
 

@@ -13,7 +13,7 @@ from ...errors import InputError
 from ...maths.patches import unfold_patches
 from ...maths.psd import psd_power
 from ...maths.windows import Window
-from ..arrays import accepts_numpy, as_tensor
+from ..arrays import Array, accepts_numpy, as_tensor
 from ..infinite import InfiniteWidthKernel, of_a_network
 from ..layers import GlobalAvgPool
 from ..patch_gradients import PatchGradients
@@ -60,8 +60,8 @@ class FeatureMap:
         self,
         kernel: InfiniteWidthKernel,
         draw: FeatureDraw,
-        like: Tensor,
-        feature_matrix: Tensor | None = None,
+        like: Array,
+        feature_matrix: Array | None = None,
     ) -> None:
         architecture = check_drawable(kernel).architecture
         like, root = as_tensor("like", like), None
