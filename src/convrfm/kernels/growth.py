@@ -22,7 +22,7 @@ HELD_UP = 0.5  # and one this short once again: other programs may have held it 
 SMALLEST = (4, 32)  # images on either side of the pairs that are timed first; one on the left where that is slow
 FEWEST = 3  # runs from which a law is learned: as many as it has terms but for what any call takes
 APART = 2  # runs more than terms, from which what any call takes is told apart from what its images take
-GROWN = 3  # times as long as the first run the last one is: in shorter ones pairs would be lost
+GROWN = 3  # times as long as the first run the last one is: in shorter ones what any call takes counts for too much
 SIDE_BY_SIDE = 32  # images of the right side that engines compute together, whether or not there are as many
 
 
@@ -121,7 +121,8 @@ def measured_powers(
     while True:
         seconds.append(_seconds(lambda: compute(sizes[-1])))
         following = seconds[-1] * 2 ** max(powers)
-        if sizes[-1] == largest or following > (patience if len(sizes) >= FEWEST else TOO_LONG * patience):
+        enough = len(sizes) >= FEWEST and seconds[-1] >= GROWN * seconds[0]
+        if sizes[-1] == largest or following > (patience if enough else TOO_LONG * patience):
             break
         sizes.append(min(2 * sizes[-1], largest))
     terms = np.array(sizes, dtype=float)[:, None] ** np.array(powers)
