@@ -1,6 +1,7 @@
 """The folder of a fit: nothing finished is lost, nothing else is touched, and what cannot be written is told before."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,68 @@ def test_a_damaged_unfinished_model_is_told_and_the_fit_begins_anew(
     assert result.exit_code == 0
     assert "begins anew" in result.output
     assert (tmp_path / "run" / "predictions.csv").read_bytes() == (whole["shallow"] / "predictions.csv").read_bytes()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nowhere"], ["bars", *SMALL, "--patch-size", "40"]],
+    ids=["by no data", "by patches that are too large"],
+)
+def test_a_run_comes_back_that_is_overwritten_by_what_cannot_be_fitted(
+    arguments: list[str], whole: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(whole["shallow"], tmp_path / "run")
+    assert run("fit", *arguments, "--out", tmp_path / "run", "--overwrite").exit_code == 2
+    assert contents(tmp_path / "run") == contents(whole["shallow"])
+
+
+@pytest.mark.parametrize("finished", [True, False], ids=["finished", "unfinished"])
+def test_a_run_comes_back_that_is_overwritten_by_a_fit_that_is_killed_before_its_first_round(
+    finished: bool, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command, killed = ["fit", "bars", *SMALL, *KINDS["shallow"], "--out"], tmp_path / "killed"
+    if finished:
+        shutil.copytree(whole["shallow"], tmp_path / "run")
+    else:
+        end_after(1, monkeypatch, EndedError())
+        run(*command, tmp_path / "run")
+        monkeypatch.undo()
+    before = contents(tmp_path / "run")
+
+    def end(*_: object, **__: object) -> None:
+        shutil.copytree(tmp_path / "run", killed)
+        raise EndedError
+
+    monkeypatch.setattr(convrfm.ConvRFMClassifier, "fit", end)
+    assert isinstance(run(*command, tmp_path / "run", "--seed", "1", "--overwrite").exception, EndedError)
+    monkeypatch.undo()
+    assert contents(tmp_path / "run") == before
+    assert ".earlier-run/model.safetensors" in contents(killed)
+    assert run("fit", "nowhere", "--out", killed).exit_code == 2
+    assert contents(killed) == before
+
+
+def test_an_overwritten_run_is_gone_when_the_new_one_has_a_model(
+    whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command, killed = ["fit", "bars", *SMALL, *KINDS["shallow"], "--seed", "1", "--out"], tmp_path / "killed"
+    shutil.copytree(whole["shallow"], tmp_path / "run")
+
+    def end(*_: object, **__: object) -> None:
+        shutil.copytree(tmp_path / "run", killed)
+        raise EndedError
+
+    monkeypatch.setattr(NTK, "agop", end)
+    assert isinstance(run(*command, tmp_path / "run", "--overwrite").exception, EndedError)
+    monkeypatch.undo()
+    assert contents(tmp_path / "run").keys() == {"model.safetensors", "settings.json"}
+    assert ".earlier-run/model.safetensors" in contents(killed)
+    assert "Going on after 1 finished round" in run(*command, killed).output
+    assert {path.name for path in killed.iterdir()} == {path.name for path in whole["shallow"].iterdir()}
 
 
 OF_OTHERS = {
