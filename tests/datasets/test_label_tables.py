@@ -1,5 +1,6 @@
 """A table of file names and labels labels a folder of pictures, and what it leaves open is said."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -107,8 +108,21 @@ def test_pictures_to_predict_get_the_labels_of_a_table(photos: Path, tmp_path: P
         assert label == LABELS[Path(name).stem]
         np.testing.assert_allclose(image, 20 * int(Path(name).stem) / 255, atol=1e-6)
     assert any(f"rows of {labels} without a picture" in note for note in notes)
-    with pytest.raises(InputError, match="labels belong to a folder of pictures; got them for .*00.png"):
+    with pytest.raises(InputError, match=r"labels belong to a folder of pictures; got them for .*00\.png"):
         load_for_prediction([photos / "part0" / "00.png", photos / "part1"], preprocessing, labels=labels)
+
+
+def test_what_is_noted_of_a_table_with_parts_is_noted_once_of_training_and_of_prediction(photos: Path) -> None:
+    parts = ("train", "test", "", "train", "train", "test", "val", "train", "train", "train")
+    lines = rows("{name}.png|{label}|7").splitlines()
+    lines = [*(f"{line},{part}" for line, part in zip(lines, parts, strict=True)), "gone.png,cat,7,test"]
+    labels = table(photos, "\n".join(["file,label,age,split", *lines]))
+    data = load(photos, labels=labels)
+    _, names, _, notes = load_for_prediction(photos, data.preprocessing, labels=labels)
+    assert names == ("part1/01.png", "part1/05.png")
+    for told in (r"without a picture: gone\.png", r"of no part .*: part0/02\.png", "Not read of .*: age"):
+        for of_one in (data.notes, notes):
+            assert len([note for note in of_one if re.search(told, note)]) == 1
 
 
 def test_of_parts_of_which_one_has_labels_this_one_is_the_data(tmp_path: Path) -> None:

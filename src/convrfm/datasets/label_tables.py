@@ -108,8 +108,8 @@ def _in_parts(pictures: Pictures, parts: Sequence[Role | None], table: Path) -> 
         raise InputError(
             f"{table} must label training pictures; got those of {' and '.join(sorted(map(str, of_role)))}."
         )
-    apart = {role: replace(pictures.take(found), notes=()) for role, found in of_role.items() if role != "train"}
-    return Source(pictures.take(of_role["train"]), apart.get("test"), apart.get("validation"))
+    of_part = {role: replace(pictures.take(found), notes=()) for role, found in of_role.items()}
+    return Source(of_part["train"], of_part.get("test"), of_part.get("validation"), pictures.notes)
 
 
 def _read_rows(table: Path) -> Table:
