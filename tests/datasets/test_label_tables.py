@@ -1,6 +1,7 @@
 """A table of file names and labels labels a folder of pictures, and what it leaves open is said."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,10 @@ def rows(form: str, separator: str = ",") -> str:
         for i, (name, label) in enumerate(LABELS.items())
     ]
     return "\n".join(lines) + "\n"
+
+
+def with_parts(form: str, parts: Sequence[str], header: str) -> str:
+    return "\n".join([header, *(f"{line},{part}" for line, part in zip(rows(form).splitlines(), parts, strict=True))])
 
 
 FORMS = [
@@ -114,9 +119,8 @@ def test_pictures_to_predict_get_the_labels_of_a_table(photos: Path, tmp_path: P
 
 def test_what_is_noted_of_a_table_with_parts_is_noted_once_of_training_and_of_prediction(photos: Path) -> None:
     parts = ("train", "test", "", "train", "train", "test", "val", "train", "train", "train")
-    lines = rows("{name}.png|{label}|7").splitlines()
-    lines = [*(f"{line},{part}" for line, part in zip(lines, parts, strict=True)), "gone.png,cat,7,test"]
-    labels = table(photos, "\n".join(["file,label,age,split", *lines]))
+    text = with_parts("{name}.png|{label}|7", parts, "file,label,age,split")
+    labels = table(photos, f"{text}\ngone.png,cat,7,test")
     data = load(photos, labels=labels)
     _, names, _, notes = load_for_prediction(photos, data.preprocessing, labels=labels)
     assert names == ("part1/01.png", "part1/05.png")
@@ -183,6 +187,34 @@ FAULTS = [
 def test_tables_that_do_not_say_which_is_what_are_refused(photos: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load(photos, labels=table(photos, text))
+
+
+PARTS = ("train", "test", "Train", "train", "val", "test", "train", "train", "train", "train")
+
+
+def test_a_table_of_parts_alone_has_no_labels(photos: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"one column of labels .*; got split, which names parts .*Add a column of labels"
+    ):
+        load(photos, labels=table(photos, with_parts("{name}.png", PARTS, "file,split")))
+    data = load(photos, labels=table(photos, with_parts("{name}.png", PARTS, "file,label")))
+    assert data.classes == ("Train", "test", "train", "val")
+
+
+def test_a_word_that_names_no_part_is_refused_and_an_empty_cell_leaves_out(photos: Path) -> None:
+    header, parts = "file,label,split", (*PARTS[:8], "unlabeled", "tset")
+    with pytest.raises(InputError, match=r"got tset, unlabeled in split\. Leave their cells empty"):
+        load(photos, labels=table(photos, with_parts("{name}.png|{label}", parts, header)))
+    data = load(photos, labels=table(photos, with_parts("{name}.png|{label}", (*PARTS[:8], "", ""), header)))
+    assert {Path(name).stem for name in data.names_train} == {"00", "02", "03", "06", "07"}
+    assert {Path(name).stem for name in data.names_test} == {"01", "05"}
+
+
+def test_classes_that_are_called_like_parts_are_classes(photos: Path) -> None:
+    header, vehicles = "file,height,label", ("train", "test", "train", "car", "train", "train", "car", *["train"] * 3)
+    data = load(photos, labels=table(photos, with_parts("{name}.png|{i}", vehicles, header)))
+    assert data.classes == ("car", "test", "train")
+    assert len(data.names_train) + len(data.names_test) == 10
 
 
 @pytest.mark.parametrize("yes, no", [("1", "0"), ("1.0", "0.0"), ("True", "False")])

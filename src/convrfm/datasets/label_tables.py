@@ -162,12 +162,22 @@ def _key(cell: str) -> str:
 
 def _columns(table: Path, header: Sequence[str] | None, rows: Table, names: int) -> Columns:
     others = [column for column in range(len(rows[0])) if column != names]
-    parts = next((column for column in others if _are_parts([row[column] for row in rows])), None)
-    if len(others) > 1 and parts is not None:
-        others.remove(parts)
-    else:
-        parts = None
     called = [column for column in others if header and header[column].strip().casefold() in LABEL_NAMES]
+    may_be_parts = [column for column in others if column not in called]
+    parts = next((column for column in may_be_parts if _are_parts([row[column] for row in rows])), None)
+    if parts is not None:
+        others.remove(parts)
+        said = (header and header[parts]) or "a column without a name"
+        if not others:
+            raise InputError(
+                f"{table} must have one column of labels beside the file names; got {said}, which names parts for training "
+                "and testing. Add a column of labels; if these are classes, call theirs 'label'."
+            )
+        if foreign := sorted({row[parts].strip() for row in rows if row[parts].strip().casefold() not in {*NAMES, ""}}):
+            raise InputError(
+                f"{table} must name parts by train, validation and test; got {', '.join(foreign[:5])} in {said}. Leave "
+                "their cells empty to leave these pictures out."
+            )
     chosen = called or others
     if len(chosen) > 1:
         told = ", ".join(header[column] for column in others) if header else f"{len(others)} without names"
@@ -184,10 +194,10 @@ def _columns(table: Path, header: Sequence[str] | None, rows: Table, names: int)
 
 
 def _are_parts(cells: Sequence[str]) -> bool:
-    said = {cell.strip().casefold() for cell in cells} - {""}
-    return (
-        said <= NAMES.keys() and len({NAMES[name] for name in said}) > 1 and "train" in {NAMES[name] for name in said}
-    )
+    """Whether most cells that are not empty name parts of a data set, one of them for training."""
+    said = [word for cell in cells if (word := cell.strip().casefold())]
+    roles = [NAMES[word] for word in said if word in NAMES]
+    return 2 * len(roles) > len(said) and "train" in roles and len(set(roles)) > 1
 
 
 def _is_one_hot(cells: Sequence[str]) -> bool:
