@@ -12,6 +12,7 @@ import convrfm
 from convrfm import datasets
 from convrfm.cli import app
 from convrfm.kernels import NTK
+from convrfm.report.page import Page
 
 SMALL = ["--iterations", "3", "--n-train", "30", "--n-test", "20", "--sigma", "0.5", "--quiet", "--no-baselines"]
 KINDS = {"shallow": ["--depth", "1"], "deep": ["--deep", "--depth", "2", "--filters", "3"]}
@@ -48,6 +49,10 @@ def end_after(calls_left: int, monkeypatch: pytest.MonkeyPatch, error: BaseExcep
 
 def rounds(folder: Path) -> int:
     return sum(len(layer.rounds) for layer in convrfm.load(folder).layers_)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +157,27 @@ def test_an_interrupted_fit_says_so_and_the_same_command_goes_on(
     assert "This fit was interrupted" not in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("error", [EndedError(), KeyboardInterrupt()], ids=["failed", "interrupted"])
+def test_a_fit_that_ended_while_its_page_was_written_goes_on_to_the_page(
+    error: BaseException, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["fit", "bars", *SMALL, *KINDS["shallow"], "--out", tmp_path / "run"]
+
+    def write(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Page, "write", write)
+        assert run(*command).exit_code != 0
+    calls = end_after(0, monkeypatch, EndedError())
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    assert "Going on after 4 finished rounds" in result.output
+    assert not calls
+    assert contents(tmp_path / "run").keys() == contents(whole["shallow"]).keys()
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["finished"]
+
+
 def test_other_settings_and_finished_runs_are_left_alone(
     whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,10 +208,6 @@ def test_a_damaged_unfinished_model_is_told_and_the_fit_begins_anew(
     assert result.exit_code == 0
     assert "begins anew" in result.output
     assert (tmp_path / "run" / "predictions.csv").read_bytes() == (whole["shallow"] / "predictions.csv").read_bytes()
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(
