@@ -19,7 +19,10 @@ def kernel(
         str, typer.Option(help="Folder of the tiles (Zarr), or an address such as s3://bucket/K.zarr.")
     ] = "K.zarr",
     against: Annotated[
-        str | None, typer.Option(help="Images of the columns: as DATA, its test part where it has one; default DATA.")
+        str | None,
+        typer.Option(
+            help="Images of the columns: as DATA, its test or validation part where it has one; default DATA."
+        ),
     ] = None,
     run: Annotated[
         Path | None, typer.Option(help="Take the kernel and the learned metric of this run; default the options below.")
