@@ -178,6 +178,18 @@ def test_a_fit_that_ended_while_its_page_was_written_goes_on_to_the_page(
     assert json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["finished"]
 
 
+def test_an_interrupted_fit_may_go_on_without_its_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["fit", "bars", *(word for word in SMALL if word != "--no-baselines"), *KINDS["shallow"]]
+    end_after(1, monkeypatch, EndedError())
+    run(*command, "--out", tmp_path / "run")
+    monkeypatch.undo()
+    result = run(*command, "--no-baselines", "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "Going on after 2 finished rounds" in result.output
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
+    assert (metrics["settings"]["baselines"], metrics["baselines"]) == (False, [])
+
+
 def test_other_settings_and_finished_runs_are_left_alone(
     whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ DRAW = ("n_train", "n_test", "seed", "sigma")  # settings that decide which imag
 ARGUMENTS = ("data", "network")  # of `convrfm train`, without a name where they are typed
 TILES = "tiles"  # of the kernel matrix of the round that is not finished
 SETTINGS = "settings.json"  # of an unfinished run; those of a finished one are in its metrics
+BESIDE = ("baselines",)  # settings that decide nothing of the rounds, and may be others when a run goes on
 EARLIER = ".earlier-run"  # which is overwritten, until the new one has a model
 RUN = (FILE_NAME, *(name for name in FILES if name != FILE_NAME), SETTINGS)  # in the order in which it is moved there
 
@@ -65,10 +66,10 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
     wanted = json.loads(json.dumps(settings, default=str))
     with held(folder):
         _settle(folder)
-        there = read_values(folder / SETTINGS)
-        if overwrite or there != wanted:
+        there, now = _deciding(read_values(folder / SETTINGS)), _deciding(wanted)
+        if overwrite or there != now:
             if not overwrite:
-                check_same_run(folder, "an unfinished run", there, wanted)
+                check_same_run(folder, "an unfinished run", there, now)
             check_folder(folder, overwrite=overwrite, holds_run="data" in settings_of(folder))
             _set_aside(folder)
         for name in FILES:
@@ -110,6 +111,10 @@ def read_values(path: Path) -> dict[str, Any]:
         return values_from(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+
+
+def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in BESIDE}
 
 
 def _set_aside(folder: Path) -> None:
