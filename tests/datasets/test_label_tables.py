@@ -145,6 +145,12 @@ def test_columns_that_are_not_read_are_named(photos: Path) -> None:
     assert any(note.endswith("labels.csv: age.") for note in load(photos, labels=table(photos, text)).notes)
 
 
+def test_of_several_columns_that_may_be_labels_the_one_called_label_is_read(photos: Path) -> None:
+    data = load(photos, labels=table(photos, "image,diagnosis,Label\n" + rows("{name}.png|{i}|{label}")))
+    assert data.classes == ("cat", "dog")
+    assert any(note.endswith("labels.csv: diagnosis.") for note in data.notes)
+
+
 def test_a_name_of_two_pictures_is_refused(photos: Path) -> None:
     (photos / "part1" / "00.png").write_bytes((photos / "part0" / "00.png").read_bytes())
     with pytest.raises(InputError, match=r"tell pictures apart; 00.png is part0/00.png and part1/00.png"):
@@ -178,6 +184,7 @@ FAULTS = [
     ("a.png,cat\nb.png,dog\n", "names none of them"),
     ("file,dog,cat\n" + rows("{name}.png|1|1"), "got dog, cat. Call the one that is meant 'label'"),
     ("file,age,cat\n" + rows("{name}.png|7|x"), "got age, cat. Call the one that is meant 'label'"),
+    ("file,class,species\n" + rows("{name}.png|7|x"), "got class, species. Call the one that is meant 'label'"),
     (rows("{name}.png|0.{i}"), "classes, names or integers; got numbers such as 0"),
     (rows("{name}.png|cat") + "00.png,dog\n", "00.png has cat and dog"),
 ]

@@ -42,8 +42,8 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Source:
     """Read the pictures of a folder that a table names, with their labels.
 
     The column of file names is the one that holds most of them: paths below the folder, or names with or without suffix.
-    The column of labels is the only other one, or the one called `label`, `class` or the like. Parts for training, validation
-    and testing are those that another column names, or the folders of such names.
+    The column of labels is the only other one, or the one called `label`, or else `class` or the like. Parts for training,
+    validation and testing are those that another column names, or the folders of such names.
 
     Raises:
         InputError: If the table cannot be read, its columns are not clear, it contradicts itself, or a picture is unreadable
@@ -162,7 +162,8 @@ def _key(cell: str) -> str:
 
 def _columns(table: Path, header: Sequence[str] | None, rows: Table, names: int) -> Columns:
     others = [column for column in range(len(rows[0])) if column != names]
-    called = [column for column in others if header and header[column].strip().casefold() in LABEL_NAMES]
+    heads = [cell.strip().casefold() for cell in header or ()]
+    called = [column for column in others if header and heads[column] in LABEL_NAMES]
     may_be_parts = [column for column in others if column not in called]
     parts = next((column for column in may_be_parts if _are_parts([row[column] for row in rows])), None)
     if parts is not None:
@@ -178,7 +179,7 @@ def _columns(table: Path, header: Sequence[str] | None, rows: Table, names: int)
                 f"{table} must name parts by train, validation and test; got {', '.join(foreign[:5])} in {said}. Leave "
                 "their cells empty to leave these pictures out."
             )
-    chosen = called or others
+    chosen = [column for column in called if heads[column] == "label"] or called or others
     if len(chosen) > 1:
         told = ", ".join(header[column] for column in others) if header else f"{len(others)} without names"
         remedy = "Call the one that is meant 'label'."
