@@ -225,14 +225,17 @@ def test_classes_that_are_called_like_parts_are_classes(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("yes, no", [("1", "0"), ("1.0", "0.0"), ("True", "False")])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("header", ["image|cat|dog", "|cat|dog"])
 def test_columns_that_are_one_hot_are_told_to_become_one_by_a_line_that_does_it(
-    yes: str, no: str, photos: Path, monkeypatch: pytest.MonkeyPatch
+    yes: str, no: str, separator: str, header: str, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hot = {"cat": f"{yes}|{no}", "dog": f"{no}|{yes}"}
-    lines = [rows(f"{{name}}|{hot[label]}").splitlines()[i] for i, label in enumerate(LABELS.values())]
+    lines = [rows(f"{{name}}|{hot[label]}", separator).splitlines()[i] for i, label in enumerate(LABELS.values())]
+    text = "\n".join(["\ufeff" + header.replace("|", separator), *lines])
     monkeypatch.chdir(photos.parent)
     with pytest.raises(InputError, match="one of them is 1") as refused:
-        load(photos, labels=table(photos, "\n".join(["image,cat,dog", *lines])))
+        load(photos, labels=table(photos, text))
     eval(str(refused.value).partition("one column: ")[2].removesuffix("."), {"pandas": pandas})
     data, plain = load(photos, labels=Path("classes.csv")), load(photos, labels=table(photos, rows("{name}|{label}")))
     np.testing.assert_array_equal(data.x_train, plain.x_train)

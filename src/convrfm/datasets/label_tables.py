@@ -50,7 +50,7 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Source:
             and `unreadable` is "error".
     """
     files, notes = picture_files(folder)
-    rows = _read_rows(table)
+    rows, delimiter = _read_rows(table)
     keys = _keys(folder, files)
     names = _name_column(table, rows, keys)
     if not any(_key(row[names]) in keys for row in rows):
@@ -59,7 +59,7 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Source:
         )
     header = rows[0] if _key(rows[0][names]) not in keys else None
     body = rows[header is not None :]
-    columns = _columns(table, header, body, names)
+    columns = _columns(table, header, body, names, delimiter)
     labels, parts = dict[Path, str](), dict[Path, Role | None]()
     missing, blank = [], []
     in_folders = find_parts(folder) if columns.parts is None else {}
@@ -112,7 +112,8 @@ def _in_parts(pictures: Pictures, parts: Sequence[Role | None], table: Path) -> 
     return Source(of_part["train"], of_part.get("test"), of_part.get("validation"), pictures.notes)
 
 
-def _read_rows(table: Path) -> Table:
+def _read_rows(table: Path) -> tuple[Table, str]:
+    """The rows, and what is between their cells."""
     if not table.is_file():
         raise InputError(f"labels must be a table of file names and labels; there is no file {table}.")
     try:
@@ -128,7 +129,7 @@ def _read_rows(table: Path) -> Table:
         raise InputError(
             f"{table} must have columns for file names and labels, the same in every row; got {sorted(widths) or 'no'} columns."
         )
-    return rows
+    return rows, delimiter
 
 
 def _keys(folder: Path, files: Sequence[Path]) -> Mapping[str, Sequence[Path]]:
@@ -160,7 +161,7 @@ def _key(cell: str) -> str:
     return cell.strip().replace("\\", "/").removeprefix("./")
 
 
-def _columns(table: Path, header: Sequence[str] | None, rows: Table, names: int) -> Columns:
+def _columns(table: Path, header: Sequence[str] | None, rows: Table, names: int, delimiter: str) -> Columns:
     others = [column for column in range(len(rows[0])) if column != names]
     heads = [cell.strip().casefold() for cell in header or ()]
     called = [column for column in others if header and heads[column] in LABEL_NAMES]
@@ -184,9 +185,11 @@ def _columns(table: Path, header: Sequence[str] | None, rows: Table, names: int)
         told = ", ".join(header[column] for column in others) if header else f"{len(others)} without names"
         remedy = "Call the one that is meant 'label'."
         if header and all(_is_one_hot([row[column] for column in others]) for row in rows):
+            index = header[names] or f"Unnamed: {names}"  # as pandas calls it
+            separator = "" if delimiter == "," else f"sep={delimiter!r}, "
             remedy = (
                 "In every row one of them is 1 and the others are 0; this writes their names into one column: "
-                f'pandas.read_csv("{table.as_posix()}", index_col="{header[names]}", dtype={{"{header[names]}": str}})'
+                f'pandas.read_csv("{table.as_posix()}", {separator}index_col="{index}", dtype={{"{index}": str}})'
                 '.idxmax(axis=1).rename("label").to_csv("classes.csv").'
             )
         raise InputError(f"{table} must have one column of labels beside the file names; got {told}. {remedy}")
