@@ -201,6 +201,7 @@ def test_other_settings_and_finished_runs_are_left_alone(
     other = run(*command, "--seed", "1")
     assert other.exit_code == 2
     assert "holds an unfinished run with --seed 0." in other.output
+    assert "holds an unfinished run with no --augment." in run(*command, "--augment", "flip").output
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
     (again,) = [run("fit", "bars", *SMALL, *KINDS["shallow"], "--out", whole["shallow"])]
     assert again.exit_code == 2

@@ -103,7 +103,9 @@ def write_pixels_by_row_and_column(folder: Path) -> tuple[Path, np.ndarray]:
 def write_pixels_of_colors(folder: Path) -> tuple[Path, np.ndarray]:
     """As Kaggle has skin lesions: the colors of a pixel side by side, labels last."""
     header = ",".join([*(f"pixel{place:04}" for place in range(COLOR[0].size)), "label"])
-    rows = [",".join(map(str, [*np.moveaxis(image, 0, -1).ravel(), label])) for image, label in zip(COLOR, Y, strict=True)]
+    rows = [
+        ",".join(map(str, [*np.moveaxis(image, 0, -1).ravel(), label])) for image, label in zip(COLOR, Y, strict=True)
+    ]
     (folder / "lesions.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
     return folder / "lesions.csv", COLOR
 
@@ -200,7 +202,7 @@ def test_the_line_that_is_shown_writes_parquet_of_what_hugging_face_saved(
         ("photos.tar", b"\0" * 257 + b"ustar", "Unpack it"),
         ("table.csv", b"name,label\n", r"labels=.*table\.csv"),
         ("marks.csv", b"label,pixel0,pixel1\n", r"labels=.*marks\.csv"),
-        ("table.xlsx", b"PK\x03\x04", r"Save it as CSV.*labels='table\.csv'"),
+        ("table.xlsx", b"PK\x03\x04", r"Save it as CSV.*to predict, .*labels='.*/table\.csv'"),
         ("model.keras", b"PK\x03\x04", "a file of another kind. Look at the path"),
         ("a.h5", b"\x89HDF\r\n", "h5py"),
         ("batches.meta", pickle.dumps({"label_names": ["cat"]}), "a file of another kind. Look at the path"),

@@ -89,6 +89,11 @@ def test_skipped_pictures_are_named(folder: Path) -> None:
     assert "broken.png" in notes[0]
 
 
+def test_nothing_to_predict_is_told() -> None:
+    with pytest.raises(InputError, match="data must be a path or a name, or several of them; got none"):
+        load_for_prediction([], Preprocessing((8, 8), 3))
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_a_picture_that_is_not_there_is_named(tmp_path: Path, several: bool) -> None:
     missing = tmp_path / "nope.jpg"

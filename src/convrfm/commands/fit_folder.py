@@ -47,7 +47,7 @@ def check_same_run(folder: Path, what: str, there: Mapping[str, Any], now: Mappi
 
 def _typed(name: str, value: Any) -> str:
     option = name.upper() if name in ARGUMENTS else f"--{name.replace('_', '-')}"
-    if value is None or value is False:
+    if value is None or value is False or value == []:
         return f"no {option}"
     values = value if isinstance(value, list) else [value]
     return " ".join(option if each is True else f"{option} {each}" for each in values)

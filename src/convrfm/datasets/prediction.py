@@ -91,6 +91,8 @@ def _size_notes(source: str, pictures: Pictures, size: tuple[int, int] | None) -
 
 def _read_all(several: Sequence[str | Path], reading: Reading) -> Pictures:
     """All of them as one; every name says where its picture lies. Single pictures are read, and noted, together."""
+    if not several:
+        raise InputError("data must be a path or a name, or several of them; got none. Pass what is to be predicted.")
     if len(several) == 1:
         return _read(several[0], reading)
     parts = list[Pictures]()
