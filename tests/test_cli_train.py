@@ -130,6 +130,19 @@ def test_what_cannot_be_trained_is_said(arguments: list[str], message: str, tmp_
     assert not (tmp_path / "run" / "network.json").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments", [["vanilla", "nowhere"], ["vanilla", "bars", "--n-train", "8", "--n-test", "8"]], ids=" ".join
+)
+def test_a_run_stays_that_is_overwritten_by_what_cannot_be_trained(
+    arguments: list[str], trained: Path, tmp_path: Path
+) -> None:
+    run_of = shutil.copytree(trained, tmp_path / "run")
+    assert run("train", *arguments, "--out", run_of, "--overwrite").exit_code == 2
+    for path in trained.iterdir():
+        assert (run_of / path.name).read_bytes() == path.read_bytes()
+    networks.load_trained(run_of)
+
+
 def test_the_layers_of_a_run_are_those_of_the_weights_that_were_kept(trained: Path) -> None:
     """Whichever epoch that was: by the meter, on the weights in the folder."""
     run_of = networks.load_trained(trained)

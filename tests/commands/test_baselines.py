@@ -50,6 +50,15 @@ def test_a_signal_in_the_mean_of_large_images_is_found_and_many_images_are_cut()
     assert {b.n_train for b in methods} == {MOST_IMAGES}
 
 
+def test_a_class_that_is_rare_is_among_the_images_that_are_trained_on() -> None:
+    labels = np.array([0] * MOST_IMAGES + [1] * 5)
+    x = np.broadcast_to(labels[:, None, None, None], (len(labels), 1, 4, 4)).astype(np.float32)
+    data = replace(DATA, x_train=x, y_train=labels, x_test=x[-9:], y_test=labels[-9:], classes=(0, 1))
+    chance, logistic, _ = baselines(data, seed=0)
+    assert (chance.score, logistic.score) == (pytest.approx(4 / 9), 1)
+    assert logistic.n_train == MOST_IMAGES
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("runs") / "bars"

@@ -1,6 +1,7 @@
 """The folder of a fit: nothing finished is lost, nothing else is touched, and what cannot be written is told before."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import convrfm
 from convrfm import datasets
 from convrfm.cli import app
 from convrfm.kernels import NTK
+from convrfm.report.page import Page
 
 SMALL = ["--iterations", "3", "--n-train", "30", "--n-test", "20", "--sigma", "0.5", "--quiet", "--no-baselines"]
 KINDS = {"shallow": ["--depth", "1"], "deep": ["--deep", "--depth", "2", "--filters", "3"]}
@@ -47,6 +49,10 @@ def end_after(calls_left: int, monkeypatch: pytest.MonkeyPatch, error: BaseExcep
 
 def rounds(folder: Path) -> int:
     return sum(len(layer.rounds) for layer in convrfm.load(folder).layers_)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +157,39 @@ def test_an_interrupted_fit_says_so_and_the_same_command_goes_on(
     assert "This fit was interrupted" not in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("error", [EndedError(), KeyboardInterrupt()], ids=["failed", "interrupted"])
+def test_a_fit_that_ended_while_its_page_was_written_goes_on_to_the_page(
+    error: BaseException, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["fit", "bars", *SMALL, *KINDS["shallow"], "--out", tmp_path / "run"]
+
+    def write(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Page, "write", write)
+        assert run(*command).exit_code != 0
+    calls = end_after(0, monkeypatch, EndedError())
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    assert "Going on after 4 finished rounds" in result.output
+    assert not calls
+    assert contents(tmp_path / "run").keys() == contents(whole["shallow"]).keys()
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["finished"]
+
+
+def test_an_interrupted_fit_may_go_on_without_its_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["fit", "bars", *(word for word in SMALL if word != "--no-baselines"), *KINDS["shallow"]]
+    end_after(1, monkeypatch, EndedError())
+    run(*command, "--out", tmp_path / "run")
+    monkeypatch.undo()
+    result = run(*command, "--no-baselines", "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "Going on after 2 finished rounds" in result.output
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
+    assert (metrics["settings"]["baselines"], metrics["baselines"]) == (False, [])
+
+
 def test_other_settings_and_finished_runs_are_left_alone(
     whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +201,7 @@ def test_other_settings_and_finished_runs_are_left_alone(
     other = run(*command, "--seed", "1")
     assert other.exit_code == 2
     assert "holds an unfinished run with --seed 0." in other.output
+    assert "holds an unfinished run with no --augment." in run(*command, "--augment", "flip").output
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
     (again,) = [run("fit", "bars", *SMALL, *KINDS["shallow"], "--out", whole["shallow"])]
     assert again.exit_code == 2
@@ -181,6 +221,64 @@ def test_a_damaged_unfinished_model_is_told_and_the_fit_begins_anew(
     assert result.exit_code == 0
     assert "begins anew" in result.output
     assert (tmp_path / "run" / "predictions.csv").read_bytes() == (whole["shallow"] / "predictions.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nowhere"], ["bars", *SMALL, "--patch-size", "40"]],
+    ids=["by no data", "by patches that are too large"],
+)
+def test_a_run_comes_back_that_is_overwritten_by_what_cannot_be_fitted(
+    arguments: list[str], whole: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(whole["shallow"], tmp_path / "run")
+    assert run("fit", *arguments, "--out", tmp_path / "run", "--overwrite").exit_code == 2
+    assert contents(tmp_path / "run") == contents(whole["shallow"])
+
+
+@pytest.mark.parametrize("finished", [True, False], ids=["finished", "unfinished"])
+def test_a_run_comes_back_that_is_overwritten_by_a_fit_that_is_killed_before_its_first_round(
+    finished: bool, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command, killed = ["fit", "bars", *SMALL, *KINDS["shallow"], "--out"], tmp_path / "killed"
+    if finished:
+        shutil.copytree(whole["shallow"], tmp_path / "run")
+    else:
+        end_after(1, monkeypatch, EndedError())
+        run(*command, tmp_path / "run")
+        monkeypatch.undo()
+    before = contents(tmp_path / "run")
+
+    def end(*_: object, **__: object) -> None:
+        shutil.copytree(tmp_path / "run", killed)
+        raise EndedError
+
+    monkeypatch.setattr(convrfm.ConvRFMClassifier, "fit", end)
+    assert isinstance(run(*command, tmp_path / "run", "--seed", "1", "--overwrite").exception, EndedError)
+    monkeypatch.undo()
+    assert contents(tmp_path / "run") == before
+    assert ".earlier-run/model.safetensors" in contents(killed)
+    assert run("fit", "nowhere", "--out", killed).exit_code == 2
+    assert contents(killed) == before
+
+
+def test_an_overwritten_run_is_gone_when_the_new_one_has_a_model(
+    whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command, killed = ["fit", "bars", *SMALL, *KINDS["shallow"], "--seed", "1", "--out"], tmp_path / "killed"
+    shutil.copytree(whole["shallow"], tmp_path / "run")
+
+    def end(*_: object, **__: object) -> None:
+        shutil.copytree(tmp_path / "run", killed)
+        raise EndedError
+
+    monkeypatch.setattr(NTK, "agop", end)
+    assert isinstance(run(*command, tmp_path / "run", "--overwrite").exception, EndedError)
+    monkeypatch.undo()
+    assert contents(tmp_path / "run").keys() == {"model.safetensors", "settings.json"}
+    assert ".earlier-run/model.safetensors" in contents(killed)
+    assert "Going on after 1 finished round" in run(*command, killed).output
+    assert {path.name for path in killed.iterdir()} == {path.name for path in whole["shallow"].iterdir()}
 
 
 OF_OTHERS = {

@@ -1,5 +1,6 @@
 """A fit whose kernel matrix is beyond the memory goes through tiles in the run folder, and on from them when it was killed."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+import convrfm
 from convrfm.cli import app
 from convrfm.estimators.ahead import choosing
 from convrfm.estimators.solving import iterative
@@ -76,3 +78,29 @@ def test_to_begin_anew_removes_the_tiles(whole: Path, tmp_path: Path, monkeypatc
     assert (tmp_path / "run" / "tiles" / "old").exists()
     assert run(*SMALL, "--out", tmp_path / "run", "--overwrite").exit_code == 0
     assert not (tmp_path / "run" / "tiles").exists()
+
+
+def test_an_overwritten_run_is_kept_beside_the_tiles_of_one_that_has_no_model(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    command, names = [*SMALL, "--seed", "1", "--out", tmp_path / "run"], {path.name for path in whole.iterdir()}
+
+    def end(*_: object) -> None:
+        raise EndedError
+
+    monkeypatch.setattr(iterative, "KEPT_EVERY", -1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(iterative, "write_state", end)
+        ended = run(*command, "--overwrite")
+    assert isinstance(ended.exception, EndedError)
+    earlier = tmp_path / "run" / ".earlier-run"
+    assert f"The earlier run is kept in {earlier} until this one has a model." in ended.output
+    assert convrfm.load(earlier).random_state == 0
+    shutil.copytree(tmp_path / "run", tmp_path / "other")
+    assert run("fit", "nowhere", "--out", tmp_path / "other", "--overwrite").exit_code == 2
+    assert {path.name for path in (tmp_path / "other").iterdir()} == names
+    assert convrfm.load(tmp_path / "other").random_state == 0
+    assert run(*command).exit_code == 0
+    assert {path.name for path in (tmp_path / "run").iterdir()} == names
+    assert convrfm.load(tmp_path / "run").random_state == 1

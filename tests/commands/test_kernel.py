@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner, Result
@@ -91,6 +92,24 @@ def test_a_run_decides_how_its_images_are_made_noise_and_center_too(tmp_path: Pa
         torch.testing.assert_close(
             matrix(tmp_path / f"K{number}.zarr"), torch.from_numpy(expected), rtol=1e-5, atol=1e-6
         )
+
+
+def test_the_images_of_a_run_are_drawn_by_its_seed(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((25, 1, 6, 6)).astype(np.float32)
+    np.savez(tmp_path / "images.npz", x=x, y=np.arange(25) % 2)
+    learn = ["--depth", "1", "--iterations", "0", "--no-baselines", "--seed", "3"]
+    for data in ("noisy-digits", str(tmp_path / "images.npz")):
+        few = ["--n-train", "12", "--n-test", "4"]
+        fitted = CliRunner().invoke(app, ["fit", data, *learn, *few, "--out", str(tmp_path / "run"), "--overwrite"])
+        assert fitted.exit_code == 0, fitted.output
+        names = {}
+        for seed in ("3", "0", "of the run"):
+            asked = [] if seed == "of the run" else ["--seed", seed]
+            out = tmp_path / f"{Path(data).stem} {seed}.zarr"
+            result = run(data, "--n-train", "12", "--run", tmp_path / "run", *asked, "--out", out)
+            assert result.exit_code == 0, result.output
+            names[seed] = [row["name"] for row in table(out.with_suffix(".rows.csv"))]
+        assert names["of the run"] == names["3"] != names["0"]
 
 
 def test_columns_are_no_rows_where_both_are_drawn_from_one_pool(

@@ -213,7 +213,9 @@ def test_labels_in_a_table_are_for_fits(arguments: str, what: str, tmp_path: Pat
     refused = CliRunner().invoke(app, [*arguments.split(), str(data), "--out", str(tmp_path / "out")])
     assert refused.exit_code == 2
     said = " ".join(refused.output.split())
-    assert re.search(r"fit, with the table: --labels '/|fit with a table of file names and labels: --labels", said)
+    assert re.search(
+        r"to predict, with the table: --labels '/|fit with a table of file names and labels: --labels", said
+    )
     assert not OF_PYTHON.search(said)
 
 

@@ -91,6 +91,15 @@ def test_files_with_two_readings_or_none_are_refused_in_words(tmp_path: Path, ar
         load(written(tmp_path / "a.npz", **arrays))
 
 
+@pytest.mark.parametrize(
+    "x", [X.reshape(30, -1) / 255, X.reshape(30, -1), np.zeros((30, 8, 8, 5))], ids=lambda x: f"{x.dtype} {x.shape}"
+)
+def test_a_refusal_of_arrays_names_no_argument_that_a_file_does_not_have(tmp_path: Path, x: np.ndarray) -> None:
+    with pytest.raises(InputError, match="x must be") as refused:
+        load(written(tmp_path / "a.npz", x=x, y=Y))
+    assert "image_shape" not in str(refused.value)
+
+
 def test_arrays_that_are_not_asked_for_are_not_read(tmp_path: Path) -> None:
     path = written(tmp_path / "a.npz", x=X, y=Y, extra=np.zeros((200, 1 << 20), np.uint8))
     tracemalloc.start()

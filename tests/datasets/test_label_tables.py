@@ -1,5 +1,7 @@
 """A table of file names and labels labels a folder of pictures, and what it leaves open is said."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,10 @@ def rows(form: str, separator: str = ",") -> str:
         for i, (name, label) in enumerate(LABELS.items())
     ]
     return "\n".join(lines) + "\n"
+
+
+def with_parts(form: str, parts: Sequence[str], header: str) -> str:
+    return "\n".join([header, *(f"{line},{part}" for line, part in zip(rows(form).splitlines(), parts, strict=True))])
 
 
 FORMS = [
@@ -111,6 +117,18 @@ def test_pictures_to_predict_get_the_labels_of_a_table(photos: Path, tmp_path: P
         load_for_prediction([photos / "part0" / "00.png", photos / "part1"], preprocessing, labels=labels)
 
 
+def test_what_is_noted_of_a_table_with_parts_is_noted_once_of_training_and_of_prediction(photos: Path) -> None:
+    parts = ("train", "test", "", "train", "train", "test", "val", "train", "train", "train")
+    text = with_parts("{name}.png|{label}|7", parts, "file,label,age,split")
+    labels = table(photos, f"{text}\ngone.png,cat,7,test")
+    data = load(photos, labels=labels)
+    _, names, _, notes = load_for_prediction(photos, data.preprocessing, labels=labels)
+    assert names == ("part1/01.png", "part1/05.png")
+    for told in (r"without a picture: gone\.png", r"of no part .*: part0/02\.png", "Not read of .*: age"):
+        for of_one in (data.notes, notes):
+            assert len([note for note in of_one if re.search(told, note)]) == 1
+
+
 def test_of_parts_of_which_one_has_labels_this_one_is_the_data(tmp_path: Path) -> None:
     for i in range(20):
         path = tmp_path / ("train" if i < 10 else "test") / f"{i:02}.png"
@@ -125,6 +143,12 @@ def test_of_parts_of_which_one_has_labels_this_one_is_the_data(tmp_path: Path) -
 def test_columns_that_are_not_read_are_named(photos: Path) -> None:
     text = "image,label,age\n" + rows("{name}.png|{label}|7")
     assert any(note.endswith("labels.csv: age.") for note in load(photos, labels=table(photos, text)).notes)
+
+
+def test_of_several_columns_that_may_be_labels_the_one_called_label_is_read(photos: Path) -> None:
+    data = load(photos, labels=table(photos, "image,diagnosis,Label\n" + rows("{name}.png|{i}|{label}")))
+    assert data.classes == ("cat", "dog")
+    assert any(note.endswith("labels.csv: diagnosis.") for note in data.notes)
 
 
 def test_a_name_of_two_pictures_is_refused(photos: Path) -> None:
@@ -160,6 +184,7 @@ FAULTS = [
     ("a.png,cat\nb.png,dog\n", "names none of them"),
     ("file,dog,cat\n" + rows("{name}.png|1|1"), "got dog, cat. Call the one that is meant 'label'"),
     ("file,age,cat\n" + rows("{name}.png|7|x"), "got age, cat. Call the one that is meant 'label'"),
+    ("file,class,species\n" + rows("{name}.png|7|x"), "got class, species. Call the one that is meant 'label'"),
     (rows("{name}.png|0.{i}"), "classes, names or integers; got numbers such as 0"),
     (rows("{name}.png|cat") + "00.png,dog\n", "00.png has cat and dog"),
 ]
@@ -171,15 +196,46 @@ def test_tables_that_do_not_say_which_is_what_are_refused(photos: Path, text: st
         load(photos, labels=table(photos, text))
 
 
+PARTS = ("train", "test", "Train", "train", "val", "test", "train", "train", "train", "train")
+
+
+def test_a_table_of_parts_alone_has_no_labels(photos: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"one column of labels .*; got split, which names parts .*Add a column of labels"
+    ):
+        load(photos, labels=table(photos, with_parts("{name}.png", PARTS, "file,split")))
+    data = load(photos, labels=table(photos, with_parts("{name}.png", PARTS, "file,label")))
+    assert data.classes == ("Train", "test", "train", "val")
+
+
+def test_a_word_that_names_no_part_is_refused_and_an_empty_cell_leaves_out(photos: Path) -> None:
+    header, parts = "file,label,split", (*PARTS[:8], "unlabeled", "tset")
+    with pytest.raises(InputError, match=r"got tset, unlabeled in split\. Leave their cells empty"):
+        load(photos, labels=table(photos, with_parts("{name}.png|{label}", parts, header)))
+    data = load(photos, labels=table(photos, with_parts("{name}.png|{label}", (*PARTS[:8], "", ""), header)))
+    assert {Path(name).stem for name in data.names_train} == {"00", "02", "03", "06", "07"}
+    assert {Path(name).stem for name in data.names_test} == {"01", "05"}
+
+
+def test_classes_that_are_called_like_parts_are_classes(photos: Path) -> None:
+    header, vehicles = "file,height,label", ("train", "test", "train", "car", "train", "train", "car", *["train"] * 3)
+    data = load(photos, labels=table(photos, with_parts("{name}.png|{i}", vehicles, header)))
+    assert data.classes == ("car", "test", "train")
+    assert len(data.names_train) + len(data.names_test) == 10
+
+
 @pytest.mark.parametrize("yes, no", [("1", "0"), ("1.0", "0.0"), ("True", "False")])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("header", ["image|cat|dog", "|cat|dog"])
 def test_columns_that_are_one_hot_are_told_to_become_one_by_a_line_that_does_it(
-    yes: str, no: str, photos: Path, monkeypatch: pytest.MonkeyPatch
+    yes: str, no: str, separator: str, header: str, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hot = {"cat": f"{yes}|{no}", "dog": f"{no}|{yes}"}
-    lines = [rows(f"{{name}}|{hot[label]}").splitlines()[i] for i, label in enumerate(LABELS.values())]
+    lines = [rows(f"{{name}}|{hot[label]}", separator).splitlines()[i] for i, label in enumerate(LABELS.values())]
+    text = "\n".join(["\ufeff" + header.replace("|", separator), *lines])
     monkeypatch.chdir(photos.parent)
     with pytest.raises(InputError, match="one of them is 1") as refused:
-        load(photos, labels=table(photos, "\n".join(["image,cat,dog", *lines])))
+        load(photos, labels=table(photos, text))
     eval(str(refused.value).partition("one column: ")[2].removesuffix("."), {"pandas": pandas})
     data, plain = load(photos, labels=Path("classes.csv")), load(photos, labels=table(photos, rows("{name}|{label}")))
     np.testing.assert_array_equal(data.x_train, plain.x_train)

@@ -51,6 +51,17 @@ def test_an_array_file_gives_its_test_part_or_all_of_it(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels, y[15:])
 
 
+def test_without_a_test_part_validation_images_are_taken_and_no_training_images(tmp_path: Path) -> None:
+    file, x, y = tmp_path / "a.npz", np.moveaxis(RAW, -1, 1), np.arange(20) % 2
+    np.savez(file, x_train=x[:15], y_train=y[:15], x_val=x[15:], y_val=y[15:])
+    images, _, labels, notes = load_for_prediction(file, load(file).preprocessing)
+    np.testing.assert_allclose(images, x[15:] / 255, atol=1e-6)
+    np.testing.assert_array_equal(labels, y[15:])
+    assert notes == (
+        f"{file} has no test part: the 5 images for validation are taken, on which the fit may have chosen or learned.",
+    )
+
+
 def test_arrays_of_another_size_are_brought_to_size_as_the_fit_did_and_that_is_said(tmp_path: Path) -> None:
     file = tmp_path / "a.npz"
     np.savez(file, x=RAW[..., 0], y=np.arange(20) % 2)
@@ -76,6 +87,11 @@ def test_skipped_pictures_are_named(folder: Path) -> None:
     _, names, _, notes = load_for_prediction(folder / "a", Preprocessing((6, 8), 3, 255.0), unreadable="skip")
     assert len(names) == 10
     assert "broken.png" in notes[0]
+
+
+def test_nothing_to_predict_is_told() -> None:
+    with pytest.raises(InputError, match="data must be a path or a name, or several of them; got none"):
+        load_for_prediction([], Preprocessing((8, 8), 3))
 
 
 @pytest.mark.parametrize("several", [False, True])

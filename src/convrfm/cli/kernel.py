@@ -8,7 +8,7 @@ import typer
 from ..commands.choices import RADIAL_KERNELS, KernelName, Network, TilePrecision, Unreadable
 from ..commands.terminal import say, worded
 from .app import app, defaults_of
-from .options import Broken, Data, Device, Download, ImageSize, Quiet, Scheduler, Seed, Workers, where_work_is_done
+from .options import Broken, Data, Device, Download, ImageSize, Quiet, Scheduler, Workers, where_work_is_done
 
 
 @app.command()
@@ -19,7 +19,10 @@ def kernel(
         str, typer.Option(help="Folder of the tiles (Zarr), or an address such as s3://bucket/K.zarr.")
     ] = "K.zarr",
     against: Annotated[
-        str | None, typer.Option(help="Images of the columns: as DATA, its test part where it has one; default DATA.")
+        str | None,
+        typer.Option(
+            help="Images of the columns: as DATA, its test or validation part where it has one; default DATA."
+        ),
     ] = None,
     run: Annotated[
         Path | None, typer.Option(help="Take the kernel and the learned metric of this run; default the options below.")
@@ -48,7 +51,7 @@ def kernel(
     ] = None,
     unreadable: Broken = Unreadable.ERROR,
     download: Download = False,
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option(help="Decides every draw; default that of the run, or 0.", min=0)] = None,
     device: Device = "auto",
     workers: Workers = None,
     scheduler: Scheduler = None,

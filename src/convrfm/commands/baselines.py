@@ -24,9 +24,13 @@ TREES = 200
 def baselines(data: ImageData, seed: int) -> list[Baseline]:
     """Chance, logistic regression and a random forest on pixels, trained and tested on the images of the model.
 
-    At most 2000 training images are taken, and pixels of large images are averaged, so that it takes seconds.
+    At most 2000 training images are taken, of every class at least one, and pixels of large images are averaged, so that it
+    takes seconds.
     """
-    train, labels = _pixels(data.x_train[:MOST_IMAGES]), data.y_train[:MOST_IMAGES]
+    ahead = np.unique(data.y_train, return_index=True)[1]  # of every class the first, however rare it is
+    others = np.setdiff1d(np.arange(len(data.y_train)), ahead)
+    taken = np.sort(np.concatenate([ahead, others])[:MOST_IMAGES])
+    train, labels = _pixels(data.x_train[taken]), data.y_train[taken]
     test = _pixels(data.x_test)
     center, scale = train.mean(), train.std() or 1.0
     train, test = (train - center) / scale, (test - center) / scale

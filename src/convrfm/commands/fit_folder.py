@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,15 @@ from ..storage.held_folder import held, is_used
 from ..storage.models import FILE_NAME
 from ..storage.values import values_from
 from .run_files import FILES, METRICS
+from .terminal import remark
 
 DRAW = ("n_train", "n_test", "seed", "sigma")  # settings that decide which images are generated
 ARGUMENTS = ("data", "network")  # of `convrfm train`, without a name where they are typed
 TILES = "tiles"  # of the kernel matrix of the round that is not finished
 SETTINGS = "settings.json"  # of an unfinished run; those of a finished one are in its metrics
+BESIDE = ("baselines",)  # settings that decide nothing of the rounds, and may be others when a run goes on
+EARLIER = ".earlier-run"  # which is overwritten, until the new one has a model
+RUN = (FILE_NAME, *(name for name in FILES if name != FILE_NAME), SETTINGS)  # in the order in which it is moved there
 
 
 def check_folder(folder: Path, *, overwrite: bool, holds_run: bool) -> None:
@@ -43,7 +47,7 @@ def check_same_run(folder: Path, what: str, there: Mapping[str, Any], now: Mappi
 
 def _typed(name: str, value: Any) -> str:
     option = name.upper() if name in ARGUMENTS else f"--{name.replace('_', '-')}"
-    if value is None or value is False:
+    if value is None or value is False or value == []:
         return f"no {option}"
     values = value if isinstance(value, list) else [value]
     return " ".join(option if each is True else f"{option} {each}" for each in values)
@@ -53,29 +57,36 @@ def _typed(name: str, value: Any) -> str:
 def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> Iterator[bool]:
     """Hold the folder of a run, and tell whether it holds rounds of the same run, which was interrupted.
 
+    A run that is overwritten comes back where the new one leaves nothing.
+
     Raises:
         InputError: before anything is computed: if the folder cannot be written, another process holds it, or it holds
             something else than an unfinished run of these settings and may not be overwritten.
     """
     wanted = json.loads(json.dumps(settings, default=str))
-    goes_on = not overwrite and read_values(folder / SETTINGS) == wanted
-    if not goes_on:
-        if not overwrite:
-            check_same_run(folder, "an unfinished run", read_values(folder / SETTINGS), wanted)
-        check_folder(folder, overwrite=overwrite, holds_run="data" in settings_of(folder))
     with held(folder):
-        for name in (TILES, *FILES):
-            if not (goes_on and name in (FILE_NAME, TILES)):
+        _settle(folder)
+        there, now = _deciding(read_values(folder / SETTINGS)), _deciding(wanted)
+        if overwrite or there != now:
+            if not overwrite:
+                check_same_run(folder, "an unfinished run", there, now)
+            check_folder(folder, overwrite=overwrite, holds_run="data" in settings_of(folder))
+            _set_aside(folder)
+        for name in FILES:
+            if name != FILE_NAME:
                 _remove(folder / name)
-        write_json(folder / SETTINGS, wanted)
         try:
+            write_json(folder / SETTINGS, wanted)
             yield (folder / FILE_NAME).is_file()
         finally:
             finished = read_values(folder / METRICS).get("finished")
             if finished:
                 _remove(folder / TILES)
             if finished or not any((folder / name).exists() for name in (FILE_NAME, TILES)):
-                (folder / SETTINGS).unlink()  # the run is finished, or there is nothing to go on with
+                (folder / SETTINGS).unlink(missing_ok=True)  # the run is finished, or there is nothing to go on with
+            _settle(folder)
+            if (folder / EARLIER).exists():
+                remark(f"The earlier run is kept in {folder / EARLIER} until this one has a model.")
 
 
 def settings_of(run: Path) -> dict[str, Any]:
@@ -100,6 +111,36 @@ def read_values(path: Path) -> dict[str, Any]:
         return values_from(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+
+
+def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in BESIDE}
+
+
+def _set_aside(folder: Path) -> None:
+    """Keep a run that has a model until the next one has; tiles would take its room."""
+    _remove(folder / TILES)
+    if (folder / FILE_NAME).is_file():
+        (folder / EARLIER).mkdir()
+        _move(RUN, folder, folder / EARLIER)
+
+
+def _settle(folder: Path) -> None:
+    """Remove the earlier run where the new one has a model; put it back where that has no tiles to go on with either."""
+    earlier = folder / EARLIER
+    if (folder / FILE_NAME).is_file():
+        _remove(earlier)
+    elif earlier.is_dir() and not (folder / TILES).exists():
+        if read_values(earlier / METRICS).get("finished"):
+            (folder / SETTINGS).unlink(missing_ok=True)  # of a new one that was killed
+        _move(reversed(RUN), earlier, folder)
+        earlier.rmdir()
+
+
+def _move(names: Iterable[str], source: Path, target: Path) -> None:
+    for name in names:
+        if (source / name).exists():
+            (source / name).replace(target / name)
 
 
 def _remove(path: Path) -> None:

@@ -27,7 +27,7 @@ from ..storage.stored_kernel import StoredKernel, kept_kernel
 from ..storage.tables import table_bytes
 from ..workers import check_workers, workers
 from .choices import KernelName, Network, TilePrecision, Unreadable
-from .fit_folder import draw_of
+from .fit_folder import draw_of, settings_of
 from .kernel_by_name import Family
 from .terminal import remark, say_notes
 
@@ -51,7 +51,7 @@ class KernelSettings:
     tile: int | None
     unreadable: Unreadable
     download: bool
-    seed: int
+    seed: int | None
     device: str
 
 
@@ -122,10 +122,13 @@ def kernel(settings: KernelSettings, out: str, *, quiet: bool, where: int | str 
 
 
 def _draw(settings: KernelSettings, data: str) -> dict[str, Any]:
-    """How images are drawn: as those of the run, but by this seed and as many as are asked for."""
-    draw = draw_of(settings.run, data) | {"seed": settings.seed}
-    asked = data == settings.data and settings.n_train is not None
-    return draw | {"n_train": settings.n_train} if asked else draw
+    """How images are drawn: as those of the run, but by the seed and as many as are asked for."""
+    draw, of_run = draw_of(settings.run, data), {} if settings.run is None else settings_of(settings.run)
+    seed = of_run.get("seed", 0) if of_run.get("data") == data else 0
+    draw["seed"] = seed if settings.seed is None else settings.seed
+    if data == settings.data and settings.n_train is not None:
+        draw["n_train"] = settings.n_train
+    return draw
 
 
 def ahead(kept: StoredKernel, *, alone: bool) -> str:

@@ -103,10 +103,10 @@ def write_run(
         "preprocessing": data.preprocessing.to_dict(),
         "versions": versions(),
     }
-    write_json(folder / METRICS, metrics)
     page = fit_page(record)
     page.write_pictures(folder / "plots")
     page.write(folder / "report.html")
+    write_json(folder / METRICS, metrics)  # last: it tells that the run is finished
     return record
 
 

@@ -106,11 +106,11 @@ def run_training(settings: TrainSettings, out: Path, *, overwrite: bool, quiet: 
         if isinstance(there, dict):
             check_same_run(out, "a training", there, {name: value for name, value in now if name not in MACHINE})
     with held(out):
+        images = _images(settings)
+        network = design.build(images.image_shape, images.n_classes, settings.seed).to(device)
         if overwrite:
             for name in FILES:
                 (out / name).unlink(missing_ok=True)
-        images = _images(settings)
-        network = design.build(images.image_shape, images.n_classes, settings.seed).to(device)
         write_card(out, NetworkCard(design, images.image_shape, images.n_classes, images.scaling, settings.data))
         write_json(out / RESULT, {"settings": plain})
         shown = images.parts.train.x[: settings.n_images].to(device)

@@ -91,7 +91,7 @@ def _read_part(path: Path, names: Mapping[str, str], headers: Mapping[str, Heade
         judged = names["y"]
         return replace(pictures, labels=_labels(arrays["y"], len(pictures)))
     except InputError as error:
-        raise InputError(f"{path}: {judged}: {error}") from error
+        raise InputError(f"{path}: {judged}: {error.sentence}") from error
 
 
 def _pictures(x: np.ndarray, name: str) -> Pictures:

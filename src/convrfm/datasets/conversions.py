@@ -88,10 +88,11 @@ def how_to_convert(path: Path) -> str | None:
     if begins.startswith(b"\x1f\x8b") or begins[257:262] == b"ustar" or _is_zip(path, begins):
         return "Unpack it, and pass the folder."
     if path.suffix.lower() in SHEETS:
-        return f"Save it as CSV, and pass the folder of its pictures; to fit, with the table: labels={path.stem + '.csv'!r}."
+        table = str(path.with_suffix(".csv"))
+        return f"Save it as CSV, and pass the folder of its pictures; to fit or to predict, with the table: labels={table!r}."
     if path.suffix.lower() in (".csv", ".tsv"):
         return _of_pixels(path, target) or (
-            f"Pass the folder of its pictures; to fit, with the table: labels={str(path)!r}."
+            f"Pass the folder of its pictures; to fit or to predict, with the table: labels={str(path)!r}."
         )
     return None
 

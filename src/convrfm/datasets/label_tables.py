@@ -42,15 +42,15 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Source:
     """Read the pictures of a folder that a table names, with their labels.
 
     The column of file names is the one that holds most of them: paths below the folder, or names with or without suffix.
-    The column of labels is the only other one, or the one called `label`, `class` or the like. Parts for training, validation
-    and testing are those that another column names, or the folders of such names.
+    The column of labels is the only other one, or the one called `label`, or else `class` or the like. Parts for training,
+    validation and testing are those that another column names, or the folders of such names.
 
     Raises:
         InputError: If the table cannot be read, its columns are not clear, it contradicts itself, or a picture is unreadable
             and `unreadable` is "error".
     """
     files, notes = picture_files(folder)
-    rows = _read_rows(table)
+    rows, delimiter = _read_rows(table)
     keys = _keys(folder, files)
     names = _name_column(table, rows, keys)
     if not any(_key(row[names]) in keys for row in rows):
@@ -59,7 +59,7 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Source:
         )
     header = rows[0] if _key(rows[0][names]) not in keys else None
     body = rows[header is not None :]
-    columns = _columns(table, header, body, names)
+    columns = _columns(table, header, body, names, delimiter)
     labels, parts = dict[Path, str](), dict[Path, Role | None]()
     missing, blank = [], []
     in_folders = find_parts(folder) if columns.parts is None else {}
@@ -108,11 +108,12 @@ def _in_parts(pictures: Pictures, parts: Sequence[Role | None], table: Path) -> 
         raise InputError(
             f"{table} must label training pictures; got those of {' and '.join(sorted(map(str, of_role)))}."
         )
-    apart = {role: replace(pictures.take(found), notes=()) for role, found in of_role.items() if role != "train"}
-    return Source(pictures.take(of_role["train"]), apart.get("test"), apart.get("validation"))
+    of_part = {role: replace(pictures.take(found), notes=()) for role, found in of_role.items()}
+    return Source(of_part["train"], of_part.get("test"), of_part.get("validation"), pictures.notes)
 
 
-def _read_rows(table: Path) -> Table:
+def _read_rows(table: Path) -> tuple[Table, str]:
+    """The rows, and what is between their cells."""
     if not table.is_file():
         raise InputError(f"labels must be a table of file names and labels; there is no file {table}.")
     try:
@@ -128,7 +129,7 @@ def _read_rows(table: Path) -> Table:
         raise InputError(
             f"{table} must have columns for file names and labels, the same in every row; got {sorted(widths) or 'no'} columns."
         )
-    return rows
+    return rows, delimiter
 
 
 def _keys(folder: Path, files: Sequence[Path]) -> Mapping[str, Sequence[Path]]:
@@ -160,22 +161,35 @@ def _key(cell: str) -> str:
     return cell.strip().replace("\\", "/").removeprefix("./")
 
 
-def _columns(table: Path, header: Sequence[str] | None, rows: Table, names: int) -> Columns:
+def _columns(table: Path, header: Sequence[str] | None, rows: Table, names: int, delimiter: str) -> Columns:
     others = [column for column in range(len(rows[0])) if column != names]
-    parts = next((column for column in others if _are_parts([row[column] for row in rows])), None)
-    if len(others) > 1 and parts is not None:
+    heads = [cell.strip().casefold() for cell in header or ()]
+    called = [column for column in others if header and heads[column] in LABEL_NAMES]
+    may_be_parts = [column for column in others if column not in called]
+    parts = next((column for column in may_be_parts if _are_parts([row[column] for row in rows])), None)
+    if parts is not None:
         others.remove(parts)
-    else:
-        parts = None
-    called = [column for column in others if header and header[column].strip().casefold() in LABEL_NAMES]
-    chosen = called or others
+        said = (header and header[parts]) or "a column without a name"
+        if not others:
+            raise InputError(
+                f"{table} must have one column of labels beside the file names; got {said}, which names parts for training "
+                "and testing. Add a column of labels; if these are classes, call theirs 'label'."
+            )
+        if foreign := sorted({row[parts].strip() for row in rows if row[parts].strip().casefold() not in {*NAMES, ""}}):
+            raise InputError(
+                f"{table} must name parts by train, validation and test; got {', '.join(foreign[:5])} in {said}. Leave "
+                "their cells empty to leave these pictures out."
+            )
+    chosen = [column for column in called if heads[column] == "label"] or called or others
     if len(chosen) > 1:
         told = ", ".join(header[column] for column in others) if header else f"{len(others)} without names"
         remedy = "Call the one that is meant 'label'."
         if header and all(_is_one_hot([row[column] for column in others]) for row in rows):
+            index = header[names] or f"Unnamed: {names}"  # as pandas calls it
+            separator = "" if delimiter == "," else f"sep={delimiter!r}, "
             remedy = (
                 "In every row one of them is 1 and the others are 0; this writes their names into one column: "
-                f'pandas.read_csv("{table.as_posix()}", index_col="{header[names]}", dtype={{"{header[names]}": str}})'
+                f'pandas.read_csv("{table.as_posix()}", {separator}index_col="{index}", dtype={{"{index}": str}})'
                 '.idxmax(axis=1).rename("label").to_csv("classes.csv").'
             )
         raise InputError(f"{table} must have one column of labels beside the file names; got {told}. {remedy}")
@@ -184,10 +198,10 @@ def _columns(table: Path, header: Sequence[str] | None, rows: Table, names: int)
 
 
 def _are_parts(cells: Sequence[str]) -> bool:
-    said = {cell.strip().casefold() for cell in cells} - {""}
-    return (
-        said <= NAMES.keys() and len({NAMES[name] for name in said}) > 1 and "train" in {NAMES[name] for name in said}
-    )
+    """Whether most cells that are not empty name parts of a data set, one of them for training."""
+    said = [word for cell in cells if (word := cell.strip().casefold())]
+    roles = [NAMES[word] for word in said if word in NAMES]
+    return 2 * len(roles) > len(said) and "train" in roles and len(set(roles)) > 1
 
 
 def _is_one_hot(cells: Sequence[str]) -> bool:

@@ -37,8 +37,8 @@ def load_for_prediction(
 
     Args:
         data: A picture; a folder with pictures in it (no labels) or with one sub-folder per class; a `.npz`;
-            or a name that `load` knows. Where there is a test part, it is taken. Or several of these, all with labels or
-            all without; names then tell from which.
+            or a name that `load` knows. Where there is a test part, it is taken, otherwise a validation part. Or several of
+            these, all with labels or all without; names then tell from which.
         preprocessing: How the training images were made.
         unreadable: What to do with a picture that cannot be read: stop, or skip it and say so in the notes.
         n_train: Of generated data: how many images a model was fitted to; 500 by default. With the `n_train`, `n_test` and
@@ -91,6 +91,8 @@ def _size_notes(source: str, pictures: Pictures, size: tuple[int, int] | None) -
 
 def _read_all(several: Sequence[str | Path], reading: Reading) -> Pictures:
     """All of them as one; every name says where its picture lies. Single pictures are read, and noted, together."""
+    if not several:
+        raise InputError("data must be a path or a name, or several of them; got none. Pass what is to be predicted.")
     if len(several) == 1:
         return _read(several[0], reading)
     parts = list[Pictures]()
@@ -123,5 +125,10 @@ def _read(data: str | Path, reading: Reading) -> Pictures:
     source = read_source(data, reading)
     if source.test is not None:
         return source.for_testing
-    note = f"{data} has no test part: all {len(source.train)} images are taken, any that the model was fitted to among them."
-    return replace(source.for_testing, notes=(*source.for_testing.notes, note))
+    if source.validation is None:
+        note = f"all {len(source.train)} images are taken, any that the model was fitted to among them."
+    else:
+        note = f"the {len(source.validation)} images for validation are taken, on which the fit may have chosen or learned."
+        source = replace(source, test=source.validation)
+    pictures = source.for_testing
+    return replace(pictures, notes=(*pictures.notes, f"{data} has no test part: {note}"))
