@@ -155,6 +155,19 @@ def test_autocast_of_the_caller_holds(images: Tensor) -> None:
     )
 
 
+def test_initial_weights_are_those_that_are_measured_under_autocast(images: Tensor) -> None:
+    """Autocast keeps its half-precision copy of every parameter for as long as the caller is within it."""
+    start, trained = (nn.Sequential(nn.Conv2d(3, 6, 3), nn.Tanh(), nn.Flatten(), nn.Linear(216, 2)) for _ in "ab")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = cnfa.measure(start, images, **QUICK)["0"]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        beside = cnfa.measure(trained, images, initial=start.state_dict(), **QUICK)["0"]
+        after = trained(images)
+    torch.testing.assert_close(beside.initial_covariance, expected.covariance)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(after, trained(images))
+
+
 class SqueezeAndExcite(nn.Module):
     """Drops the axis of images where there is one image."""
 

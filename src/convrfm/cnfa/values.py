@@ -40,15 +40,20 @@ def copies(network: nn.Module) -> Values:
 
 @contextmanager
 def holding(values: Values) -> Iterator[None]:
-    """The network with these values; with its own again after it. No value is copied."""
+    """The network with these values; with its own again after it. No value is copied.
+
+    Autocast keeps what it made of a parameter by the parameter, whatever values that holds by then: it makes it anew.
+    """
     own = [(tensor, tensor.data) for tensor, _ in values]
     try:
         for tensor, other in values:
             tensor.data = other
+        torch.clear_autocast_cache()
         yield
     finally:
         for tensor, before in own:
             tensor.data = before
+        torch.clear_autocast_cache()
 
 
 def _mapped(network: nn.Module, function: Callable[[Tensor], Tensor]) -> Values:
