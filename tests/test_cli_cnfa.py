@@ -114,6 +114,26 @@ def test_random_weights_are_told_before_any_number(
     assert page[callout:].startswith('<div class="callout warning" role="note"><strong>Warning</strong>')
 
 
+def test_what_the_meter_warns_of_stands_on_the_page(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Noisy(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x + torch.rand(()))
+
+    monkeypatch.setattr(
+        "convrfm.commands.cnfa.load_network",
+        lambda name: Noisy(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    )
+    code, output = run("cnfa", "mynet:network", photos, "--image-size", 8, "--out", tmp_path / "out")
+    assert code == 0, output
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    warning = "The network draws random numbers in evaluation mode"
+    assert page.index(warning) < page.index("Pearson")
+    callout = page.rindex("<div", 0, page.index(warning))
+    assert page[callout:].startswith('<div class="callout warning"')
+
+
 def test_help_says_that_a_factory_of_ones_own_is_run() -> None:
     shown = CliRunner().invoke(app, ["cnfa", "--help"], env={"COLUMNS": "120"}).output
     words = " ".join(re.sub("\x1b.*?m|[│╭╮╰╯─]", " ", shown).split())

@@ -1,5 +1,6 @@
 """What is differentiated, what a batch is, how a layer is cut into blocks: each against a plain route to the same."""
 
+import html
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -191,7 +192,11 @@ def test_initial_weights_need_no_copy_of_the_network(images: Tensor) -> None:
 def test_dependent_images_are_told(images: Tensor) -> None:
     dependent = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten(), nn.Tanh())
     with pytest.warns(UserWarning, match="the images are not independent"):
-        cnfa.measure(dependent.double(), images, **QUICK)
+        found = cnfa.measure(dependent.double(), images, **QUICK)
+    (told,) = found.warnings
+    assert told.startswith("the images are not independent")
+    assert told in repr(found)
+    assert html.escape(told) in found._repr_html_()
 
 
 class DependentWhereThereAreThree(nn.Linear):
@@ -205,6 +210,8 @@ def test_images_that_depend_on_more_than_one_other_are_told_and_measured_whole()
     model, x = DependentWhereThereAreThree(3, 2).double(), torch.randn(4, 3, dtype=torch.float64)
     with pytest.warns(UserWarning, match="the images are not independent"):
         found = cnfa.patch_agop(model, x, "linear()")
+    with pytest.warns(UserWarning, match="the images are not independent"):
+        assert len(cnfa.measure(model, x, **QUICK).warnings) == 1
     rows = torch.cos(nn.functional.linear(x - x.mean(0), model.weight, model.bias)).unsqueeze(2) * model.weight
     torch.testing.assert_close(found, torch.einsum("nod,noe->de", rows, rows) / 4)
 

@@ -47,6 +47,13 @@ def test_merged_reports_are_the_report_of_all_images(images: Tensor) -> None:
         assert (found.correlations.rotated is None) == (expected.correlations.rotated is None)
 
 
+def test_warnings_are_saved_and_those_of_all_reports_are_told(images: Tensor, tmp_path: Path) -> None:
+    first, second = (cnfa.measure(network(), part, rotations=0, resamples=0) for part in images.split([5, 4]))
+    replace(first, warnings=("it draws", "it depends")).save(tmp_path)
+    merged = cnfa.merge([cnfa.Report.load(tmp_path), replace(second, warnings=("it depends", "it is late"))])
+    assert merged.warnings == ("it draws", "it depends", "it is late")
+
+
 def probed(images: Tensor, seed: int, **options: Any) -> cnfa.Report:
     generator = torch.Generator().manual_seed(seed)
     options = {"rotations": 0, "resamples": 0, **options}

@@ -551,4 +551,5 @@ class RandomDepth(nn.Module):
 def test_a_network_that_draws_in_evaluation_mode_is_named(seed: int) -> None:
     torch.manual_seed(seed)
     with pytest.warns(UserWarning, match="draws random numbers in evaluation mode"):
-        cnfa.measure(RandomDepth(), torch.randn(3, 3), rotations=0, resamples=0)
+        found = cnfa.measure(RandomDepth(), torch.randn(3, 3), rotations=0, resamples=0)
+    assert found.warnings[0].startswith("the network draws random numbers in evaluation mode")

@@ -63,9 +63,9 @@ def measure(
     """Measure the patch-AGOP of every product with a weight beside the covariance of its filters.
 
     Convolutions and matrix products are seen as they are carried out, as modules or as functional calls; W is the weight
-    that was multiplied. What ran and could not be measured is in `report.skipped`, each with its reason. The network runs
-    as it is, in evaluation mode, and is left exactly as it was found; a lazy network is materialised, as its first forward
-    pass always does. Batches are split as the memory budget needs.
+    that was multiplied. What ran and could not be measured is in `report.skipped`, each with its reason, and what was warned
+    of in `report.warnings`. The network runs as it is, in evaluation mode, and is left exactly as it was found; a lazy network
+    is materialised, as its first forward pass always does. Batches are split as the memory budget needs.
 
     Args:
         network: Any module that is made of `torch.nn` layers; compiled and data-parallel wrappers are looked through.
@@ -176,6 +176,7 @@ def measure(
         skipped=tuple(sweep.skipped),
         positions=positions,
         draws=(draws,),
+        warnings=tuple(sweep.warnings | ({} if at_first is None else at_first.warnings)),
     )
 
 

@@ -83,26 +83,28 @@ def glance(layers: Sequence[LayerReport]) -> list[tuple[str, str, str, str]]:
     return [(layer.name, layer.kind, *_numbers(layer)) for layer in layers]
 
 
-def as_text(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipped]) -> str:
-    """At most ten lines."""
+def as_text(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipped], warnings: Sequence[str]) -> str:
+    """At most ten lines: fewer layers where there are warnings."""
+    most = SHOWN_LAYERS - len(warnings)
     shown = [
         f"  {name}  {kind}  Pearson {value}" + (f", G rotated {control}" if control else "")
-        for name, kind, value, control in glance(layers[:SHOWN_LAYERS])
+        for name, kind, value, control in glance(layers[:most])
     ]
-    more = [f"  and {len(layers) - SHOWN_LAYERS} more layers"] if len(layers) > SHOWN_LAYERS else []
+    more = [f"  and {len(layers) - most} more layers"] if len(layers) > most else []
     left_out = [left_out_line(skipped)] if skipped else []
-    return "\n".join([heading, verdict(layers), *shown, *more, *left_out])
+    return "\n".join([heading, *warnings, verdict(layers), *shown, *more, *left_out])
 
 
-def as_html(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipped]) -> str:
-    """A table of all layers under the verdict, for notebooks."""
+def as_html(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipped], warnings: Sequence[str]) -> str:
+    """A table of all layers under the warnings and the verdict, for notebooks."""
     head = "".join(f"<th>{title}</th>" for title in ("layer", "kind", "Pearson", "G rotated"))
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in glance(layers)
     )
     left_out = f"<p>{html.escape(left_out_line(skipped))}</p>" if skipped else ""
+    told = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in (*warnings, verdict(layers)))
     return (
-        f"<p><b>{html.escape(heading)}</b></p><p>{html.escape(verdict(layers))}</p>"
+        f"<p><b>{html.escape(heading)}</b></p>{told}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{left_out}"
     )
 

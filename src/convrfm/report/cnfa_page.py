@@ -29,7 +29,7 @@ def cnfa_page(
         command: What to run to get the same page.
         settings: What was set, by name.
         notes: Remarks on the data.
-        warnings: What must be read before any number; first on the page.
+        warnings: What must be read before any number, beside the report's own warnings; first on the page.
     """
     counted = [layer for layer in report.layers if not layer.final]
     sections = [_summary(report, counted, notes, warnings)]
@@ -42,8 +42,7 @@ def cnfa_page(
 
 def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str], warnings: Sequence[str]) -> Section:
     section = Section("In short")
-    if warnings:
-        section.warning(*warnings)
+    section.warning(*warnings, *map(_sentence, report.warnings))
     section.lead(
         "The ansatz says that in each layer the covariance of the filters (CNFM) is proportional to the average "
         "gradient outer product of patches (AGOP)."
@@ -61,6 +60,10 @@ def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str
     if all(layer.correlations.initial is None for layer in report.layers):
         remarks.append("No initial network was given: correlations at initialization could not be measured.")
     return section.note(*remarks, *notes)
+
+
+def _sentence(warning: str) -> str:
+    return warning[0].upper() + warning[1:]
 
 
 def _medians(counted: Sequence[LayerReport]) -> list[tuple[str, str]]:
