@@ -18,7 +18,7 @@ class Estimate:
         value: Corrected for the bias of a few probes where there were probes.
         bias: What probing had added, by jackknife over probes; None if the outputs were summed exactly.
         standard_error: Of probing, by jackknife over probes; for the rotation control the standard deviation of its
-            draws.
+            draws, of which there must be two.
         interval: Over images, corrected for the bias of few images; it covers the error of probing too, and is wider at both
             ends by the bias that was taken off, which few probes tell no better. By bootstrap; of merged reports by leaving
             one out at a time.

@@ -100,10 +100,13 @@ def _table(counted: Sequence[LayerReport]) -> Section:
         "rank of G": [f"{layer.effective_ranks['delta']:.1f} of {layer.filters[..., 0].numel()}" for layer in counted],
     }
     taken = {name: cells for name, cells in columns.items() if any(cells)}
+    controls = [layer.correlations.rotated.pearson for layer in counted if layer.correlations.rotated]
+    spread = all(control.standard_error is not None for control in controls)
     caption = (
         "Pearson correlation of CNFM and AGOP with its bootstrap interval over images; the same with gradients rotated "
-        "(mean and standard deviation of draws); their cosine; Pearson with the AGOP to the power 1/2; in the initial "
-        "network; between initial and trained CNFM; effective rank of the gradients at the layer's output."
+        f"({'mean and standard deviation of draws' if spread else 'of one draw'}); their cosine; Pearson with the AGOP to the "
+        "power 1/2; in the initial network; between initial and trained CNFM; effective rank of the gradients at the layer's "
+        "output."
     )
     return Section("Numbers").table(tuple(taken), zip(*taken.values(), strict=True), caption)
 
