@@ -220,10 +220,9 @@ def test_intervals_of_dependent_images_resample_batches(images: Tensor) -> None:
     """Copies of one batch leave nothing to resample, though the images in it differ; one batch has no interval."""
     dependent = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten(), nn.Tanh())
     with pytest.warns(UserWarning, match="intervals resample batches"):
-        alone, copies = (
-            cnfa.measure(dependent.double(), [images] * count, rotations=0)["0"].correlations.trained
-            for count in (1, 9)
-        )
+        reports = [cnfa.measure(dependent.double(), [images] * count, rotations=0) for count in (1, 9)]
+    alone, copies = (report["0"].correlations.trained for report in reports)
+    assert [report.resampled for report in reports] == ["batches", "batches"]
     assert alone.cosine.interval is alone.pearson.interval is None
     for estimate in (copies.cosine, copies.pearson):
         assert estimate.interval == pytest.approx((estimate.value, estimate.value), abs=1e-12)

@@ -31,6 +31,7 @@ def test_merged_reports_are_the_report_of_all_images(images: Tensor) -> None:
     merged = cnfa.merge(measured)
     together = cnfa.measure(trained, images, initial=start)
     assert (merged.n_images, merged.n_outputs, merged.network) == (9, 4, "Sequential")
+    assert (together.resampled, merged.resampled) == ("images", "reports")
     for found, expected in zip(merged, together, strict=True):
         torch.testing.assert_close(found.covariance, expected.covariance, rtol=1e-12, atol=0)
         torch.testing.assert_close(found.initial_covariance, expected.initial_covariance, rtol=1e-12, atol=0)

@@ -176,6 +176,7 @@ def measure(
         skipped=tuple(sweep.skipped),
         positions=positions,
         draws=(draws,),
+        resampled=sweep.resampled,
         warnings=tuple(sweep.warnings | ({} if at_first is None else at_first.warnings)),
     )
 

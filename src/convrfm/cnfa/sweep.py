@@ -125,6 +125,11 @@ class Sweep:
             raise InputError(f"none of the network's products could be measured.{listed(self.skipped)}")
         return {asked: (product, self._finished(name)) for name, (asked, product) in self._products.items()}
 
+    @property
+    def resampled(self) -> str:
+        """What intervals resample: images, or whole batches of images that depend on each other."""
+        return "images" if self._survey is None or self._survey.independent else "batches"
+
     def _finished(self, name: str) -> Moments:
         if name in self._final:
             return self._final[name]

@@ -29,7 +29,7 @@ def plot_correlations(
     Args:
         layers: Names of the layers in forward order.
         series: Up to six named correlations, each one value for each layer.
-        intervals: For some of the series, lower and upper ends, drawn as error bars.
+        intervals: For some of the series, lower and upper ends, drawn as error bars; NaN where there is none.
         ax: Where to draw; a new figure if None.
     """
     ax = axes_or_new(ax, float(np.clip(2.5 + 0.32 * len(layers) * max(len(series), 2) ** 0.5, 6.4, 14)), 3.9)
