@@ -1,5 +1,7 @@
 """Controls say what they claim, and stated errors are the errors."""
 
+from dataclasses import asdict, replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -109,6 +111,18 @@ def test_probed_agop_is_unbiased_and_its_errors_are_the_stated_ones(images: Tens
             plain = torch.tensor([estimate.value + estimate.bias - truth for estimate in found])
             assert errors.mean().abs() < max(0.3 * plain.mean().abs(), 3 * errors.std() / 60**0.5)
             assert 0.6 < float(stated.square().mean().sqrt() / errors.std()) < 1.6
+
+
+def test_no_correction_for_few_probes_leads_beyond_one() -> None:
+    """Two probes whose Gs complement each other: together they are white, which neither is."""
+    filters = torch.randn(1, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    probes = torch.stack([torch.diag(torch.tensor(diagonal, dtype=torch.float64)) for diagonal in ([2, 0], [0, 2])])
+    exact = Moments(filters, torch.eye(2, dtype=torch.float64)[None])
+    probed = asdict(compare(replace(exact, probes=probes[:, None]), None))
+    for name, plain in asdict(compare(exact, None)).items():
+        assert probed[name]["value"] == 1
+        assert probed[name]["value"] + probed[name]["bias"] == pytest.approx(plain["value"], abs=1e-12)
+        assert probed[name]["standard_error"] > 0
 
 
 def test_resampling_by_quadratic_forms_is_resampling_the_images(images: Tensor) -> None:
