@@ -1,5 +1,6 @@
 """The table of published networks says what was measured."""
 
+import copy
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_layer_whose_control_has_no_spread_is_kept_shown_and_left_out_of_count
     images = torch.randn(6, 1, 6, 6)
     found = [
         json.loads(json.dumps(layer_lines.layer_lines(cnfa.measure(one, images, initial=fresh_one)), allow_nan=False))
-        for one, fresh_one in ((network, fresh), (dead, dead))
+        for one, fresh_one in ((network, fresh), (dead, copy.deepcopy(dead)))
     ]
     (one_filter,), (no_gradient,) = map(layer_lines.read_layers, found)
     assert one_filter.rotated_deviation == 0
