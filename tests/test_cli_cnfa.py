@@ -243,6 +243,40 @@ def test_values_of_another_scale_are_not_scaled_as_those_of_imagenet(scale: floa
         assert code == 0, output
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.int64])
+def test_gray_values_of_another_scale_are_warned_of_and_the_page_has_the_true_ones(
+    kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = (nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    monkeypatch.setattr("convrfm.commands.cnfa.load_network", lambda name: nn.Sequential(*layers))
+    x = np.random.default_rng(0).integers(0, 256, (3, 8, 8))
+    x[0, 0, :2] = 0, 255
+    for name, values in (("others", x.astype(kind)), ("bytes", x.astype(np.uint8))):
+        np.savez(tmp_path / f"{name}.npz", x=values)
+
+    def measured(data: str, *options: str) -> tuple[str, str]:
+        out = tmp_path / "out"
+        code, output = run("cnfa", "mynet:lenet", tmp_path / f"{data}.npz", "--overwrite", "--out", out, *options)
+        assert code == 0, output
+        return " ".join(output.split()), (out / "report.html").read_text(encoding="utf-8")
+
+    warning = (
+        f"Images of {tmp_path / 'others.npz'} have values from 0 to 255. If the network takes images from 0 to 1, store "
+        "bytes as uint8, or divide the values by that of white; if it takes these, pass --scale none."
+    )
+    output, page = measured("others")
+    assert warning in output
+    assert page.index(warning) < page.index("Pearson")
+
+    assert "1 x 8 x 8, values from 0 to 255<" in page
+    output, page = measured("others", "--scale", "none")
+    assert "Images of" not in output
+    assert "1 x 8 x 8, values from 0 to 255<" in page
+    output, page = measured("bytes")
+    assert "Images of" not in output
+    assert "1 x 8 x 8, values from 0 to 1<" in page
+
+
 @pytest.mark.parametrize(("output", "got"), [("{'out': y}", "got dict"), ("y[:, 0]", "got (1,)")])
 def test_outputs_of_another_form_have_a_remedy_that_can_be_typed(
     output: str, got: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
