@@ -89,6 +89,16 @@ def test_initial_network_and_its_state_dict_give_the_same_controls(images: Tenso
         )
 
 
+def test_the_state_dict_of_a_wrapped_network_is_that_of_the_network(images: Tensor) -> None:
+    trained, start = network(), network()
+    with torch.no_grad():
+        for parameter in start.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    expected = cnfa.measure(trained, images, initial=start.state_dict())
+    for state in (nn.DataParallel(start).state_dict(), start.state_dict(prefix="_orig_mod.")):
+        assert cnfa.measure(trained, images, initial=state).to_dict() == expected.to_dict()
+
+
 @pytest.mark.parametrize(
     "kept", [nn.Module.state_dict, lambda model: model, copy.copy], ids=["state", "itself", "shallow"]
 )

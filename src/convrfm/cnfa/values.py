@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ..errors import InputError
+from ..networks.weights import as_named_by
 from .provenance import has_storage
 
 Values = list[tuple[Tensor, Tensor]]
@@ -20,7 +21,7 @@ def moved(network: nn.Module, device: torch.device) -> Values:
 
 
 def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
-    """What the network holds after loading a state dict; it holds what it held before.
+    """What the network holds after loading a state dict, of itself or of a wrapper of it; it holds what it held before.
 
     Raises:
         InputError: If it is not a state dict of this network.
@@ -28,7 +29,7 @@ def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
     fresh = _mapped(network, Tensor.clone)
     with holding(fresh), torch.no_grad():
         try:
-            network.load_state_dict(state)
+            network.load_state_dict(as_named_by(network, state))
         except (RuntimeError, TypeError, AttributeError) as error:
             raise InputError(f"initial is not a state dict of this network: {error}") from error
     return fresh

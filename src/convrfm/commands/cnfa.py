@@ -80,17 +80,22 @@ class Subject(NamedTuple):
 
 def subject_of(settings: CnfaSettings) -> Subject:
     """A network by name, with weights from files where they are given, or the run of a training with all that is its own."""
-    network, weights, initial = settings.network, settings.weights, settings.initial
-    given = None if initial is None else load_weights(initial)
+    network, weights = settings.network, settings.weights
     if holds_training(Path(network)):
         if weights is not None:
             raise InputError(
                 f"{network} is a run of convrfm train and has its weights; got {weights} too. Leave it out."
             )
         trained = load_trained(Path(network))
-        (channels, height, width), scaling = trained.card.image_shape, trained.card.scaling
-        start, data = given or trained.initial, trained.card.data
-        return Subject(trained.network, start, channels, (height, width), scaling, trained_on=data)
+        channels, height, width = trained.card.image_shape
+        return Subject(
+            network=trained.network,
+            initial=_initial(settings, trained.network) or trained.initial,
+            channels=channels,
+            image_size=(height, width),
+            scaling=trained.card.scaling,
+            trained_on=trained.card.data,
+        )
     built = load_network(network)
     if weights is not None:
         fill_with_weights(built, weights)
@@ -99,7 +104,11 @@ def subject_of(settings: CnfaSettings) -> Subject:
     size = None if settings.image_size is None else (settings.image_size, settings.image_size)
     scaling = IMAGENET if settings.scale is PixelScale.IMAGENET and channels == 3 else None
     random = random_weights_warning(network, *drawn_weights(built, network)) if weights is None else ""
-    return Subject(built, given, channels, size, scaling, random)
+    return Subject(built, _initial(settings, built), channels, size, scaling, random)
+
+
+def _initial(settings: CnfaSettings, network: nn.Module) -> Mapping[str, Tensor] | None:
+    return None if settings.initial is None else load_weights(settings.initial, network)
 
 
 def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "n c h w"], list[str]]:
