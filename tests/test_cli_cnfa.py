@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from PIL import Image
 from rich.console import Console
 from torch import nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import weight_norm
 from typer.testing import CliRunner
 
 from convrfm import cnfa
@@ -241,6 +244,42 @@ def test_values_of_another_scale_are_not_scaled_as_those_of_imagenet(scale: floa
     for data, options in (("others", ["--scale", "none"]), ("fractions", []), ("bytes", [])):
         code, output = measured(data, *options)
         assert code == 0, output
+
+
+class OfFunctions(nn.Module):
+    """A convolution without a module of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 1, 3, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.conv2d(x, self.weight).mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("first", "channels"),
+    [
+        (lambda: weight_norm(nn.Conv2d(3, 2, 3)), 3),
+        (lambda: nn.Conv2d(3, 3, 3, groups=3), 3),
+        (lambda: nn.Conv2d(1, 2, 3), 1),
+        (lambda: nn.ConvTranspose2d(3, 2, 3), 3),
+        (OfFunctions, 1),
+    ],
+    ids=["weight norm", "depthwise", "gray", "transposed", "functions"],
+)
+def test_images_have_the_channels_that_the_first_convolution_takes(
+    first: Callable[[], nn.Module], channels: int, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def network(_: str) -> nn.Module:
+        layer = first()
+        pooled = () if isinstance(layer, OfFunctions) else (nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return nn.Sequential(layer, *pooled)
+
+    monkeypatch.setattr("convrfm.commands.cnfa.load_network", network)
+    code, output = run("cnfa", "mynet:network", photos, "--image-size", 8, "--out", tmp_path / "out")
+    assert code == 0, output
+    assert f", {channels} x 8 x 8, " in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int64])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ..cnfa import Report, measure
 from ..cnfa.saving import NUMBERS, write_text
@@ -99,12 +100,20 @@ def subject_of(settings: CnfaSettings) -> Subject:
     built = load_network(network)
     if weights is not None:
         fill_with_weights(built, weights)
-    first = next((p for p in built.parameters() if p.ndim == 4), None)
-    channels = 3 if first is None else first.shape[1]
+    channels = _channels(built)
     size = None if settings.image_size is None else (settings.image_size, settings.image_size)
     scaling = IMAGENET if settings.scale is PixelScale.IMAGENET and channels == 3 else None
     random = random_weights_warning(network, *drawn_weights(built, network)) if weights is None else ""
     return Subject(built, _initial(settings, built), channels, size, scaling, random)
+
+
+def _channels(network: nn.Module) -> int:
+    """Of the images that a network takes, by its first convolution: a weight alone may be a factor, or that of one group."""
+    convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d))
+    if found := next((module.in_channels for module in convolutions if module.in_channels), None):
+        return found
+    weight = next((p for p in network.parameters() if not is_lazy(p) and p.ndim == 4), None)
+    return 3 if weight is None else weight.shape[1]
 
 
 def _initial(settings: CnfaSettings, network: nn.Module) -> Mapping[str, Tensor] | None:
