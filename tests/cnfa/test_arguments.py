@@ -4,7 +4,7 @@ import html
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -84,6 +84,12 @@ class TwoInputs(nn.Module):
         return self.body(pixels * scale.view(-1, 1, 1, 1)) * gain
 
 
+class Arguments(NamedTuple):
+    pixels: Tensor | np.ndarray
+    scale: Tensor
+    gain: Tensor
+
+
 def test_a_batch_may_be_anything_that_gives_arguments(images: Tensor) -> None:
     scale, gain = torch.rand(5, dtype=torch.float64), torch.tensor([[1.0, 2, 3]], dtype=torch.float64)
     scaled = cnfa.patch_agop(network(), images * scale.view(-1, 1, 1, 1), "0", head=lambda out: out * gain)
@@ -93,9 +99,12 @@ def test_a_batch_may_be_anything_that_gives_arguments(images: Tensor) -> None:
         by_name = cnfa.patch_agop(
             TwoInputs(), items, "body.0", batch=lambda b: {"pixels": b["x"], "scale": b["s"], "gain": gain}, **options
         )
-        by_place = cnfa.patch_agop(TwoInputs(), items, "body.0", batch=lambda b: (b["x"], b["s"], gain), **options)
         torch.testing.assert_close(by_name, scaled)
-        torch.testing.assert_close(by_place, scaled)
+        for kind in (lambda *values: values, Arguments):
+            by_place = cnfa.patch_agop(
+                TwoInputs(), items, "body.0", batch=lambda b, kind=kind: kind(b["x"], b["s"], gain), **options
+            )
+            torch.testing.assert_close(by_place, scaled)
 
 
 def test_blocks_are_the_layer_cut_along_its_rows(images: Tensor) -> None:

@@ -1,6 +1,7 @@
 """The meter takes networks as they are, and leaves them as it found them."""
 
 import copy
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 
 import pytest
@@ -77,6 +78,49 @@ def test_network_is_left_as_it_was_found_after_an_error(images: Tensor, where: i
         cnfa.measure(network, images)
     assert_same(before, snapshot(network))
     handle.remove()
+
+
+class Frozen(dict):
+    """A configuration, as other libraries have them."""
+
+    def update(self, *_: object, **__: object) -> None:
+        raise TypeError("it cannot be changed")
+
+    clear = update
+
+
+class Remembering(nn.Linear):
+    """Keeps what it has seen in containers of all kinds."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 2)
+        self.config = Frozen(width=3)
+        self.counts, self.by_kind = Counter(calls=2), defaultdict(list, seen=["a"])
+        self.recent, self.nested = deque([1, 2], maxlen=2), {"steps": ([1], {"last": {1}})}
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        self.counts["calls"] += 1
+        self.by_kind["seen"].append(y)
+        self.by_kind["new"].append(y)
+        self.recent.append(y)
+        self.nested["steps"][0].append(y)
+        self.nested["steps"][1]["last"].add(2)
+        self.nested["steps"][1]["first"] = {1}
+        return y
+
+    @property
+    def kept(self) -> tuple[object, ...]:
+        return self.config, self.counts, self.by_kind, self.recent, self.nested
+
+
+def test_containers_of_all_kinds_hold_what_they_held() -> None:
+    network = Remembering()
+    before, identities = copy.deepcopy(network.kept), [id(each) for each in network.kept]
+    cnfa.measure(nn.Sequential(network, nn.Tanh()), torch.randn(4, 3), **QUICK)
+    assert network.kept == before
+    assert [id(each) for each in network.kept] == identities
+    assert network.by_kind.default_factory is list
 
 
 def test_frozen_parameters_measure_the_same(images: Tensor) -> None:
