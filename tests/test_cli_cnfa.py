@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from PIL import Image
 from rich.console import Console
 from torch import nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import weight_norm
 from typer.testing import CliRunner
 
 from convrfm import cnfa
@@ -112,6 +115,26 @@ def test_random_weights_are_told_before_any_number(
     assert page.index(warning) < page.index("Pearson")
     callout = page.rindex("<div", 0, page.index(warning))
     assert page[callout:].startswith('<div class="callout warning" role="note"><strong>Warning</strong>')
+
+
+def test_what_the_meter_warns_of_stands_on_the_page(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Noisy(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x + torch.rand(()))
+
+    monkeypatch.setattr(
+        "convrfm.commands.cnfa.load_network",
+        lambda name: Noisy(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    )
+    code, output = run("cnfa", "mynet:network", photos, "--image-size", 8, "--out", tmp_path / "out")
+    assert code == 0, output
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    warning = "The network draws random numbers in evaluation mode"
+    assert page.index(warning) < page.index("Pearson")
+    callout = page.rindex("<div", 0, page.index(warning))
+    assert page[callout:].startswith('<div class="callout warning"')
 
 
 def test_help_says_that_a_factory_of_ones_own_is_run() -> None:
@@ -221,6 +244,76 @@ def test_values_of_another_scale_are_not_scaled_as_those_of_imagenet(scale: floa
     for data, options in (("others", ["--scale", "none"]), ("fractions", []), ("bytes", [])):
         code, output = measured(data, *options)
         assert code == 0, output
+
+
+class OfFunctions(nn.Module):
+    """A convolution without a module of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 1, 3, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.conv2d(x, self.weight).mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("first", "channels"),
+    [
+        (lambda: weight_norm(nn.Conv2d(3, 2, 3)), 3),
+        (lambda: nn.Conv2d(3, 3, 3, groups=3), 3),
+        (lambda: nn.Conv2d(1, 2, 3), 1),
+        (lambda: nn.ConvTranspose2d(3, 2, 3), 3),
+        (OfFunctions, 1),
+    ],
+    ids=["weight norm", "depthwise", "gray", "transposed", "functions"],
+)
+def test_images_have_the_channels_that_the_first_convolution_takes(
+    first: Callable[[], nn.Module], channels: int, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def network(_: str) -> nn.Module:
+        layer = first()
+        pooled = () if isinstance(layer, OfFunctions) else (nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return nn.Sequential(layer, *pooled)
+
+    monkeypatch.setattr("convrfm.commands.cnfa.load_network", network)
+    code, output = run("cnfa", "mynet:network", photos, "--image-size", 8, "--out", tmp_path / "out")
+    assert code == 0, output
+    assert f", {channels} x 8 x 8, " in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int64])
+def test_gray_values_of_another_scale_are_warned_of_and_the_page_has_the_true_ones(
+    kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = (nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    monkeypatch.setattr("convrfm.commands.cnfa.load_network", lambda name: nn.Sequential(*layers))
+    x = np.random.default_rng(0).integers(0, 256, (3, 8, 8))
+    x[0, 0, :2] = 0, 255
+    for name, values in (("others", x.astype(kind)), ("bytes", x.astype(np.uint8))):
+        np.savez(tmp_path / f"{name}.npz", x=values)
+
+    def measured(data: str, *options: str) -> tuple[str, str]:
+        out = tmp_path / "out"
+        code, output = run("cnfa", "mynet:lenet", tmp_path / f"{data}.npz", "--overwrite", "--out", out, *options)
+        assert code == 0, output
+        return " ".join(output.split()), (out / "report.html").read_text(encoding="utf-8")
+
+    warning = (
+        f"Images of {tmp_path / 'others.npz'} have values from 0 to 255. If the network takes images from 0 to 1, store "
+        "bytes as uint8, or divide the values by that of white; if it takes these, pass --scale none."
+    )
+    output, page = measured("others")
+    assert warning in output
+    assert page.index(warning) < page.index("Pearson")
+
+    assert "1 x 8 x 8, values from 0 to 255<" in page
+    output, page = measured("others", "--scale", "none")
+    assert "Images of" not in output
+    assert "1 x 8 x 8, values from 0 to 255<" in page
+    output, page = measured("bytes")
+    assert "Images of" not in output
+    assert "1 x 8 x 8, values from 0 to 1<" in page
 
 
 @pytest.mark.parametrize(("output", "got"), [("{'out': y}", "got dict"), ("y[:, 0]", "got (1,)")])

@@ -56,7 +56,24 @@ def test_the_meter_takes_a_run_with_its_true_initial_weights_and_its_scale(train
     torch.testing.assert_close(
         report["0"].filters[0], load_file(trained / "weights.safetensors")["0.weight"].flatten(1)
     )
-    assert "those of the run" in (tmp_path / "cnfa" / "report.html").read_text()
+    page = (tmp_path / "cnfa" / "report.html").read_text()
+    assert "those of the run" in page
+    assert "1 x 8 x 8, values from 0 to 1, less 0, over 1<" in page
+    assert "Images of" not in result.output
+
+
+def test_the_meter_warns_where_a_run_sees_values_of_another_scale(trained: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.linspace(0, 255, 4 * 64, dtype=np.float32).reshape(4, 8, 8))
+    result = run("cnfa", trained, tmp_path / "x.npz", "--out", tmp_path / "cnfa", "--quiet")
+    assert result.exit_code == 0, result.output
+    warning = (
+        f"Images of {tmp_path / 'x.npz'} have values from 0 to 255. If the network takes images from 0 to 1, store"
+    )
+    assert warning in " ".join(result.output.split())
+    page = (tmp_path / "cnfa" / "report.html").read_text()
+    assert warning in page
+    assert "1 x 8 x 8, values from 0 to 255, less 0, over 1<" in page
+    assert "--scale" not in page.partition("Pearson")[0]
 
 
 def test_the_same_command_computes_nothing_again_and_another_is_refused(trained: Path) -> None:

@@ -1,9 +1,10 @@
 """What is differentiated, what a batch is, how a layer is cut into blocks: each against a plain route to the same."""
 
+import html
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -83,6 +84,12 @@ class TwoInputs(nn.Module):
         return self.body(pixels * scale.view(-1, 1, 1, 1)) * gain
 
 
+class Arguments(NamedTuple):
+    pixels: Tensor | np.ndarray
+    scale: Tensor
+    gain: Tensor
+
+
 def test_a_batch_may_be_anything_that_gives_arguments(images: Tensor) -> None:
     scale, gain = torch.rand(5, dtype=torch.float64), torch.tensor([[1.0, 2, 3]], dtype=torch.float64)
     scaled = cnfa.patch_agop(network(), images * scale.view(-1, 1, 1, 1), "0", head=lambda out: out * gain)
@@ -92,9 +99,12 @@ def test_a_batch_may_be_anything_that_gives_arguments(images: Tensor) -> None:
         by_name = cnfa.patch_agop(
             TwoInputs(), items, "body.0", batch=lambda b: {"pixels": b["x"], "scale": b["s"], "gain": gain}, **options
         )
-        by_place = cnfa.patch_agop(TwoInputs(), items, "body.0", batch=lambda b: (b["x"], b["s"], gain), **options)
         torch.testing.assert_close(by_name, scaled)
-        torch.testing.assert_close(by_place, scaled)
+        for kind in (lambda *values: values, Arguments):
+            by_place = cnfa.patch_agop(
+                TwoInputs(), items, "body.0", batch=lambda b, kind=kind: kind(b["x"], b["s"], gain), **options
+            )
+            torch.testing.assert_close(by_place, scaled)
 
 
 def test_blocks_are_the_layer_cut_along_its_rows(images: Tensor) -> None:
@@ -191,7 +201,11 @@ def test_initial_weights_need_no_copy_of_the_network(images: Tensor) -> None:
 def test_dependent_images_are_told(images: Tensor) -> None:
     dependent = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten(), nn.Tanh())
     with pytest.warns(UserWarning, match="the images are not independent"):
-        cnfa.measure(dependent.double(), images, **QUICK)
+        found = cnfa.measure(dependent.double(), images, **QUICK)
+    (told,) = found.warnings
+    assert told.startswith("the images are not independent")
+    assert told in repr(found)
+    assert html.escape(told) in found._repr_html_()
 
 
 class DependentWhereThereAreThree(nn.Linear):
@@ -205,6 +219,8 @@ def test_images_that_depend_on_more_than_one_other_are_told_and_measured_whole()
     model, x = DependentWhereThereAreThree(3, 2).double(), torch.randn(4, 3, dtype=torch.float64)
     with pytest.warns(UserWarning, match="the images are not independent"):
         found = cnfa.patch_agop(model, x, "linear()")
+    with pytest.warns(UserWarning, match="the images are not independent"):
+        assert len(cnfa.measure(model, x, **QUICK).warnings) == 1
     rows = torch.cos(nn.functional.linear(x - x.mean(0), model.weight, model.bias)).unsqueeze(2) * model.weight
     torch.testing.assert_close(found, torch.einsum("nod,noe->de", rows, rows) / 4)
 
@@ -213,10 +229,9 @@ def test_intervals_of_dependent_images_resample_batches(images: Tensor) -> None:
     """Copies of one batch leave nothing to resample, though the images in it differ; one batch has no interval."""
     dependent = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten(), nn.Tanh())
     with pytest.warns(UserWarning, match="intervals resample batches"):
-        alone, copies = (
-            cnfa.measure(dependent.double(), [images] * count, rotations=0)["0"].correlations.trained
-            for count in (1, 9)
-        )
+        reports = [cnfa.measure(dependent.double(), [images] * count, rotations=0) for count in (1, 9)]
+    alone, copies = (report["0"].correlations.trained for report in reports)
+    assert [report.resampled for report in reports] == ["batches", "batches"]
     assert alone.cosine.interval is alone.pearson.interval is None
     for estimate in (copies.cosine, copies.pearson):
         assert estimate.interval == pytest.approx((estimate.value, estimate.value), abs=1e-12)

@@ -1,5 +1,10 @@
 """Controls say what they claim, and stated errors are the errors."""
 
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -62,7 +67,7 @@ def test_an_initial_network_of_another_shape_is_refused_where_it_is_measured() -
     )
     with pytest.raises(InputError, match=r"filters of 0 .* are \(1, 4, 9\) in the network and \(1, 5, 9\) in initial"):
         cnfa.measure(trained, torch.randn(3, 1, 4, 4), initial=other)
-    new_head = nn.Sequential(*list(trained)[:-1], nn.Linear(2, 3, bias=False))
+    new_head = nn.Sequential(*copy.deepcopy(list(trained)[:-1]), nn.Linear(2, 3, bias=False))
     assert cnfa.measure(trained, torch.randn(3, 1, 4, 4), initial=new_head)["0"].correlations.initial is not None
 
 
@@ -82,6 +87,52 @@ def test_initial_network_and_its_state_dict_give_the_same_controls(images: Tenso
         assert layer.correlations.initial_cnfm.cosine.value == pytest.approx(
             float(a @ b / (a.norm() * b.norm())), abs=1e-6
         )
+
+
+def test_the_state_dict_of_a_wrapped_network_is_that_of_the_network(images: Tensor) -> None:
+    trained, start = network(), network()
+    with torch.no_grad():
+        for parameter in start.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    expected = cnfa.measure(trained, images, initial=start.state_dict())
+    for state in (nn.DataParallel(start).state_dict(), start.state_dict(prefix="_orig_mod.")):
+        assert cnfa.measure(trained, images, initial=state).to_dict() == expected.to_dict()
+
+
+@pytest.mark.parametrize(
+    "kept", [nn.Module.state_dict, lambda model: model, copy.copy], ids=["state", "itself", "shallow"]
+)
+def test_initial_weights_that_were_trained_with_the_network_are_told(
+    kept: Callable[[nn.Module], nn.Module | Mapping[str, Tensor]], images: Tensor
+) -> None:
+    trained = network()
+    start, copied = kept(trained), copy.deepcopy(trained.state_dict())
+    with torch.no_grad():
+        trained[0].weight += 1
+    with pytest.warns(UserWarning, match=r"initial has the network's own values .* copy\.deepcopy") as told:
+        report = cnfa.measure(trained, images, initial=start, rotations=0, resamples=0)
+    assert report.warnings == (str(told[0].message),)
+    torch.testing.assert_close(report["0"].initial_filters, report["0"].filters)
+    report = cnfa.measure(trained, images, initial=copied, rotations=0, resamples=0)
+    assert report.warnings == ()
+    torch.testing.assert_close(report["0"].initial_filters + 1, report["0"].filters)
+
+
+def test_layers_that_the_initial_network_does_not_have_are_named(images: Tensor) -> None:
+    def named(*names: str) -> nn.Module:
+        layers = (nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(64, 2))
+        return nn.Sequential(OrderedDict(zip(names, layers, strict=True)))
+
+    trained = named("conv", "act", "flat", "fc")
+    with pytest.raises(
+        InputError, match=r"layers of the network are conv, fc, those of initial features, head\. Build"
+    ):
+        cnfa.measure(trained, images, initial=named("features", "act", "flat", "head"))
+    with pytest.warns(UserWarning, match="initial has no layer fc: only the others") as told:
+        report = cnfa.measure(trained, images, initial=named("conv", "act", "flat", "head"))
+    assert report.warnings == (str(told[0].message),)
+    assert report["conv"].correlations.initial is not None
+    assert report["fc"].correlations.initial is None
 
 
 def test_the_final_linear_layer_has_its_cnfm_as_agop_exactly_and_probed(images: Tensor) -> None:
@@ -109,6 +160,18 @@ def test_probed_agop_is_unbiased_and_its_errors_are_the_stated_ones(images: Tens
             plain = torch.tensor([estimate.value + estimate.bias - truth for estimate in found])
             assert errors.mean().abs() < max(0.3 * plain.mean().abs(), 3 * errors.std() / 60**0.5)
             assert 0.6 < float(stated.square().mean().sqrt() / errors.std()) < 1.6
+
+
+def test_no_correction_for_few_probes_leads_beyond_one() -> None:
+    """Two probes whose Gs complement each other: together they are white, which neither is."""
+    filters = torch.randn(1, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    probes = torch.stack([torch.diag(torch.tensor(diagonal, dtype=torch.float64)) for diagonal in ([2, 0], [0, 2])])
+    exact = Moments(filters, torch.eye(2, dtype=torch.float64)[None])
+    probed = asdict(compare(replace(exact, probes=probes[:, None]), None))
+    for name, plain in asdict(compare(exact, None)).items():
+        assert probed[name]["value"] == 1
+        assert probed[name]["value"] + probed[name]["bias"] == pytest.approx(plain["value"], abs=1e-12)
+        assert probed[name]["standard_error"] > 0
 
 
 def test_resampling_by_quadratic_forms_is_resampling_the_images(images: Tensor) -> None:

@@ -158,6 +158,13 @@ def test_directions_of_another_shape_are_named() -> None:
         cnfa.top_patches(network, images, layer, torch.zeros(1, 3, 3))
 
 
+def test_arrays_are_looked_at_as_tensors_are() -> None:
+    network, images = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(27, 2)), torch.randn(2, 2, 5, 5)
+    layer = cnfa.measure(network, images.numpy())["0"]
+    maps = cnfa.feature_maps(network, images, layer)
+    torch.testing.assert_close(cnfa.feature_maps(network, images.numpy(), layer), maps, rtol=0, atol=0)
+
+
 def test_looking_leaves_the_network_as_it_was_found() -> None:
     network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Dropout(), nn.Flatten(), nn.Linear(27, 2)).train()
     images = torch.randn(2, 2, 5, 5)

@@ -31,6 +31,7 @@ def test_merged_reports_are_the_report_of_all_images(images: Tensor) -> None:
     merged = cnfa.merge(measured)
     together = cnfa.measure(trained, images, initial=start)
     assert (merged.n_images, merged.n_outputs, merged.network) == (9, 4, "Sequential")
+    assert (together.resampled, merged.resampled) == ("images", "reports")
     for found, expected in zip(merged, together, strict=True):
         torch.testing.assert_close(found.covariance, expected.covariance, rtol=1e-12, atol=0)
         torch.testing.assert_close(found.initial_covariance, expected.initial_covariance, rtol=1e-12, atol=0)
@@ -45,6 +46,13 @@ def test_merged_reports_are_the_report_of_all_images(images: Tensor) -> None:
                 else:
                     assert getattr(ours, measure).value == pytest.approx(value.value, abs=1e-10, nan_ok=True)
         assert (found.correlations.rotated is None) == (expected.correlations.rotated is None)
+
+
+def test_warnings_are_saved_and_those_of_all_reports_are_told(images: Tensor, tmp_path: Path) -> None:
+    first, second = (cnfa.measure(network(), part, rotations=0, resamples=0) for part in images.split([5, 4]))
+    replace(first, warnings=("it draws", "it depends")).save(tmp_path)
+    merged = cnfa.merge([cnfa.Report.load(tmp_path), replace(second, warnings=("it depends", "it is late"))])
+    assert merged.warnings == ("it draws", "it depends", "it is late")
 
 
 def probed(images: Tensor, seed: int, **options: Any) -> cnfa.Report:

@@ -1,6 +1,7 @@
 """The meter takes networks as they are, and leaves them as it found them."""
 
 import copy
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 
 import pytest
@@ -79,6 +80,49 @@ def test_network_is_left_as_it_was_found_after_an_error(images: Tensor, where: i
     handle.remove()
 
 
+class Frozen(dict):
+    """A configuration, as other libraries have them."""
+
+    def update(self, *_: object, **__: object) -> None:
+        raise TypeError("it cannot be changed")
+
+    clear = update
+
+
+class Remembering(nn.Linear):
+    """Keeps what it has seen in containers of all kinds."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 2)
+        self.config = Frozen(width=3)
+        self.counts, self.by_kind = Counter(calls=2), defaultdict(list, seen=["a"])
+        self.recent, self.nested = deque([1, 2], maxlen=2), {"steps": ([1], {"last": {1}})}
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        self.counts["calls"] += 1
+        self.by_kind["seen"].append(y)
+        self.by_kind["new"].append(y)
+        self.recent.append(y)
+        self.nested["steps"][0].append(y)
+        self.nested["steps"][1]["last"].add(2)
+        self.nested["steps"][1]["first"] = {1}
+        return y
+
+    @property
+    def kept(self) -> tuple[object, ...]:
+        return self.config, self.counts, self.by_kind, self.recent, self.nested
+
+
+def test_containers_of_all_kinds_hold_what_they_held() -> None:
+    network = Remembering()
+    before, identities = copy.deepcopy(network.kept), [id(each) for each in network.kept]
+    cnfa.measure(nn.Sequential(network, nn.Tanh()), torch.randn(4, 3), **QUICK)
+    assert network.kept == before
+    assert [id(each) for each in network.kept] == identities
+    assert network.by_kind.default_factory is list
+
+
 def test_frozen_parameters_measure_the_same(images: Tensor) -> None:
     network = small_network().eval()
     expected = cnfa.measure(network, images, **QUICK)
@@ -153,6 +197,19 @@ def test_autocast_of_the_caller_holds(images: Tensor) -> None:
     torch.testing.assert_close(
         cast.covariance, expected.covariance, rtol=0.05, atol=0.02 * float(expected.covariance.max())
     )
+
+
+def test_initial_weights_are_those_that_are_measured_under_autocast(images: Tensor) -> None:
+    """Autocast keeps its half-precision copy of every parameter for as long as the caller is within it."""
+    start, trained = (nn.Sequential(nn.Conv2d(3, 6, 3), nn.Tanh(), nn.Flatten(), nn.Linear(216, 2)) for _ in "ab")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = cnfa.measure(start, images, **QUICK)["0"]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        beside = cnfa.measure(trained, images, initial=start.state_dict(), **QUICK)["0"]
+        after = trained(images)
+    torch.testing.assert_close(beside.initial_covariance, expected.covariance)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(after, trained(images))
 
 
 class SqueezeAndExcite(nn.Module):
@@ -538,4 +595,5 @@ class RandomDepth(nn.Module):
 def test_a_network_that_draws_in_evaluation_mode_is_named(seed: int) -> None:
     torch.manual_seed(seed)
     with pytest.warns(UserWarning, match="draws random numbers in evaluation mode"):
-        cnfa.measure(RandomDepth(), torch.randn(3, 3), rotations=0, resamples=0)
+        found = cnfa.measure(RandomDepth(), torch.randn(3, 3), rotations=0, resamples=0)
+    assert found.warnings[0].startswith("the network draws random numbers in evaluation mode")

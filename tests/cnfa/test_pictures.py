@@ -1,10 +1,12 @@
 """Reports draw themselves."""
 
+import html
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -58,15 +60,57 @@ def test_bars_without_a_layer_that_counts_are_refused_for_that(report: cnfa.Repo
 
 
 def test_the_page_holds_every_layer_and_its_numbers(report: cnfa.Report) -> None:
-    html = cnfa_page(report, "A <small> network", command="convrfm cnfa x y", notes=["Six images."]).render()
-    assert "A &lt;small&gt; network" in html
-    assert "Six images." in html
-    assert "convrfm cnfa x y" in html
+    page = cnfa_page(report, "A <small> network", command="convrfm cnfa x y", notes=["Six images."]).render()
+    assert "A &lt;small&gt; network" in page
+    assert "Six images." in page
+    assert "convrfm cnfa x y" in page
     for layer in report.layers:
         if not layer.final:
-            assert f"{layer.correlations.trained.pearson.value:.3f}" in html
-            assert f"{layer.correlations.rotated.pearson.value:.3f}" in html
-    assert "Layer 5 makes the outputs" in html
+            assert f"{layer.correlations.trained.pearson.value:.3f}" in page
+            assert f"{layer.correlations.rotated.pearson.value:.3f}" in page
+    assert "Layer 5 makes the outputs" in page
+
+
+def error_bars(figure: Figure) -> list[list[float]]:
+    """Lower and upper ends of those that are drawn."""
+    bars = [lines for lines in figure.axes[0].collections if isinstance(lines, LineCollection)]
+    segments = [segment for lines in bars for segment in lines.get_segments()]
+    return [segment[:, 1].tolist() for segment in segments if segment.size]
+
+
+def without_interval(layer: cnfa.LayerReport) -> cnfa.LayerReport:
+    trained = layer.correlations.trained
+    bare = replace(trained, pearson=replace(trained.pearson, interval=None))
+    return replace(layer, correlations=replace(layer.correlations, trained=bare))
+
+
+def test_a_layer_without_an_interval_takes_no_error_bar_from_the_others(report: cnfa.Report) -> None:
+    first, second, last = report.layers
+    assert len(error_bars(report.plot())) == 2
+    (drawn,) = error_bars(replace(report, layers=(without_interval(first), second, last)).plot())
+    assert drawn == pytest.approx(second.correlations.trained.pearson.interval)
+    assert error_bars(replace(report, layers=(without_interval(first), without_interval(second), last)).plot()) == []
+
+
+@pytest.mark.parametrize(
+    ("sizes", "options", "told"),
+    [
+        ([3], {}, " (in brackets bootstrap intervals over images)"),
+        ([1], {"probes": 4}, " (after ± the standard error of probing alone)"),
+        ([3], {"resamples": 0}, ""),
+        ([3, 2, 4], {}, " (in brackets Student's intervals over reports left out one at a time)"),
+    ],
+)
+def test_captions_tell_of_the_errors_that_are_shown_and_of_no_others(
+    sizes: list[int], options: dict[str, int], told: str
+) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(16, 3))
+    measured = [cnfa.measure(network, torch.randn(n, 3, 4, 4), **options) for n in sizes]
+    page = html.unescape(cnfa_page(measured[0] if len(measured) == 1 else cnfa.merge(measured), "errors").render())
+    assert f"Pearson correlation of CNFM and AGOP{told}; the same with gradients rotated" in page
+    bars = told.removeprefix(" (in brackets").rstrip(")")
+    assert f"in forward order{f'; error bars are{bars}' if 'brackets' in told else ''}." in page
+    assert "in the initial network" not in page
 
 
 def test_the_page_names_what_was_left_out(report: cnfa.Report) -> None:

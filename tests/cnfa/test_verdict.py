@@ -13,10 +13,11 @@ from convrfm import cnfa
 from convrfm.cnfa.skipped import Skipped
 from convrfm.cnfa.verdict import is_above_control, verdict
 from convrfm.commands.tables import layers_table
+from convrfm.report import cnfa_page
 
 
 def layer_with(
-    report: cnfa.Report, trained: float, rotated: float | None, spread: float, bias: float | None = None
+    report: cnfa.Report, trained: float, rotated: float | None, spread: float | None, bias: float | None = None
 ) -> cnfa.LayerReport:
     layer = report["0"]
     control = None
@@ -45,11 +46,12 @@ def report() -> cnfa.Report:
         (0.7, 0.5, 0.0, None, True),
         (0.7, 0.69, 0.0, -0.05, False),  # before the bias of few probes was taken off it was 0.65
         (0.7, None, 0.0, None, False),
+        (0.7, 0.1, None, None, False),
         (math.nan, 0.5, 0.0, None, False),
     ],
 )
 def test_above_the_control_is_two_deviations_above_its_mean(
-    report: cnfa.Report, trained: float, rotated: float | None, spread: float, bias: float | None, above: bool
+    report: cnfa.Report, trained: float, rotated: float | None, spread: float | None, bias: float | None, above: bool
 ) -> None:
     assert is_above_control(layer_with(report, trained, rotated, spread, bias)) is above
 
@@ -66,6 +68,22 @@ def test_the_verdict_counts_layers_and_says_what_it_cannot_say(report: cnfa.Repo
     assert "No rotation control was taken" in verdict([good, alone])
     assert verdict([nothing]).startswith("No layer has a Pearson correlation (zero filters or gradients, or patches")
     assert "No layer counts" in verdict([final])
+
+
+def test_one_rotation_is_shown_without_a_spread_and_counts_for_nothing() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(12, 2))
+    found = cnfa.measure(network, torch.randn(4, 2, 4, 4), rotations=1)
+    trained, rotated = found["0"].correlations.trained.pearson, found["0"].correlations.rotated.pearson
+    assert rotated.standard_error is None
+    assert found.verdict == (
+        f"The Pearson correlation of CNFM and AGOP is {trained.value:.2f} beside {rotated.value:.2f} with G rotated once "
+        "(medians of 1 layer). One rotation tells no spread, so nothing says in which layers that is more than chance: take "
+        "rotations=2 or more."
+    )
+    page = cnfa_page(found, "one rotation").render()
+    assert f"{rotated.value:.3f} ±" not in page
+    assert "the same with gradients rotated (of one draw)" in page
 
 
 def test_layers_with_patches_of_one_entry_have_no_pearson_correlation_and_the_verdict_says_so() -> None:

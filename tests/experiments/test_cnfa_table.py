@@ -1,18 +1,23 @@
 """The table of published networks says what was measured."""
 
+import copy
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from convrfm import cnfa
+from convrfm.errors import InputError
 from convrfm.experiments import cnfa_table, fig1, fig7, layer_lines, published_networks
 from convrfm.experiments.experiment import Line, Run, Verdict
 from convrfm.experiments.scale import Scale
 from convrfm.networks import resnet20
+from convrfm.networks.weights import write_weights
 
 RUN = Run(cnfa_table.TableSettings(), Scale.FULL, seed=0, device="auto", data="data", files=Path())
 
@@ -50,7 +55,7 @@ def test_a_layer_whose_control_has_no_spread_is_kept_shown_and_left_out_of_count
     images = torch.randn(6, 1, 6, 6)
     found = [
         json.loads(json.dumps(layer_lines.layer_lines(cnfa.measure(one, images, initial=fresh_one)), allow_nan=False))
-        for one, fresh_one in ((network, fresh), (dead, dead))
+        for one, fresh_one in ((network, fresh), (dead, copy.deepcopy(dead)))
     ]
     (one_filter,), (no_gradient,) = map(layer_lines.read_layers, found)
     assert one_filter.rotated_deviation == 0
@@ -76,6 +81,39 @@ def test_the_claim_asks_for_more_than_a_fresh_network_and_more_than_the_control(
     assert verdict(excess=3.0) is Verdict.HOLDS
     assert verdict(excess=1.0) is Verdict.IN_PART
     assert verdict(excess=1.0, fresh=0.95) is Verdict.FAILS
+
+
+def test_photographs_of_any_size_are_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "imagenet_photos"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / "a.jpg")
+    Image.fromarray(np.full((300, 200, 3), (200, 100, 0), np.uint8)).save(folder / "b.jpg")
+    Image.fromarray(np.full((100, 150), 77, np.uint8)).save(folder / "c.jpg")
+    found = published_networks.photos(tmp_path, 3)
+    assert found.shape == (3, 3, 224, 224)
+    as_it_is = torch.from_numpy(np.array(Image.open(folder / "a.jpg"))).movedim(-1, 0).float()
+    torch.testing.assert_close(found[0], as_it_is, rtol=0, atol=0)
+    torch.testing.assert_close(found[1].mean((1, 2)), torch.tensor([200.0, 100, 0]), rtol=0, atol=2)
+    torch.testing.assert_close(found[2], torch.full((3, 224, 224), 77.0), rtol=0, atol=1)
+
+
+@pytest.mark.parametrize("part", [None, "layer1"])
+def test_weights_of_another_network_are_refused_in_a_sentence(part: str | None, tmp_path: Path) -> None:
+    subject = published_networks.Subject("any", "convrfm.networks:resnet20", "any", published_networks.photos, 1, None)
+    subject = replace(subject, part=part)
+    (tmp_path / "weights").mkdir()
+    file = tmp_path / "weights" / "any.safetensors"
+    saved = resnet20()
+    write_weights(file, saved.state_dict() if part is None else saved.layer1.state_dict(prefix="layer1."))
+    filled = published_networks.published_network(subject, tmp_path)
+    own = saved if part is None else saved.layer1
+    torch.testing.assert_close(filled.state_dict(), own.state_dict(), rtol=0, atol=0)
+    write_weights(file, {f"of_another.{name}": value for name, value in saved.state_dict().items()})
+    with pytest.raises(
+        InputError, match=rf"any\.safetensors must hold the {len(own.state_dict())} weights of this network"
+    ):
+        published_networks.published_network(subject, tmp_path)
 
 
 def test_images_of_the_four_networks_have_their_form(real_data: Path) -> None:

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from convrfm import networks
 from convrfm.errors import InputError, MissingDependencyError, ModelFileError
@@ -160,6 +161,59 @@ def test_weights_load_from_every_safe_form(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "state_dict": {f"module.{key}": value for key, value in state.items()}}, tmp_path / "b.pth")
     for name in ("a.safetensors", "a.pt", "b.pth"):
         torch.testing.assert_close(networks.load_weights(tmp_path / name), dict(state))
+
+
+def small() -> nn.Module:
+    return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+
+
+def prefixed(prefix: str) -> Callable[[nn.Module], object]:
+    return lambda network: {f"{prefix}{name}": value for name, value in network.state_dict().items()}
+
+
+CHECKPOINTS: dict[str, Callable[[nn.Module], object]] = {
+    "with an optimizer": lambda network: {
+        "model_state_dict": network.state_dict(),
+        "optimizer_state_dict": torch.optim.SGD(network.parameters(), 0.1).state_dict(),
+        "epoch": 3,
+    },
+    "net": lambda network: {"net": network.state_dict(), "acc": 93.1, "loss": torch.tensor(0.1)},
+    "two keys": lambda network: {"checkpoint": {"state_dict": network.state_dict(), "epoch": 3}, "args": {"lr": 0.1}},
+    "averaged": lambda network: AveragedModel(network).state_dict(),
+    "Lightning's": lambda network: {"state_dict": prefixed("model.")(network), "hyper_parameters": {"width": 4}},
+    "data-parallel": prefixed("module."),
+    "compiled": prefixed("_orig_mod."),
+    "all of them": prefixed("model.module._orig_mod."),
+}
+
+
+@pytest.mark.parametrize("saved", CHECKPOINTS.values(), ids=CHECKPOINTS)
+def test_checkpoints_of_every_usual_form_fill_a_network(saved: Callable[[nn.Module], object], tmp_path: Path) -> None:
+    network, filled = small(), small()
+    torch.save(saved(network), tmp_path / "a.pt")
+    networks.fill_with_weights(filled, tmp_path / "a.pt")
+    assert same(filled.state_dict(), network.state_dict())
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "model."])
+@pytest.mark.parametrize("name", ["module", "model"])
+def test_names_that_are_the_network_s_own_are_kept(name: str, prefix: str, tmp_path: Path) -> None:
+    network, filled = (nn.ModuleDict({name: small()}) for _ in "ab")
+    torch.save(prefixed(prefix)(network), tmp_path / "a.pt")
+    networks.fill_with_weights(filled, tmp_path / "a.pt")
+    assert same(filled.state_dict(), network.state_dict())
+
+
+def test_one_of_several_state_dicts_is_not_chosen_in_silence(tmp_path: Path) -> None:
+    network, average = small(), small()
+    kept = {"state_dict": network.state_dict(), "epoch": 3, "state_dict_ema": average.state_dict()}
+    torch.save(kept, tmp_path / "a.pt")
+    with pytest.raises(
+        ModelFileError, match=r"one state dict; it holds \['state_dict'\], \['state_dict_ema'\]"
+    ) as told:
+        networks.fill_with_weights(small(), tmp_path / "a.pt")
+    line = str(told.value).partition("that is meant: ")[2].rstrip(".")
+    assert line == f"torch.save(torch.load({str(tmp_path / 'a.pt')!r})['state_dict'], 'weights.pt')"
 
 
 class Unsafe:

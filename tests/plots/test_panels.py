@@ -38,12 +38,14 @@ def test_zero_matrices_can_be_drawn() -> None:
 
 def test_bars_are_the_correlations_and_gaps_stay_gaps() -> None:
     series = {"trained": np.array([0.9, np.nan]), "initial": np.array([0.1, -0.6])}
-    interval = np.array([[0.05, 0.2], [-0.7, -0.5]])
+    interval = np.array([[0.05, 0.2], [-0.58, -0.5]])  # corrected for bias, the second does not hold its value
     ax = plot_correlations(["conv1", "conv2"], series, {"initial": interval})
     heights = {bars.get_label(): bars.datavalues for bars in ax.containers if hasattr(bars, "datavalues")}
     np.testing.assert_array_equal(heights["trained"], series["trained"])
     np.testing.assert_array_equal(heights["initial"], series["initial"])
     assert ax.get_ylim()[0] < -0.6
+    (bars,) = [lines for lines in ax.collections if isinstance(lines, LineCollection)]
+    np.testing.assert_allclose([segment[:, 1] for segment in bars.get_segments()], interval)
     ax.get_figure(root=True).draw_without_rendering()
 
 

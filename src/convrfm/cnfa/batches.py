@@ -150,7 +150,8 @@ def _tensors(name: str, values: Any) -> Any:
 
 def _map(function: Callable[[Any], Any], values: Any) -> Any:
     if isinstance(values, tuple | list):
-        return type(values)(_map(function, value) for value in values)
+        mapped = (_map(function, value) for value in values)
+        return type(values)(*mapped) if hasattr(values, "_fields") else type(values)(mapped)
     if isinstance(values, dict):
         return {key: _map(function, value) for key, value in values.items()}
     return function(values) if isinstance(values, Tensor | np.ndarray) else values

@@ -32,15 +32,18 @@ def rotated(moments: Moments, rotations: Rotations, half_power: bool = True) -> 
         half_power: Also with the power 1/2.
 
     Returns:
-        The mean over draws; `standard_error` is the standard deviation of the draws. A G from a few probes is taken
-        as it is, with its noise: compare it with a correlation before its bias is taken off (`value + bias`).
+        The mean over draws; `standard_error` is the standard deviation of the draws, None of one. A G from a few probes is
+        taken as it is, with its noise: compare it with a correlation before its bias is taken off (`value + bias`).
     """
     turned = _turning(moments, rotations)
     found = []
     for numbers in torch.arange(rotations.draws).split(max(1, DRAWN_ENTRIES // moments.covariance.numel())):
         pairs = similarities(turned(numbers), moments.row_space, half_power)
         found.append(torch.stack([value for pair in pairs for value in pair]))
-    spread, mean = torch.std_mean(torch.cat(found, 1), 1, correction=min(1, rotations.draws - 1))
+    drawn = torch.cat(found, 1)
+    if rotations.draws == 1:
+        return Comparison(*map(Estimate, drawn[:, 0].tolist()))
+    spread, mean = torch.std_mean(drawn, 1)
     estimates = (Estimate(m, standard_error=s) for m, s in zip(mean.tolist(), spread.tolist(), strict=True))
     return Comparison(*estimates)
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
+from ..maths.bootstrap import clipped
 from ..maths.jackknife import jackknife
 from ..maths.row_space_agop import similarities
 from .moments import Moments
@@ -15,10 +16,11 @@ class Estimate:
     """A correlation and what is known of its error.
 
     Attributes:
-        value: Corrected for the bias of a few probes where there were probes.
-        bias: What probing had added, by jackknife over probes; None if the outputs were summed exactly.
+        value: Corrected for the bias of a few probes where there were probes, but not beyond -1 and 1.
+        bias: What probing had added, by jackknife over probes, as far as it was taken off; None if the outputs were summed
+            exactly.
         standard_error: Of probing, by jackknife over probes; for the rotation control the standard deviation of its
-            draws.
+            draws, of which there must be two.
         interval: Over images, corrected for the bias of few images; it covers the error of probing too, and is wider at both
             ends by the bias that was taken off, which few probes tell no better. By bootstrap; of merged reports by leaving
             one out at a time.
@@ -72,7 +74,15 @@ def compare(moments: Moments, spread: Spread | None, half_power: bool = True) ->
     if spread is not None and (parts := moments.part_sums()) is not None:
         for place, interval in enumerate(spread.intervals(plain[:2].unbind(), parts, space)):
             estimates[place] = replace(estimates[place], interval=_widened(interval, estimates[place].bias))
-    return Comparison(*estimates)
+    return Comparison(*map(_within_bounds, estimates))
+
+
+def _within_bounds(estimate: Estimate) -> Estimate:
+    """Where a corrected correlation would be beyond what one can be, less is taken off."""
+    value = clipped(estimate.value)
+    if estimate.bias is None or value == estimate.value:
+        return estimate
+    return replace(estimate, value=value, bias=estimate.bias + estimate.value - value)
 
 
 def _widened(interval: Interval, bias: float | None) -> Interval:

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..errors import InputError
 from ..kernels.integers import positive_integer
+from ..maths.dense import from_array
 from ..maths.precision import full_precision
 from .batches import Batch, ImageSource, ToArguments, batches
 from .capture import first_use
@@ -19,7 +21,7 @@ from .state import as_found
 
 
 def feature_maps(
-    network: nn.Module, images: Tensor, layer: LayerReport, matrix: str = "agop"
+    network: nn.Module, images: Tensor | np.ndarray, layer: LayerReport, matrix: str = "agop"
 ) -> Float[Tensor, "n *positions"]:
     """`|M^(1/2) h[u]|` at every position u of the layer's input h (Figures 2 and 12 of the paper).
 
@@ -36,7 +38,8 @@ def feature_maps(
     Raises:
         InputError: If the network's layer does not take the patches of the report's.
     """
-    responses = _responses(network, Batch((images,)), layer, layer.factor(matrix))
+    pixels = images if isinstance(images, Tensor) else from_array("images", images)
+    responses = _responses(network, Batch((pixels,)), layer, layer.factor(matrix))
     return responses.square().sum(1).sqrt()
 
 

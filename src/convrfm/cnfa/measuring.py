@@ -1,6 +1,7 @@
 """`cnfa.measure`: every layer of a network, in one pass over the images."""
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from math import prod
@@ -33,6 +34,11 @@ from .target import Head, Loss, Target, own_class
 
 Initial = nn.Module | Mapping[str, Tensor]
 DEFAULT_BUDGET = 2**30
+NAMES_SHOWN = 2
+OWN_VALUES = (
+    "initial has the network's own values and no copies of them: what it was trained since has changed these too. Keep "
+    "copy.deepcopy(network.state_dict()) before training."
+)
 
 
 def measure(
@@ -63,15 +69,15 @@ def measure(
     """Measure the patch-AGOP of every product with a weight beside the covariance of its filters.
 
     Convolutions and matrix products are seen as they are carried out, as modules or as functional calls; W is the weight
-    that was multiplied. What ran and could not be measured is in `report.skipped`, each with its reason. The network runs
-    as it is, in evaluation mode, and is left exactly as it was found; a lazy network is materialised, as its first forward
-    pass always does. Batches are split as the memory budget needs.
+    that was multiplied. What ran and could not be measured is in `report.skipped`, each with its reason, and what was warned
+    of in `report.warnings`. The network runs as it is, in evaluation mode, and is left exactly as it was found; a lazy network
+    is materialised, as its first forward pass always does. Batches are split as the memory budget needs.
 
     Args:
         network: Any module that is made of `torch.nn` layers; compiled and data-parallel wrappers are looked through.
         images: A tensor or array `(n, ...)`, or an iterable of batches: `(n, ...)`, or `(images, labels)`, or what `batch`
             takes.
-        initial: The network at initialization, or its state dict: adds the controls that need it.
+        initial: The network at initialization, or a copy of its state dict: adds the controls that need it.
         layers: Names of the layers to measure, or patterns of names ("layer3.*"): one, or several; None for all.
         probes: None to sum over outputs exactly; s for s random-sign probes: an unbiased AGOP, and correlations
             corrected for the bias of few probes, with standard errors (both by jackknife; they need s of at least 2).
@@ -125,6 +131,10 @@ def measure(
         raise InputError("keep_probes keeps what each probe gives: it needs probes, such as probes=4.")
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     network, draws = unwrapped(network), digest({}, {"generator": generator.get_state()})
+    told: dict[str, None] = {}
+    if isinstance(initial, nn.Module | Mapping) and values.are_shared(initial, network):
+        told[OWN_VALUES] = None
+        warnings.warn(OWN_VALUES, stacklevel=2)
     options: dict[str, Any] = {
         "probes": probes,
         "positions": positions,
@@ -152,6 +162,9 @@ def measure(
                     at_first.add(each)
     trained = sweep.finish()
     at_start = {} if at_first is None else at_first.finish()
+    if at_first is not None and (without := _without_controls(trained, at_start)):
+        told[without] = None
+        warnings.warn(without, stacklevel=2)
     spread, turns = Bootstrap(resamples, level, generator), Rotations(rotations, generator)
 
     @full_precision()
@@ -176,6 +189,8 @@ def measure(
         skipped=tuple(sweep.skipped),
         positions=positions,
         draws=(draws,),
+        resampled=sweep.resampled,
+        warnings=tuple(told | sweep.warnings | ({} if at_first is None else at_first.warnings)),
     )
 
 
@@ -272,6 +287,27 @@ def _layer_report(
         probes=moments.of_probes() if keep_probes else None,
         initial_probes=at_start.of_probes() if keep_probes and at_start is not None else None,
     )
+
+
+def _without_controls(trained: Collection[str], at_start: Collection[str]) -> str:
+    """What to say of layers that the initial network does not have; nothing where it has them all.
+
+    Raises:
+        InputError: If it has none.
+    """
+    missing = [name for name in trained if name not in at_start]
+    if len(missing) == len(trained):
+        raise InputError(
+            f"initial must be this network with other weights: layers of the network are {_some(trained)}, those of initial "
+            f"{_some(at_start)}. Build it as the network was built, or pass its state dict."
+        )
+    return (
+        f"initial has no layer {_some(missing)}: only the others stand beside the initial network." if missing else ""
+    )
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join([*names][:NAMES_SHOWN]) + ", ..." * (len(names) > NAMES_SHOWN)
 
 
 def _patch_shape(product: Product, moments: Moments) -> tuple[int, ...]:

@@ -69,6 +69,8 @@ def merge(
         n_images=sum(spread.sizes),
         skipped=tuple(dict.fromkeys(each for report in reports for each in report.skipped)),
         draws=tuple(each for report in reports for each in report.draws),
+        resampled="reports",
+        warnings=tuple(dict.fromkeys(each for report in reports for each in report.warnings)),
     )
 
 

@@ -35,8 +35,8 @@ def correlation_bars(layers: Sequence[LayerReport], measure: str = "pearson") ->
         "initial and trained CNFM": [layer.correlations.initial_cnfm for layer in layers],
     }
     series = {name: _values(found, measure) for name, found in named.items() if any(found)}
-    ends = [getattr(layer.correlations.trained, measure).interval for layer in layers]
-    intervals = None if None in ends else {"CNFM and AGOP": np.array(ends, dtype=float)}
+    ends = np.array([getattr(layer.correlations.trained, measure).interval or (np.nan, np.nan) for layer in layers])
+    intervals = None if np.isnan(ends).all() else {"CNFM and AGOP": ends}
     axes = plot_correlations([layer.name for layer in layers], series, intervals)
     figure = axes.get_figure(root=True)
     assert figure is not None

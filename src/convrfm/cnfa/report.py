@@ -37,6 +37,9 @@ class Report:
         positions: At most how many positions of each product's result were drawn; None for all.
         draws: Digest of the state of the generator that probes and positions came from: reports in which it is the same
             drew the same. Merged reports have those of all.
+        resampled: What intervals are over: "images", or "batches" where images depend on each other; of merged reports
+            "reports", which are left out one at a time.
+        warnings: What must be read before any number.
     """
 
     layers: tuple[LayerReport, ...]
@@ -47,6 +50,8 @@ class Report:
     skipped: tuple[Skipped, ...] = ()
     positions: int | None = None
     draws: tuple[str, ...] = ()
+    resampled: str = "images"
+    warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> LayerReport:
         """The layer of this name."""
@@ -70,10 +75,10 @@ class Report:
 
     def __repr__(self) -> str:
         """At most ten lines: the verdict, and the first layers."""
-        return as_text(f"{self.network}: {self.extent}", self.layers, self.skipped)
+        return as_text(f"{self.network}: {self.extent}", self.layers, self.skipped, self.warnings)
 
     def _repr_html_(self) -> str:
-        return as_html(f"{self.network}: {self.extent}", self.layers, self.skipped)
+        return as_html(f"{self.network}: {self.extent}", self.layers, self.skipped, self.warnings)
 
     def __iter__(self) -> Iterator[LayerReport]:
         """Layers in forward order."""
@@ -89,8 +94,10 @@ class Report:
             "probes": self.probes,
             "positions": self.positions,
             "draws": list(self.draws),
+            "resampled": self.resampled,
             "layers": [layer.to_dict() for layer in self.layers],
             "skipped": [asdict(skipped) for skipped in self.skipped],
+            "warnings": list(self.warnings),
         }
 
     def to_json(self, path: str | Path) -> None:
@@ -141,8 +148,18 @@ class Report:
         """
         data, layers = load_folder(Path(folder), FORMAT)
         skipped = tuple(Skipped(**entry) for entry in data.get("skipped", ()))
-        counts = (data["n_images"], data["n_outputs"], data["probes"])
-        return cls(layers, data["network"], *counts, skipped, data.get("positions"), tuple(data.get("draws", ())))
+        return cls(
+            layers=layers,
+            network=data["network"],
+            n_images=data["n_images"],
+            n_outputs=data["n_outputs"],
+            probes=data["probes"],
+            skipped=skipped,
+            positions=data.get("positions"),
+            draws=tuple(data.get("draws", ())),
+            resampled=data.get("resampled", "images"),
+            warnings=tuple(data.get("warnings", ())),
+        )
 
 
 def layer_row(layer: LayerReport) -> dict[str, Any]:

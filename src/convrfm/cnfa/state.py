@@ -1,8 +1,8 @@
 """A network is left as it was found: modes, attributes, caches, buffers, hooks, and torch's random state."""
 
-import copy
+import operator
 import sys
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,6 +14,8 @@ from torch.nn.parameter import is_lazy
 from torch.utils import checkpoint
 
 from ..errors import InputError
+
+CONTAINERS = (dict, list, set, deque)
 
 
 @contextmanager
@@ -64,12 +66,8 @@ def unchanged(network: nn.Module) -> Iterator[None]:
     """What a forward pass stores in the network, such as a cache that holds a graph, is gone after it."""
     modules = [module for module in network.modules() if not isinstance(module, LazyModuleMixin)]
     attributes = [(vars(module), dict(vars(module))) for module in modules]
-    containers = [
-        (value, copy.copy(value))
-        for _, values in attributes
-        for value in values.values()
-        if type(value) in (dict, OrderedDict, list, set)
-    ]
+    held = (value for _, values in attributes for value in values.values())
+    containers = [(each, _content(each)) for each in _containers(held)]
     try:
         yield
     finally:
@@ -78,7 +76,33 @@ def unchanged(network: nn.Module) -> Iterator[None]:
             found.clear()
             found.update({**values, **mode})
         for container, content in containers:
-            _refill(container, content)
+            if not _same(_content(container), content):
+                _refill(container, content)
+
+
+def _containers(held: Iterable[Any]) -> list[Any]:
+    """All in these values, in containers of containers too, each once."""
+    found: dict[int, Any] = {}
+    waiting = list(held)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, tuple):
+            waiting.extend(value)
+        elif isinstance(value, CONTAINERS) and id(value) not in found:
+            found[id(value)] = value
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    return list(found.values())
+
+
+def _content(container: Any) -> Any:
+    return dict(container.items()) if isinstance(container, dict) else list(container)
+
+
+def _same(content: Any, before: Any) -> bool:
+    """Whether the same objects are at the same places."""
+    if isinstance(content, dict) and not _same(list(content.values()), list(before.values())):
+        return False
+    return len(content) == len(before) and all(map(operator.is_, content, before))
 
 
 @contextmanager
@@ -94,11 +118,11 @@ def _values_kept(tensors: Iterable[Tensor]) -> Iterator[None]:
 
 
 def _refill(container: Any, content: Any) -> None:
-    if isinstance(container, list):
-        container[:] = content
-    else:
-        container.clear()
+    container.clear()
+    if isinstance(container, dict | set):
         container.update(content)
+    else:
+        container.extend(content)
 
 
 def random_states(network: nn.Module) -> list[Tensor]:

@@ -53,6 +53,7 @@ class Sweep:
         skipped: What ran and was not measured.
         n_images: How many images were added.
         n_outputs: k.
+        warnings: What must be known of the network before any number is read.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Sweep:
         self.n_outputs: int | None = None
         self._products: dict[str, tuple[str, Product]] = {}
         self.skipped: dict[Skipped, None] = {}
+        self.warnings: dict[str, None] = {}
         self._sums: dict[str, MomentSums] = {}
         self._found: set[str] = set()
         self._reached: set[str] = set()
@@ -102,7 +104,7 @@ class Sweep:
             if not self._add_apart(piece, seen):
                 self._survey = replace(seen, independent=False)
                 if not self._draws:
-                    warnings.warn(NOT_INDEPENDENT, stacklevel=3)
+                    self._warn(NOT_INDEPENDENT, stacklevel=4)
                 self._add_together(batch)
                 return
 
@@ -123,6 +125,11 @@ class Sweep:
             raise InputError(f"none of the network's products could be measured.{listed(self.skipped)}")
         return {asked: (product, self._finished(name)) for name, (asked, product) in self._products.items()}
 
+    @property
+    def resampled(self) -> str:
+        """What intervals resample: images, or whole batches of images that depend on each other."""
+        return "images" if self._survey is None or self._survey.independent else "batches"
+
     def _finished(self, name: str) -> Moments:
         if name in self._final:
             return self._final[name]
@@ -139,10 +146,14 @@ class Sweep:
             self._survey = survey(self.network, batch, self.target, self.cut, self.memory_budget)
             self._draws = not all(map(torch.equal, before, random_states(self.network)))
             if self._draws:
-                warnings.warn(RANDOM, stacklevel=4)
+                self._warn(RANDOM, stacklevel=5)
             elif not self._survey.independent:
-                warnings.warn(NOT_INDEPENDENT, stacklevel=4)
+                self._warn(NOT_INDEPENDENT, stacklevel=5)
         return self._survey
+
+    def _warn(self, sentence: str, stacklevel: int) -> None:
+        self.warnings[sentence] = None
+        warnings.warn(sentence, stacklevel=stacklevel)
 
     def _add_apart(self, batch: Batch, seen: Survey) -> bool:
         """Independent images: every position of a product is of the image whose outputs it matters to.

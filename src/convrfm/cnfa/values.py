@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ..errors import InputError
+from ..networks.weights import as_named_by
+from .provenance import has_storage
 
 Values = list[tuple[Tensor, Tensor]]
 """Parameters and buffers, each with the values it is to hold."""
@@ -19,7 +21,7 @@ def moved(network: nn.Module, device: torch.device) -> Values:
 
 
 def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
-    """What the network holds after loading a state dict; it holds what it held before.
+    """What the network holds after loading a state dict, of itself or of a wrapper of it; it holds what it held before.
 
     Raises:
         InputError: If it is not a state dict of this network.
@@ -27,10 +29,21 @@ def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
     fresh = _mapped(network, Tensor.clone)
     with holding(fresh), torch.no_grad():
         try:
-            network.load_state_dict(state)
+            network.load_state_dict(as_named_by(network, state))
         except (RuntimeError, TypeError, AttributeError) as error:
             raise InputError(f"initial is not a state dict of this network: {error}") from error
     return fresh
+
+
+def are_shared(initial: nn.Module | Mapping[str, Tensor], network: nn.Module) -> bool:
+    """Whether initial weights, or some of them, are the network's own and no copies: they change when it is trained."""
+    return not _storages(initial).isdisjoint(_storages(network))
+
+
+def _storages(held: nn.Module | Mapping[str, Tensor]) -> set[int]:
+    state = held.state_dict() if isinstance(held, nn.Module) else held
+    tensors = [value for value in state.values() if isinstance(value, Tensor) and not is_lazy(value)]
+    return {tensor.untyped_storage()._cdata for tensor in tensors if has_storage(tensor)}
 
 
 def copies(network: nn.Module) -> Values:
@@ -40,15 +53,20 @@ def copies(network: nn.Module) -> Values:
 
 @contextmanager
 def holding(values: Values) -> Iterator[None]:
-    """The network with these values; with its own again after it. No value is copied."""
+    """The network with these values; with its own again after it. No value is copied.
+
+    Autocast keeps what it made of a parameter by the parameter, whatever values that holds by then: it makes it anew.
+    """
     own = [(tensor, tensor.data) for tensor, _ in values]
     try:
         for tensor, other in values:
             tensor.data = other
+        torch.clear_autocast_cache()
         yield
     finally:
         for tensor, before in own:
             tensor.data = before
+        torch.clear_autocast_cache()
 
 
 def _mapped(network: nn.Module, function: Callable[[Tensor], Tensor]) -> Values:

@@ -20,13 +20,12 @@ UNDEFINED = "zero filters or gradients, or patches of one entry"
 def is_above_control(layer: LayerReport) -> bool:
     """Whether the Pearson correlation, before its bias is taken off, exceeds what rotated gradients give.
 
-    It must lie above the mean of the rotations by more than two of their standard deviations.
+    It must lie above the mean of the rotations by more than two of their standard deviations, which one rotation has not.
     """
     trained, rotated = layer.correlations.trained.pearson, layer.correlations.rotated
-    if rotated is None:
+    if rotated is None or rotated.pearson.standard_error is None:
         return False
-    reach = SPREADS * (rotated.pearson.standard_error or 0)
-    return trained.value + (trained.bias or 0) > rotated.pearson.value + reach
+    return trained.value + (trained.bias or 0) > rotated.pearson.value + SPREADS * rotated.pearson.standard_error
 
 
 def is_one_however_turned(layer: LayerReport) -> bool:
@@ -54,11 +53,18 @@ def verdict(layers: Sequence[LayerReport]) -> str:
     if not defined:
         return "No layer tells anything of learning: the Pearson correlation is 1 however G is turned."
     typical = median(layer.correlations.trained.pearson.value for layer in defined)
-    controls = [layer.correlations.rotated.pearson.value for layer in defined if layer.correlations.rotated]
+    controls = [layer.correlations.rotated.pearson for layer in defined if layer.correlations.rotated]
+    plain = f"The Pearson correlation of CNFM and AGOP is {typical:.2f}"
     if len(controls) < len(defined):
         return (
-            f"The Pearson correlation of CNFM and AGOP is {typical:.2f} (median of {counted(len(defined), 'layer')})."
+            f"{plain} (median of {counted(len(defined), 'layer')})."
             f"{left_out} No rotation control was taken, so nothing says how much of that comes for free."
+        )
+    control = median(estimate.value for estimate in controls)
+    if any(estimate.standard_error is None for estimate in controls):
+        return (
+            f"{plain} beside {control:.2f} with G rotated once (medians of {counted(len(defined), 'layer')}).{left_out} One "
+            "rotation tells no spread, so nothing says in which layers that is more than chance: take rotations=2 or more."
         )
     above = sum(map(is_above_control, defined))
     biased = any(layer.correlations.trained.pearson.bias for layer in defined)
@@ -66,7 +72,7 @@ def verdict(layers: Sequence[LayerReport]) -> str:
     return (
         "CNFM and AGOP correlate above their rotation control, by more than two of its standard deviations, in "
         f"{above} of {counted(len(defined), 'layer')} "
-        f"(Pearson, median {typical:.2f} beside {median(controls):.2f}).{counting}{left_out}"
+        f"(Pearson, median {typical:.2f} beside {control:.2f}).{counting}{left_out}"
     )
 
 
@@ -83,26 +89,28 @@ def glance(layers: Sequence[LayerReport]) -> list[tuple[str, str, str, str]]:
     return [(layer.name, layer.kind, *_numbers(layer)) for layer in layers]
 
 
-def as_text(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipped]) -> str:
-    """At most ten lines."""
+def as_text(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipped], warnings: Sequence[str]) -> str:
+    """At most ten lines: fewer layers where there are warnings."""
+    most = SHOWN_LAYERS - len(warnings)
     shown = [
         f"  {name}  {kind}  Pearson {value}" + (f", G rotated {control}" if control else "")
-        for name, kind, value, control in glance(layers[:SHOWN_LAYERS])
+        for name, kind, value, control in glance(layers[:most])
     ]
-    more = [f"  and {len(layers) - SHOWN_LAYERS} more layers"] if len(layers) > SHOWN_LAYERS else []
+    more = [f"  and {len(layers) - most} more layers"] if len(layers) > most else []
     left_out = [left_out_line(skipped)] if skipped else []
-    return "\n".join([heading, verdict(layers), *shown, *more, *left_out])
+    return "\n".join([heading, *warnings, verdict(layers), *shown, *more, *left_out])
 
 
-def as_html(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipped]) -> str:
-    """A table of all layers under the verdict, for notebooks."""
+def as_html(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipped], warnings: Sequence[str]) -> str:
+    """A table of all layers under the warnings and the verdict, for notebooks."""
     head = "".join(f"<th>{title}</th>" for title in ("layer", "kind", "Pearson", "G rotated"))
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in glance(layers)
     )
     left_out = f"<p>{html.escape(left_out_line(skipped))}</p>" if skipped else ""
+    told = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in (*warnings, verdict(layers)))
     return (
-        f"<p><b>{html.escape(heading)}</b></p><p>{html.escape(verdict(layers))}</p>"
+        f"<p><b>{html.escape(heading)}</b></p>{told}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{left_out}"
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ..cnfa import Report, measure
 from ..cnfa.saving import NUMBERS, write_text
@@ -65,7 +66,9 @@ class CnfaSettings:
 
 
 class Subject(NamedTuple):
-    """What is measured: a network, its initial weights if they are known, its images, and how random its weights are."""
+    """What is measured: a network, its initial weights if they are known, its images, how random its weights are, and on what
+    it was trained if that is known.
+    """
 
     network: nn.Module
     initial: Mapping[str, Tensor] | None
@@ -73,12 +76,12 @@ class Subject(NamedTuple):
     image_size: tuple[int, int] | None
     scaling: Scaling | None
     random: str = ""
+    trained_on: str = ""
 
 
 def subject_of(settings: CnfaSettings) -> Subject:
     """A network by name, with weights from files where they are given, or the run of a training with all that is its own."""
-    network, weights, initial = settings.network, settings.weights, settings.initial
-    given = None if initial is None else load_weights(initial)
+    network, weights = settings.network, settings.weights
     if holds_training(Path(network)):
         if weights is not None:
             raise InputError(
@@ -86,16 +89,35 @@ def subject_of(settings: CnfaSettings) -> Subject:
             )
         trained = load_trained(Path(network))
         channels, height, width = trained.card.image_shape
-        return Subject(trained.network, given or trained.initial, channels, (height, width), trained.card.scaling)
+        return Subject(
+            network=trained.network,
+            initial=_initial(settings, trained.network) or trained.initial,
+            channels=channels,
+            image_size=(height, width),
+            scaling=trained.card.scaling,
+            trained_on=trained.card.data,
+        )
     built = load_network(network)
     if weights is not None:
         fill_with_weights(built, weights)
-    first = next((p for p in built.parameters() if p.ndim == 4), None)
-    channels = 3 if first is None else first.shape[1]
+    channels = _channels(built)
     size = None if settings.image_size is None else (settings.image_size, settings.image_size)
     scaling = IMAGENET if settings.scale is PixelScale.IMAGENET and channels == 3 else None
     random = random_weights_warning(network, *drawn_weights(built, network)) if weights is None else ""
-    return Subject(built, given, channels, size, scaling, random)
+    return Subject(built, _initial(settings, built), channels, size, scaling, random)
+
+
+def _channels(network: nn.Module) -> int:
+    """Of the images that a network takes, by its first convolution: a weight alone may be a factor, or that of one group."""
+    convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d))
+    if found := next((module.in_channels for module in convolutions if module.in_channels), None):
+        return found
+    weight = next((p for p in network.parameters() if not is_lazy(p) and p.ndim == 4), None)
+    return 3 if weight is None else weight.shape[1]
+
+
+def _initial(settings: CnfaSettings, network: nn.Module) -> Mapping[str, Tensor] | None:
+    return None if settings.initial is None else load_weights(settings.initial, network)
 
 
 def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "n c h w"], list[str]]:
@@ -104,7 +126,7 @@ def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "
     Gray pictures are repeated for the channels of the network, colors averaged.
 
     Raises:
-        InputError: If they cannot be read, or are not from 0 to 1 and are to be scaled as ImageNet's.
+        InputError: If they cannot be read.
     """
     reading = Reading(image_size=subject.image_size, unreadable=settings.unreadable.value, download=settings.download)
     data, n_images = settings.data, settings.n_images
@@ -123,29 +145,36 @@ def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "
     cropped = crop_note_of(data, pictures.raw, subject.image_size)
     notes = [*pictures.notes, *cropped, *part, *([fewer] if there < n_images else [])]
     preprocessing = Preprocessing(subject.image_size, subject.channels, pictures.white)
-    images = torch.from_numpy(preprocessing.made_of(raw))
+    return torch.from_numpy(preprocessing.made_of(raw)), notes
+
+
+def range_warning(settings: CnfaSettings, subject: Subject, least: float, most: float) -> str:
+    """What to say of images that are not from 0 to 1 where nothing tells that they are meant so; of others nothing.
+
+    Raises:
+        InputError: If they are to be scaled as ImageNet's: that mean and that deviation are not theirs.
+    """
+    meant = settings.scale is PixelScale.NONE or settings.data == subject.trained_on
+    if meant or (least >= -SLACK and most <= 1 + SLACK):
+        return ""
+    found = f"values from {least:g} to {most:g}"
+    remedy = "store bytes as uint8, or divide the values by that of white"
     if subject.scaling is IMAGENET:
-        _check_fractions(images, data)
-    return images, notes
-
-
-def _check_fractions(images: Float[Tensor, "n c h w"], data: str) -> None:
-    """Refuse values that are not from 0 to 1: ImageNet's mean and deviation are not theirs."""
-    least, most = images.min().item(), images.max().item()
-    if least < -SLACK or most > 1 + SLACK:
         raise InputError(
-            f"images of {data} must be from 0 to 1 for --scale imagenet; got values from {least:g} to {most:g}. Store bytes as "
-            "uint8, or divide the values by that of white; where they are scaled for the network already, pass --scale none."
+            f"images of {settings.data} must be from 0 to 1 for --scale imagenet; got {found}. {remedy.capitalize()}; where "
+            "they are scaled for the network already, pass --scale none."
         )
+    otherwise = "" if subject.trained_on else "; if it takes these, pass --scale none"
+    return f"Images of {settings.data} have {found}. If the network takes images from 0 to 1, {remedy}{otherwise}."
 
 
 def _scale_text(scaling: Scaling | None) -> str:
     if scaling is None:
-        return "from 0 to 1"
+        return ""
     means, deviations = (
         ", ".join(f"{value:.3g}" for value in values) for values in (scaling.means, scaling.deviations)
     )
-    return f"less {means}, over {deviations}"
+    return f", less {means}, over {deviations}"
 
 
 def random_weights_warning(network: str, drawn: int, of: int) -> str:
@@ -163,6 +192,14 @@ def random_weights_warning(network: str, drawn: int, of: int) -> str:
         else "Give a file"
     )
     return f"{network} has random weights: nothing here was learned. {named} with --weights."
+
+
+def _told(warning: str) -> list[str]:
+    """What must not be missed, if there is anything; the terminal shows it in red."""
+    if not warning:
+        return []
+    console.print(warning, style="bold red", markup=False, highlight=False, soft_wrap=True)
+    return [warning]
 
 
 def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool, command: str) -> Report:
@@ -183,10 +220,10 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
     with held(out):
         torch.manual_seed(settings.seed)  # networks without weights draw theirs from torch's own generator
         subject = subject_of(settings)
-        warnings = [subject.random] if subject.random else []
-        for warning in warnings:
-            console.print(warning, style="bold red", markup=False, highlight=False, soft_wrap=True)
+        warnings = _told(subject.random)
         images, notes = images_of(settings, subject)
+        least, most = images.min().item(), images.max().item()
+        warnings += _told(range_warning(settings, subject, least, most))
         say_notes(notes)
         if subject.scaling is not None:
             images = subject.scaling.apply(images)
@@ -207,10 +244,10 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
         write_text(out / TABLE, report.to_csv())
         told = {
             "network": settings.network,
-            "weights": settings.weights or ("random (see the warning)" if warnings else "those of the network"),
+            "weights": settings.weights or ("random (see the warning)" if subject.random else "those of the network"),
             "initial weights": settings.initial or ("not given" if subject.initial is None else "those of the run"),
             "images": f"{len(images)} of {settings.data}, {' x '.join(map(str, images.shape[1:]))}, "
-            f"{_scale_text(subject.scaling)}",
+            f"values from {least:g} to {most:g}{_scale_text(subject.scaling)}",
             "probes": settings.probes or "none: all outputs",
             "positions": settings.positions or "all",
             "seed": settings.seed,

@@ -10,9 +10,8 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from ..networks import paper_scaling
-from .published_networks import photos
+from .published_networks import SIDE, photos
 
-SIDE = 224
 SHORT_SIDE = 256
 
 

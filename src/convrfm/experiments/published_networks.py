@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from ..cnfa import Report, measure
 from ..cnfa.target import Head
 from ..datasets.atlases import tiles_of
-from ..datasets.pictures import read_picture
+from ..datasets.pictures import read_picture, resize
 from ..errors import InputError
 from ..kernels.devices import chosen_device
 from ..networks import load_network, load_weights
+from ..networks.weights import fill
 from .experiment import Run
 
+SIDE = 224  # of photographs
 IMAGENET_MEAN = torch.tensor([0.485, 0.456, 0.406]).reshape(3, 1, 1)
 IMAGENET_STD = torch.tensor([0.229, 0.224, 0.225]).reshape(3, 1, 1)
 CAFFE_MEAN = torch.tensor([104.0, 117.0, 123.0]).reshape(3, 1, 1)
@@ -37,7 +39,7 @@ def cifar_images(data: Path, n: int) -> Float[Tensor, "n 3 32 32"]:
 
 
 def photos(data: Path, n: int) -> Float[Tensor, "n 3 224 224"]:
-    """Photographs spread evenly over the classes, RGB from 0 to 255.
+    """Photographs spread evenly over the classes, RGB from 0 to 255; of other sizes the largest square in the middle.
 
     Raises:
         InputError: If there are fewer than n: some would count twice.
@@ -46,7 +48,8 @@ def photos(data: Path, n: int) -> Float[Tensor, "n 3 224 224"]:
     if n > len(files):
         raise InputError(f"there must be {n} photographs (*.jpg) in {data / 'imagenet_photos'}; found {len(files)}.")
     chosen = [files[i * len(files) // n] for i in range(n)]
-    return torch.from_numpy(np.stack([np.broadcast_to(read_picture(file), (3, 224, 224)) for file in chosen])).float()
+    pictures = [np.broadcast_to(resize(read_picture(file), (SIDE, SIDE)), (3, SIDE, SIDE)) for file in chosen]
+    return torch.from_numpy(np.stack(pictures)).float()
 
 
 def photos_as_imagenet(data: Path, n: int) -> Float[Tensor, "n 3 224 224"]:
@@ -154,6 +157,10 @@ def published_network(subject: Subject, data: Path, *, download: bool = False) -
         subject: The network.
         data: A folder with `weights/NAME.safetensors`.
         download: Whether torchvision may fetch what is missing there.
+
+    Raises:
+        ModelFileError: If the file is missing, damaged or unsafe.
+        InputError: If it holds the weights of another network.
     """
     file = data / "weights" / f"{subject.weights}.safetensors"
     if download and subject.downloadable is not None and not file.exists():
@@ -162,7 +169,7 @@ def published_network(subject: Subject, data: Path, *, download: bool = False) -
     if subject.weights is not None:
         weights = load_weights(file)
         prefix = "" if subject.part is None else f"{subject.part}."
-        network.load_state_dict({key.removeprefix(prefix): value for key, value in weights.items()})
+        fill(network, {key.removeprefix(prefix): value for key, value in weights.items()}, file)
     return network
 
 

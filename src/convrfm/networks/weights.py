@@ -18,6 +18,9 @@ DIGEST = "convrfm-digest"  # in the header of what `write_weights` wrote
 ZIP = b"PK\x03\x04"  # the first bytes of what torch.save writes
 NAMES_SHOWN = 3
 COUNTERS = "num_batches_tracked"  # of batch norms, which older files lack and nothing needs
+WRAPPERS = ("module.", "_orig_mod.", "model.")  # what data-parallel, compiled and Lightning's networks put before names
+AVERAGED = "n_averaged"  # which torch.optim.swa_utils.AveragedModel counts beside the weights
+LEVELS = 3  # of keys in a file above the weights
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
@@ -42,15 +45,20 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def load_weights(path: str | Path) -> dict[str, Tensor]:
+def load_weights(path: str | Path, network: nn.Module | None = None) -> dict[str, Tensor]:
     """A state dict from `.safetensors`, or from a `.pt` or `.pth` file that holds tensors only.
 
-    A file that needs code to be unpickled is refused. State dicts nested under `state_dict` or `model` are found, and
-    the prefix `module.` of data-parallel networks is dropped. A turned bit is noticed where the file has a checksum: what
-    `write_weights` and `torch.save` wrote. In other safetensors files the numbers are believed.
+    A file that needs code to be unpickled is refused. A state dict among other things is found under any key, if it is the
+    only one. A turned bit is noticed where the file has a checksum: what `write_weights` and `torch.save` wrote. In other
+    safetensors files the numbers are believed.
+
+    Args:
+        path: The file.
+        network: Whose weights they are: names become its own, see `as_named_by`. Without it the prefix `module.` of
+            data-parallel networks is dropped.
 
     Raises:
-        ModelFileError: If the file is missing, damaged or unsafe.
+        ModelFileError: If the file is missing, damaged or unsafe, or holds no state dict, or several.
     """
     path = Path(path)
     if not path.is_file():
@@ -67,14 +75,48 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
         if "TorchScript" in str(error):
             remedy = f"Write its state_dict: torch.save(torch.jit.load({str(path)!r}).state_dict(), 'weights.pt')."
         raise ModelFileError(f"{path} cannot be read as weights: {_first_line(error)} {remedy}") from error
-    for key in ("state_dict", "model"):
-        if isinstance(data, Mapping) and isinstance(data.get(key), Mapping):
-            data = data[key]
-    if not isinstance(data, Mapping) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in data.items()
-    ):
-        raise ModelFileError(f"{path} must hold a state dict of tensors; it holds {type(data).__name__}.")
-    return {key.removeprefix("module."): value for key, value in data.items()}
+    weights = _state_dict(data, path)
+    if network is not None:
+        return dict(as_named_by(network, weights))
+    return {key.removeprefix("module."): value for key, value in weights.items()}
+
+
+def as_named_by(network: nn.Module, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Weights without what wrappers put before all of their names, taken off until one is a name of the network."""
+    own = network.state_dict().keys()
+    while weights and weights.keys().isdisjoint(own):
+        names = [name for name in weights if name != AVERAGED]
+        prefix = next((prefix for prefix in WRAPPERS if all(name.startswith(prefix) for name in names)), None)
+        if prefix is None:
+            break
+        weights = {name.removeprefix(prefix): weights[name] for name in names}
+    return weights
+
+
+def _state_dict(data: Any, path: Path) -> Mapping[str, Tensor]:
+    """The only one in a file, alone or under keys."""
+    held = {"": data}
+    for _ in range(1 + LEVELS):
+        found = {place: value for place, value in held.items() if _is_state_dict(value)}
+        if len(found) > 1:
+            named = ", ".join([*found][:NAMES_SHOWN]) + ", ..." * (len(found) > NAMES_SHOWN)
+            raise ModelFileError(
+                f"{path} must hold one state dict; it holds {named}. Save the one that is meant: "
+                f"torch.save(torch.load({str(path)!r}){next(iter(found))}, 'weights.pt')."
+            )
+        if found:
+            return next(iter(found.values()))
+        outer = {place: value for place, value in held.items() if isinstance(value, Mapping)}
+        held = {f"{place}[{key!r}]": value for place, inner in outer.items() for key, value in inner.items()}
+    raise ModelFileError(f"{path} must hold a state dict of tensors; it holds {type(data).__name__}.")
+
+
+def _is_state_dict(data: Any) -> bool:
+    return (
+        isinstance(data, Mapping)
+        and len(data) > 0
+        and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in data.items())
+    )
 
 
 def _of_torch(path: Path) -> Any:
@@ -96,7 +138,17 @@ def fill_with_weights(network: nn.Module, path: str | Path) -> None:
         ModelFileError: If the file is missing, damaged or unsafe, or a weight is not finite.
         InputError: If the weights are those of another network.
     """
-    weights, own = load_weights(path), network.state_dict()
+    fill(network, load_weights(path, network), path)
+
+
+def fill(network: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:
+    """Load the weights of a file into a network.
+
+    Raises:
+        ModelFileError: If a weight is not finite.
+        InputError: If the weights are those of another network.
+    """
+    own = network.state_dict()
     differing = [
         (f"{kind}: {len(names)} ({', '.join(names[:NAMES_SHOWN])}{', ...' * (len(names) > NAMES_SHOWN)})")
         for kind, names in (

@@ -29,7 +29,7 @@ def plot_correlations(
     Args:
         layers: Names of the layers in forward order.
         series: Up to six named correlations, each one value for each layer.
-        intervals: For some of the series, lower and upper ends, drawn as error bars.
+        intervals: For some of the series, lower and upper ends, drawn as error bars; NaN where there is none.
         ax: Where to draw; a new figure if None.
     """
     ax = axes_or_new(ax, float(np.clip(2.5 + 0.32 * len(layers) * max(len(series), 2) ** 0.5, 6.4, 14)), 3.9)
@@ -41,8 +41,8 @@ def plot_correlations(
         color, hatch = SERIES[number % len(SERIES)], _HATCHES[number % len(_HATCHES)] * hatched
         ax.bar(x, values, 0.92 * width, color=color, hatch=hatch, edgecolor="white", linewidth=0, label=name)
         if intervals is not None and name in intervals:
-            reach = np.abs(intervals[name].T - values)
-            ax.errorbar(x, values, yerr=reach, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
+            low, high = intervals[name].T  # which need not hold the value
+            ax.errorbar(x, (low + high) / 2, (high - low) / 2, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
     ax.axhline(0, color=MUTED, linewidth=0.8)
     lowest = min(np.nanmin(values, initial=0.0) for values in series.values())
     ax.set_ylim(-1.02 if lowest < -0.3 else min(0.0, 1.3 * lowest), 1.02)

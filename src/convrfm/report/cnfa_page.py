@@ -29,12 +29,12 @@ def cnfa_page(
         command: What to run to get the same page.
         settings: What was set, by name.
         notes: Remarks on the data.
-        warnings: What must be read before any number; first on the page.
+        warnings: What must be read before any number, beside the report's own warnings; first on the page.
     """
     counted = [layer for layer in report.layers if not layer.final]
     sections = [_summary(report, counted, notes, warnings)]
     if counted:
-        sections += [_bars(counted), _table(counted), *_matrices(counted)]
+        sections += [_bars(report, counted), _table(report, counted), *_matrices(counted)]
     if command is not None or settings:
         sections.append(_again(command, settings or {}))
     return Page(title, report.extent, sections)
@@ -42,8 +42,7 @@ def cnfa_page(
 
 def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str], warnings: Sequence[str]) -> Section:
     section = Section("In short")
-    if warnings:
-        section.warning(*warnings)
+    section.warning(*warnings, *map(_sentence, report.warnings))
     section.lead(
         "The ansatz says that in each layer the covariance of the filters (CNFM) is proportional to the average "
         "gradient outer product of patches (AGOP)."
@@ -63,6 +62,10 @@ def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str
     return section.note(*remarks, *notes)
 
 
+def _sentence(warning: str) -> str:
+    return warning[0].upper() + warning[1:]
+
+
 def _medians(counted: Sequence[LayerReport]) -> list[tuple[str, str]]:
     named: dict[str, list[Comparison | None]] = {
         "Pearson correlation of CNFM and AGOP": [layer.correlations.trained for layer in counted],
@@ -75,21 +78,30 @@ def _medians(counted: Sequence[LayerReport]) -> list[tuple[str, str]]:
     return [(f"{median(values):.3f}", f"{name}, median") for name, values in defined.items() if values]
 
 
-def _bars(counted: Sequence[LayerReport]) -> Section:
+def _bars(report: Report, counted: Sequence[LayerReport]) -> Section:
+    having = any(layer.correlations.trained.pearson.interval for layer in counted)
+    errors = f"; error bars are {_intervals(report)}" if having else ""
     return Section("Every layer").figure(
         correlation_bars(counted),
-        "Pearson correlation by layer, in forward order; error bars are bootstrap intervals over images.",
+        f"Pearson correlation by layer, in forward order{errors}.",
         "Bars of the correlation between CNFM and AGOP and of its controls, one group for each layer.",
     )
 
 
-def _table(counted: Sequence[LayerReport]) -> Section:
+def _intervals(report: Report) -> str:
+    if report.resampled == "reports":
+        return "Student's intervals over reports left out one at a time"
+    return f"bootstrap intervals over {report.resampled}"
+
+
+def _table(report: Report, counted: Sequence[LayerReport]) -> Section:
+    controls = [layer.correlations.rotated for layer in counted]
     columns: dict[str, list[str]] = {
         "layer": [layer.name for layer in counted],
         "kind": [layer.kind if layer.groups == 1 else f"{layer.kind}, {layer.groups} groups" for layer in counted],
         "patch": ["·".join(map(str, layer.patch_shape)) for layer in counted],
         "Pearson": [_cell(layer.correlations.trained.pearson) for layer in counted],
-        "rotated": [_pearson(layer.correlations.rotated, spread=True) for layer in counted],
+        "rotated": [_pearson(rotated, spread=True) for rotated in controls],
         "cosine": [f"{layer.correlations.trained.cosine.value:.3f}" for layer in counted],
         "power 1/2": [_half(layer.correlations.trained) for layer in counted],
         "initial": [_pearson(layer.correlations.initial) for layer in counted],
@@ -97,12 +109,27 @@ def _table(counted: Sequence[LayerReport]) -> Section:
         "rank of G": [f"{layer.effective_ranks['delta']:.1f} of {layer.filters[..., 0].numel()}" for layer in counted],
     }
     taken = {name: cells for name, cells in columns.items() if any(cells)}
-    caption = (
-        "Pearson correlation of CNFM and AGOP with its bootstrap interval over images; the same with gradients rotated "
-        "(mean and standard deviation of draws); their cosine; Pearson with the AGOP to the power 1/2; in the initial "
-        "network; between initial and trained CNFM; effective rank of the gradients at the layer's output."
-    )
-    return Section("Numbers").table(tuple(taken), zip(*taken.values(), strict=True), caption)
+    spread = all(rotated is None or rotated.pearson.standard_error is not None for rotated in controls)
+    told = {
+        "Pearson": f"Pearson correlation of CNFM and AGOP{_errors(report, counted)}",
+        "rotated": f"the same with gradients rotated ({'mean and standard deviation of draws' if spread else 'of one draw'})",
+        "cosine": "their cosine",
+        "power 1/2": "Pearson with the AGOP to the power 1/2",
+        "initial": "in the initial network",
+        "CNFMs": "between initial and trained CNFM",
+        "rank of G": "effective rank of the gradients at the layer's output",
+    }
+    caption = "; ".join(text for name, text in told.items() if name in taken)
+    return Section("Numbers").table(tuple(taken), zip(*taken.values(), strict=True), f"{caption}.")
+
+
+def _errors(report: Report, counted: Sequence[LayerReport]) -> str:
+    """What stands behind a correlation, as `_cell` shows it."""
+    trained = [layer.correlations.trained.pearson for layer in counted]
+    parts = [f"in brackets {_intervals(report)}"] if any(each.interval for each in trained) else []
+    if any(each.interval is None and each.standard_error is not None for each in trained):
+        parts.append("after ± the standard error of probing alone")
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _matrices(counted: Sequence[LayerReport]) -> list[Section]:
