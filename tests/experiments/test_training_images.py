@@ -1,5 +1,6 @@
 """Images for networks: found by name, drawn as `load` draws them, scaled and divided."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,3 +57,11 @@ def test_what_is_not_there_is_said(folder: Path) -> None:
 def test_generated_images_are_not_looked_for_in_the_folder(folder: Path) -> None:
     mine = drawn_images("bars", str(folder), Draw(20, 10, None), seed=4)
     np.testing.assert_array_equal(mine.x_train, load("bars", n_train=20, n_test=10, seed=4).x_train)
+
+
+@pytest.mark.parametrize("scale", [255.0, -1.0])
+def test_colors_that_are_not_from_0_to_1_are_warned_of(folder: Path, scale: float) -> None:
+    data = drawn_images("derma", str(folder), Draw(None, None, None), seed=0)
+    other = replace(data, x_train=np.float32(scale) * data.x_train)
+    with pytest.warns(UserWarning, match=r"training images have values from .*scaled as pictures from 0 to 1"):
+        as_parts(other)

@@ -1,5 +1,6 @@
 """Real images for networks: a data set by name, scaled as Appendix B has it, in parts to train, to stop and to test on."""
 
+import warnings
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from ..datasets import ImageData, find_data_set, load
 from ..datasets.catalogue import is_name
+from ..datasets.preprocessing import SLACK
 from ..datasets.sampling import stratified_order
 from ..errors import InputError
 from ..networks import Labeled, Scaling, TrainingParts, paper_scaling
@@ -80,6 +82,8 @@ def fewer_to_test(data: ImageData, n: int, seed: int) -> ImageData:
 def as_parts(data: ImageData) -> RealImages:
     """Scale images, and keep the first tenth of the training images, which holds the classes in proportion, to stop on.
 
+    Colored ones that are not from 0 to 1, for which the scale is meant, are warned of.
+
     Raises:
         InputError: If there are fewer than ten training images.
     """
@@ -88,6 +92,13 @@ def as_parts(data: ImageData) -> RealImages:
             f"there must be {HELD_OUT} training images, of which one is held out; got {len(data.y_train)}."
         )
     scaling = paper_scaling(data.x_train.shape[1])
+    least, most = float(data.x_train.min()), float(data.x_train.max())
+    if any(scaling.means) and not -SLACK <= least <= most <= 1 + SLACK:
+        warnings.warn(
+            f"training images have values from {least:g} to {most:g}, and are scaled as pictures from 0 to 1 are (Appendix B): "
+            "where they are pictures, store bytes as uint8, or divide the values by that of white.",
+            stacklevel=2,
+        )
     y, y_test = (np.searchsorted(data.classes, labels).astype(np.int64) for labels in (data.y_train, data.y_test))
     n = len(y) // HELD_OUT
     drawn = ((data.x_train[n:], y[n:]), (data.x_train[:n], y[:n]), (data.x_test, y_test))
