@@ -168,7 +168,9 @@ def test_a_fit_that_ended_while_its_page_was_written_goes_on_to_the_page(
 
     with monkeypatch.context() as patch:
         patch.setattr(Page, "write", write)
-        assert run(*command).exit_code != 0
+        ended = run(*command)
+        assert ended.exit_code != 0
+        assert ("the same command goes on with them" in ended.output) is isinstance(error, KeyboardInterrupt)
     calls = end_after(0, monkeypatch, EndedError())
     result = run(*command)
     assert result.exit_code == 0, result.output

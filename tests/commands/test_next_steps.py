@@ -21,7 +21,7 @@ from convrfm.commands.choices import (
     Unreadable,
     Validation,
 )
-from convrfm.commands.fit import pace_of
+from convrfm.commands.fit import beside_the_rounds, pace_of
 from convrfm.commands.fit_settings import FitSettings
 from convrfm.datasets import ImageData, load
 from convrfm.estimators.given.targets import Quality
@@ -244,3 +244,25 @@ def test_a_gain_is_weighed_by_the_images_that_judged_it(
 def test_who_asked_for_no_learning_or_gained_by_it_is_told_nothing(chance: ImageData) -> None:
     assert not steps(replace(SETTINGS, iterations=0), chance)
     assert not steps(replace(SETTINGS, iterations=2), load("bars", n_train=60, n_test=10, seed=0, sigma=1.0))
+
+
+def test_features_without_an_update_may_be_more_and_see_mirror_images(chance: ImageData) -> None:
+    settings = replace(
+        SETTINGS, iterations=0, solver=SolverName.FEATURES, n_features=16, network=[Network.GLOBAL], patch_size=[2]
+    )
+    assert dict(steps(settings, chance)) == {"--augment flip": "about 1 h", "--n-features 64": "about 1 h"}
+    again = replace(settings, augment=[AugmentationName.FLIP], n_features=2048)
+    assert not steps(again, chance)
+
+
+@pytest.mark.parametrize(
+    ("baselines", "solver", "told"),
+    [
+        (False, SolverName.EXACT, "this takes some seconds for the page."),
+        (True, SolverName.EXACT, "this takes baselines (less than a minute), and some seconds for the page."),
+        (False, SolverName.FEATURES, "or as long as the rounds), and some seconds for the page."),
+    ],
+)
+def test_what_takes_time_beside_a_fit_is_a_sentence(baselines: bool, solver: SolverName, told: str) -> None:
+    said = beside_the_rounds(replace(SETTINGS, iterations=0, baselines=baselines, solver=solver))
+    assert said.endswith(told)

@@ -103,6 +103,12 @@ def test_labels_of_a_table_give_the_accuracy(photos: Path, model: Path, tmp_path
     result = run("predict", model, photos / "dark", "--labels", table, "--out", tmp_path / "table.csv")
     assert result.exit_code == 0, result.output
     assert "accuracy: 83.33% of 6 images" in result.output
+    page = tmp_path / "page.html"
+    table_and_page = ("--out", tmp_path / "again.csv", "--page", page)
+    assert run("predict", model, photos / "dark", "--labels", table, *table_and_page).exit_code == 0
+    said = page.read_text(encoding="utf-8")
+    assert "accuracy: 83.33% of 6 images" in said
+    assert (said.count("dark; its label is dark"), said.count("dark; its label is bright")) == (5, 1)
 
 
 def test_a_picture_in_the_place_of_the_run_is_told(photos: Path, model: Path, tmp_path: Path) -> None:

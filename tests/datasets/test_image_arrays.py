@@ -207,3 +207,17 @@ def test_a_missing_label_is_no_class(missing: object) -> None:
 def test_labels_that_numpy_cannot_take_are_refused_in_words() -> None:
     with pytest.raises(InputError, match=r"y must be one array; .*Pass it as a NumPy array"):
         check_labels(torch.zeros(4, dtype=torch.bfloat16), 4)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (["a", 0, 2], "all numbers or all strings; got some of each"),
+        (["a", True], "all numbers or all strings; got some of each"),
+        (np.array([0.0, np.inf]), "got inf at 1"),
+        ([-1, 2**63 + 1], r"got 9\.2.*e\+18 at 1"),
+    ],
+)
+def test_labels_that_numpy_would_make_others_of_are_refused(y: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_labels(y, len(y))

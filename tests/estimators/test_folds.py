@@ -59,3 +59,12 @@ def test_folds_may_be_lists() -> None:
     arrays = [(np.array(part), np.array(out)) for part, out in folds]
     found = [regressor(cv=cv).fit(X, Y, np.arange(16) + 1.0).predict(X) for cv in (folds, arrays)]
     np.testing.assert_array_equal(*found)
+
+
+def test_folds_may_come_from_a_generator_and_must_be_numbers_of_images() -> None:
+    splits = [(np.arange(8), np.arange(8, 16)), (np.arange(8, 16), np.arange(8))]
+    expected = regressor(cv=splits).fit(X, Y).predict(X)
+    np.testing.assert_array_equal(regressor(cv=(fold for fold in splits)).fit(X, Y).predict(X), expected)
+    for wrong in (np.eye(2, 16, dtype=bool), np.ones((2, 8))):
+        with pytest.raises(InputError, match="folds must be integers, the numbers of images from 0 on"):
+            regressor(cv=[(wrong[1], wrong[0]), (wrong[0], wrong[1])]).fit(X, Y)

@@ -1,6 +1,7 @@
 """Very large and very small images, targets and weights: the right fit, or an error that names the cause."""
 
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,18 @@ def test_image_files_beyond_single_precision_are_named(tmp_path: Path) -> None:
 def test_a_kernel_under_which_no_image_resembles_another_is_not_fitted(kernel: Any, n_iterations: int) -> None:
     with pytest.raises(InputError, match=r"no training image resembles another.*Choose a larger bandwidth"):
         convrfm.ConvRFMClassifier(kernel, n_iterations=n_iterations).fit(X, Y)
+
+
+@pytest.mark.parametrize(("dtype", "offset", "told"), [("f4", 1e6, True), ("f4", 1e3, False), ("f8", 1e6, False)])
+def test_targets_so_far_from_0_that_predictions_lose_what_they_vary_by_are_told(
+    dtype: str, offset: float, told: bool
+) -> None:
+    x = np.random.default_rng(0).standard_normal((12, 1, 5, 5)).astype(dtype)
+    y = np.stack([x[:, 0, 2, 2], offset + x[:, 0, 2, 2]], axis=1)
+    with pytest.warns(UserWarning, match="rounded to 0.1. Subtract a constant") if told else nullcontext():
+        ConvRFMRegressor(kernels.Laplace(3), n_iterations=0).fit(x, y)
+
+
+def test_a_device_that_computes_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="got 'meta', which computes nothing"):
+        ConvRFMRegressor(kernels.Laplace(3), device="meta").fit(np.ones((4, 1, 5, 5)), np.arange(4.0))

@@ -12,6 +12,7 @@ import torch
 
 from convrfm.errors import InputError, UnknownClassError
 from convrfm.kernels import (
+    NNGP,
     NTK,
     ABReLU,
     Architecture,
@@ -159,3 +160,20 @@ def test_scales_that_are_no_numbers_are_refused(name: str, made: Callable[[Any],
         InputError, match=f"{name} must be (a finite number|a positive variance|a number from|positive and)"
     ):
         made(value)
+
+
+@pytest.mark.parametrize("name", ["x", "dual_coef", "feature_matrix", "weights"])
+def test_complex_numbers_are_refused(name: str) -> None:
+    """Torch would drop the imaginary part."""
+    x = np.random.default_rng(0).standard_normal((3, 1, 5, 5))
+    given = {"x": x, "z": x, "dual_coef": np.ones((3, 1)), "feature_matrix": np.eye(9), "weights": np.ones(3)}
+    kernel = NNGP(vanilla(1))
+    kernel.agop(**given)
+    with pytest.raises(InputError, match=f"{name} must be real"):
+        kernel.agop(**given | {name: given[name] * 1j})
+
+
+def test_coefficients_of_no_output_are_refused() -> None:
+    x = np.zeros((3, 1, 5, 5)) + 1.0
+    with pytest.raises(InputError, match=r"dual_coef must be \(3, k\)"):
+        NNGP(vanilla(1)).agop(x, x, np.ones((3, 0)))

@@ -137,7 +137,7 @@ def fit(
     from ..commands.idle_options import refuse_idle_options
     from ..commands.run_files import INTERRUPTED
     from ..commands.tables import beside_table, candidates_table, rounds_table
-    from ..report.comparison_sections import little_gained
+    from ..report.comparison_sections import why_next
     from ..report.quality_sections import compared_with
 
     beside = ("out", "quiet", "overwrite", "workers", "scheduler")
@@ -155,7 +155,7 @@ def fit(
         console.print(beside_table(record))
         say(compared_with(record.baselines, record.stages[-1]))
     if record.next_steps or record.lost:
-        say(little_gained(record))
+        say(why_next(record))
     if record.lost and deep:
         say("Without --deep the fixed kernel is kept where learning loses.")
     if record.next_steps:

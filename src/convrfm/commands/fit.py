@@ -25,7 +25,7 @@ from .choices import Validation
 from .evaluation import expected_seconds
 from .fit_folder import TILES, claimed
 from .fit_settings import FitSettings
-from .next_steps import LOOKS, next_steps, time_to_look
+from .next_steps import LOOKS, may_propose, next_steps, time_to_look
 from .run_files import Beside, write_run
 from .terminal import at_work, say_notes
 
@@ -102,7 +102,7 @@ def fit(
         test = counted(len(images.x_test), "test image")
         if not quiet:
             left = ["baselines (--no-baselines leaves them out)"] if compares else []
-            if finished and settings.iterations:
+            if finished and may_propose(settings):
                 left.append(f"what to try next, where little was gained (up to {duration(time_to_look(took))})")
             with at_work(f"how long the scores of {test} take", quiet=quiet):
                 scored = duration(expected_seconds(model, images.x_test))
@@ -130,9 +130,9 @@ def fit(
 def beside_the_rounds(settings: FitSettings) -> str:
     """What takes time beside what the fit tells of itself, said before it begins."""
     parts = ["baselines (less than a minute)"] if settings.baselines else []
-    if settings.iterations:
+    if may_propose(settings):
         parts.append(f"what to try next, where little was gained ({duration(LOOKS)}, or as long as the rounds)")
-    return f"Beside what the fit tells, this takes {', '.join([*parts, 'and some seconds for the page'])}."
+    return f"Beside what the fit tells, this takes {', '.join([*parts, 'and ' * bool(parts) + 'some seconds for the page'])}."
 
 
 def at_the_end(model: Model) -> list[str]:

@@ -78,13 +78,18 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
         try:
             write_json(folder / SETTINGS, wanted)
             yield (folder / FILE_NAME).is_file()
+        except KeyboardInterrupt:
+            if (folder / FILE_NAME).is_file():
+                remark("The rounds that are finished are kept: the same command goes on with them.")
+            raise
         finally:
             finished = read_values(folder / METRICS).get("finished")
             if finished:
                 _remove(folder / TILES)
             if finished or not any((folder / name).exists() for name in (FILE_NAME, TILES)):
                 (folder / SETTINGS).unlink(missing_ok=True)  # the run is finished, or there is nothing to go on with
-            _settle(folder)
+            if _settle(folder):
+                remark(f"The earlier run is in {folder} again.")
             if (folder / EARLIER).exists():
                 remark(f"The earlier run is kept in {folder / EARLIER} until this one has a model.")
 
@@ -125,8 +130,12 @@ def _set_aside(folder: Path) -> None:
         _move(RUN, folder, folder / EARLIER)
 
 
-def _settle(folder: Path) -> None:
-    """Remove the earlier run where the new one has a model; put it back where that has no tiles to go on with either."""
+def _settle(folder: Path) -> bool:
+    """Remove the earlier run where the new one has a model; put it back where that has no tiles to go on with either.
+
+    Returns:
+        Whether it was put back.
+    """
     earlier = folder / EARLIER
     if (folder / FILE_NAME).is_file():
         _remove(earlier)
@@ -135,6 +144,8 @@ def _settle(folder: Path) -> None:
             (folder / SETTINGS).unlink(missing_ok=True)  # of a new one that was killed
         _move(reversed(RUN), earlier, folder)
         earlier.rmdir()
+        return True
+    return False
 
 
 def _move(names: Iterable[str], source: Path, target: Path) -> None:

@@ -43,6 +43,7 @@ STEPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     ),
 }
 WHITENED_PATCHES = 6
+MORE, MOST_FEATURES = 4, 4096  # times as many features are proposed, and at most so many
 PHOTOGRAPHS: Mapping[str, Any] = {
     "kernel": [KernelName.NNGP],
     "network": [Network.AVERAGE],
@@ -66,7 +67,7 @@ def next_steps(
     took: float,
     typed: Callable[[FitSettings], str],
 ) -> list[NextStep]:
-    """What to try where learning gained less than the judge's standard error; nothing where it gained more.
+    """What to try where learning gained less than the judge's standard error, or none was asked for.
 
     Args:
         settings: of the fit.
@@ -82,10 +83,13 @@ def next_steps(
     fixed, kept = model.layers_[0].rounds[0].judged, model.layers_[-1].kept
     apart = images.selection if kept.judge is Judge.SELECTION else None
     n_judged = len(images.x_train if apart is None else apart[0])
-    if not settings.iterations or _gained(fixed, kept.judged, n_judged):
+    if settings.iterations and _gained(fixed, kept.judged, n_judged):
         return []
     steps, seconds = list[NextStep](), dict[str, float]()
-    for options, (reason, changes) in {**_for_photographs(settings, images), **_steps(settings)}.items():
+    offered = (
+        {**_for_photographs(settings, images), **_steps(settings)} if settings.iterations else _on_features(settings)
+    )
+    for options, (reason, changes) in offered.items():
         changed = replace(settings, **changes)
         if not all(map(changed.acts, changes)) or _includes(settings, changes):
             continue
@@ -107,6 +111,11 @@ def next_steps(
         reason = "One fit compares them and keeps the best."
         steps.append(NextStep(together, reason, told, typed(replace(settings, network=networks))))
     return steps
+
+
+def may_propose(settings: FitSettings) -> bool:
+    """Whether there is anything to look into after such a fit."""
+    return bool(settings.iterations) or settings.solver is SolverName.FEATURES
 
 
 def time_to_look(took: float) -> float:
@@ -145,6 +154,20 @@ def _for_photographs(settings: FitSettings, images: ImageData) -> Mapping[str, t
         mirrored = {**changes, "augment": [*settings.augment, AugmentationName.FLIP]}
         steps[f"{options} --augment flip"] = ("The same, where mirror images show the same: twice as many.", mirrored)
     return steps
+
+
+def _on_features(settings: FitSettings) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
+    """For fits on random features without an update; for other fits nothing."""
+    if settings.solver is not SolverName.FEATURES:
+        return {}
+    more = MORE * settings.n_features
+    flip = {"augment": [*settings.augment, AugmentationName.FLIP]}
+    offered: dict[str, tuple[str, Mapping[str, Any]]] = {
+        "--augment flip": ("Where mirror images show the same: twice as many images.", flip)
+    }
+    if more <= MOST_FEATURES:
+        offered[f"--n-features {more}"] = ("More features are nearer to their kernel.", {"n_features": more})
+    return offered
 
 
 def _includes(settings: FitSettings, changes: Mapping[str, Any]) -> bool:

@@ -110,9 +110,11 @@ def predict(
     predicted = Predicted(x, names, true, values, probabilities)
     _write_predictions(out, model, predicted)
     say_notes(notes)
+    accuracy = _accuracy(model, predicted)
     if page is not None:
-        _write_page(page, model, predicted, f"{Path(run).name} on {in_short(data)}", notes)
-    return _sentences(model, predicted)
+        _write_page(page, model, predicted, f"{Path(run).name} on {in_short(data)}", [*accuracy, *notes])
+    told = isinstance(model, Classifier) and _are_known(true, model.classes_)
+    return accuracy if told else [*accuracy, *_told_of_each(model, predicted)]
 
 
 def _write_predictions(out: Path, model: RecursiveFeatureMachine, found: Predicted) -> None:
@@ -130,19 +132,21 @@ def _write_page(path: Path, model: RecursiveFeatureMachine, found: Predicted, ti
     learned = model.layers_[0].kept.iteration > 0
     maps = model.feature_maps(found.images[:MOST_PICTURES]) if learned else [None]
     rows = found.probabilities if found.probabilities is not None else [None] * len(found.names)
+    labels = found.labels if found.labels is not None else [None] * len(found.names)
     everything = [
-        Prediction(name, image, maps[min(i, len(maps) - 1)], value, row)
-        for i, (name, image, value, row) in enumerate(zip(found.names, found.images, found.values, rows, strict=True))
+        Prediction(name, image, maps[min(i, len(maps) - 1)], value, row, label)
+        for i, (name, image, value, row, label) in enumerate(
+            zip(found.names, found.images, found.values, rows, labels, strict=True)
+        )
     ]
     classes = model.classes_ if isinstance(model, Classifier) else ()
     prediction_page(title, everything, classes, notes).write(path)
 
 
-def _sentences(model: RecursiveFeatureMachine, found: Predicted) -> list[str]:
+def _accuracy(model: RecursiveFeatureMachine, found: Predicted) -> list[str]:
     if found.labels is None or not isinstance(model, Classifier):
-        return _told_of_each(model, found)
-    accuracy = accuracy_sentence(found.values, found.labels, model.classes_)
-    return [accuracy] if _known(found.labels, model.classes_).any() else [accuracy, *_told_of_each(model, found)]
+        return []
+    return [accuracy_sentence(found.values, found.labels, model.classes_)]
 
 
 def _told_of_each(model: RecursiveFeatureMachine, found: Predicted) -> list[str]:
@@ -155,6 +159,11 @@ def _told_of_each(model: RecursiveFeatureMachine, found: Predicted) -> list[str]
     left_out = len(found.names) - len(said)
     sentences = [f"{name}: {what}" for name, what in zip(found.names, said, strict=False)]
     return [*sentences, f"{counted(left_out, 'more picture')} in the table alone"] if left_out else sentences
+
+
+def _are_known(labels: Labels | None, classes: Shaped[np.ndarray, " k"]) -> bool:
+    """Whether there are labels of which the model has some."""
+    return labels is not None and bool(_known(labels, classes).any())
 
 
 def _known(labels: Labels, classes: Shaped[np.ndarray, " k"]) -> Bool[np.ndarray, " n"]:

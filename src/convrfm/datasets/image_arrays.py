@@ -15,6 +15,7 @@ from ..maths.dense import check_dense
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 CHANNEL_COUNTS = (1, 2, 3, 4)
+EXACT = 2**53  # from which on floats are not all integers
 LAYOUT = "x must be (n, channels, height, width)"
 
 
@@ -65,6 +66,7 @@ def check_labels(y: Any, n: int) -> Shaped[np.ndarray, " n"]:
     check_known(labels, "y")
     if labels.dtype == object and all(isinstance(label, str) for label in labels.flat):
         labels = labels.astype(str)
+    mixed = isinstance(y, list | tuple) and labels.dtype.kind == "U" and not all(isinstance(label, str) for label in y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected. Pass np.ravel(y).",
@@ -78,11 +80,12 @@ def check_labels(y: Any, n: int) -> Shaped[np.ndarray, " n"]:
         )
     if len(labels) != n:
         raise InputError(f"y must have one label per image; got {len(labels)} labels for {n} images.")
-    if labels.dtype.kind not in "biufU":
+    if labels.dtype.kind not in "biufU" or mixed:
+        came = "some of each" if mixed else labels.dtype
         raise InputError(
-            f"Unknown label type: y must be all numbers or all strings; got {labels.dtype}. Pass y.astype(str)."
+            f"Unknown label type: y must be all numbers or all strings; got {came}. Pass np.array(y).astype(str)."
         )
-    if labels.dtype.kind == "f" and not (whole := labels == np.round(labels)).all():
+    if labels.dtype.kind == "f" and not (whole := (labels == np.round(labels)) & (np.abs(labels) < EXACT)).all():
         first = int(np.argmin(whole))
         raise InputError(
             f"y must hold class labels; got {labels[first]} at {first}. "

@@ -126,7 +126,7 @@ def _read(data: str | Path, reading: Reading) -> Pictures:
     if source.test is not None:
         return source.for_testing
     if source.validation is None:
-        note = f"all {len(source.train)} images are taken, any that the model was fitted to among them."
+        note = f"all {len(source.train)} images are taken. If the model was fitted to some of them, these count too."
     else:
         note = f"the {len(source.validation)} images for validation are taken, on which the fit may have chosen or learned."
         source = replace(source, test=source.validation)

@@ -2,13 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import KW_ONLY, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.base import clone
 
 from ..errors import InputError
 from ..kernels.devices import chosen_device
@@ -77,7 +77,7 @@ class AskedMachine(FittedMachine):
         check_judge(self.get_params(deep=False), selection)
         if y is None:
             raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        alike = clone(self)
+        alike = copy(self)
         check_columns(alike, x, learn=True)
         if selection is not None:
             check_columns(alike, selection[0])

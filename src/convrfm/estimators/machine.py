@@ -84,8 +84,8 @@ class RecursiveFeatureMachine(AskedMachine):
         earlier: list[Layers] = [()] * len(plan.candidates)
         if goes_on := self.warm_start and self.__sklearn_is_fitted__():
             earlier = fits_to_go_on_from(self._fitted, problem, plan, given.folds)
-        if contradiction := problem.contradiction:
-            warnings.warn(contradiction, stacklevel=3)
+        for told in filter(None, (problem.contradiction, problem.lost_in_offset)):
+            warnings.warn(told, stacklevel=3)
 
         judges = judged_on(problem, given.folds)
 

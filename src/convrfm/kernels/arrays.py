@@ -69,12 +69,14 @@ def _follow(name: str, value: Any, x: torch.Tensor) -> torch.Tensor:
 
 def as_tensor(name: str, value: Any) -> torch.Tensor:
     """Arrays become tensors, on the same memory where torch may share it; raises `InputError` for what is no array."""
+    if not isinstance(value, np.ndarray | torch.Tensor):
+        raise InputError(f"{name} must be a NumPy array or a torch tensor; got {type(value).__name__}.")
     if isinstance(value, torch.Tensor):
         check_dense(name, value)
-        return value
-    if not isinstance(value, np.ndarray):
-        raise InputError(f"{name} must be a NumPy array or a torch tensor; got {type(value).__name__}.")
-    return from_array(name, value)
+    tensor = value if isinstance(value, torch.Tensor) else from_array(name, value)
+    if tensor.is_complex():
+        raise InputError(f"{name} must be real; got {tensor.dtype}. Pass {name}.real.")
+    return tensor
 
 
 def check_batch(name: str, images: torch.Tensor, like: torch.Tensor) -> None:

@@ -238,7 +238,11 @@ class PatchKernel(ABC):
         if dual_coef is not None and z is None:
             raise InputError("z, the training images, is needed: got None. Pass x again if they are the same.")
         self.check_image_size(*x.shape[-2:])
-        if z is not None and dual_coef is not None and (dual_coef.ndim != 2 or len(dual_coef) != len(z)):
+        if (
+            z is not None
+            and dual_coef is not None
+            and (dual_coef.ndim != 2 or dual_coef.numel() == 0 or len(dual_coef) != len(z))
+        ):
             raise InputError(
                 f"dual_coef must be ({len(z)}, k), one row for each image of z; got {tuple(dual_coef.shape)}."
             )

@@ -51,11 +51,16 @@ def little_gained(record: FitRecord) -> str:
     )
 
 
+def why_next(record: FitRecord) -> str:
+    """Why something is proposed."""
+    return little_gained(record) if len(record.layers[-1].rounds) > 1 else "No update of M was asked for."
+
+
 def next_section(record: FitRecord) -> Section:
     """What may do better, with its cost on this machine."""
     return (
         Section("What to try next")
-        .prose(f"{little_gained(record)} The commands below the table are these lines in their order, to be copied.")
+        .prose(f"{why_next(record)} The commands below the table are these lines in their order, to be copied.")
         .table(
             ("Options", "Why", "Time of its rounds"),
             [[step.options, step.reason, step.cost] for step in record.next_steps],

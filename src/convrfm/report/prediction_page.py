@@ -24,6 +24,7 @@ class Prediction:
         feature_map: |M^(1/2) x[u]| at every position under the first layer's learned metric; None where none was learned.
         predicted: The label, or the target of a regression.
         probabilities: Of the classes, (k,); None for a regression.
+        label: The true label; None where it is not known.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Prediction:
     feature_map: Float[np.ndarray, "rows cols"] | None
     predicted: object
     probabilities: Float[np.ndarray, " k"] | None
+    label: object = None
 
 
 def likeliest(
@@ -66,7 +68,7 @@ def prediction_page(
     how.note(*notes, *([f"{counted(left_out, 'more picture')} in the table of predictions only."] if left_out else []))
     for each in shown:
         section = page.section(each.name)
-        section.lead(f"{each.predicted}")
+        section.lead(f"{each.predicted}" if each.label is None else f"{each.predicted}; its label is {each.label}")
         maps = {} if each.feature_map is None else {"where the model looks": each.feature_map[None]}
         section.figure(
             plot_feature_maps(each.image[None], maps),

@@ -21,10 +21,11 @@ def compared_with(baselines: Sequence[Baseline], kept: RoundRecord) -> str:
     comparison = "more than" if kept_score > best.score else "as much as" if kept_score == best.score else "less than"
     low, high = kept.test_interval or (kept_score, kept_score)
     uncertain = kept_score != best.score and low <= best.score <= high
-    chance = " (which may be chance: its 95% interval holds both)" if uncertain else ""
+    chance = "; the difference may be chance, since the model's 95% interval holds both" if uncertain else ""
+    ahead = " docs/accuracy.md has what may help, more images first of all." if kept_score < best.score else ""
     return (
         f"The model's test accuracy of {score_text(kept.test_score, 'classification')} is {comparison} that of the best simple "
-        f"method ({best.name}, {score_text(best.score, 'classification')}){chance}."
+        f"method ({best.name}, {score_text(best.score, 'classification')}){chance}.{ahead}"
     )
 
 

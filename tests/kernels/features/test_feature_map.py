@@ -229,3 +229,15 @@ def test_features_refuse_what_is_no_metric_and_coefficients_of_other_features() 
             features(kernel, 8, 0, x, wrong)
     with pytest.raises(InputError, match=r"coef must be .* one row for each feature"):
         features(kernel, 8, 0, x, M).agop(x, torch.ones(3, 1, dtype=torch.float64))
+
+
+def test_features_refuse_images_that_are_not_finite_and_take_a_metric_of_integers() -> None:
+    kernel = kernels.NNGP(kernels.vanilla(1))
+    x = images(4, 0)
+    d = len(metric(kernel))
+    whole = features(kernel, 8, 0, x, torch.eye(d, dtype=torch.int64))
+    torch.testing.assert_close(
+        whole(x), features(kernel, 8, 0, x, torch.eye(d, dtype=torch.float64))(x), rtol=0, atol=0
+    )
+    with pytest.raises(InputError, match="x must be finite"):
+        whole(x.where(x < 1, torch.nan))

@@ -41,7 +41,8 @@ def fold_indices(
             splitter = check_cv(cv, labels, classifier=classify)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class")  # said by us in other words
-            folds = [(np.sort(part), np.asarray(out)) for part, out in splitter.split(labels, labels, groups)]
+            folds = [tuple(map(_numbers, fold)) for fold in splitter.split(labels, labels, groups)]
+            folds = [(np.sort(part), out) for part, out in folds]
     except (ValueError, TypeError) as error:
         raise InputError(
             f"cv must be None, a number of folds, or a splitter for these labels; got {cv!r}: {error}"
@@ -60,6 +61,14 @@ def fold_indices(
     if len(parts) < 2:
         raise InputError(f"cv must leave images of positive weight to learn from in every fold; got {cv!r}.")
     return parts
+
+
+def _numbers(images: Any) -> Int[np.ndarray, " _"]:
+    """Of the images of a fold; raises `TypeError` for what numbers none, such as masks."""
+    numbers = np.asarray(images)
+    if numbers.size and numbers.dtype.kind not in "iu":
+        raise TypeError(f"folds must be integers, the numbers of images from 0 on; got {numbers.dtype}")
+    return numbers.astype(np.int64)
 
 
 def _check_number_of_folds(

@@ -23,9 +23,8 @@ def check_weights(sample_weight: Any, n: int) -> Float[np.ndarray, " n"] | None:
         return None
     check_unmasked(sample_weight, "sample_weight")
     try:
-        weights = np.asarray(
-            sample_weight.detach().cpu() if isinstance(sample_weight, Tensor) else sample_weight, dtype=float
-        )
+        weights = np.asarray(sample_weight.detach().cpu() if isinstance(sample_weight, Tensor) else sample_weight)
+        weights = weights.astype(float, casting="unsafe" if weights.dtype.kind in "OU" else "same_kind")
     except (TypeError, ValueError) as error:
         raise InputError(f"sample_weight must be numbers, ({n},); {error}.") from error
     if weights.ndim == 0:

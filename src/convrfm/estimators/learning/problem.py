@@ -19,6 +19,8 @@ from ...workers import Workers
 from ..solving.solver import Basis, LearnableKernel, Metric, Solver, Watch
 from .patch_statistics import InitialMetric, first_metric
 
+LOST = 0.01  # of what targets vary by: of predictions that are rounded to that the score tells
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -87,6 +89,21 @@ class Problem:
             f"ridge=0 asks for a function that meets every target, but {contradicting} of {len(self.x)} images equal another "
             "one with other targets: they get about the mean, as rounding has it. Remove them, or pass a positive ridge or "
             'ridge="loo".'
+        )
+
+    @property
+    def lost_in_offset(self) -> str | None:
+        """What predictions lose where targets are far from 0 beside what they vary by, in words; None where that is little."""
+        if self.classify:
+            return None
+        rounding = torch.finfo(self.x.dtype).eps * self.y.abs().amax(0)
+        varying = (self.y - self.y.mean(0)).square().mean(0).sqrt()
+        if not (lost := (varying > 0) & (rounding > LOST * varying)).any():
+            return None
+        return (
+            f"targets are up to {float(self.y[:, lost].abs().max()):.2g} and vary by {float(varying[lost].min()):.2g}: "
+            f"predictions, in the precision of the images ({self.x.dtype}), are rounded to {float(rounding[lost].max()):.1g}. "
+            "Subtract a constant from the targets, or pass images of float64."
         )
 
     def basis(self, metric: Metric) -> Basis:

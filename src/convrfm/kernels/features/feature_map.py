@@ -18,7 +18,7 @@ from ..infinite import InfiniteWidthKernel, of_a_network
 from ..layers import GlobalAvgPool
 from ..patch_gradients import PatchGradients
 from ..patch_kernel import mean_one
-from ..ranges import finite
+from ..ranges import check_squares, finite
 from ..recording import recorded_by_one_thread
 from ..threads import in_order, one_torch_thread, share
 from ..tiling import blocks
@@ -67,7 +67,9 @@ class FeatureMap:
         like, root = as_tensor("like", like), None
         if feature_matrix is not None:
             metric = as_tensor("feature_matrix", feature_matrix).to(like.device)
-            kernel.metric_factor(like, metric)  # refused unless it is one
+            kernel.metric_factor(
+                like, metric if metric.is_floating_point() else metric.double()
+            )  # refused unless it is one
             root = psd_power(metric.double(), 0.5)
         self._first, self._hidden = draw.network(architecture, like, root, tangent=kernel.tangent)
         self._readout, self._budget = architecture.readout, kernel.budget_on(like.device)
@@ -161,6 +163,7 @@ class FeatureMap:
         got, wanted = (images.shape[1:], images.dtype, images.device), self._like
         if got != wanted:
             raise InputError(f"these features are of images {_described(wanted)}; got {_described(got)}.")
+        check_squares("x", images, 1.0)
 
     def _read(self, coef: Float[Tensor, "columns k"]) -> Float[Tensor, "k r rows cols"]:
         """What each output reads the last layer with at every position, or where that is averaged its mean."""
