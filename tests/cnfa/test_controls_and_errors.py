@@ -100,22 +100,26 @@ def test_the_state_dict_of_a_wrapped_network_is_that_of_the_network(images: Tens
 
 
 @pytest.mark.parametrize(
-    "kept", [nn.Module.state_dict, lambda model: model, copy.copy], ids=["state", "itself", "shallow"]
+    "kept",
+    [nn.Module.state_dict, lambda model: model, copy.copy, copy.deepcopy],
+    ids=["state", "itself", "shallow", "copied too late"],
 )
-def test_initial_weights_that_were_trained_with_the_network_are_told(
+def test_initial_weights_that_are_the_network_s_are_told(
     kept: Callable[[nn.Module], nn.Module | Mapping[str, Tensor]], images: Tensor
 ) -> None:
     trained = network()
-    start, copied = kept(trained), copy.deepcopy(trained.state_dict())
+    copied = copy.deepcopy(trained.state_dict())
     with torch.no_grad():
         trained[0].weight += 1
-    with pytest.warns(UserWarning, match=r"initial has the network's own values .* copy\.deepcopy") as told:
-        report = cnfa.measure(trained, images, initial=start, rotations=0, resamples=0)
+    with pytest.warns(UserWarning, match=r"initial has the network's own weights .* copy\.deepcopy") as told:
+        report = cnfa.measure(trained, images, initial=kept(trained), rotations=0, resamples=0)
     assert report.warnings == (str(told[0].message),)
     torch.testing.assert_close(report["0"].initial_filters, report["0"].filters)
     report = cnfa.measure(trained, images, initial=copied, rotations=0, resamples=0)
     assert report.warnings == ()
     torch.testing.assert_close(report["0"].initial_filters + 1, report["0"].filters)
+    with pytest.warns(UserWarning, match="own weights in every layer that was measured"):
+        cnfa.measure(trained, images, initial=copied, layers="2", rotations=0, resamples=0)
 
 
 def test_layers_that_the_initial_network_does_not_have_are_named(images: Tensor) -> None:

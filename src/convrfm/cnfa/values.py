@@ -9,7 +9,6 @@ from torch.nn.parameter import is_lazy
 
 from ..errors import InputError
 from ..networks.weights import as_named_by
-from .provenance import has_storage
 
 Values = list[tuple[Tensor, Tensor]]
 """Parameters and buffers, each with the values it is to hold."""
@@ -33,17 +32,6 @@ def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
         except (RuntimeError, TypeError, AttributeError) as error:
             raise InputError(f"initial is not a state dict of this network: {error}") from error
     return fresh
-
-
-def are_shared(initial: nn.Module | Mapping[str, Tensor], network: nn.Module) -> bool:
-    """Whether initial weights, or some of them, are the network's own and no copies: they change when it is trained."""
-    return not _storages(initial).isdisjoint(_storages(network))
-
-
-def _storages(held: nn.Module | Mapping[str, Tensor]) -> set[int]:
-    state = held.state_dict() if isinstance(held, nn.Module) else held
-    tensors = [value for value in state.values() if isinstance(value, Tensor) and not is_lazy(value)]
-    return {tensor.untyped_storage()._cdata for tensor in tensors if has_storage(tensor)}
 
 
 def copies(network: nn.Module) -> Values:
