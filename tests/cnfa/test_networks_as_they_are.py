@@ -265,6 +265,32 @@ def test_small_gradients_of_half_precision_do_not_vanish_when_they_are_multiplie
 
 
 @pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+@pytest.mark.parametrize("size", [1e-5, 1.0, 1e5])
+@pytest.mark.parametrize("probes", [None, 2])
+def test_gradients_outside_of_half_precision_are_measured(size: float, probes: int | None, images: Tensor) -> None:
+    """Those behind a mean over many positions are too small for it; others are too large, if they are scaled like them."""
+
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.head = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.second(torch.tanh(self.first(x))).mean((2, 3)) * size)
+
+    torch.manual_seed(0)
+    network, large = Pooled().eval(), nn.functional.interpolate(images, scale_factor=4)
+    expected = cnfa.measure(network, large, probes=probes, **QUICK)
+    found = cnfa.measure(copy.deepcopy(network).half(), large, probes=probes, **QUICK)
+    with torch.autocast("cpu", dtype=torch.float16):
+        cast = cnfa.measure(network, large, probes=probes, **QUICK)
+    for name in ("first", "second"):
+        for half in (found[name].covariance, cast[name].covariance):
+            torch.testing.assert_close(
+                half, expected[name].covariance, rtol=0.02, atol=0.01 * float(expected[name].covariance.max())
+            )
+
+
 def test_lazy_modules_are_materialised_and_measured(images: Tensor) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
