@@ -507,6 +507,9 @@ def test_images_that_the_network_cannot_take_are_named(images: Tensor) -> None:
         cnfa.measure(small_network(), ["photo.jpg"])
     with pytest.raises(InputError, match="at least one image"):
         cnfa.measure(small_network(), [])
+    for empty in (images[:0], images[:0].numpy(), [images, images[:0]]):
+        with pytest.raises(InputError, match=r"at least one image a batch; got shape \(0, 3, 8, 8\)"):
+            cnfa.measure(small_network(), empty)
 
 
 def test_a_nan_weight_names_its_layer(images: Tensor) -> None:
