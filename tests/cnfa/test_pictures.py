@@ -96,6 +96,7 @@ def test_a_layer_without_an_interval_takes_no_error_bar_from_the_others(report: 
     ("sizes", "options", "told"),
     [
         ([3], {}, " (in brackets bootstrap intervals over images)"),
+        ([3], {"probes": 4}, " (in brackets bootstrap intervals over images, with the error of probing)"),
         ([1], {"probes": 4}, " (after ± the standard error of probing alone)"),
         ([3], {"resamples": 0}, ""),
         ([3, 2, 4], {}, " (in brackets Student's intervals over reports left out one at a time)"),
