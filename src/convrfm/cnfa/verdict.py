@@ -62,8 +62,8 @@ def verdict(layers: Sequence[LayerReport]) -> str:
             f"{left_out} No rotation control was taken, so nothing says how much of that comes for free."
         )
     control = median(estimate.value for estimate in controls)
-    biased = any(layer.correlations.trained.pearson.bias for layer in defined)
-    left_out = f"{' That is before the bias of few probes is taken off, which the control has too.' if biased else ''}{left_out}"
+    if any(layer.correlations.trained.pearson.bias for layer in defined):
+        left_out = f" That is before the bias of few probes is taken off, which the control has too.{left_out}"
     if any(estimate.standard_error is None for estimate in controls):
         return (
             f"{plain} beside {control:.2f} with G rotated once (medians of {counted(len(defined), 'layer')}).{left_out} One "
