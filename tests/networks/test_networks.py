@@ -184,6 +184,12 @@ CHECKPOINTS: dict[str, Callable[[nn.Module], object]] = {
     "data-parallel": prefixed("module."),
     "compiled": prefixed("_orig_mod."),
     "all of them": prefixed("model.module._orig_mod."),
+    "two levels": prefixed("net.backbone."),
+    "beside a loss": lambda network: {"state_dict": {**prefixed("model.")(network), "criterion.weight": torch.ones(2)}},
+    "beside a part": lambda network: {**prefixed("model.")(network), "ema.0.weight": torch.ones(3, 2)},
+    "without counters": lambda network: {
+        f"net.{name}": value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")
+    },
 }
 
 
@@ -214,6 +220,26 @@ def test_one_of_several_state_dicts_is_not_chosen_in_silence(tmp_path: Path) -> 
         networks.fill_with_weights(small(), tmp_path / "a.pt")
     line = str(told.value).partition("that is meant: ")[2].rstrip(".")
     assert line == f"torch.save(torch.load({str(tmp_path / 'a.pt')!r})['state_dict'], 'weights.pt')"
+
+
+@pytest.mark.parametrize("kept", ["student.", "teacher."])
+def test_one_of_several_networks_in_a_state_dict_is_not_chosen_in_silence(kept: str, tmp_path: Path) -> None:
+    both = [small(), small()]
+    weights = {**prefixed("student.")(both[0]), **prefixed("teacher.")(both[1])}
+    torch.save({"state_dict": weights}, tmp_path / "a.pt")
+    with pytest.raises(InputError, match=r"of one network; it holds those of student\., teacher\.\. Keep") as told:
+        networks.fill_with_weights(small(), tmp_path / "a.pt")
+    line = str(told.value).partition("Keep what is meant: ")[2].rstrip(".").replace("student.", kept)
+    torch.save(eval(line, {"state_dict": weights}), tmp_path / "one.pt")
+    networks.fill_with_weights(filled := small(), tmp_path / "one.pt")
+    assert same(filled.state_dict(), both[kept == "teacher."].state_dict())
+
+
+def test_weights_of_another_network_are_named_without_what_stands_before_them(tmp_path: Path) -> None:
+    other = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3, affine=False), nn.Linear(3, 1))
+    torch.save(prefixed("model.")(other), tmp_path / "a.pt")
+    with pytest.raises(InputError, match=r"missing: 2 \(1\.weight, 1\.bias\); unknown: 2 \(2\.weight, 2\.bias\)"):
+        networks.fill_with_weights(small(), tmp_path / "a.pt")
 
 
 class Unsafe:

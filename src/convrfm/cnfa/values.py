@@ -28,7 +28,7 @@ def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
     fresh = _mapped(network, Tensor.clone)
     with holding(fresh), torch.no_grad():
         try:
-            network.load_state_dict(as_named_by(network, state))
+            network.load_state_dict(as_named_by(network, state, "initial"))
         except (RuntimeError, TypeError, AttributeError) as error:
             raise InputError(f"initial is not a state dict of this network: {error}") from error
     return fresh
