@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from convrfm import cnfa
 from convrfm.cnfa import controls
@@ -95,8 +96,18 @@ def test_the_state_dict_of_a_wrapped_network_is_that_of_the_network(images: Tens
         for parameter in start.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
     expected = cnfa.measure(trained, images, initial=start.state_dict())
-    for state in (nn.DataParallel(start).state_dict(), start.state_dict(prefix="_orig_mod.")):
-        assert cnfa.measure(trained, images, initial=state).to_dict() == expected.to_dict()
+    averaged = AveragedModel(start)
+    for given in (
+        nn.DataParallel(start).state_dict(),
+        start.state_dict(prefix="_orig_mod."),
+        {"epoch": 3, "model": start.state_dict()},
+        averaged.state_dict(),
+        averaged,
+    ):
+        assert cnfa.measure(trained, images, initial=given).to_dict() == expected.to_dict()
+    two = {"model": start.state_dict(), "ema": averaged.state_dict()}
+    with pytest.raises(InputError, match=r"initial must hold one state dict; it holds \['model'\], \['ema'\]\. Take"):
+        cnfa.measure(trained, images, initial=two)
 
 
 @pytest.mark.parametrize(

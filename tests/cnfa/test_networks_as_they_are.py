@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from convrfm import cnfa
 from convrfm.errors import InputError
@@ -149,7 +150,9 @@ def test_evaluation_mode_is_what_is_measured(images: Tensor) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrap", [nn.DataParallel, lambda m: torch.compile(m, backend="eager")], ids=["data parallel", "compiled"]
+    "wrap",
+    [nn.DataParallel, lambda m: torch.compile(m, backend="eager"), AveragedModel],
+    ids=["data parallel", "compiled", "averaged"],
 )
 def test_wrappers_are_looked_through(images: Tensor, wrap: Callable[[nn.Module], nn.Module]) -> None:
     network = small_network()

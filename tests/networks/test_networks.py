@@ -167,7 +167,7 @@ def small() -> nn.Module:
     return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
 
 
-def prefixed(prefix: str) -> Callable[[nn.Module], object]:
+def prefixed(prefix: str) -> Callable[[nn.Module], dict[str, Tensor]]:
     return lambda network: {f"{prefix}{name}": value for name, value in network.state_dict().items()}
 
 

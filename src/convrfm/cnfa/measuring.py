@@ -32,7 +32,7 @@ from .state import as_found
 from .sweep import Sweep
 from .target import Head, Loss, Target, own_class
 
-Initial = nn.Module | Mapping[str, Tensor]
+Initial = nn.Module | Mapping[str, Any]
 Measured = tuple[Product, Moments]
 DEFAULT_BUDGET = 2**30
 NAMES_SHOWN = 2
@@ -75,10 +75,11 @@ def measure(
     is materialised, as its first forward pass always does. Batches are split as the memory budget needs.
 
     Args:
-        network: Any module that is made of `torch.nn` layers; compiled and data-parallel wrappers are looked through.
+        network: Any module that is made of `torch.nn` layers; compiled, averaged and data-parallel wrappers are looked through.
         images: A tensor or array `(n, ...)`, or an iterable of batches: `(n, ...)`, or `(images, labels)`, or what `batch`
             takes.
-        initial: The network at initialization, or a copy of its state dict: adds the controls that need it.
+        initial: The network at initialization, or a copy of its state dict, alone or in a checkpoint: adds the controls that
+            need it.
         layers: Names of the layers to measure, or patterns of names ("layer3.*"): one, or several; None for all.
         probes: None to sum over outputs exactly; s for s random-sign probes: an unbiased AGOP, and correlations
             corrected for the bias of few probes, with standard errors (both by jackknife; they need s of at least 2).

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from ..errors import InputError
-from ..networks.weights import as_named_by
+from ..errors import InputError, ModelFileError
+from ..networks.weights import as_named_by, state_dict_in
 
 Values = list[tuple[Tensor, Tensor]]
 """Parameters and buffers, each with the values it is to hold."""
@@ -19,8 +20,9 @@ def moved(network: nn.Module, device: torch.device) -> Values:
     return _mapped(network, lambda values: values.to(device))
 
 
-def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
-    """What the network holds after loading a state dict, of itself or of a wrapper of it; it holds what it held before.
+def loaded(network: nn.Module, state: Mapping[str, Any]) -> Values:
+    """What the network holds after loading a state dict, of itself or of a wrapper of it, alone or under keys of a checkpoint;
+    it holds what it held before.
 
     Raises:
         InputError: If it is not a state dict of this network.
@@ -28,8 +30,10 @@ def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
     fresh = _mapped(network, Tensor.clone)
     with holding(fresh), torch.no_grad():
         try:
+            if network.state_dict().keys().isdisjoint(state):
+                state = state_dict_in(state, "initial")
             network.load_state_dict(as_named_by(network, state, "initial"))
-        except (RuntimeError, TypeError, AttributeError) as error:
+        except (ModelFileError, RuntimeError, TypeError, AttributeError) as error:
             raise InputError(f"initial is not a state dict of this network: {error}") from error
     return fresh
 

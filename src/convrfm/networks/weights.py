@@ -117,8 +117,8 @@ def _cuts(name: str) -> Iterator[tuple[str, str]]:
         yield name[:place], name[place:]
 
 
-def state_dict_in(data: Any, path: str | Path) -> Mapping[str, Tensor]:
-    """The only one in what a file holds, alone or under keys.
+def state_dict_in(data: Any, whose: str | Path) -> Mapping[str, Tensor]:
+    """The only one in what a file or an argument holds, alone or under keys.
 
     Raises:
         ModelFileError: If there is none, or several.
@@ -128,15 +128,20 @@ def state_dict_in(data: Any, path: str | Path) -> Mapping[str, Tensor]:
         found = {place: value for place, value in held.items() if _is_state_dict(value)}
         if len(found) > 1:
             named = ", ".join([*found][:NAMES_SHOWN]) + ", ..." * (len(found) > NAMES_SHOWN)
+            first = next(iter(found))
             raise ModelFileError(
-                f"{path} must hold one state dict; it holds {named}. Save the one that is meant: "
-                f"torch.save(torch.load({str(path)!r}){next(iter(found))}, 'weights.pt')."
+                f"{whose} must hold one state dict; it holds {named}. "
+                + (
+                    f"Save the one that is meant: torch.save(torch.load({str(whose)!r}){first}, 'weights.pt')."
+                    if isinstance(whose, Path)
+                    else f"Take the one that is meant, such as {first}."
+                )
             )
         if found:
             return next(iter(found.values()))
         outer = {place: value for place, value in held.items() if isinstance(value, Mapping)}
         held = {f"{place}[{key!r}]": value for place, inner in outer.items() for key, value in inner.items()}
-    raise ModelFileError(f"{path} must hold a state dict of tensors; it holds {type(data).__name__}.")
+    raise ModelFileError(f"{whose} must hold a state dict of tensors; it holds {type(data).__name__}.")
 
 
 def _is_state_dict(data: Any) -> bool:
