@@ -193,8 +193,6 @@ def test_resampling_by_quadratic_forms_is_resampling_the_images(images: Tensor) 
     """Each replicate is what measuring the resampled images gives."""
     model = network().double()
     images = images[:5].double()
-    sweep_parts = cnfa.measure(model, images, rotations=0, resamples=2, generator=torch.Generator().manual_seed(3))
-    assert sweep_parts["0"].correlations.trained.cosine.interval is not None
     from convrfm.cnfa.batches import Batch
     from convrfm.cnfa.cutting import Cut
     from convrfm.cnfa.spread import resampled
@@ -230,5 +228,7 @@ def test_intervals_narrow_with_the_number_of_images() -> None:
     assert 0.1 < widths[1] / widths[0] < 0.6
 
 
-def test_bootstrap_of_one_image_gives_no_interval(images: Tensor) -> None:
-    assert cnfa.measure(network(), images[:1])["0"].correlations.trained.cosine.interval is None
+@pytest.mark.parametrize(("n", "parts", "given"), [(1, 64, False), (7, 64, False), (8, 64, True), (20, 7, False)])
+def test_bootstrap_of_fewer_than_eight_parts_gives_no_interval(n: int, parts: int, given: bool, images: Tensor) -> None:
+    trained = cnfa.measure(network(), images[:n], parts=parts)["0"].correlations.trained
+    assert (trained.cosine.interval is not None) == (trained.pearson.interval is not None) == given

@@ -23,7 +23,7 @@ def report() -> cnfa.Report:
         nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)
     )
     with pytest.warns(UserWarning, match="the network's own weights"):
-        return cnfa.measure(network, torch.randn(6, 3, 6, 6), initial=copy.deepcopy(network.state_dict()), probes=4)
+        return cnfa.measure(network, torch.randn(8, 3, 6, 6), initial=copy.deepcopy(network.state_dict()), probes=4)
 
 
 def test_layers_come_in_forward_order_by_name(report: cnfa.Report) -> None:

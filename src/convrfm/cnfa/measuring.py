@@ -100,7 +100,8 @@ def measure(
             for queries, keys and values, or 3 times as many as there are heads. Each has its own AGOP. Not with `whole`.
         rotations: Draws of the rotation control, shared by layers of one shape; 0 for none.
         resamples: Bootstrap resamples of the images; 0 for no intervals.
-        parts: The images are resampled in at most this many parts (one image each if there are fewer).
+        parts: The images are resampled in at most this many parts (one image each if there are fewer); of fewer than eight
+            there are no intervals.
         level: Coverage of the intervals.
         half_power: Compare with the AGOP to the power 1/2 too, which needs eigenvalues: most of what a report costs
             beyond the passes through the network.

@@ -36,8 +36,8 @@ from .watching import Use, alike
 
 NOT_INDEPENDENT = (
     "the images are not independent of each other: an image's outputs change with the images beside it, as with batch norm "
-    "without running statistics. Batches are measured whole, as they come, and intervals resample batches: with one batch "
-    "there are none."
+    "without running statistics. Batches are measured whole, as they come, and intervals resample batches: with fewer "
+    "than eight there are none."
 )
 
 RANDOM = (
