@@ -259,6 +259,20 @@ def test_unsafe_weights_are_refused_and_not_run(tmp_path: Path, monkeypatch: pyt
     assert not (tmp_path / "this-folder-must-not-appear").exists()
 
 
+def test_a_pickled_network_is_refused_with_the_line_that_saves_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(network := small(), "whole.pt")
+    with pytest.raises(ModelFileError, match="could run code, so it is refused") as told:
+        networks.fill_with_weights(small(), "whole.pt")
+    said = str(told.value)
+    assert said.isprintable()
+    exec(said.partition("save its state dict: ")[2].partition("; of a checkpoint")[0])
+    networks.fill_with_weights(filled := small(), "weights.pt")
+    assert same(filled.state_dict(), network.state_dict())
+
+
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="cannot be read as weights"):
         networks.load_weights(tmp_path / "missing.safetensors")

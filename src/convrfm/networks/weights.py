@@ -68,7 +68,9 @@ def load_weights(path: str | Path, network: nn.Module | None = None) -> dict[str
     except pickle.UnpicklingError as error:
         raise ModelFileError(
             f"{path} is not a plain file of tensors: reading it could run code, so it is refused. "
-            f"If you trust its source, write its state_dict as safetensors first. ({_first_line(error)})"
+            "If you trust its source, save its state dict: "
+            f"torch.save(torch.load({str(path)!r}, weights_only=False).state_dict(), 'weights.pt'); of a checkpoint, "
+            "such as ['state_dict'] in the place of .state_dict()."
         ) from error
     except Exception as error:  # what torch's own unpickler raises of damaged files has no bounds
         remedy = "Copy the file again."
