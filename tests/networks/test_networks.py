@@ -235,6 +235,17 @@ def test_one_of_several_networks_in_a_state_dict_is_not_chosen_in_silence(kept: 
     assert same(filled.state_dict(), both[kept == "teacher."].state_dict())
 
 
+def test_one_of_two_weights_of_a_name_is_not_chosen_in_silence(tmp_path: Path) -> None:
+    weights = prefixed("body.")(small())
+    weights |= {"1.bias": weights.pop("body.1.bias")}
+    torch.save(weights, tmp_path / "a.pt")
+    networks.fill_with_weights(filled := small(), tmp_path / "a.pt")
+    assert torch.equal(filled.state_dict()["0.weight"], weights["body.0.weight"])
+    torch.save(weights | {"0.weight": torch.ones(3, 2)}, tmp_path / "b.pt")
+    with pytest.raises(InputError, match=r"missing: 4 .*; unknown: \d \(body\.0\.weight"):
+        networks.fill_with_weights(small(), tmp_path / "b.pt")
+
+
 def test_weights_of_another_network_are_named_without_what_stands_before_them(tmp_path: Path) -> None:
     other = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3, affine=False), nn.Linear(3, 1))
     torch.save(prefixed("model.")(other), tmp_path / "a.pt")

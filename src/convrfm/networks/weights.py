@@ -87,7 +87,8 @@ def as_named_by(network: nn.Module, weights: Mapping[str, Tensor], whose: str | 
     """Weights under the network's own names, without what a wrapper put before them.
 
     That is what stands before a name for each of the network's; what has no such name then belongs to something else, as a
-    loss or a count of averages, and is left out. If nothing stands before all, it is what stands before most.
+    loss or a count of averages, and is left out. If nothing stands before all, it is what stands before most, unless
+    two names would become one.
 
     Args:
         network: Whose names they are.
@@ -110,7 +111,8 @@ def as_named_by(network: nn.Module, weights: Mapping[str, Tensor], whose: str | 
         )
     ((prefix, _),) = named.most_common(1)
     kept = [name for name in weights if name.startswith(prefix) or not complete]
-    return {name.removeprefix(prefix): weights[name] for name in kept}
+    renamed = {name.removeprefix(prefix): weights[name] for name in kept}
+    return renamed if len(renamed) == len(kept) else weights
 
 
 def _cuts(name: str) -> Iterator[tuple[str, str]]:
