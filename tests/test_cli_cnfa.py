@@ -282,6 +282,28 @@ def test_images_have_the_channels_that_the_first_convolution_takes(
     assert f", {channels} x 8 x 8, " in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("taken", "given", "note"),
+    [
+        (1, 3, "Colors became their brightness in 4 images, as the network takes 1 channel."),
+        (3, 1, "Gray was repeated for 3 channels in 4 images, as the network takes 3 channels."),
+        (3, 3, ""),
+    ],
+)
+def test_images_of_other_channels_than_the_network_takes_are_told(
+    taken: int, given: int, note: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = (nn.Conv2d(taken, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    monkeypatch.setattr("convrfm.commands.cnfa.load_network", lambda name: nn.Sequential(*layers))
+    np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).integers(0, 256, (4, given, 8, 8)).astype(np.uint8))
+    code, output = run("cnfa", "mynet:network", tmp_path / "a.npz", "--out", tmp_path / "out")
+    assert code == 0, output
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    for told in (" ".join(output.split()), page):
+        assert note in told
+        assert ("as the network takes" in told) == bool(note)
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.int64])
 def test_gray_values_of_another_scale_are_warned_of_and_the_page_has_the_true_ones(
     kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -271,6 +271,10 @@ WRONG = [
     ({"labels": "cat"}, "labels must be numbers; got 'cat'"),
     ({"labels": [0, 1]}, "labels must be one for each of 5 images"),
     ({"labels": 1, "loss": functional.cross_entropy}, 'reduction="none"'),
+    (
+        {"labels": 1, "loss": lambda outputs, _: outputs**2},
+        r"one value for each of 1 images; got \(1, 3\)\. .* the mean",
+    ),
     ({"batch": lambda x: "photo"}, "a batch must be a tensor"),
     ({"blocks": {"*.qkv": 3}}, r"blocks: no layer .* is named as '\*.qkv'. Near matches: 0"),
     ({"blocks": {"3": 3}}, "blocks: no layer that was measured, but the final one, is named as '3'"),

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from convrfm import cnfa
 from convrfm.cnfa import controls
@@ -95,27 +96,41 @@ def test_the_state_dict_of_a_wrapped_network_is_that_of_the_network(images: Tens
         for parameter in start.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
     expected = cnfa.measure(trained, images, initial=start.state_dict())
-    for state in (nn.DataParallel(start).state_dict(), start.state_dict(prefix="_orig_mod.")):
-        assert cnfa.measure(trained, images, initial=state).to_dict() == expected.to_dict()
+    averaged = AveragedModel(start)
+    for given in (
+        nn.DataParallel(start).state_dict(),
+        start.state_dict(prefix="_orig_mod."),
+        {"epoch": 3, "model": start.state_dict()},
+        averaged.state_dict(),
+        averaged,
+    ):
+        assert cnfa.measure(trained, images, initial=given).to_dict() == expected.to_dict()
+    two = {"model": start.state_dict(), "ema": averaged.state_dict()}
+    with pytest.raises(InputError, match=r"initial must hold one state dict; it holds \['model'\], \['ema'\]\. Take"):
+        cnfa.measure(trained, images, initial=two)
 
 
 @pytest.mark.parametrize(
-    "kept", [nn.Module.state_dict, lambda model: model, copy.copy], ids=["state", "itself", "shallow"]
+    "kept",
+    [nn.Module.state_dict, lambda model: model, copy.copy, copy.deepcopy],
+    ids=["state", "itself", "shallow", "copied too late"],
 )
-def test_initial_weights_that_were_trained_with_the_network_are_told(
+def test_initial_weights_that_are_the_network_s_are_told(
     kept: Callable[[nn.Module], nn.Module | Mapping[str, Tensor]], images: Tensor
 ) -> None:
     trained = network()
-    start, copied = kept(trained), copy.deepcopy(trained.state_dict())
+    copied = copy.deepcopy(trained.state_dict())
     with torch.no_grad():
         trained[0].weight += 1
-    with pytest.warns(UserWarning, match=r"initial has the network's own values .* copy\.deepcopy") as told:
-        report = cnfa.measure(trained, images, initial=start, rotations=0, resamples=0)
+    with pytest.warns(UserWarning, match=r"initial has the network's own weights .* copy\.deepcopy") as told:
+        report = cnfa.measure(trained, images, initial=kept(trained), rotations=0, resamples=0)
     assert report.warnings == (str(told[0].message),)
     torch.testing.assert_close(report["0"].initial_filters, report["0"].filters)
     report = cnfa.measure(trained, images, initial=copied, rotations=0, resamples=0)
     assert report.warnings == ()
     torch.testing.assert_close(report["0"].initial_filters + 1, report["0"].filters)
+    with pytest.warns(UserWarning, match="own weights in every layer that was measured"):
+        cnfa.measure(trained, images, initial=copied, layers="2", rotations=0, resamples=0)
 
 
 def test_layers_that_the_initial_network_does_not_have_are_named(images: Tensor) -> None:
@@ -178,8 +193,6 @@ def test_resampling_by_quadratic_forms_is_resampling_the_images(images: Tensor) 
     """Each replicate is what measuring the resampled images gives."""
     model = network().double()
     images = images[:5].double()
-    sweep_parts = cnfa.measure(model, images, rotations=0, resamples=2, generator=torch.Generator().manual_seed(3))
-    assert sweep_parts["0"].correlations.trained.cosine.interval is not None
     from convrfm.cnfa.batches import Batch
     from convrfm.cnfa.cutting import Cut
     from convrfm.cnfa.spread import resampled
@@ -215,5 +228,7 @@ def test_intervals_narrow_with_the_number_of_images() -> None:
     assert 0.1 < widths[1] / widths[0] < 0.6
 
 
-def test_bootstrap_of_one_image_gives_no_interval(images: Tensor) -> None:
-    assert cnfa.measure(network(), images[:1])["0"].correlations.trained.cosine.interval is None
+@pytest.mark.parametrize(("n", "parts", "given"), [(1, 64, False), (7, 64, False), (8, 64, True), (20, 7, False)])
+def test_bootstrap_of_fewer_than_eight_parts_gives_no_interval(n: int, parts: int, given: bool, images: Tensor) -> None:
+    trained = cnfa.measure(network(), images[:n], parts=parts)["0"].correlations.trained
+    assert (trained.cosine.interval is not None) == (trained.pearson.interval is not None) == given

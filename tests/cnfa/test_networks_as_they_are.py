@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from convrfm import cnfa
 from convrfm.errors import InputError
@@ -149,7 +150,9 @@ def test_evaluation_mode_is_what_is_measured(images: Tensor) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrap", [nn.DataParallel, lambda m: torch.compile(m, backend="eager")], ids=["data parallel", "compiled"]
+    "wrap",
+    [nn.DataParallel, lambda m: torch.compile(m, backend="eager"), AveragedModel],
+    ids=["data parallel", "compiled", "averaged"],
 )
 def test_wrappers_are_looked_through(images: Tensor, wrap: Callable[[nn.Module], nn.Module]) -> None:
     network = small_network()
@@ -265,6 +268,32 @@ def test_small_gradients_of_half_precision_do_not_vanish_when_they_are_multiplie
 
 
 @pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+@pytest.mark.parametrize("size", [1e-5, 1.0, 1e5])
+@pytest.mark.parametrize("probes", [None, 2])
+def test_gradients_outside_of_half_precision_are_measured(size: float, probes: int | None, images: Tensor) -> None:
+    """Those behind a mean over many positions are too small for it; others are too large, if they are scaled like them."""
+
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.head = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.second(torch.tanh(self.first(x))).mean((2, 3)) * size)
+
+    torch.manual_seed(0)
+    network, large = Pooled().eval(), nn.functional.interpolate(images, scale_factor=4)
+    expected = cnfa.measure(network, large, probes=probes, **QUICK)
+    found = cnfa.measure(copy.deepcopy(network).half(), large, probes=probes, **QUICK)
+    with torch.autocast("cpu", dtype=torch.float16):
+        cast = cnfa.measure(network, large, probes=probes, **QUICK)
+    for name in ("first", "second"):
+        for half in (found[name].covariance, cast[name].covariance):
+            torch.testing.assert_close(
+                half, expected[name].covariance, rtol=0.02, atol=0.01 * float(expected[name].covariance.max())
+            )
+
+
 def test_lazy_modules_are_materialised_and_measured(images: Tensor) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
@@ -481,6 +510,9 @@ def test_images_that_the_network_cannot_take_are_named(images: Tensor) -> None:
         cnfa.measure(small_network(), ["photo.jpg"])
     with pytest.raises(InputError, match="at least one image"):
         cnfa.measure(small_network(), [])
+    for empty in (images[:0], images[:0].numpy(), [images, images[:0]]):
+        with pytest.raises(InputError, match=r"at least one image a batch; got shape \(0, 3, 8, 8\)"):
+            cnfa.measure(small_network(), empty)
 
 
 def test_a_nan_weight_names_its_layer(images: Tensor) -> None:

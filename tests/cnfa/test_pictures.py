@@ -22,7 +22,7 @@ def report() -> cnfa.Report:
         nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)
     )
     start = {name: value + 0.1 for name, value in network.state_dict().items()}
-    return cnfa.measure(network, torch.randn(6, 3, 6, 6), initial=start)
+    return cnfa.measure(network, torch.randn(8, 3, 6, 6), initial=start)
 
 
 def heights(figure: Figure) -> dict[str, list[float]]:
@@ -95,9 +95,11 @@ def test_a_layer_without_an_interval_takes_no_error_bar_from_the_others(report: 
 @pytest.mark.parametrize(
     ("sizes", "options", "told"),
     [
-        ([3], {}, " (in brackets bootstrap intervals over images)"),
+        ([8], {}, " (in brackets bootstrap intervals over images)"),
+        ([8], {"probes": 4}, " (in brackets bootstrap intervals over images, with the error of probing)"),
         ([1], {"probes": 4}, " (after ± the standard error of probing alone)"),
-        ([3], {"resamples": 0}, ""),
+        ([7], {}, ""),
+        ([8], {"resamples": 0}, ""),
         ([3, 2, 4], {}, " (in brackets Student's intervals over reports left out one at a time)"),
     ],
 )

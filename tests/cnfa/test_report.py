@@ -22,7 +22,8 @@ def report() -> cnfa.Report:
     network = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)
     )
-    return cnfa.measure(network, torch.randn(6, 3, 6, 6), initial=copy.deepcopy(network.state_dict()), probes=4)
+    with pytest.warns(UserWarning, match="the network's own weights"):
+        return cnfa.measure(network, torch.randn(8, 3, 6, 6), initial=copy.deepcopy(network.state_dict()), probes=4)
 
 
 def test_layers_come_in_forward_order_by_name(report: cnfa.Report) -> None:
@@ -128,8 +129,8 @@ def test_factors_multiply_to_the_matrices(report: cnfa.Report) -> None:
 
 
 def test_without_the_power_one_half_the_other_figures_stay(tmp_path: Path) -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
-    images, start = torch.randn(6, 3, 6, 6), copy.deepcopy(network.state_dict())
+    network, start = (nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)) for _ in "ab")
+    images = torch.randn(6, 3, 6, 6)
     both = cnfa.measure(network, images, initial=start, probes=3)
     alone = cnfa.measure(network, images, initial=start, probes=3, half_power=False)
     assert not [column for column in alone.to_frame() if "half" in column]

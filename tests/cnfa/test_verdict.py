@@ -70,6 +70,19 @@ def test_the_verdict_counts_layers_and_says_what_it_cannot_say(report: cnfa.Repo
     assert "No layer counts" in verdict([final])
 
 
+def test_medians_beside_each_other_both_hold_the_bias_of_few_probes(report: cnfa.Report) -> None:
+    few, alone = layer_with(report, 0.76, 0.58, 0.01, bias=-0.1), layer_with(report, 0.76, None, None, bias=-0.1)
+    assert verdict([few]).endswith(
+        "in 1 of 1 layer (Pearson, median 0.66 beside 0.58). That is before the bias of few probes is taken off, which the "
+        "control has too."
+    )
+    assert "is 0.66 beside 0.58 with G rotated once" in verdict([layer_with(report, 0.76, 0.58, None, bias=-0.1)])
+    assert "is 0.76 (median of 1 layer). No rotation control" in verdict([alone])
+    page = cnfa_page(replace(report, layers=(few,)), "few").render()
+    assert "Pearson correlation of CNFM and AGOP, less the bias of few probes, median" in page
+    assert "the same with gradients rotated, with that bias, median" in page
+
+
 def test_one_rotation_is_shown_without_a_spread_and_counts_for_nothing() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(12, 2))

@@ -1,6 +1,5 @@
 """The table of published networks says what was measured."""
 
-import copy
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -50,12 +49,13 @@ def test_a_layer_whose_control_has_no_spread_is_kept_shown_and_left_out_of_count
     """Of one filter G is a number, and no rotation turns it: the first layer here. Without a gradient nothing is defined."""
     torch.manual_seed(0)
     network, fresh = (nn.Sequential(nn.Conv2d(1, 1, 3), nn.Flatten(), nn.Linear(16, 2)) for _ in "ab")
-    dead = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(32, 2))
-    nn.init.zeros_(dead[2].weight)
+    dead, fresh_dead = (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(32, 2)) for _ in "ab")
+    for one in (dead, fresh_dead):
+        nn.init.zeros_(one[2].weight)
     images = torch.randn(6, 1, 6, 6)
     found = [
         json.loads(json.dumps(layer_lines.layer_lines(cnfa.measure(one, images, initial=fresh_one)), allow_nan=False))
-        for one, fresh_one in ((network, fresh), (dead, copy.deepcopy(dead)))
+        for one, fresh_one in ((network, fresh), (dead, fresh_dead))
     ]
     (one_filter,), (no_gradient,) = map(layer_lines.read_layers, found)
     assert one_filter.rotated_deviation == 0

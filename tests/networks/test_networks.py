@@ -167,7 +167,7 @@ def small() -> nn.Module:
     return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
 
 
-def prefixed(prefix: str) -> Callable[[nn.Module], object]:
+def prefixed(prefix: str) -> Callable[[nn.Module], dict[str, Tensor]]:
     return lambda network: {f"{prefix}{name}": value for name, value in network.state_dict().items()}
 
 
@@ -184,6 +184,12 @@ CHECKPOINTS: dict[str, Callable[[nn.Module], object]] = {
     "data-parallel": prefixed("module."),
     "compiled": prefixed("_orig_mod."),
     "all of them": prefixed("model.module._orig_mod."),
+    "two levels": prefixed("net.backbone."),
+    "beside a loss": lambda network: {"state_dict": {**prefixed("model.")(network), "criterion.weight": torch.ones(2)}},
+    "beside a part": lambda network: {**prefixed("model.")(network), "ema.0.weight": torch.ones(3, 2)},
+    "without counters": lambda network: {
+        f"net.{name}": value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")
+    },
 }
 
 
@@ -216,6 +222,37 @@ def test_one_of_several_state_dicts_is_not_chosen_in_silence(tmp_path: Path) -> 
     assert line == f"torch.save(torch.load({str(tmp_path / 'a.pt')!r})['state_dict'], 'weights.pt')"
 
 
+@pytest.mark.parametrize("kept", ["student.", "teacher."])
+def test_one_of_several_networks_in_a_state_dict_is_not_chosen_in_silence(kept: str, tmp_path: Path) -> None:
+    both = [small(), small()]
+    weights = {**prefixed("student.")(both[0]), **prefixed("teacher.")(both[1])}
+    torch.save({"state_dict": weights}, tmp_path / "a.pt")
+    with pytest.raises(InputError, match=r"of one network; it holds those of student\., teacher\.\. Keep") as told:
+        networks.fill_with_weights(small(), tmp_path / "a.pt")
+    line = str(told.value).partition("Keep what is meant: ")[2].rstrip(".").replace("student.", kept)
+    torch.save(eval(line, {"state_dict": weights}), tmp_path / "one.pt")
+    networks.fill_with_weights(filled := small(), tmp_path / "one.pt")
+    assert same(filled.state_dict(), both[kept == "teacher."].state_dict())
+
+
+def test_one_of_two_weights_of_a_name_is_not_chosen_in_silence(tmp_path: Path) -> None:
+    weights = prefixed("body.")(small())
+    weights |= {"1.bias": weights.pop("body.1.bias")}
+    torch.save(weights, tmp_path / "a.pt")
+    networks.fill_with_weights(filled := small(), tmp_path / "a.pt")
+    assert torch.equal(filled.state_dict()["0.weight"], weights["body.0.weight"])
+    torch.save(weights | {"0.weight": torch.ones(3, 2)}, tmp_path / "b.pt")
+    with pytest.raises(InputError, match=r"missing: 4 .*; unknown: \d \(body\.0\.weight"):
+        networks.fill_with_weights(small(), tmp_path / "b.pt")
+
+
+def test_weights_of_another_network_are_named_without_what_stands_before_them(tmp_path: Path) -> None:
+    other = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3, affine=False), nn.Linear(3, 1))
+    torch.save(prefixed("model.")(other), tmp_path / "a.pt")
+    with pytest.raises(InputError, match=r"missing: 2 \(1\.weight, 1\.bias\); unknown: 2 \(2\.weight, 2\.bias\)"):
+        networks.fill_with_weights(small(), tmp_path / "a.pt")
+
+
 class Unsafe:
     def __reduce__(self) -> tuple:
         return (os.mkdir, ("this-folder-must-not-appear",))
@@ -231,6 +268,20 @@ def test_unsafe_weights_are_refused_and_not_run(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ModelFileError):
         networks.load_weights(tmp_path / "plain.pt")
     assert not (tmp_path / "this-folder-must-not-appear").exists()
+
+
+def test_a_pickled_network_is_refused_with_the_line_that_saves_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(network := small(), "whole.pt")
+    with pytest.raises(ModelFileError, match="could run code, so it is refused") as told:
+        networks.fill_with_weights(small(), "whole.pt")
+    said = str(told.value)
+    assert said.isprintable()
+    exec(said.partition("save its state dict: ")[2].partition("; of a checkpoint")[0])
+    networks.fill_with_weights(filled := small(), "weights.pt")
+    assert same(filled.state_dict(), network.state_dict())
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:

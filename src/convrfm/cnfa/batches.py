@@ -119,6 +119,8 @@ def _batch(item: Any, to_arguments: ToArguments | None) -> Batch:
             f"a batch must be a tensor (n, ...) of images, or a tuple or list that begins with one; got {got}. For a single "
             "image pass image[None]; for other batches pass batch, a function from one to the network's arguments."
         )
+    if not len(batch):
+        raise InputError(f"images must hold at least one image a batch; got shape {tuple(batch.tensors[0].shape)}.")
     check_dense("images", batch.tensors[0])
     return batch
 

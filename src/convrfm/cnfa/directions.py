@@ -10,6 +10,9 @@ from torch.autograd.graph import GradientEdge
 
 from ..errors import InputError
 from .capture import Pass
+from .watching import Use
+
+LARGEST_SCALE, SCALE_STEP = 2**15, 2**5  # powers of two, so that nothing is rounded
 
 
 @dataclass(frozen=True)
@@ -55,22 +58,25 @@ def probe_directions(outputs: Tensor, probes: int, generator: torch.Generator) -
 
 
 def gradients(
-    directions: Directions, edges: Sequence[GradientEdge], chunk: int
+    directions: Directions, uses: Sequence[Use], chunk: int
 ) -> Iterator[list[Float[Tensor, "chunk ..."] | None]]:
-    """Gradients with respect to every edge, `chunk` directions at a time; None where an edge does not matter.
+    """Gradients at every product's result, `chunk` directions at a time; None where it does not matter.
 
     A chunk of several is one vectorised backward pass; where an operation cannot be vectorised (a custom autograd
-    function without a rule), its directions are taken one by one instead.
+    function without a rule), its directions are taken one by one instead. Through float16 they go as large as fits, so
+    that small gradients are not lost, and come back in float32.
 
     Raises:
         InputError: If the network raises anything on the way back.
     """
     source = directions.source
     rows = directions.rows.expand(-1, source.shape[0], -1)
+    edges = [use.edge for use in uses]
+    scale = LARGEST_SCALE if any(use.dtype == torch.float16 for use in uses) else 1
     start = 0
     while start < len(rows):
         try:
-            found = _differentiated(source, edges, rows[start : start + chunk])
+            found = _differentiated(source, edges, rows[start : start + chunk] * scale)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
@@ -80,6 +86,11 @@ def gradients(
                 ) from error
             chunk = 1
             continue
+        if scale > 1:
+            if not all(g is None or g.isfinite().all() for g in found):
+                scale //= SCALE_STEP
+                continue
+            found = [None if g is None else g.to(torch.promote_types(g.dtype, torch.float32)) / scale for g in found]
         yield found
         start += chunk
 

@@ -71,7 +71,8 @@ def compare(moments: Moments, spread: Spread | None, half_power: bool = True) ->
         reduced = torch.stack([value for pair in similarities(left_out, space, half_power) for value in pair], -1)
         corrected = (tensor.tolist() for tensor in jackknife(plain, reduced))
         estimates = [Estimate(*found) for found in zip(*corrected, strict=True)]
-    if spread is not None and (parts := moments.part_sums()) is not None:
+    parts = None if spread is None else moments.part_sums()
+    if spread is not None and parts is not None and len(parts.inner) >= spread.fewest:
         for place, interval in enumerate(spread.intervals(plain[:2].unbind(), parts, space)):
             estimates[place] = replace(estimates[place], interval=_widened(interval, estimates[place].bias))
     return Comparison(*map(_within_bounds, estimates))

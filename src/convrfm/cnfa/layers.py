@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.parameter import is_lazy
+from torch.optim.swa_utils import AveragedModel
 
 from ..errors import InputError
 from .provenance import has_storage
@@ -18,9 +19,9 @@ COMPILED = "_orig_mod"
 
 
 def unwrapped(network: nn.Module) -> nn.Module:
-    """The network inside `torch.compile`, `DataParallel` and `DistributedDataParallel`, however nested."""
+    """The network inside `torch.compile`, `AveragedModel`, `DataParallel` and `DistributedDataParallel`, however nested."""
     while True:
-        if isinstance(network, DataParallel | DistributedDataParallel):
+        if isinstance(network, AveragedModel | DataParallel | DistributedDataParallel):
             network = network.module
         elif isinstance(getattr(network, COMPILED, None), nn.Module):
             network = getattr(network, COMPILED)

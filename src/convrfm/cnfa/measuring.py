@@ -1,7 +1,7 @@
 """`cnfa.measure`: every layer of a network, in one pass over the images."""
 
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from math import prod
@@ -32,12 +32,13 @@ from .state import as_found
 from .sweep import Sweep
 from .target import Head, Loss, Target, own_class
 
-Initial = nn.Module | Mapping[str, Tensor]
+Initial = nn.Module | Mapping[str, Any]
+Measured = tuple[Product, Moments]
 DEFAULT_BUDGET = 2**30
 NAMES_SHOWN = 2
-OWN_VALUES = (
-    "initial has the network's own values and no copies of them: what it was trained since has changed these too. Keep "
-    "copy.deepcopy(network.state_dict()) before training."
+SAME_WEIGHTS = (
+    "initial has the network's own weights in every layer that was measured: what stands beside them says nothing of training. "
+    "A state dict is trained with its network unless it is a copy: keep copy.deepcopy(network.state_dict()) before training."
 )
 
 
@@ -74,10 +75,11 @@ def measure(
     is materialised, as its first forward pass always does. Batches are split as the memory budget needs.
 
     Args:
-        network: Any module that is made of `torch.nn` layers; compiled and data-parallel wrappers are looked through.
+        network: Any module that is made of `torch.nn` layers; compiled, averaged and data-parallel wrappers are looked through.
         images: A tensor or array `(n, ...)`, or an iterable of batches: `(n, ...)`, or `(images, labels)`, or what `batch`
             takes.
-        initial: The network at initialization, or a copy of its state dict: adds the controls that need it.
+        initial: The network at initialization, or a copy of its state dict, alone or in a checkpoint: adds the controls that
+            need it.
         layers: Names of the layers to measure, or patterns of names ("layer3.*"): one, or several; None for all.
         probes: None to sum over outputs exactly; s for s random-sign probes: an unbiased AGOP, and correlations
             corrected for the bias of few probes, with standard errors (both by jackknife; they need s of at least 2).
@@ -98,7 +100,8 @@ def measure(
             for queries, keys and values, or 3 times as many as there are heads. Each has its own AGOP. Not with `whole`.
         rotations: Draws of the rotation control, shared by layers of one shape; 0 for none.
         resamples: Bootstrap resamples of the images; 0 for no intervals.
-        parts: The images are resampled in at most this many parts (one image each if there are fewer).
+        parts: The images are resampled in at most this many parts (one image each if there are fewer); of fewer than eight
+            there are no intervals.
         level: Coverage of the intervals.
         half_power: Compare with the AGOP to the power 1/2 too, which needs eigenvalues: most of what a report costs
             beyond the passes through the network.
@@ -132,9 +135,6 @@ def measure(
     generator = generator if generator is not None else torch.Generator().manual_seed(0)
     network, draws = unwrapped(network), digest({}, {"generator": generator.get_state()})
     told: dict[str, None] = {}
-    if isinstance(initial, nn.Module | Mapping) and values.are_shared(initial, network):
-        told[OWN_VALUES] = None
-        warnings.warn(OWN_VALUES, stacklevel=2)
     options: dict[str, Any] = {
         "probes": probes,
         "positions": positions,
@@ -162,9 +162,10 @@ def measure(
                     at_first.add(each)
     trained = sweep.finish()
     at_start = {} if at_first is None else at_first.finish()
-    if at_first is not None and (without := _without_controls(trained, at_start)):
-        told[without] = None
-        warnings.warn(without, stacklevel=2)
+    if at_first is not None:
+        told = dict.fromkeys(_of_initial(trained, at_start))
+        for sentence in told:
+            warnings.warn(sentence, stacklevel=2)
     spread, turns = Bootstrap(resamples, level, generator), Rotations(rotations, generator)
 
     @full_precision()
@@ -289,11 +290,11 @@ def _layer_report(
     )
 
 
-def _without_controls(trained: Collection[str], at_start: Collection[str]) -> str:
-    """What to say of layers that the initial network does not have; nothing where it has them all.
+def _of_initial(trained: Mapping[str, Measured], at_start: Mapping[str, Measured]) -> Iterator[str]:
+    """What to say of an initial network that lacks layers, or is the network as it stands.
 
     Raises:
-        InputError: If it has none.
+        InputError: If it has none of the layers.
     """
     missing = [name for name in trained if name not in at_start]
     if len(missing) == len(trained):
@@ -301,9 +302,11 @@ def _without_controls(trained: Collection[str], at_start: Collection[str]) -> st
             f"initial must be this network with other weights: layers of the network are {_some(trained)}, those of initial "
             f"{_some(at_start)}. Build it as the network was built, or pass its state dict."
         )
-    return (
-        f"initial has no layer {_some(missing)}: only the others stand beside the initial network." if missing else ""
-    )
+    if missing:
+        yield f"initial has no layer {_some(missing)}: only the others stand beside the initial network."
+    pairs = [(trained[name][1].filters, at_start[name][1].filters) for name in trained if name in at_start]
+    if all(own.shape == other.shape and bool((own == other).all()) for own, other in pairs):
+        yield SAME_WEIGHTS
 
 
 def _some(names: Collection[str]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -21,7 +21,13 @@ Interval = tuple[float, float]
 
 @runtime_checkable
 class Spread(Protocol):
-    """Intervals of a layer's correlations from disjoint parts of its images."""
+    """Intervals of a layer's correlations from disjoint parts of its images.
+
+    Attributes:
+        fewest: How many parts it needs.
+    """
+
+    fewest: ClassVar[int]
 
     def intervals(self, plain: Sequence[Tensor], parts: PartSums, space: RowSpace) -> list[Interval]:
         """Of each plain correlation, cosine and Pearson; the AGOP of all images is the sum of the parts'."""
@@ -35,8 +41,10 @@ class Bootstrap:
         draws: Number of resamples.
         level: Coverage of the intervals.
         generator: Where the resamples come from.
+        fewest: Parts; resamples of fewer are too much alike.
     """
 
+    fewest: ClassVar[int] = 8
     draws: int
     level: float
     generator: torch.Generator
@@ -55,8 +63,10 @@ class LeftOut:
     Attributes:
         sizes: How many images each part has.
         level: Coverage of the intervals.
+        fewest: Parts.
     """
 
+    fewest: ClassVar[int] = 2
     sizes: Sequence[int]
     level: float
 

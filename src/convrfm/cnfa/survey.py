@@ -144,7 +144,7 @@ def _alike(first: Tensor, second: Tensor) -> bool:
 def _touched(pair: Pass, image: int) -> list[Tensor | None]:
     """Gradients of one image's outputs alone, in a random direction."""
     directions = probe_directions(pair.outputs, 1, torch.Generator().manual_seed(0)).of_image(image)
-    (found,) = gradients(directions, [use.edge for use in pair.uses], 1)
+    (found,) = gradients(directions, pair.uses, 1)
     return found
 
 

@@ -36,8 +36,8 @@ from .watching import Use, alike
 
 NOT_INDEPENDENT = (
     "the images are not independent of each other: an image's outputs change with the images beside it, as with batch norm "
-    "without running statistics. Batches are measured whole, as they come, and intervals resample batches: with one batch "
-    "there are none."
+    "without running statistics. Batches are measured whole, as they come, and intervals resample batches: with fewer "
+    "than eight there are none."
 )
 
 RANDOM = (
@@ -233,8 +233,8 @@ class Sweep:
         self, places: Sequence[tuple[Use, ImageAxis | None]], directions: Directions, n: int, chunk: int
     ) -> None:
         first = 0
-        edges = [use.edge for use, _ in places]
-        for deltas in gradients(directions, edges, chunk) if places else ():
+        uses = [use for use, _ in places]
+        for deltas in gradients(directions, uses, chunk) if places else ():
             for (use, axis), delta in zip(places, deltas, strict=True):
                 if delta is not None and use.name in self._sums:
                     by_image = delta.unsqueeze(1) if axis is None else axis.split(delta, n)

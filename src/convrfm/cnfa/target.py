@@ -42,13 +42,13 @@ class Target:
         if batch.labels is None:
             raise InputError("a loss needs labels: pass labels, or a loader of (images, labels).")
         losses = self.loss(outputs, batch.labels)
-        if not isinstance(losses, Tensor) or losses.shape[:1] != (len(batch),):
+        if not isinstance(losses, Tensor) or losses.shape[:1] != (len(batch),) or losses.numel() != len(batch):
             got = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
             raise InputError(
                 f"loss must give one value for each of {len(batch)} images; got {got}. A loss of torch does with "
-                'reduction="none".'
+                'reduction="none"; of several values of an image take the sum or the mean.'
             )
-        return _checked(losses.reshape(len(batch), -1), len(batch), "what loss returns")
+        return _checked(losses.reshape(-1, 1), len(batch), "what loss returns")
 
 
 def own_class(outputs: Tensor, labels: Any) -> Tensor:

@@ -1,5 +1,7 @@
 """The ansatz along training: measured every so many steps, kept on disk, resumable."""
 
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -13,7 +15,7 @@ from ..kernels.integers import positive_integer
 from ..networks.weights import read_weights, write_weights
 from ..storage.lines import as_line, lines_from
 from .layers import unwrapped
-from .measuring import DEFAULT_BUDGET, measure
+from .measuring import DEFAULT_BUDGET, SAME_WEIGHTS, measure
 from .report import Report, csv_text, layer_row, without_nan
 from .saving import write_text
 from .target import Head
@@ -114,13 +116,15 @@ class Tracker:
 
     def measured(self) -> Report:
         """The report of the network as it stands, beside its initial weights; nothing is recorded."""
-        return measure(
-            self.network,
-            self.images,
-            initial=self.initial,
-            generator=torch.Generator().manual_seed(self.seed),
-            **self.options,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", re.escape(SAME_WEIGHTS))  # as they are at first
+            return measure(
+                self.network,
+                self.images,
+                initial=self.initial,
+                generator=torch.Generator().manual_seed(self.seed),
+                **self.options,
+            )
 
     def to_csv(self, path: str | Path) -> None:
         """Write one line per step and layer."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from ..errors import InputError
-from ..networks.weights import as_named_by
-from .provenance import has_storage
+from ..errors import InputError, ModelFileError
+from ..networks.weights import as_named_by, state_dict_in
 
 Values = list[tuple[Tensor, Tensor]]
 """Parameters and buffers, each with the values it is to hold."""
@@ -20,8 +20,9 @@ def moved(network: nn.Module, device: torch.device) -> Values:
     return _mapped(network, lambda values: values.to(device))
 
 
-def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
-    """What the network holds after loading a state dict, of itself or of a wrapper of it; it holds what it held before.
+def loaded(network: nn.Module, state: Mapping[str, Any]) -> Values:
+    """What the network holds after loading a state dict, of itself or of a wrapper of it, alone or under keys of a checkpoint;
+    it holds what it held before.
 
     Raises:
         InputError: If it is not a state dict of this network.
@@ -29,21 +30,12 @@ def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> Values:
     fresh = _mapped(network, Tensor.clone)
     with holding(fresh), torch.no_grad():
         try:
-            network.load_state_dict(as_named_by(network, state))
-        except (RuntimeError, TypeError, AttributeError) as error:
+            if network.state_dict().keys().isdisjoint(state):
+                state = state_dict_in(state, "initial")
+            network.load_state_dict(as_named_by(network, state, "initial"))
+        except (ModelFileError, RuntimeError, TypeError, AttributeError) as error:
             raise InputError(f"initial is not a state dict of this network: {error}") from error
     return fresh
-
-
-def are_shared(initial: nn.Module | Mapping[str, Tensor], network: nn.Module) -> bool:
-    """Whether initial weights, or some of them, are the network's own and no copies: they change when it is trained."""
-    return not _storages(initial).isdisjoint(_storages(network))
-
-
-def _storages(held: nn.Module | Mapping[str, Tensor]) -> set[int]:
-    state = held.state_dict() if isinstance(held, nn.Module) else held
-    tensors = [value for value in state.values() if isinstance(value, Tensor) and not is_lazy(value)]
-    return {tensor.untyped_storage()._cdata for tensor in tensors if has_storage(tensor)}
 
 
 def copies(network: nn.Module) -> Values:

@@ -22,10 +22,10 @@ def is_above_control(layer: LayerReport) -> bool:
 
     It must lie above the mean of the rotations by more than two of their standard deviations, which one rotation has not.
     """
-    trained, rotated = layer.correlations.trained.pearson, layer.correlations.rotated
+    rotated = layer.correlations.rotated
     if rotated is None or rotated.pearson.standard_error is None:
         return False
-    return trained.value + (trained.bias or 0) > rotated.pearson.value + SPREADS * rotated.pearson.standard_error
+    return _as_measured(layer) > rotated.pearson.value + SPREADS * rotated.pearson.standard_error
 
 
 def is_one_however_turned(layer: LayerReport) -> bool:
@@ -52,27 +52,28 @@ def verdict(layers: Sequence[LayerReport]) -> str:
         left_out += f" {alike} more {are} 1 however G is turned, which tells nothing of learning."
     if not defined:
         return "No layer tells anything of learning: the Pearson correlation is 1 however G is turned."
-    typical = median(layer.correlations.trained.pearson.value for layer in defined)
     controls = [layer.correlations.rotated.pearson for layer in defined if layer.correlations.rotated]
+    beside = len(controls) == len(defined)
+    typical = median(_as_measured(layer) if beside else layer.correlations.trained.pearson.value for layer in defined)
     plain = f"The Pearson correlation of CNFM and AGOP is {typical:.2f}"
-    if len(controls) < len(defined):
+    if not beside:
         return (
             f"{plain} (median of {counted(len(defined), 'layer')})."
             f"{left_out} No rotation control was taken, so nothing says how much of that comes for free."
         )
     control = median(estimate.value for estimate in controls)
+    if any(layer.correlations.trained.pearson.bias for layer in defined):
+        left_out = f" That is before the bias of few probes is taken off, which the control has too.{left_out}"
     if any(estimate.standard_error is None for estimate in controls):
         return (
             f"{plain} beside {control:.2f} with G rotated once (medians of {counted(len(defined), 'layer')}).{left_out} One "
             "rotation tells no spread, so nothing says in which layers that is more than chance: take rotations=2 or more."
         )
     above = sum(map(is_above_control, defined))
-    biased = any(layer.correlations.trained.pearson.bias for layer in defined)
-    counting = " Counted before the bias of few probes is taken off, which the control has too." if biased else ""
     return (
         "CNFM and AGOP correlate above their rotation control, by more than two of its standard deviations, in "
         f"{above} of {counted(len(defined), 'layer')} "
-        f"(Pearson, median {typical:.2f} beside {control:.2f}).{counting}{left_out}"
+        f"(Pearson, median {typical:.2f} beside {control:.2f}).{left_out}"
     )
 
 
@@ -113,6 +114,12 @@ def as_html(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipp
         f"<p><b>{html.escape(heading)}</b></p>{told}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{left_out}"
     )
+
+
+def _as_measured(layer: LayerReport) -> float:
+    """The Pearson correlation before the bias of few probes is taken off, which its rotation control has too."""
+    trained = layer.correlations.trained.pearson
+    return trained.value + (trained.bias or 0)
 
 
 def _numbers(layer: LayerReport) -> tuple[str, str]:

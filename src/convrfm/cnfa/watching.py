@@ -42,6 +42,7 @@ class Use:
     edge: GradientEdge
     output_shape: tuple[int, ...]
     output_bytes: int
+    dtype: torch.dtype
     entered: Tensor | None = field(default=None, repr=False)
 
 
@@ -111,6 +112,7 @@ class Watch(TorchFunctionMode):
             edge=edge,
             output_shape=tuple(output.shape),
             output_bytes=output.numel() * output.element_size(),
+            dtype=output.dtype,
             entered=entered.detach().clone() if name == self._kept else None,
         )
         self.uses.append(use)

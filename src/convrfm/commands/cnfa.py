@@ -1,6 +1,6 @@
 """What `convrfm cnfa` does: a network and images by name, in; a folder with the report, out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -123,7 +123,7 @@ def _initial(settings: CnfaSettings, network: nn.Module) -> Mapping[str, Tensor]
 def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "n c h w"], list[str]]:
     """Images from 0 to 1 (float arrays as they are), drawn with the seed; of data with a test part, from that. And remarks.
 
-    Gray pictures are repeated for the channels of the network, colors averaged.
+    Gray pictures are repeated for the channels of the network, colors become their brightness.
 
     Raises:
         InputError: If they cannot be read.
@@ -143,9 +143,18 @@ def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "
     fewer = f"There are no more than {counted(there, 'image')}: all are measured on, in place of {n_images}."
     part = [f"Measured on images of the test part of {data}, which has {there}."] if tested else []
     cropped = crop_note_of(data, pictures.raw, subject.image_size)
-    notes = [*pictures.notes, *cropped, *part, *([fewer] if there < n_images else [])]
+    converted = _conversion_notes([len(picture) for picture in raw], subject.channels)
+    notes = [*pictures.notes, *cropped, *converted, *part, *([fewer] if there < n_images else [])]
     preprocessing = Preprocessing(subject.image_size, subject.channels, pictures.white)
     return torch.from_numpy(preprocessing.made_of(raw)), notes
+
+
+def _conversion_notes(present: Sequence[int], channels: int) -> list[str]:
+    """What to say of images with other channels than the network takes."""
+    if not (others := sum(each != channels for each in present)):
+        return []
+    said = "Colors became their brightness" if channels == 1 else f"Gray was repeated for {channels} channels"
+    return [f"{said} in {counted(others, 'image')}, as the network takes {counted(channels, 'channel')}."]
 
 
 def range_warning(settings: CnfaSettings, subject: Subject, least: float, most: float) -> str:

@@ -1,7 +1,8 @@
 """Weights of networks from files, into networks."""
 
 import pickle
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -18,8 +19,6 @@ DIGEST = "convrfm-digest"  # in the header of what `write_weights` wrote
 ZIP = b"PK\x03\x04"  # the first bytes of what torch.save writes
 NAMES_SHOWN = 3
 COUNTERS = "num_batches_tracked"  # of batch norms, which older files lack and nothing needs
-WRAPPERS = ("module.", "_orig_mod.", "model.")  # what data-parallel, compiled and Lightning's networks put before names
-AVERAGED = "n_averaged"  # which torch.optim.swa_utils.AveragedModel counts beside the weights
 LEVELS = 3  # of keys in a file above the weights
 
 
@@ -59,6 +58,7 @@ def load_weights(path: str | Path, network: nn.Module | None = None) -> dict[str
 
     Raises:
         ModelFileError: If the file is missing, damaged or unsafe, or holds no state dict, or several.
+        InputError: If it holds the weights of several such networks.
     """
     path = Path(path)
     if not path.is_file():
@@ -68,47 +68,84 @@ def load_weights(path: str | Path, network: nn.Module | None = None) -> dict[str
     except pickle.UnpicklingError as error:
         raise ModelFileError(
             f"{path} is not a plain file of tensors: reading it could run code, so it is refused. "
-            f"If you trust its source, write its state_dict as safetensors first. ({_first_line(error)})"
+            "If you trust its source, save its state dict: "
+            f"torch.save(torch.load({str(path)!r}, weights_only=False).state_dict(), 'weights.pt'); of a checkpoint, "
+            "such as ['state_dict'] in the place of .state_dict()."
         ) from error
     except Exception as error:  # what torch's own unpickler raises of damaged files has no bounds
         remedy = "Copy the file again."
         if "TorchScript" in str(error):
             remedy = f"Write its state_dict: torch.save(torch.jit.load({str(path)!r}).state_dict(), 'weights.pt')."
         raise ModelFileError(f"{path} cannot be read as weights: {_first_line(error)} {remedy}") from error
-    weights = _state_dict(data, path)
+    weights = state_dict_in(data, path)
     if network is not None:
-        return dict(as_named_by(network, weights))
+        return dict(as_named_by(network, weights, path))
     return {key.removeprefix("module."): value for key, value in weights.items()}
 
 
-def as_named_by(network: nn.Module, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Weights without what wrappers put before all of their names, taken off until one is a name of the network."""
-    own = network.state_dict().keys()
-    while weights and weights.keys().isdisjoint(own):
-        names = [name for name in weights if name != AVERAGED]
-        prefix = next((prefix for prefix in WRAPPERS if all(name.startswith(prefix) for name in names)), None)
-        if prefix is None:
-            break
-        weights = {name.removeprefix(prefix): weights[name] for name in names}
-    return weights
+def as_named_by(network: nn.Module, weights: Mapping[str, Tensor], whose: str | Path) -> Mapping[str, Tensor]:
+    """Weights under the network's own names, without what a wrapper put before them.
+
+    That is what stands before a name for each of the network's; what has no such name then belongs to something else, as a
+    loss or a count of averages, and is left out. If nothing stands before all, it is what stands before most, unless
+    two names would become one.
+
+    Args:
+        network: Whose names they are.
+        weights: By name.
+        whose: What they are called in messages.
+
+    Raises:
+        InputError: If the weights of several such networks are there.
+    """
+    own = {name for name in network.state_dict() if not name.endswith(COUNTERS)}
+    named = Counter(prefix for name in weights for prefix, rest in _cuts(name) if rest in own)
+    complete = [prefix for prefix, count in named.items() if count == len(own)]
+    if not named or "" in complete:
+        return weights
+    if len(complete) > 1:
+        first = complete[0]
+        raise InputError(
+            f"{whose} must hold the weights of one network; it holds those of {', '.join(complete[:NAMES_SHOWN])}. Keep what "
+            f"is meant: {{k.removeprefix({first!r}): v for k, v in state_dict.items() if k.startswith({first!r})}}."
+        )
+    ((prefix, _),) = named.most_common(1)
+    kept = [name for name in weights if name.startswith(prefix) or not complete]
+    renamed = {name.removeprefix(prefix): weights[name] for name in kept}
+    return renamed if len(renamed) == len(kept) else weights
 
 
-def _state_dict(data: Any, path: Path) -> Mapping[str, Tensor]:
-    """The only one in a file, alone or under keys."""
+def _cuts(name: str) -> Iterator[tuple[str, str]]:
+    """A name as a prefix that ends in a dot, or none, and the rest."""
+    for place in (0, *(place + 1 for place, sign in enumerate(name) if sign == ".")):
+        yield name[:place], name[place:]
+
+
+def state_dict_in(data: Any, whose: str | Path) -> Mapping[str, Tensor]:
+    """The only one in what a file or an argument holds, alone or under keys.
+
+    Raises:
+        ModelFileError: If there is none, or several.
+    """
     held = {"": data}
     for _ in range(1 + LEVELS):
         found = {place: value for place, value in held.items() if _is_state_dict(value)}
         if len(found) > 1:
             named = ", ".join([*found][:NAMES_SHOWN]) + ", ..." * (len(found) > NAMES_SHOWN)
+            first = next(iter(found))
             raise ModelFileError(
-                f"{path} must hold one state dict; it holds {named}. Save the one that is meant: "
-                f"torch.save(torch.load({str(path)!r}){next(iter(found))}, 'weights.pt')."
+                f"{whose} must hold one state dict; it holds {named}. "
+                + (
+                    f"Save the one that is meant: torch.save(torch.load({str(whose)!r}){first}, 'weights.pt')."
+                    if isinstance(whose, Path)
+                    else f"Take the one that is meant, such as {first}."
+                )
             )
         if found:
             return next(iter(found.values()))
         outer = {place: value for place, value in held.items() if isinstance(value, Mapping)}
         held = {f"{place}[{key!r}]": value for place, inner in outer.items() for key, value in inner.items()}
-    raise ModelFileError(f"{path} must hold a state dict of tensors; it holds {type(data).__name__}.")
+    raise ModelFileError(f"{whose} must hold a state dict of tensors; it holds {type(data).__name__}.")
 
 
 def _is_state_dict(data: Any) -> bool:

@@ -67,9 +67,14 @@ def _sentence(warning: str) -> str:
 
 
 def _medians(counted: Sequence[LayerReport]) -> list[tuple[str, str]]:
+    biased = any(layer.correlations.trained.pearson.bias for layer in counted)
     named: dict[str, list[Comparison | None]] = {
-        "Pearson correlation of CNFM and AGOP": [layer.correlations.trained for layer in counted],
-        "the same with gradients rotated": [layer.correlations.rotated for layer in counted],
+        f"Pearson correlation of CNFM and AGOP{', less the bias of few probes' if biased else ''}": [
+            layer.correlations.trained for layer in counted
+        ],
+        f"the same with gradients rotated{', with that bias' if biased else ''}": [
+            layer.correlations.rotated for layer in counted
+        ],
         "the same in the initial network": [layer.correlations.initial for layer in counted],
         "between initial and trained CNFM": [layer.correlations.initial_cnfm for layer in counted],
     }
@@ -91,7 +96,8 @@ def _bars(report: Report, counted: Sequence[LayerReport]) -> Section:
 def _intervals(report: Report) -> str:
     if report.resampled == "reports":
         return "Student's intervals over reports left out one at a time"
-    return f"bootstrap intervals over {report.resampled}"
+    probing = "" if report.probes is None else ", with the error of probing"
+    return f"bootstrap intervals over {report.resampled}{probing}"
 
 
 def _table(report: Report, counted: Sequence[LayerReport]) -> Section:
