@@ -266,3 +266,12 @@ def test_features_without_an_update_may_be_more_and_see_mirror_images(chance: Im
 def test_what_takes_time_beside_a_fit_is_a_sentence(baselines: bool, solver: SolverName, told: str) -> None:
     said = beside_the_rounds(replace(SETTINGS, iterations=0, baselines=baselines, solver=solver))
     assert said.endswith(told)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.3, "some seconds"), (9.0, "some seconds"), (11.0, "about 11 s")])
+def test_what_takes_seconds_is_told_as_some(
+    seconds: float, told: str, chance: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small runs tell no more of so short a fit."""
+    monkeypatch.setattr(next_steps, "expected_seconds", lambda *asked: seconds)
+    assert dict(steps(SETTINGS, chance))["--patch-size 5"] == told

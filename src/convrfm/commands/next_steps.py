@@ -30,6 +30,7 @@ from .fit_settings import FitSettings
 LARGER_PATCHES, LAYERS = 5, 3
 LOOKS = 20.0  # seconds, or as many as the fit took
 NOT_LOOKED_AT = "told before it begins"
+SHORT = 10.0  # seconds, of which a rough look tells no more than that they are some
 STEPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "--network average": (
         "Neighboring positions are averaged: it matters less where exactly a pattern lies.",
@@ -100,17 +101,21 @@ def next_steps(
             continue
         if cost is not None:
             seconds[options] = cost
-            steps.append(NextStep(options, reason, f"about {duration(cost)}", typed(changed)))
+            steps.append(NextStep(options, reason, _told(cost), typed(changed)))
     pooled = [step.options for step in steps if step.options in COMPARED]
     if list(settings.network) == [Network.VANILLA] and pooled:
         again = sum(line["seconds"] for line in model.history_)
         cost = again + sum(seconds.get(options, inf) for options in pooled)
         networks = [Network.VANILLA, *(STEPS[options][1]["network"][0] for options in pooled)]
         together = " ".join(f"--network {network}" for network in networks)
-        told = f"about {duration(cost)}" if cost < inf else NOT_LOOKED_AT
+        told = _told(cost) if cost < inf else NOT_LOOKED_AT
         reason = "One fit compares them and keeps the best."
         steps.append(NextStep(together, reason, told, typed(replace(settings, network=networks))))
     return steps
+
+
+def _told(seconds: float) -> str:
+    return f"about {duration(seconds)}" if seconds > SHORT else "some seconds"
 
 
 def may_propose(settings: FitSettings) -> bool:
