@@ -149,8 +149,3 @@ def test_targets_so_far_from_0_that_predictions_lose_what_they_vary_by_are_told(
     y = np.stack([x[:, 0, 2, 2], offset + x[:, 0, 2, 2]], axis=1)
     with pytest.warns(UserWarning, match="rounded to 0.1. Subtract a constant") if told else nullcontext():
         ConvRFMRegressor(kernels.Laplace(3), n_iterations=0).fit(x, y)
-
-
-def test_a_device_that_computes_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="got 'meta', which computes nothing"):
-        ConvRFMRegressor(kernels.Laplace(3), device="meta").fit(np.ones((4, 1, 5, 5)), np.arange(4.0))

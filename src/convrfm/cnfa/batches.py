@@ -119,9 +119,9 @@ def _batch(item: Any, to_arguments: ToArguments | None) -> Batch:
             f"a batch must be a tensor (n, ...) of images, or a tuple or list that begins with one; got {got}. For a single "
             "image pass image[None]; for other batches pass batch, a function from one to the network's arguments."
         )
+    check_dense("images", batch.tensors[0])
     if not len(batch):
         raise InputError(f"images must hold at least one image a batch; got shape {tuple(batch.tensors[0].shape)}.")
-    check_dense("images", batch.tensors[0])
     return batch
 
 

@@ -53,7 +53,8 @@ def little_gained(record: FitRecord) -> str:
 
 def why_next(record: FitRecord) -> str:
     """Why something is proposed."""
-    return little_gained(record) if len(record.layers[-1].rounds) > 1 else "No update of M was asked for."
+    learned = len(record.layers) > 1 or len(record.layers[0].rounds) > 1
+    return little_gained(record) if learned else "No update of M was asked for."
 
 
 def next_section(record: FitRecord) -> Section:

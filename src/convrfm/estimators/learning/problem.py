@@ -96,9 +96,10 @@ class Problem:
         """What predictions lose where targets are far from 0 beside what they vary by, in words; None where that is little."""
         if self.classify:
             return None
-        rounding = torch.finfo(self.x.dtype).eps * self.y.abs().amax(0)
+        largest = self.y.abs().amax(0)
+        rounding, constant = torch.finfo(self.x.dtype).eps * largest, 8 * torch.finfo(self.y.dtype).eps * largest
         varying = (self.y - self.y.mean(0)).square().mean(0).sqrt()
-        if not (lost := (varying > 0) & (rounding > LOST * varying)).any():
+        if not (lost := (varying > constant) & (rounding > LOST * varying)).any():
             return None
         return (
             f"targets are up to {float(self.y[:, lost].abs().max()):.2g} and vary by {float(varying[lost].min()):.2g}: "
