@@ -16,7 +16,7 @@ from ..cnfa.saving import NUMBERS, write_text
 from ..datasets import Preprocessing
 from ..datasets.catalogue import is_name, read_source
 from ..datasets.folders import crop_note_of, holds_loose_pictures, read_unlabeled
-from ..datasets.preprocessing import SLACK
+from ..datasets.preprocessing import are_of_pictures
 from ..datasets.sources import Reading
 from ..errors import InputError
 from ..kernels.devices import chosen_device
@@ -34,7 +34,7 @@ from ..report.cnfa_page import cnfa_page
 from ..storage.held_folder import held
 from .choices import PixelScale, Unreadable
 from .fit_folder import check_folder, read_values
-from .terminal import console, say_notes
+from .terminal import say_in_red, say_notes
 
 PAGE, TABLE = "report.html", "layers.csv"
 AT_ONCE = 50  # images; fewer where memory asks for it
@@ -164,7 +164,7 @@ def range_warning(settings: CnfaSettings, subject: Subject, least: float, most: 
         InputError: If they are to be scaled as ImageNet's: that mean and that deviation are not theirs.
     """
     meant = settings.scale is PixelScale.NONE or settings.data == subject.trained_on
-    if meant or (least >= -SLACK and most <= 1 + SLACK):
+    if meant or are_of_pictures(least, most):
         return ""
     found = f"values from {least:g} to {most:g}"
     remedy = "store bytes as uint8, or divide the values by that of white"
@@ -203,14 +203,6 @@ def random_weights_warning(network: str, drawn: int, of: int) -> str:
     return f"{network} has random weights: nothing here was learned. {named} with --weights."
 
 
-def _told(warning: str) -> list[str]:
-    """What must not be missed, if there is anything; the terminal shows it in red."""
-    if not warning:
-        return []
-    console.print(warning, style="bold red", markup=False, highlight=False, soft_wrap=True)
-    return [warning]
-
-
 def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool, command: str) -> Report:
     """Measure a network and write `report.html`, `report.json`, `layers.safetensors` and `layers.csv` into a folder.
 
@@ -229,10 +221,11 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
     with held(out):
         torch.manual_seed(settings.seed)  # networks without weights draw theirs from torch's own generator
         subject = subject_of(settings)
-        warnings = _told(subject.random)
         images, notes = images_of(settings, subject)
         least, most = images.min().item(), images.max().item()
-        warnings += _told(range_warning(settings, subject, least, most))
+        warnings = [*filter(None, (subject.random, range_warning(settings, subject, least, most)))]
+        for warning in warnings:
+            say_in_red(warning)
         say_notes(notes)
         if subject.scaling is not None:
             images = subject.scaling.apply(images)

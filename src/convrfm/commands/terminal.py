@@ -30,6 +30,11 @@ def say(sentence: str) -> None:
     console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
+def say_in_red(sentence: str) -> None:
+    """What must be read before the results, where these stand."""
+    console.print(sentence, style="bold red", markup=False, highlight=False, soft_wrap=True)
+
+
 def remark(sentence: str) -> None:
     """A line beside the results."""
     complaints.print(sentence, style="dim", markup=False, highlight=False, soft_wrap=True)

@@ -22,6 +22,11 @@ Side = Annotated[int, Field(gt=0, le=65535)]
 SLACK = 0.5  # of what noise and augmentation may add to pictures from 0 to 1
 
 
+def are_of_pictures(least: float, most: float) -> bool:
+    """Whether values in this range may be those of pictures from 0 to 1."""
+    return least >= -SLACK and most <= 1 + SLACK
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """The way from raw pictures to `x`: size, channels, scale, then center.

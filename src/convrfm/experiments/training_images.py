@@ -8,7 +8,7 @@ import numpy as np
 
 from ..datasets import ImageData, find_data_set, load
 from ..datasets.catalogue import is_name
-from ..datasets.preprocessing import SLACK
+from ..datasets.preprocessing import are_of_pictures
 from ..datasets.sampling import stratified_order
 from ..errors import InputError
 from ..networks import Labeled, Scaling, TrainingParts, paper_scaling
@@ -93,7 +93,7 @@ def as_parts(data: ImageData) -> RealImages:
         )
     scaling = paper_scaling(data.x_train.shape[1])
     least, most = float(data.x_train.min()), float(data.x_train.max())
-    if any(scaling.means) and not -SLACK <= least <= most <= 1 + SLACK:
+    if any(scaling.means) and not are_of_pictures(least, most):
         warnings.warn(
             f"training images have values from {least:g} to {most:g}, and are scaled as pictures from 0 to 1 are (Appendix B): "
             "where they are pictures, store bytes as uint8, or divide the values by that of white.",
