@@ -23,6 +23,7 @@ SMALLEST = (4, 32)  # images on either side of the pairs that are timed first; o
 FEWEST = 3  # runs from which a law is learned: as many as it has terms but for what any call takes
 APART = 2  # runs more than terms, from which what any call takes is told apart from what its images take
 GROWN = 3  # times as long as the first run the last one is: in shorter ones what any call takes counts for too much
+MOSTLY_IMAGES = 0.5  # of a run's time its images take in hardly any pairs, where pairs are to be told apart from them
 SIDE_BY_SIDE = 32  # images of the right side that engines compute together, whether or not there are as many
 
 
@@ -169,8 +170,23 @@ def _pairs_law_of_runs(
         if enough and seconds[-1] < GROWN * one:
             worth_it = expected < TOO_LONG * patience
         if following == shape or (enough and not worth_it):
-            return law
+            break
         shape = following
+    if slow or not alike:
+        return law
+    for apart in _apart(sum(shape), most):
+        shapes.append(apart)
+        seconds.append(_seconds(lambda: compute(*shapes[-1])))
+        if seconds[-1] < MOSTLY_IMAGES * seconds[-2]:
+            break
+    return _pairs_law(shapes, seconds, alike=alike)
+
+
+def _apart(images: int, most: tuple[int, int]) -> list[tuple[int, int]]:
+    """So many images in hardly any pairs, and in most: what takes how much is told apart by these."""
+    right = images // 2 // SIDE_BY_SIDE * SIDE_BY_SIDE
+    both = [(1, min(images - 1, most[1])), (min(images - right, most[0]), min(right, most[1]))]
+    return both if right else both[:1]
 
 
 def _pairs_law(shapes: Sequence[tuple[int, int]], seconds: Sequence[float], *, alike: bool) -> Pairs:
