@@ -31,6 +31,18 @@ def test_numbers_become_float32(dtype: str) -> None:
     assert check_images(np.ones((2, 5, 5), dtype)).dtype == np.dtype(np.float32)
 
 
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint32", "uint64"])
+@pytest.mark.parametrize("of_torch", [False, True], ids=["numpy", "torch"])
+def test_integers_that_single_precision_takes_for_one_another_are_refused(dtype: str, of_torch: bool) -> None:
+    most = np.zeros((2, 1, 4, 4), dtype)
+    most[0, 0, 0, 0] = 2**24
+    assert float(check_images(most).max()) == 2**24
+    beyond = most + np.array(1, dtype)
+    with pytest.raises(InputError, match="integers of at most 2\\*\\*24"):
+        check_images(torch.from_numpy(beyond) if of_torch else beyond)
+    assert float(check_images(beyond.astype(np.float64)).max()) == 2**24 + 1
+
+
 def test_objects_that_are_numbers_become_numbers() -> None:
     np.testing.assert_array_equal(check_images(np.full((2, 5, 5), 3, object)), np.full((2, 1, 5, 5), 3.0))
 

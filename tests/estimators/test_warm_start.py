@@ -171,7 +171,7 @@ def test_without_it_a_second_fit_is_a_first_one() -> None:
         ({}, X, Y, np.arange(1.0, 17), "same images, labels and weights"),
         ({"kernel": kernels.NTK(kernels.vanilla(2))}, X, Y, None, "same kernel"),
         ({"kernel": [KERNEL, kernels.NTK(kernels.vanilla(2))]}, X, Y, None, "is of 1 kernel, and 2 came"),
-        ({"cv": 3}, X, Y, None, "choosing as before"),
+        ({"cv": 3}, X, Y, None, "pass the same choose_on and cv"),
         ({"n_iterations": 1}, X, Y, None, "at least 2"),
     ],
     ids=["images", "precision", "fewer", "labels", "weights", "kernel", "kernels", "folds", "rounds"],
@@ -270,3 +270,5 @@ def test_other_folds_or_another_selection_set_are_not_gone_on_with() -> None:
         model.set_params(cv=4).fit(X, Y)
     with pytest.raises(InputError, match="keeps no metrics of its folds"):
         model.set_params(cv=3, n_iterations=2).fit(X, Y)
+    with pytest.raises(InputError, match="same choose_on and cv"):
+        model.set_params(cv=None).fit(X, Y)

@@ -16,6 +16,7 @@ from ..maths.dense import check_dense
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 CHANNEL_COUNTS = (1, 2, 3, 4)
 EXACT = 2**53  # from which on floats are not all integers
+EXACT_SINGLE = 2**24  # those of float32
 LAYOUT = "x must be (n, channels, height, width)"
 
 
@@ -24,7 +25,8 @@ def check_images(x: Any, *, image_shape: tuple[int, int, int] | None = None) -> 
 
     Args:
         x: NumPy array, torch tensor or nested lists: `(n, c, h, w)`, `(n, h, w)` for one channel, or
-            `(n, c*h*w)` together with `image_shape`. float32 and float64 stay; other numbers become float32.
+            `(n, c*h*w)` together with `image_shape`. float32 and float64 stay; other numbers become float32, which
+            integers beyond 2**24 may not.
         image_shape: `(c, h, w)` of every image; of flattened ones, one of the three may be -1.
 
     Returns:
@@ -151,6 +153,8 @@ def _float_array(x: Any) -> np.ndarray:
         )
     if array.dtype.kind not in "biuf":
         raise InputError(f"x must hold real numbers; got {array.dtype}. Pass x.astype(np.float32).")
+    if array.dtype.kind in "iu" and array.dtype.itemsize > 2 and array.size:
+        _check_exact(int(array.min()), int(array.max()), "x.astype(np.float64)")
     wide = array.dtype.kind == "f" and array.dtype.itemsize >= 8
     return array.astype(np.float64 if wide else np.float32, copy=False)
 
@@ -176,7 +180,17 @@ def _float_tensor(x: torch.Tensor) -> torch.Tensor:
     check_dense("x", x)
     if x.is_complex():
         raise InputError(f"x must hold real numbers; got {x.dtype}. Pass x.real or x.abs().")
+    if not x.is_floating_point() and x.element_size() > 2 and x.numel():
+        _check_exact(*(int(extreme) for extreme in x.double().aminmax()), "x.double()")
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def _check_exact(least: int, greatest: int, remedy: str) -> None:
+    if greatest > EXACT_SINGLE or least < -EXACT_SINGLE:
+        raise InputError(
+            f"x must hold integers of at most 2**24 = {EXACT_SINGLE}, which float32 tells apart; got {least} to {greatest}. "
+            f"Pass {remedy}."
+        )
 
 
 def _check_image_shape(image_shape: Any) -> None:

@@ -54,9 +54,12 @@ def fits_to_go_on_from(
             "a fit is gone on with on the same images, labels and weights, and these differ: pass them again.",
             in_python=OTHERWISE,
         )
+    judge = judge_of(problem, folds)
+    if any(round_.judge is not judge for layers in fits for layer in layers for round_ in layer.rounds):
+        raise InputError("a fit goes on choosing as before: pass the same choose_on and cv.", in_python=OTHERWISE)
     if fitted.judged_on != judged_on(problem, folds):
         raise InputError(
-            f"a fit goes on choosing as before, and {judge_of(problem, folds).label} is of other images now: pass those of "
+            f"a fit goes on choosing as before, and {judge.label} is of other images now: pass those of "
             "before.",
             in_python=OTHERWISE,
         )
@@ -78,15 +81,12 @@ def _check_layers(
         raise InputError("a fit is gone on with under the same kernel: pass it.", in_python=OTHERWISE)
     if not _same(replace(problem, kernel=kernels[0]).first_metric(), layers[0].rounds[0].metric):
         raise InputError("a fit is gone on with from the same initial_metric: pass it again.", in_python=OTHERWISE)
-    judge = judge_of(problem, folds)
-    if any(round_.judge is not judge for layer in layers for round_ in layer.rounds):
-        raise InputError("a fit goes on choosing as before: pass the same choose_on and cv.", in_python=OTHERWISE)
     gone_on_from = [each for layer in layers for each in (layer.rounds[-1], replace(layer, keep=plan.keep).kept)]
     if folds and not all(round_.folds for round_ in gone_on_from):
         raise InputError(
             "a finished fit keeps no metrics of its folds to go on from, an interrupted one those of last rounds and of "
             "those that were kept.",
-            in_python="Pass keep as before, or cv=None or warm_start=False.",
+            in_python=f"Pass keep as before where it was interrupted; {OTHERWISE}",
         )
     finished = max(len(layer.rounds) for layer in layers) - 1
     if plan.n_iterations < finished:
