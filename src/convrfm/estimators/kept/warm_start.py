@@ -59,8 +59,7 @@ def fits_to_go_on_from(
         raise InputError("a fit goes on choosing as before: pass the same choose_on and cv.", in_python=OTHERWISE)
     if fitted.judged_on != judged_on(problem, folds):
         raise InputError(
-            f"a fit goes on choosing as before, and {judge.label} is of other images now: pass those of "
-            "before.",
+            f"a fit goes on choosing as before, and {judge.label} is of other images now: pass those of before.",
             in_python=OTHERWISE,
         )
     for layers, kernels in zip(fits, plan.candidates, strict=True):
