@@ -181,7 +181,8 @@ def _float_tensor(x: torch.Tensor) -> torch.Tensor:
     if x.is_complex():
         raise InputError(f"x must hold real numbers; got {x.dtype}. Pass x.real or x.abs().")
     if not x.is_floating_point() and x.element_size() > 2 and x.numel():
-        _check_exact(*(int(extreme) for extreme in x.double().aminmax()), "x.double()")
+        least, greatest = x.double().aminmax()
+        _check_exact(int(least), int(greatest), "x.double()")
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
