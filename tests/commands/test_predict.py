@@ -277,3 +277,24 @@ def test_a_model_fitted_on_booleans_knows_integers(tmp_path: Path) -> None:
         assert re.search(r"accuracy: \d+\.\d\d% of 12 images", result.output)
         right = np.mean(convrfm.load(tmp_path / "model").predict(x).astype(int) == y)
         assert f"accuracy: {right:.2%} of" in result.output
+
+
+def test_labels_are_those_of_the_model_where_probabilities_are_nearly_equal(tmp_path: Path) -> None:
+    """With one picture a class nothing can be told of left-out ones, so that the temperature is high."""
+    x = np.random.default_rng(0).standard_normal((3, 1, 6, 6)).astype(np.float32)
+    fitted = ConvRFMClassifier(kernels.Laplace(3), n_iterations=0, ridge=1e-3).fit(x, ["a", "b", "c"])
+    like_a, like_b = x[:2].astype(np.float64)
+    for _ in range(40):
+        middle = (like_a + like_b) / 2
+        a, b, _ = fitted.decision_function(middle[None].astype(np.float32))[0]
+        like_a, like_b = (like_a, middle) if b > a else (middle, like_b)
+    picture = like_b.astype(np.float32)[None]
+    assert fitted.predict(picture).tolist() == ["b"]
+    assert fitted.predict_proba(picture)[0].argmax() == 0  # of equal ones the first
+    fitted.save(tmp_path / "model.safetensors")
+    np.savez(tmp_path / "new.npz", x=picture)
+    table = tmp_path / "table.csv"
+    result = run("predict", tmp_path / "model.safetensors", tmp_path / "new.npz", "--out", table)
+    assert result.exit_code == 0, result.output
+    (row,) = csv.DictReader(table.open())
+    assert row["predicted"] == "b"
