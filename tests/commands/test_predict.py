@@ -48,13 +48,14 @@ def test_several_pictures_get_their_probabilities_and_one_table(photos: Path, mo
     assert result.exit_code == 0, result.output
     loaded = convrfm.load(model)
     raw = np.stack([np.asarray(Image.open(p))[None] for p in pictures])
-    probabilities = loaded.predict_proba(loaded.preprocessing_.apply(raw))
+    x = loaded.preprocessing_.apply(raw)
+    probabilities, outputs = loaded.predict_proba(x), loaded.decision_function(x)
     with (tmp_path / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == [str(p) for p in pictures]
-    for row, expected, picture in zip(rows, probabilities, pictures, strict=True):
+    for row, expected, output, picture in zip(rows, probabilities, outputs, pictures, strict=True):
         assert [float(row[f"p {c}"]) for c in loaded.classes_] == pytest.approx(expected, abs=1e-4)
-        order = np.argsort(-expected)
+        order = np.argsort(-output)  # also of those that are all but 0
         said = ", ".join(f"{loaded.classes_[i]} {expected[i]:.1%}" for i in order)
         assert f"{picture}: {said}" in result.output
 
@@ -296,5 +297,6 @@ def test_labels_are_those_of_the_model_where_probabilities_are_nearly_equal(tmp_
     table = tmp_path / "table.csv"
     result = run("predict", tmp_path / "model.safetensors", tmp_path / "new.npz", "--out", table)
     assert result.exit_code == 0, result.output
-    (row,) = csv.DictReader(table.open())
+    with table.open() as file:
+        (row,) = csv.DictReader(file)
     assert row["predicted"] == "b"

@@ -347,7 +347,7 @@ def test_the_table_reads_each_run_once_and_tells_what_cannot_be_written(
         (["bars", "--set", "sigma=1"], "no such setting; the settings are n_train, "),
         (["bars", "--set", "n_train=many"], "setting n_train: .*got 'many'"),
         (["bars", "--set", "n_train"], "takes NAME=VALUE"),
-        (["bars", "--set", "sigmas=[1, 1]"], "the step sigma 1\.0; seed 0 is there twice"),
+        (["bars", "--set", "sigmas=[1, 1]"], r"the step sigma 1\.0; seed 0 is there twice"),
         (["star", "--seed", "1717"], "the step seed 1717 is there twice.*choose another --seed"),
         (["bars", "--set", "sigmas=[]"], "leave nothing to compute"),
         (["bars", "--set", "seeds=0"], "--set seeds must be at least 1; got 0"),
