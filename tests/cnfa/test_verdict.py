@@ -81,6 +81,7 @@ def test_medians_beside_each_other_both_hold_the_bias_of_few_probes(report: cnfa
     page = cnfa_page(replace(report, layers=(few,)), "few").render()
     assert "Pearson correlation of CNFM and AGOP, less the bias of few probes, median" in page
     assert "the same with gradients rotated, with that bias, median" in page
+    assert "(here by more than two standard deviations of the rotations)" in page
 
 
 def test_one_rotation_is_shown_without_a_spread_and_counts_for_nothing() -> None:
@@ -97,6 +98,7 @@ def test_one_rotation_is_shown_without_a_spread_and_counts_for_nothing() -> None
     page = cnfa_page(found, "one rotation").render()
     assert f"{rotated.value:.3f} ±" not in page
     assert "the same with gradients rotated (of one draw)" in page
+    assert "deviations of the rotations" not in page
 
 
 def test_layers_with_patches_of_one_entry_have_no_pearson_correlation_and_the_verdict_says_so() -> None:

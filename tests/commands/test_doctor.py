@@ -43,3 +43,14 @@ def test_a_library_that_does_not_load_is_no_engine_that_computes_wrong_numbers(
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 0
     assert TOLD in " ".join(re.sub("[│─┌┐└┘├┤┬┴┼]", " ", result.output).split())  # in a table of whatever width
+
+
+def test_a_library_of_a_distribution_of_another_name_is_told_by_its_own_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of nightly builds, whose triton is of pytorch-triton; a folder that only has the name is no library."""
+    (tmp_path / "of_another_name.py").write_text('__version__ = "3.1+git"\n')
+    (tmp_path / "only_a_folder").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert doctor.optional_library("of_another_name", "cuda") == "3.1+git"
+    assert doctor.optional_library("only_a_folder", "cuda").startswith("absent")

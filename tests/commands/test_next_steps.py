@@ -275,3 +275,13 @@ def test_what_takes_seconds_is_told_as_some(
     """Small runs tell no more of so short a fit."""
     monkeypatch.setattr(next_steps, "expected_seconds", lambda *asked: seconds)
     assert dict(steps(SETTINGS, chance))["--patch-size 5"] == told
+
+
+@pytest.mark.parametrize("size", [5, 7])
+def test_patches_are_only_proposed_where_they_are_larger(
+    size: int, chance: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(next_steps, "_gained", lambda *judged: False)
+    told = [options for options, _ in steps(replace(SETTINGS, patch_size=[size]), chance)]
+    assert "--network global" in told
+    assert "--patch-size 5" not in told

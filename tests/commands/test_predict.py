@@ -48,13 +48,14 @@ def test_several_pictures_get_their_probabilities_and_one_table(photos: Path, mo
     assert result.exit_code == 0, result.output
     loaded = convrfm.load(model)
     raw = np.stack([np.asarray(Image.open(p))[None] for p in pictures])
-    probabilities = loaded.predict_proba(loaded.preprocessing_.apply(raw))
+    x = loaded.preprocessing_.apply(raw)
+    probabilities, outputs = loaded.predict_proba(x), loaded.decision_function(x)
     with (tmp_path / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == [str(p) for p in pictures]
-    for row, expected, picture in zip(rows, probabilities, pictures, strict=True):
+    for row, expected, output, picture in zip(rows, probabilities, outputs, pictures, strict=True):
         assert [float(row[f"p {c}"]) for c in loaded.classes_] == pytest.approx(expected, abs=1e-4)
-        order = np.argsort(-expected)
+        order = np.argsort(-output)  # also of those that are all but 0
         said = ", ".join(f"{loaded.classes_[i]} {expected[i]:.1%}" for i in order)
         assert f"{picture}: {said}" in result.output
 
@@ -277,3 +278,25 @@ def test_a_model_fitted_on_booleans_knows_integers(tmp_path: Path) -> None:
         assert re.search(r"accuracy: \d+\.\d\d% of 12 images", result.output)
         right = np.mean(convrfm.load(tmp_path / "model").predict(x).astype(int) == y)
         assert f"accuracy: {right:.2%} of" in result.output
+
+
+def test_labels_are_those_of_the_model_where_probabilities_are_nearly_equal(tmp_path: Path) -> None:
+    """With one picture a class nothing can be told of left-out ones, so that the temperature is high."""
+    x = np.random.default_rng(0).standard_normal((3, 1, 6, 6)).astype(np.float32)
+    fitted = ConvRFMClassifier(kernels.Laplace(3), n_iterations=0, ridge=1e-3).fit(x, ["a", "b", "c"])
+    like_a, like_b = x[:2].astype(np.float64)
+    for _ in range(40):
+        middle = (like_a + like_b) / 2
+        a, b, _ = fitted.decision_function(middle[None].astype(np.float32))[0]
+        like_a, like_b = (like_a, middle) if b > a else (middle, like_b)
+    picture = like_b.astype(np.float32)[None]
+    assert fitted.predict(picture).tolist() == ["b"]
+    assert fitted.predict_proba(picture)[0].argmax() == 0  # of equal ones the first
+    fitted.save(tmp_path / "model.safetensors")
+    np.savez(tmp_path / "new.npz", x=picture)
+    table = tmp_path / "table.csv"
+    result = run("predict", tmp_path / "model.safetensors", tmp_path / "new.npz", "--out", table)
+    assert result.exit_code == 0, result.output
+    with table.open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["predicted"] == "b"

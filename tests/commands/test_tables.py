@@ -17,6 +17,7 @@ from convrfm.estimators.learning.judge import Judge
 from convrfm.kernels import NTK, vanilla
 from convrfm.report.fit_record import LayerRecord, RoundRecord
 from convrfm.report.scores import score_columns
+from convrfm.storage.values import values_from
 
 SETTINGS = {"n_iterations": 1, "solver": "cg", "ridge": (1e-2, 1e-1)}
 MODELS = {
@@ -48,6 +49,8 @@ def test_estimated_errors_are_told_where_there_are_no_accuracies(
     for layer in model.layers_:
         for each in layer.rounds:
             assert f"{each.judged.error:.4g}" in table
+    metrics = values_from((tmp_path / "metrics.json").read_text(encoding="utf-8"))  # no NaN, which JSON does not have
+    assert [each["held_out_score"] for each in metrics["candidates"]] == [None] * len(names)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "leave-one-out squared error" in page
     assert "leave-one-out score" not in page

@@ -12,11 +12,12 @@ from torch import nn
 
 from convrfm import cnfa
 from convrfm.errors import InputError
-from convrfm.experiments import cnfa_table, fig1, fig7, layer_lines, published_networks
+from convrfm.experiments import ansatz_in_networks, cnfa_table, fig1, fig7, layer_lines, published_networks
 from convrfm.experiments.experiment import Line, Run, Verdict
 from convrfm.experiments.scale import Scale
 from convrfm.networks import resnet20
 from convrfm.networks.weights import write_weights
+from convrfm.report import Page
 
 RUN = Run(cnfa_table.TableSettings(), Scale.FULL, seed=0, device="auto", data="data", files=Path())
 
@@ -81,6 +82,15 @@ def test_the_claim_asks_for_more_than_a_fresh_network_and_more_than_the_control(
     assert verdict(excess=3.0) is Verdict.HOLDS
     assert verdict(excess=1.0) is Verdict.IN_PART
     assert verdict(excess=1.0, fresh=0.95) is Verdict.FAILS
+
+
+def test_every_network_has_a_picture_of_its_own(report: cnfa.Report, tmp_path: Path) -> None:
+    """VGG-11 with batch norms beside the one without."""
+    told = {"n_images": 4, "probes": 3, "n_outputs": 10, "layers": [asdict(layer_lines.layer_line(report["conv1"]))]}
+    found = cnfa_table.conclude(RUN, [{"network": title, **told} for title in ansatz_in_networks.PUBLISHED])
+    Page("", "", [*found.sections]).write_pictures(tmp_path)
+    assert len([*tmp_path.iterdir()]) == len(ansatz_in_networks.PUBLISHED)
+    assert (tmp_path / "resnet-20.png").is_file()
 
 
 def test_photographs_of_any_size_are_taken(tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
+from convrfm import ConvRFMClassifier
 from convrfm.experiments import pooled_features
 from convrfm.experiments.experiment import Finding, Run, Verdict
 from convrfm.experiments.scale import Scale
-from convrfm.experiments.small_data.images import DataSet, data_set
+from convrfm.experiments.small_data.images import DataSet, LabeledImages, data_set
 from convrfm.experiments.small_data.plan import Stage
+from convrfm.kernels import NTK, vanilla
 
 SETTINGS = pooled_features.PooledFeaturesSettings(
     ("digits",), (Stage(tuple(pooled_features.METHODS), (20,), seeds=3),), n_features=8
@@ -127,3 +130,15 @@ def test_every_scale_s_own_stages_come_to_a_finding(settings: pooled_features.Po
     run = replace(RUN, settings=settings)
     kinds = {(step.at["data"], step.at["n"], step.at["method"]) for step in pooled_features.plan(run)}
     assert {tuple(row[:3]) for row in found(run, *[0.1] * 10).rows} == kinds
+
+
+def test_the_area_under_the_roc_curve_is_that_of_the_outputs() -> None:
+    """Of probabilities that are all but 0 and 1 many are equal."""
+    generator = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    noise = generator.standard_normal((80, 1, 4, 4)) * np.where(np.arange(80) < 40, 0.1, 3.0)[:, None, None, None]
+    x = (np.where(y, 1.0, -1.0)[:, None, None, None] + noise).astype(np.float32)
+    model = ConvRFMClassifier(NTK(vanilla(1)), n_iterations=0).fit(x[:40], y[:40])
+    area = pooled_features.roc_area(model, LabeledImages(x[40:], y[40:]))["roc_area"]
+    assert area == roc_auc_score(y[40:], model.decision_function(x[40:]))
+    assert area != roc_auc_score(y[40:], model.predict_proba(x[40:])[:, 1])

@@ -30,6 +30,7 @@ from convrfm.experiments import gathering, noisy_mnist
 from convrfm.experiments.catalogue import EXPERIMENTS
 from convrfm.experiments.experiment import Experiment, Line, Run, Verdict
 from convrfm.experiments.finished_run import FinishedRun, read_run
+from convrfm.experiments.pages import versions_of
 from convrfm.experiments.reproduce import Request, identity_of, reproduce
 from convrfm.experiments.run_folder import IDENTITY, STEPS, read_identity, read_lines
 from convrfm.experiments.scale import Scale
@@ -40,6 +41,7 @@ from convrfm.storage.lines import as_line
 from .conftest import SmokeRun
 
 STAR = {"name": "star", "n": 20, "sigmas": [1.0], "seeds": 1, "depth": 1}
+SIMPLE = {"data_set": "noisy-digits", "width": 4, "epochs": 1, "milestones": []}
 CLOCK = ("seconds", "fit_seconds", "test_seconds")
 
 
@@ -194,6 +196,15 @@ def test_runs_below_the_data_are_no_data(tmp_path: Path) -> None:
     assert identity_of(EXPERIMENTS["fig1"], request, out) != before
 
 
+def test_all_versions_that_steps_ran_with_are_told() -> None:
+    """Also where as many ran with each: an update came in the middle."""
+    assert versions_of([{"versions": told} for told in ("torch 2", "torch 2", "torch 3", "torch 3", "torch 4")]) == {
+        "2 of 5 steps": "torch 2",
+        "another 2 of 5 steps": "torch 3",
+        "1 of 5 steps": "torch 4",
+    }
+
+
 def test_a_changed_setting_is_run_printed_and_repeated(tmp_path: Path) -> None:
     words = [
         "reproduce",
@@ -336,6 +347,19 @@ def test_the_table_reads_each_run_once_and_tells_what_cannot_be_written(
         (["bars", "--set", "sigma=1"], "no such setting; the settings are n_train, "),
         (["bars", "--set", "n_train=many"], "setting n_train: .*got 'many'"),
         (["bars", "--set", "n_train"], "takes NAME=VALUE"),
+        (["bars", "--set", "sigmas=[1, 1]"], r"the step sigma 1\.0; seed 0 is there twice"),
+        (["star", "--seed", "1717"], "the step seed 1717 is there twice.*choose another --seed"),
+        (["bars", "--set", "sigmas=[]"], "leave nothing to compute"),
+        (["bars", "--set", "seeds=0"], "--set seeds must be at least 1; got 0"),
+        (
+            ["fig5", "--set", f"tasks={json.dumps([STAR | {'name': 'bars', 'seeds': 0}])}"],
+            "tasks.seeds must be at least 1",
+        ),
+        (
+            ["fig8", "--set", f"tasks={json.dumps([SIMPLE, SIMPLE | {'width': 8}])}"],
+            "each once; got noisy-digits twice",
+        ),
+        (["random-features", "--set", "n_features=[16]"], "n_features must be two numbers or more; got 1"),
         (["table"], "no sub-folder with a run"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -62,12 +62,20 @@ def test_equal_means_are_told_as_equal_and_not_as_above() -> None:
     assert "above" not in f"{told.ours} {[*told.numbers]}"
 
 
-def found(learned: float, cnn: float) -> Finding:
+def test_what_the_table_does_not_show_is_not_counted_and_what_is_counted_is_shown() -> None:
+    """The claim ends at 640 images; sizes of one's own below that have a line."""
+    for n, shown in ((30, 1), (640, 1), (1000, 0)):
+        told = found(learned=0.4, cnn=0.6, n=n)
+        assert [row[1] for row in told.rows] == [n] * shown
+        assert f"fixed kernel in 0 of {shown} comparisons" in told.ours
+
+
+def found(learned: float, cnn: float, n: int = 20) -> Finding:
     """Of one data set and one n, where the fixed kernel has half of the images right."""
     run = Run(EXPERIMENT.settings[Scale.SMOKE], Scale.SMOKE, seed=0, device="auto", data=None, files=Path())
     scores = {"fixed kernel": 0.5, "ConvRFM": learned, "CNN": cnn}
     lines = [
-        {"data": "digits", "n": 20, "seed": seed, "method": method, "test": score, "judged": score, "held_out": score}
+        {"data": "digits", "n": n, "seed": seed, "method": method, "test": score, "judged": score, "held_out": score}
         for method, score in scores.items()
         for seed in range(2)
     ]

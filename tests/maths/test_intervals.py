@@ -79,3 +79,8 @@ def test_fewer_than_three_seeds_have_no_interval_in_words() -> None:
     assert interval_words(more) == f"95% interval {low:.1f} to {high:.1f}"
     assert mean_with_interval(few) == "30.0"
     assert mean_with_interval(more) == f"30.0 ({low:.1f} to {high:.1f})"
+
+
+def test_values_that_are_equal_have_no_interval_in_words_whatever_they_are_of() -> None:
+    """Seeds, photographs or data sets."""
+    assert mean_with_interval(np.array([20.0, 20.0, 20.0])) == "20.0 (each time)"

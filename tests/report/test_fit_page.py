@@ -167,6 +167,7 @@ def test_models_that_were_compared_and_models_to_try_are_told_with_their_times()
         next_steps=[NextStep("--deep", "Layer upon layer.", "about 2 min 5 s", "convrfm fit photos --deep")],
     )
     html = fit_page(record).render()
+    assert "for all rounds of this model" in html
     marked = html[html.index('<tr class="marked">') :]
     assert "ntk of global" in marked[: marked.index("</tr>")]
     for words in (
@@ -245,12 +246,16 @@ def test_mistakes_are_shown_with_what_they_are_and_what_they_were_taken_for(monk
     images = np.random.default_rng(0).random((2, 1, 4, 4))
     mistakes = [
         Mistake(images[0], "a.png", true="cat", predicted="dog", probability=0.984),
-        Mistake(images[1], "b.png", true="emu", predicted="cat", probability=0.5),
+        Mistake(images[1], "b.png", true="猫", predicted="cat", probability=0.5),
     ]
-    html = fit_page(replace(a_record(), mistakes=mistakes)).render()
+    names = np.array(["cat", "dog", "猫"])
+    codes = np.random.default_rng(0).integers(0, 3, (2, 60))
+    record = replace(a_record(), mistakes=mistakes, classes=names, y_true=names[codes[0]], y_pred=names[codes[1]])
+    html = fit_page(record).render()
     ((shown, labels),) = drawn
     np.testing.assert_array_equal(shown, images)
-    assert labels == ["cat\n→ dog 98%", "emu\n→ cat 50%"]
+    assert labels == ["cat\n→ dog 98%", "#2\n→ cat 50%"]  # as beside the confusion matrix
+    assert "cannot draw stand as numbers: #2 is 猫." in html
     assert "From the left: a.png, b.png." in html
     assert "2 test images that were misclassified." in html
 
@@ -284,3 +289,21 @@ def test_the_judge_is_named_wherever_its_scores_stand(record: FitRecord) -> None
     assert "eave-one-out" not in by_folds
     last = fit_page(replace(record, chosen=False)).render()
     assert "no round was chosen" in last
+
+
+def test_leave_one_out_under_the_fixed_kernel_is_not_said_to_have_seen_labels() -> None:
+    """Where folds judge and keep round 0."""
+    for record, seen in ((a_record(), True), (kept_fixed(a_record(), shown=1), False)):
+        first = record.layers[0]
+        layer = replace(first, rounds=[replace(r, left_out_score=0.9) for r in first.rounds])
+        html = fit_page(replace(record, layers=[layer], judge=Judge.CROSS_VALIDATION)).render()
+        assert "points more than cross-validation: it chose nothing" in html
+        assert ("whose M has seen every label" in html) is seen
+
+
+def test_a_held_out_score_is_not_called_a_test_score() -> None:
+    """Of a deep model of one layer only the fixed kernel and the kept round are scored on test images."""
+    record = kept_fixed(replace(a_record(), layers=[a_layer(1, 3, (0.71, None, None))]), shown=1)
+    html = fit_page(record).render()
+    assert "leave-one-out accuracy of round 1, the best learned one" in html
+    assert "test accuracy of round 1" not in html

@@ -68,14 +68,17 @@ def test_no_rise_is_told_as_such(after: float, words: str) -> None:
 
 def test_how_optimistic_leave_one_out_was_is_told_where_something_else_judged() -> None:
     kept = replace(a_round(1, 0.458), left_out_score=0.53)
-    assert optimism(kept, "classification", Judge.CROSS_VALIDATION) == (
+    assert optimism(kept, "classification", Judge.CROSS_VALIDATION, learned=True) == (
         "Leave-one-out, whose M has seen every label, says 53.0% of that round, 7.2 points more than cross-validation: it "
         "chose nothing."
     )
     assert "1.0 points less than the selection set" in optimism(
-        replace(kept, left_out_score=0.448), "classification", Judge.SELECTION
+        replace(kept, left_out_score=0.448), "classification", Judge.SELECTION, learned=True
     )
-    assert optimism(a_round(1, 0.458), "classification", Judge.LEAVE_ONE_OUT) == ""
+    assert optimism(a_round(1, 0.458), "classification", Judge.LEAVE_ONE_OUT, learned=True) == ""
+    fixed = optimism(replace(kept, iteration=0), "classification", Judge.CROSS_VALIDATION, learned=False)
+    assert fixed.startswith("Leave-one-out says 53.0% of that round, 7.2 points more")
+    assert "label" not in fixed
 
 
 def test_a_kept_fixed_kernel_is_told_as_such() -> None:
@@ -97,11 +100,12 @@ def test_without_test_images_leave_one_out_is_called_optimistic() -> None:
 
 
 def test_the_criterion_is_named() -> None:
-    assert "leave-one-out score" in choice(a_round(3, 0.8), Judge.LEAVE_ONE_OUT)
-    assert "score on the selection set" in choice(a_round(3, 0.8), Judge.SELECTION)
-    assert "no round was chosen" in choice(a_round(3, 0.8), None)
+    assert "leave-one-out score" in choice(a_round(3, 0.8), Judge.LEAVE_ONE_OUT, 4)
+    assert "score on the selection set" in choice(a_round(3, 0.8), Judge.SELECTION, 4)
+    assert "no round was chosen" in choice(a_round(3, 0.8), None, 4)
+    assert "Round 0 is the only one" in choice(a_round(0, 0.8), Judge.LEAVE_ONE_OUT, 1)
     estimated = a_round(3, math.nan)
-    for told in (choice(estimated, Judge.LEAVE_ONE_OUT), choice_of_layers([estimated] * 2, Judge.LEAVE_ONE_OUT)):
+    for told in (choice(estimated, Judge.LEAVE_ONE_OUT, 4), choice_of_layers([estimated] * 2, Judge.LEAVE_ONE_OUT)):
         assert "chosen" in told
         assert "leave-one-out squared error" in told
 

@@ -88,7 +88,7 @@ def _run(out: Path, *, seed: int, device: str, verbose: bool) -> tuple[list[Resu
         caption="Test accuracy; the kept update is the best by leave-one-out on the training images.",
     )
     page.sections.insert(0, summary)
-    page.sections.append(photographs_section(*models))
+    page.sections += photographs_sections(*models)
     return results, page.write(out / "report.html")
 
 
@@ -97,28 +97,37 @@ def task_sections(
 ) -> list[Section]:
     """The story of one task: its scores, its metric, and where the model looks."""
     samples = data.x_test[sample_indices(data.y_test)]
-    metric = np.asarray(model.feature_matrix_, dtype=np.float64)
     sections = [
         Section(f"The task: {task.name}").prose(task.story).note(*data.notes),
         rounds_section(rounds, model.best_iteration_, "classification"),
-        metric_section(metric, (samples.shape[1], task.patch_size, task.patch_size)),
-        feature_maps_section(samples, lengths_before(samples, model), model.feature_maps(samples)),
     ]
+    if model.best_iteration_:
+        sections += [
+            metric_section(model.feature_matrix_, (samples.shape[1], task.patch_size, task.patch_size)),
+            feature_maps_section(samples, lengths_before(samples, model), model.feature_maps(samples)),
+        ]
+    else:
+        sections[-1].note("No update was kept, so that there is no learned metric to show.")
     for section in sections[1:]:
         section.heading = f"{task.name[0].upper()}{task.name[1:]}: {section.heading[0].lower()}{section.heading[1:]}"
     return sections
 
 
-def photographs_section(in_color: ConvRFMClassifier, in_gray: ConvRFMClassifier) -> Section:
-    """What both metrics do to the two photographs that scikit-learn bundles: they have never seen any."""
+def photographs_sections(in_color: ConvRFMClassifier, in_gray: ConvRFMClassifier) -> list[Section]:
+    """What both metrics do to the two photographs that scikit-learn bundles: they have never seen any; one that was not
+    learned does nothing to them.
+    """
     photos = photographs()
     gray = photos.mean(1, keepdims=True)
+    learned = [
+        each for each in ((gray, in_gray, "noisy digits"), (photos, in_color, "star")) if each[1].best_iteration_
+    ]
     section = Section("On photographs").prose(
         "Neither model has ever seen a photograph. Its metric weighs every patch of one all the same: where "
         "|M^(1/2) x[u]| is large, the patch holds what mattered in the task. Before learning, the map is the plain "
         "length |x[u]|, which follows brightness."
     )
-    for images, model, name in ((gray, in_gray, "noisy digits"), (photos, in_color, "star")):
+    for images, model, name in learned:
         section.figure(
             plot_feature_maps(
                 images,
@@ -127,7 +136,7 @@ def photographs_section(in_color: ConvRFMClassifier, in_gray: ConvRFMClassifier)
             caption=f"Photographs under the metric of the model trained on {name}.",
             alt=f"Two photographs, the length of their patches, and the same under the metric of {name}.",
         )
-    return section
+    return [section] if learned else []
 
 
 def photographs() -> Float[np.ndarray, "2 3 h w"]:

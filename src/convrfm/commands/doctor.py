@@ -4,7 +4,7 @@ import importlib.util
 import os
 import platform
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import cast
 
 import torch
@@ -67,14 +67,18 @@ def findings(device: str, seed: int) -> list[Finding]:
 
 
 def optional_library(name: str, extra: str) -> str:
-    """Its version; that it is absent; or why it does not load, although it is installed."""
-    if importlib.util.find_spec(name) is None:
+    """Its version; that it is absent, as where a folder has its name; or why it does not load, although it is installed."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
         return f'absent; pip install "convrfm[{extra}]"'
     try:
-        imported(name, extra)
+        library = imported(name, extra)
     except MissingDependencyError as error:
         return str(error)
-    return version(name)
+    try:
+        return version(name)
+    except PackageNotFoundError:  # of a distribution of another name, such as pytorch-triton
+        return str(getattr(library, "__version__", "installed"))
 
 
 def engines_on(device: torch.device) -> str:

@@ -129,10 +129,12 @@ def time_to_look(took: float) -> float:
 
 
 def _steps(settings: FitSettings) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
-    """`STEPS`, in depth with several layers: with one it would be the same model."""
+    """`STEPS`, in depth with several layers: with one it would be the same model; larger patches where they are larger."""
+    larger = max(settings.patch_size) < LARGER_PATCHES
+    offered = {options: step for options, step in STEPS.items() if larger or "patch_size" not in step[1]}
     if max(settings.depth) > 1:
-        return STEPS
-    deeper = {f"--deep --depth {LAYERS}" if options == "--deep" else options: step for options, step in STEPS.items()}
+        return offered
+    deeper = {f"--deep --depth {LAYERS}" if options == "--deep" else options: step for options, step in offered.items()}
     return {
         options: (reason, {**changes, "depth": [LAYERS]} if "deep" in changes else changes)
         for options, (reason, changes) in deeper.items()

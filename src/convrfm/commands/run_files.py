@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from sklearn.metrics import roc_auc_score
 
+from ..cnfa.report import without_nan
 from ..datasets import ImageData
 from ..estimators import DeepConvRFMClassifier
 from ..estimators.classification import Classifier
@@ -93,7 +94,7 @@ def write_run(
         "baselines": [asdict(baseline) for baseline in record.baselines],
         "roc_area": record.roc_area,
         "recall": recalls(data, evaluation),
-        "candidates": [asdict(candidate) for candidate in record.candidates],
+        "candidates": without_nan([asdict(candidate) for candidate in record.candidates]),
         "next_steps": [asdict(step) for step in record.next_steps],
         "n_train": len(data.x_train),
         "n_test": len(data.x_test),
@@ -141,10 +142,14 @@ def recalls(data: ImageData, evaluation: Evaluation) -> dict[str, float]:
 
 
 def roc_area(model: Classifier, data: ImageData, evaluation: Evaluation) -> float | None:
-    """The area under the ROC curve, where model and test images have the same two classes."""
+    """The area under the ROC curve, where model and test images have the same two classes.
+
+    By the outputs: of a low temperature the probabilities are all but 0 and 1, and no longer in order.
+    """
     if len(model.classes_) != 2 or not np.array_equal(np.unique(data.y_test), model.classes_):
         return None
-    return float(roc_auc_score(data.y_test == model.classes_[1], evaluation.probabilities[:, 1]))
+    first, second = evaluation.outputs.astype(float).T
+    return float(roc_auc_score(data.y_test == model.classes_[1], second - first))
 
 
 def surest_mistakes(data: ImageData, evaluation: Evaluation) -> list[Mistake]:
@@ -215,14 +220,14 @@ def layer_records(
             LayerRecord(
                 rounds=rounds,
                 best_iteration=layer.kept.iteration,
-                feature_matrix=metric.cpu().double().numpy(),
+                feature_matrix=metric.cpu().numpy(),
                 patch_shape=(len(metric) // q**2, q, q),
                 feature_maps=model.feature_maps(samples, number)
                 if shown is layer.kept
                 else lengths_under(metric, samples, layer.kernel.window),
                 centering=None if layer.features is None else layer.features.centering,
                 shown_iteration=shown.iteration,
-                first_metric=None if started is None else started.cpu().double().numpy(),
+                first_metric=None if started is None else started.cpu().numpy(),
             )
         )
     return records

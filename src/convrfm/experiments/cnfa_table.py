@@ -76,7 +76,7 @@ def conclude(run: Run[TableSettings], lines: Sequence[Line]) -> Finding:
                 picture(layers),
                 caption="Pearson correlation by layer, its rotation control, and that in a fresh network.",
                 alt=f"Correlations of {len(layers)} layers of {title}.",
-                name=title.split(",")[0].replace(" ", "-").lower(),
+                name=title.rpartition(",")[0].replace(",", "").replace(" ", "-").lower(),
             )
             .table(COLUMNS, [layer.cells for layer in layers], "What the columns mean is said in docs/cnfa.md.")
         )

@@ -25,6 +25,7 @@ from ..report import Section
 from .experiment import Experiment, Finding, Line, Run, Step, Verdict
 from .layer_lines import LayerLine, higher, layer_lines, middle, or_dash, read_layers
 from .scale import Scale
+from .settings import refuse_others
 from .training_images import WANTED, Draw, RealImages, real_images
 
 SIZE = (32, 32)  # pixels: what images are brought to
@@ -73,7 +74,13 @@ class Fig8Settings:
 
 
 def plan(run: Run[Fig8Settings]) -> Iterator[Step]:
-    """A step for every training; within one, every epoch is kept."""
+    """A step for every training; within one, every epoch is kept.
+
+    Raises:
+        InputError: if a data set is named twice, whose trainings would lie in one folder.
+    """
+    names = [task.data_set for task in run.settings.tasks]
+    refuse_others("data sets of tasks", names, dict.fromkeys(names))
     for task in run.settings.tasks:
         yield Step({"data_set": task.data_set, "width": task.width}, partial(trained, run, task))
 

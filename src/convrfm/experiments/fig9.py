@@ -205,7 +205,7 @@ def accuracy_table(settings: Fig9Settings, lines: Sequence[Line]) -> tuple[tuple
     header = ("data set", *(f"{pooling}, q = {q}" for pooling in POOLINGS for q in settings.patch_sizes))
     caption = (
         "Test accuracy in per cent, of the epoch that is best on held-out images; means over seeds. Where it is near that of "
-        "guessing, as on GTSRB with its 43 classes, little was learned."
+        "guessing, little was learned."
     )
     return header, rows, caption
 

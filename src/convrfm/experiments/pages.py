@@ -60,8 +60,13 @@ def experiment_page(found: FinishedRun) -> Page:
 
 def versions_of(lines: Sequence[Line]) -> dict[str, str]:
     """What the steps were computed with, and how many of them with each."""
-    counted = Counter(line.get("versions", "not recorded") for line in lines)
-    return {f"{count} of {len(lines)} steps": told for told, count in counted.items()}
+    found = dict[str, str]()
+    for told, count in Counter(line.get("versions", "not recorded") for line in lines).items():
+        steps = f"{count} of {len(lines)} steps"
+        while steps in found:
+            steps = f"another {steps}"
+        found[steps] = told
+    return found
 
 
 def duration(seconds: float | None) -> str:

@@ -107,7 +107,7 @@ def roc_area(model: ConvRFMClassifier | DeepConvRFMClassifier, images: LabeledIm
     """Of two classes the area under the ROC curve, of more of them nothing."""
     if len(model.classes_) != 2:
         return {}
-    return {"roc_area": float(roc_auc_score(images.y, model.predict_proba(images.x)[:, 1]))}
+    return {"roc_area": float(roc_auc_score(images.y, model.decision_function(images.x)))}
 
 
 def plan(run: Run[PooledFeaturesSettings]) -> Iterator[Step]:

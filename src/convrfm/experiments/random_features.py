@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from ..errors import InputError
 from ..kernels import NNGP, NTK, Architecture, AvgPool, Conv, Flatten, GlobalAvgPool, ReLU
 from ..kernels.features import FeatureDraw, FeatureMap
 from ..kernels.infinite import InfiniteWidthKernel
@@ -75,9 +76,17 @@ def errors(kernel: InfiniteWidthKernel, n: int, draw: FeatureDraw) -> Line:
 
 
 def plan(run: Run[RandomFeaturesSettings]) -> Iterator[Step]:
-    """A step for each kernel, number of features and draw, on the CPU."""
+    """A step for each kernel, number of features and draw, on the CPU.
+
+    Raises:
+        InputError: if there is one number of features alone, from which no error can fall.
+    """
     on_the_cpu_alone(run)
     settings = run.settings
+    if len(settings.n_features) < 2:
+        raise InputError(
+            f"n_features must be two numbers or more; got {len(settings.n_features)}. Add another, with --set."
+        )
     for name, kernel in KERNELS.items():
         for n_features in settings.n_features:
             for seed in range(run.seed, run.seed + settings.draws):

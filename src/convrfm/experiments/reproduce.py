@@ -1,6 +1,6 @@
 """The one road of all experiments: from a claim to a folder with finished steps, record, plots and pages."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from ..report.page import in_words
 from ..storage.fingerprints import fingerprint
 from ..storage.held_folder import held
 from .computing import computed_in_turn
-from .experiment import Experiment
+from .experiment import Experiment, Line, Step
 from .finished_run import FinishedRun, run_of
 from .pages import write_pages
 from .run_folder import FILES, IDENTITY, RunFolder
@@ -74,6 +74,7 @@ def reproduce(
     run = run_of(experiment, identity, out / FILES, download=request.download, verbose=request.verbose)
     with held(out):
         steps = list(experiment.plan(run))  # what it refuses leaves nothing on disk
+        _check_each_once(steps)
         folder = RunFolder(out, identity, overwrite=overwrite)
         tell(f"settings: {listed(identity['settings'])}")
         missing = [step for step in steps if folder.finished(step) is None]
@@ -84,6 +85,20 @@ def reproduce(
         found = FinishedRun(experiment, identity, run, lines)
         write_pages(found, out)
         return found
+
+
+def _check_each_once(steps: Sequence[Step]) -> None:
+    """Raise `InputError` where a step is there twice, whose numbers would count as those of two, and where there is none."""
+    if not steps:
+        raise InputError("these settings leave nothing to compute. Name a case at least, with --set.")
+    known = list[Line]()
+    for step in steps:
+        if step.at in known:
+            raise InputError(
+                f"the step {listed(step.at)} is there twice, and would count as two. Name each case once with --set, or choose "
+                "another --seed."
+            )
+        known.append(step.at)
 
 
 def identity_of(experiment: Experiment[Any], request: Request, out: Path) -> dict[str, Any]:

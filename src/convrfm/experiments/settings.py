@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..errors import InputError
 
 S = TypeVar("S")
+REPETITIONS = ("seeds", "draws")  # settings that count them
 
 
 def plain_settings(settings: Any) -> dict[str, Any]:
@@ -39,7 +40,8 @@ def changed(settings: S, changes: Mapping[str, str]) -> S:
         changes: values by the fields' names, as JSON; what is no JSON is text.
 
     Raises:
-        InputError: if there is no such field, or a value is not of its type, or negative: none of these is a number below 0.
+        InputError: if there is no such field, or a value is not of its type, or negative (none of these is a number below 0),
+            or there would be no seed or draw.
     """
     values = plain_settings(settings)
     for name, text in changes.items():
@@ -48,19 +50,21 @@ def changed(settings: S, changes: Mapping[str, str]) -> S:
         values[name] = _value(text)
     read = read_settings(type(settings), values)
     for name in changes:
-        _refuse_negative(name, plain_settings(read)[name])
+        _refuse_out_of_range(name, plain_settings(read)[name])
     return read
 
 
-def _refuse_negative(name: str, value: Any) -> None:
+def _refuse_out_of_range(name: str, value: Any) -> None:
     if isinstance(value, Mapping):
         for inner, each in value.items():
-            _refuse_negative(f"{name}.{inner}", each)
+            _refuse_out_of_range(f"{name}.{inner}", each)
     elif isinstance(value, list | tuple):
         for each in value:
-            _refuse_negative(name, each)
+            _refuse_out_of_range(name, each)
     elif isinstance(value, int | float) and value < 0:
         raise InputError(f"--set {name} must not be negative; got {value}.")
+    elif name.rpartition(".")[2] in REPETITIONS and value == 0:
+        raise InputError(f"--set {name} must be at least 1; got 0.")
 
 
 def refuse_others(setting: str, names: Collection[str], known: Collection[str]) -> None:

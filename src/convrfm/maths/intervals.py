@@ -111,13 +111,13 @@ def means_over(n: int, what: str = "draw") -> str:
 
 
 def mean_with_interval(values: Float[np.ndarray, " n"], *, signed: bool = False, decimals: int = 1) -> str:
-    """The mean over seeds and its interval as text; equal values have none, nor have fewer than three."""
+    """The mean over seeds, images or data sets and its interval as text; equal values have none, nor have fewer than three."""
     form = f"+z.{decimals}f" if signed else f".{decimals}f"  # z: no negative zero
     mean = f"{values.mean():{form}}"
     if len(values) < FEWEST_REPETITIONS:
         return mean
     if np.ptp(values) == 0:
-        return f"{mean} (in every seed)"
+        return f"{mean} (each time)"
     low, high = mean_interval(values)
     return f"{mean} ({low:{form}} to {high:{form}})"
 

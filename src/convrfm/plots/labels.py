@@ -13,6 +13,14 @@ def _drawable() -> frozenset[int]:
     return frozenset(FT2Font(str(font)).get_charmap())
 
 
+def drawable_name(name: object, number: int) -> str:
+    """A name of any length in one line, as `drawn_label` has it: `#number` where the font lacks a letter."""
+    text = " ".join(str(name).split())
+    if not text or not text.isprintable() or any(ord(letter) not in _drawable() for letter in text):
+        return f"#{number}"
+    return text
+
+
 def drawn_label(name: object, number: int, width: int = 16) -> str:
     """A name as it can stand beside an axis: one line, not too long, only letters that the font has.
 
@@ -29,9 +37,7 @@ def drawn_label(name: object, number: int, width: int = 16) -> str:
         >>> drawn_label("猫", 3)
         '#3'
     """
-    text = " ".join(str(name).split())
-    if not text or not text.isprintable() or any(ord(letter) not in _drawable() for letter in text):
-        return f"#{number}"
+    text = drawable_name(name, number)
     if len(text) <= width:
         return text
     head = width // 2

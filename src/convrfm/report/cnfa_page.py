@@ -49,10 +49,12 @@ def _summary(report: Report, counted: Sequence[LayerReport], notes: Sequence[str
     )
     section.highlights(_medians(counted))
     section.prose(report.verdict)
+    rotated = [layer.correlations.rotated for layer in counted]
+    spread = any(each is not None and each.pearson.standard_error is not None for each in rotated)
     section.prose(
         "Filters stand on both sides of the AGOP, so some correlation comes for free. The rotation control keeps the "
-        "spectrum of the gradients and turns them at random: only what exceeds it (here by more than two standard "
-        "deviations of the rotations) speaks for the ansatz."
+        "spectrum of the gradients and turns them at random: only what exceeds it"
+        f"{' (here by more than two standard deviations of the rotations)' * spread} speaks for the ansatz."
     )
     final = [layer.name for layer in report.layers if layer.final]
     remarks = [f"Layer {name} makes the outputs: its AGOP is its CNFM by construction." for name in final]

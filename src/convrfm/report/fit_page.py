@@ -41,7 +41,7 @@ def fit_page(record: FitRecord) -> Page:
             sections.insert(1, beside)
         mistakes = confusion_section(record.y_true, record.y_pred, record.classes)
         show_recalls(mistakes, confusion_counts(record.y_true, record.y_pred, record.classes), record.classes)
-        sections.append(show_mistakes(mistakes, record.mistakes))
+        sections.append(show_mistakes(mistakes, record.mistakes, record.classes))
     sections.append(reproduction_section(record.command, record.settings, record.versions, record.files))
     return Page(record.title, _subtitle(record), sections)
 
@@ -54,11 +54,11 @@ def summary_section(record: FitRecord) -> Section:
     if len(record.layers) == 1:
         rounds = record.layers[0].rounds
         section.lead(headline(rounds, iterations[0], record.task, record.n_test, record.judge))
-        section.prose(choice(kept, record.selected_on))
+        section.prose(choice(kept, record.selected_on, len(rounds)))
     else:
         section.lead(headline_of_layers(record.stages, record.task, record.n_test, record.judge))
         section.prose(choice_of_layers(record.stages[1:], record.selected_on))
-    if said := optimism(kept, record.task, record.judge):
+    if said := optimism(kept, record.task, record.judge, learned=any(iterations)):
         section.prose(said)
     if fixed.test_score is None or kept.test_score is None:
         measure = record.judge.scored(measure_name(record.task))
@@ -68,8 +68,11 @@ def summary_section(record: FitRecord) -> Section:
     updates = max(len(layer.rounds) for layer in record.layers) - 1
     if len(record.layers) == 1 and record.layers[0].gained_nothing:
         best = best_learned(record.layers[0].rounds)
-        learned = best.held_out_score if best.test_score is None else best.test_score
-        compared = (score_text(learned, record.task), f"{measure} of round {best.iteration}, the best learned one")
+        if best.test_score is None:  # of a deep model of one layer, whose kept round alone is scored
+            learned, of = best.held_out_score, record.judge.scored(measure_name(record.task))
+        else:
+            learned, of = best.test_score, measure
+        compared = (score_text(learned, record.task), f"{of} of round {best.iteration}, the best learned one")
     else:
         compared = (score_text(first, record.task), f"{measure} of the fixed kernel")
     section.highlights(
@@ -80,7 +83,10 @@ def summary_section(record: FitRecord) -> Section:
                 f"{', '.join(map(str, iterations))} of {updates}",
                 "updates of M kept" + " by layer" * (len(iterations) > 1),
             ),
-            (f"{sum(r.seconds for layer in record.layers for r in layer.rounds):.1f} s", "for all rounds"),
+            (
+                f"{sum(r.seconds for layer in record.layers for r in layer.rounds):.1f} s",
+                "for all rounds" + " of this model" * bool(record.candidates),
+            ),
         ]
     )
     return section.note(*record.notes)

@@ -16,6 +16,7 @@ from ..plots import (
     plot_rounds,
     plot_spectrum,
 )
+from ..plots.labels import drawable_name
 from .fit_record import RoundRecord, Task
 from .headline import measure_name, score_text
 from .page import Section
@@ -164,7 +165,7 @@ def confusion_section(
     )
     section.figure(
         plot_confusion(counts, classes),
-        caption=f"Confusion matrix on the test images. Colors are shares of the true class{legend}",
+        caption=f"Confusion matrix on the test images. Colors are shares of the true class{legend}{_numbered(classes)}",
         alt=f"Confusion matrix of {k} classes; {right} of {n} images are on the diagonal.",
         name="confusion",
     )
@@ -187,6 +188,12 @@ def reproduction_section(
     if files:
         section.prose("The files in its folder:").settings(files)
     return section
+
+
+def _numbered(classes: Sequence[object] | np.ndarray) -> str:
+    """Which classes stand as numbers in pictures."""
+    numbered = [f"#{i} is {c}" for i, c in enumerate(classes) if drawable_name(c, i) == f"#{i}" != str(c)]
+    return f" Names that the font cannot draw stand as numbers: {', '.join(numbered)}." if numbered else ""
 
 
 def _frequent_mistakes(

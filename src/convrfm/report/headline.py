@@ -72,24 +72,32 @@ def headline_of_layers(
     return _result(stages[0], stages[-1], f"With {len(stages) - 1} layers", task, n_test, judge)
 
 
-def optimism(kept: RoundRecord, task: Task, judge: Judge) -> str:
-    """By how much leave-one-out, where it did not judge, thinks otherwise of the kept round than what did; "" where it did."""
+def optimism(kept: RoundRecord, task: Task, judge: Judge, *, learned: bool) -> str:
+    """By how much leave-one-out, where it did not judge, thinks otherwise of the kept round than what did; "" where it did.
+
+    `learned` is whether an update of M was kept, in whichever layer: the M of the fixed kernel has seen no label.
+    """
     if kept.left_out_score is None or math.isnan(kept.held_out_score):
         return ""
     more = 100 * (kept.left_out_score - kept.held_out_score)
+    seen = ", whose M has seen every label," if learned else ""
     return (
-        f"Leave-one-out, whose M has seen every label, says {score_text(kept.left_out_score, task)} of that round, "
+        f"Leave-one-out{seen} says {score_text(kept.left_out_score, task)} of that round, "
         f"{abs(more):.1f} points {'more' if more >= 0 else 'less'} than {judge.label}: it chose nothing."
     )
 
 
-def choice(kept: RoundRecord, selected_on: Judge | None) -> str:
-    """Which round is kept and what chose it."""
+def choice(kept: RoundRecord, selected_on: Judge | None, n_rounds: int) -> str:
+    """Which round of so many is kept and what chose it."""
     if selected_on is None:
         return f"The model keeps the last round, {kept.iteration}: no round was chosen."
     by = what_chose(kept)
     equal = ", of equal ones by squared error" if by == "score" else ""
-    return f"Round {kept.iteration} was chosen by its {selected_on.scored(by)}{equal}; test scores never choose."
+    if n_rounds == 1:
+        chosen = f"Round {kept.iteration} is the only one; of several ridges one is chosen by the"
+    else:
+        chosen = f"Round {kept.iteration} was chosen by its"
+    return f"{chosen} {selected_on.scored(by)}{equal}; test scores never choose."
 
 
 def choice_of_layers(kept: Sequence[RoundRecord], selected_on: Judge | None) -> str:

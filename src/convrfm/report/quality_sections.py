@@ -7,6 +7,7 @@ from jaxtyping import Integer, Shaped
 
 from ..maths.intervals import wilson_interval
 from ..plots import plot_thumbnails
+from ..plots.labels import drawable_name
 from .fit_record import Baseline, Mistake, RoundRecord
 from .headline import interval_text, score_text
 from .page import Section
@@ -93,14 +94,17 @@ def show_recalls(
     )
 
 
-def show_mistakes(section: Section, mistakes: Sequence[Mistake]) -> Section:
-    """Add pictures of the mistakes that the model was surest of."""
+def show_mistakes(
+    section: Section, mistakes: Sequence[Mistake], classes: Sequence[object] | Shaped[np.ndarray, " k"]
+) -> Section:
+    """Add pictures of the mistakes that the model was surest of; classes are named as beside the confusion matrix."""
     if not mistakes:
         return section
+    names = {label: drawable_name(label, number) for number, label in enumerate(np.asarray(classes).tolist())}
     return section.figure(
         plot_thumbnails(
             np.stack([mistake.image for mistake in mistakes]),
-            [f"{m.true}\n→ {m.predicted} {m.probability:.0%}" for m in mistakes],
+            [f"{names[m.true]}\n→ {names[m.predicted]} {m.probability:.0%}" for m in mistakes],
         ),
         caption="The mistakes that the model was surest of: the true class, what it was taken for, and with what probability. "
         f"From the left: {', '.join(mistake.name for mistake in mistakes)}.",

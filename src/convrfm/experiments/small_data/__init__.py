@@ -12,7 +12,7 @@ from .images import CLASSES, WANTED, data_set
 from .methods import METHODS
 from .plan import PLAN, QUICK, Stage, Trial, trials
 from .sections import ACCURACIES, ACCURACY_HEADER, accuracies, sections
-from .summary import Results, difference, measured
+from .summary import Results, difference, measured, sizes
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,9 @@ def _measured(line: Line) -> dict[str, float]:
 
 
 def _gains(results: Results, method: str, other: str) -> list[bool]:
-    """Whether one method's mean is not below the other's, wherever both were run."""
-    places = dict.fromkeys((trial.data, trial.n) for trial in results)
+    """Whether one method's mean is not below the other's, wherever both were run and the claim is about."""
+    data_sets = dict.fromkeys(trial.data for trial in results)
+    places = [(name, n) for name in data_sets for n in sizes(results, name)]
     found = [difference(*(measured(results, *place, name, "test") for name in (method, other))) for place in places]
     return [gain.mean >= 0 for gain in found if gain is not None]
 

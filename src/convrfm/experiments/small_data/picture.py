@@ -10,8 +10,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from ...plots.error_bars import FRACTIONS, error_bars
 from ...plots.scales import percent_scale
 from ...plots.style import AMBER, BLUE, GREEN, MUTED, PURPLE, VERMILION, house_style
-from .plan import SIZES
-from .summary import Results, measured
+from .summary import Results, measured, sizes
 
 COLUMNS = 2
 LOOKS = {  # color, marker
@@ -44,8 +43,9 @@ def plot_accuracies(results: Results) -> Figure:
 
 
 def _panel(ax: Axes, name: str, results: Results) -> None:
+    shown = sizes(results, name)
     for method, (color, marker) in LOOKS.items():
-        of_size = {n: np.array(list(measured(results, name, n, method, "test").values())) for n in SIZES}
+        of_size = {n: np.array(list(measured(results, name, n, method, "test").values())) for n in shown}
         points = {n: found for n, found in of_size.items() if len(found)}
         if points:
             means, reach = [found.mean() for found in points.values()], error_bars(points.values(), FRACTIONS)
@@ -54,7 +54,7 @@ def _panel(ax: Axes, name: str, results: Results) -> None:
             )
     ax.set_title(name)
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(FixedLocator(SIZES))
+    ax.xaxis.set_major_locator(FixedLocator(shown))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(ScalarFormatter())
     percent_scale(ax)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 SIZES = (10, 20, 40, 80, 160, 320, 640)
+MOST = SIZES[-1]  # training images of the claim; what is larger tells what the models say of themselves
 SEEDS = 10
 FEW = 3  # seeds of the dear methods
 CHEAP = ("fixed kernel", "ConvRFM", "logistic regression", "random forest")

@@ -6,8 +6,7 @@ from itertools import groupby
 from ...report import Section
 from .methods import METHODS
 from .picture import plot_accuracies
-from .plan import SIZES
-from .summary import Results, difference, measured, summary
+from .summary import Results, difference, measured, sizes, summary
 
 LARGEST = (640, 1000)
 KERNEL_MACHINES = ("fixed kernel", "ConvRFM", "ConvRFM, cv=5", "Deep ConvRFM")
@@ -103,7 +102,7 @@ def accuracies(results: Results) -> list[list[object]]:
     """A line for each data set and number of training images."""
     lines: list[list[object]] = []
     for data in dict.fromkeys(trial.data for trial in results):
-        for n in SIZES:
+        for n in sizes(results, data):
             found = {method: summary(measured(results, data, n, method, "test").values()) for method in CONTESTANTS}
             if any(found.values()):
                 most = max(cell.seeds for cell in found.values() if cell)
@@ -140,7 +139,7 @@ def _self_knowledge(results: Results, names: Sequence[str]) -> Iterable[Sequence
 
 def _cross_validated(results: Results, names: Sequence[str]) -> Iterable[Sequence[object]]:
     for name in names:
-        for n in SIZES:
+        for n in sizes(results, name):
             folds = measured(results, name, n, "ConvRFM, cv=5", "test")
             every = measured(results, name, n, "ConvRFM", "test")
             left_out = {seed: every[seed] for seed in folds.keys() & every.keys()}

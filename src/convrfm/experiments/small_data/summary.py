@@ -8,7 +8,7 @@ import numpy as np
 
 from ...maths.intervals import mean_interval
 from .methods import Measured
-from .plan import Trial
+from .plan import MOST, Trial
 
 Results = Mapping[Trial, Measured]
 
@@ -46,3 +46,8 @@ def measured(results: Results, data: str, n: int, method: str, name: str) -> dic
 def difference(first: Mapping[int, float], second: Mapping[int, float]) -> Summary | None:
     """first - second, seed by seed where both are there."""
     return summary(first[seed] - second[seed] for seed in sorted(first.keys() & second.keys()))
+
+
+def sizes(results: Results, data: str) -> list[int]:
+    """The numbers of training images whose accuracies are told of a data set."""
+    return sorted({trial.n for trial in results if trial.data == data and trial.n <= MOST})
