@@ -132,7 +132,7 @@ def test_bytes_of_a_wide_type_stay_as_they_are_and_are_told(tmp_path: Path, kind
     [(np.uint8, 255, 1), (np.uint8, 255, 16), (np.uint16, 65535, 4095), (np.uint8, 255, 64)],
 )
 def test_a_scale_with_a_white_of_its_own_is_told(tmp_path: Path, kind: type, white: int, largest: int) -> None:
-    x = (X / 255 * largest).round().astype(kind)
+    x: np.ndarray = (X / 255 * largest).round().astype(kind)
     x[:, 0, 0] = largest
     data = load(written(tmp_path / "a.npz", x=x, y=Y), center=True)
     told = [note for note in data.notes if f"largest value is {largest}, where {white} is white" in note]

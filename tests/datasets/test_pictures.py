@@ -117,10 +117,10 @@ def test_exif_rotation_is_applied(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_a_plain_tiff_of_a_turned_camera_is_not_garbled(tmp_path: Path, kind: type) -> None:
-    exif, values = Image.Exif(), COLORS[..., 0].astype(kind)
+    exif = Image.Exif()
     exif[0x0112] = 6
-    values *= kind(np.iinfo(kind).max // 255)
-    read = written(tmp_path / "a.tif", Image.fromarray(values), exif=exif)
+    image = Image.fromarray(COLORS[..., 0] * kind(np.iinfo(kind).max // 255))
+    read = written(tmp_path / "a.tif", image, exif=exif)
     np.testing.assert_allclose(read[0], np.rot90(COLORS[..., 0], -1), atol=1e-3)
 
 

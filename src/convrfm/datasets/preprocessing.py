@@ -103,7 +103,7 @@ class Preprocessing:
             x -= np.array(self.center, np.float32)[:, None, None]
         return x
 
-    def dark_note(self, x: Float[np.ndarray, "n c h w"]) -> list[str]:
+    def dark_note(self, x: Float32[np.ndarray, "n c h w"]) -> list[str]:
         """A sentence on images, not centered yet, none of which is bright, as bytes of 0 and 1 or 12 bits in 16."""
         if not self.tells_scale or (most := float(x.max())) > DARK:
             return []
