@@ -615,6 +615,14 @@ class AttentionAcrossImagesOfEqualValues(TwoLinear):
         return self.last(mixed.unsqueeze(2) * x)
 
 
+@toy(TOKENS, {"a": [0], "b": [1]}, independent=False)
+class EarlierImagesReachLaterOnes(TwoLinear):
+    """As where a recurrent layer takes the images of a batch for steps: the first has the outputs that it has alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.a(x)).cumsum(0))
+
+
 @toy((6, 3), {"a": [0], "b": [1]})
 class ImagesBetweenOtherAxes(TwoLinear):
     def forward(self, x: Tensor) -> Tensor:
@@ -635,6 +643,16 @@ class BatchNormWithChannelsLastGradient(TwoConv):
 
 
 # functional calls
+
+
+@toy(TOKENS, {"w": [0], "b": [1]})
+class FactorsByName(TwoLinear):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = random_parameter(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.matmul(other=self.w, input=x))
 
 
 @toy(IMAGE, {"kernel": [0], "b": [1]})
@@ -817,7 +835,7 @@ class ComplexConvolution(TwoConv):
         return self.last(functional.conv2d(x.to(torch.complex128), torch.view_as_complex(self.wave)).abs())
 
 
-@toy(IMAGE, {"a": [1], "b": [2]}, skipped={})
+@toy(IMAGE, {"a": [1], "b": [2]}, skipped={"conv2d()": "its weight is a constant"})
 class ConstantBlur(TwoConv):
     def forward(self, x: Tensor) -> Tensor:
         return self.last(self.a(functional.conv2d(x, torch.ones(2, 1, 2, 2, dtype=x.dtype), groups=2, padding=1)))

@@ -109,6 +109,36 @@ def test_arrays_that_are_not_asked_for_are_not_read(tmp_path: Path) -> None:
     assert peak < 20 << 20
 
 
+def test_arrays_that_are_not_read_are_named(tmp_path: Path) -> None:
+    """Names of parts without a sign, and labels without images."""
+    apart = {"xtest": X[:5], "ytest": Y[:5], "y_val": Y[:5]}
+    path = written(tmp_path / "a.npz", x_train=X, y_train=Y, **apart)
+    assert f"Not read of {path}: xtest, ytest, y_val." in load(path).notes
+    assert not any("Not read" in note for note in load(written(tmp_path / "b.npz", x=X, y=Y)).notes)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32])
+def test_bytes_of_a_wide_type_stay_as_they_are_and_are_told(tmp_path: Path, kind: type) -> None:
+    data = load(written(tmp_path / "a.npz", x=X.astype(kind), y=Y))
+    assert data.x_train.max() > 200
+    told = f"x holds whole numbers up to {X.max()}, which stay as they are: as uint8 they would become 0 to 1."
+    assert told in data.notes
+    for x in (X > 99, X / 255, X.astype(float) - 128):
+        assert not any("whole" in note for note in load(written(tmp_path / "b.npz", x=x, y=Y)).notes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "white", "largest"),
+    [(np.uint8, 255, 1), (np.uint8, 255, 16), (np.uint16, 65535, 4095), (np.uint8, 255, 64)],
+)
+def test_a_scale_with_a_white_of_its_own_is_told(tmp_path: Path, kind: type, white: int, largest: int) -> None:
+    x: np.ndarray = (X / 255 * largest).round().astype(kind)
+    x[:, 0, 0] = largest
+    data = load(written(tmp_path / "a.npz", x=x, y=Y), center=True)
+    told = [note for note in data.notes if f"largest value is {largest}, where {white} is white" in note]
+    assert len(told) == (largest < white / 8)
+
+
 def test_images_that_memory_cannot_hold_are_refused_by_their_header(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,22 @@ def test_the_last_atlas_need_not_be_full(tmp_path: Path) -> None:
     assert "The last 1500 tiles of train_01.png have no label." in data.notes
 
 
+def test_atlases_follow_their_numbers_however_many_digits_these_have(tmp_path: Path) -> None:
+    train = write_atlas(tmp_path / "a", "train", 22000, side=1)
+    for number in range(10):
+        (tmp_path / "a" / f"train_{number:02}.png").rename(tmp_path / "a" / f"train_{number}.png")
+    data = load(tmp_path / "a", n_train=200)
+    order = [int(name) for name in data.names_train]
+    np.testing.assert_allclose(data.x_train * 255, train[order], atol=1e-4)
+
+
+def test_what_lies_beside_atlases_is_named(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        write_atlas(tmp_path / "a", part)
+    beside = f"Left out of {tmp_path / 'a'}, beside the atlases: val_00.png, val_labels.npy."
+    assert beside in load(tmp_path / "a").notes
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [

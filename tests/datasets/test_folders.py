@@ -120,6 +120,16 @@ def test_names_that_are_not_utf8_are_spelled_out_for_files_and_refused_for_class
         load(pets)
 
 
+def test_an_accent_is_the_same_however_a_system_writes_it(tmp_path: Path) -> None:
+    """Composed in training, taken apart in the test part, as in an archive from macOS."""
+    for i in range(8):
+        save(picture(seed=i), tmp_path / "train" / ["caf\xe9", "bar"][i % 2] / f"{i}.png")
+        save(picture(seed=8 + i), tmp_path / "test" / ["cafe\u0301", "bar"][i % 2] / f"{i}.png")
+    data = load(tmp_path)
+    assert data.classes == ("bar", "caf\xe9")
+    assert sorted(data.y_test.tolist()) == ["bar"] * 4 + ["caf\xe9"] * 4
+
+
 def test_pictures_that_memory_cannot_hold_are_refused_after_the_first(
     pets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

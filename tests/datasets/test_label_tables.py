@@ -177,6 +177,42 @@ def test_what_the_table_and_the_folder_do_not_share_is_named(photos: Path) -> No
     assert len(data.x_train) + len(data.x_test) == 8
 
 
+def test_an_accent_is_the_same_however_a_system_writes_it(tmp_path: Path) -> None:
+    lines, labels = ["file,label"], ["caf\xe9", "cafe\u0301", "bar", "bar"]
+    for i in range(8):
+        Image.fromarray(np.full((4, 5), 20 * i, np.uint8)).save(tmp_path / f"{i} e\u0301.png")
+        lines.append(f"{i} \xe9.png,{labels[i % 4]}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+    data = load(tmp_path, labels=tmp_path / "labels.csv")
+    assert data.classes == ("bar", "caf\xe9")
+    assert len(data.x_train) + len(data.x_test) == 8
+    Image.fromarray(np.full((4, 5), 9, np.uint8)).save(tmp_path / "0 \xe9.png")
+    with pytest.raises(InputError, match="must tell pictures apart"):
+        load(tmp_path, labels=tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize("suffix", ["", ".png"])
+def test_the_first_row_may_be_called_as_a_picture_is(photos: Path, suffix: str) -> None:
+    """A picture that nobody labeled has the name of a column; where its row is that of a picture, it has a label."""
+    Image.fromarray(np.full((4, 5), 7, np.uint8)).save(photos / "image.png")
+    data = load(photos, labels=table(photos, f"image{suffix},label\n" + rows("{name}.png|{label}")))
+    assert ("label" in data.classes) == bool(suffix)
+    assert any("without a label in" in note and "image.png" in note for note in data.notes) == (not suffix)
+
+
+def test_a_first_row_without_a_picture_is_no_header(photos: Path) -> None:
+    data = load(photos, labels=table(photos, "gone.png,cat\n" + rows("{name}.png|{label}")))
+    assert any("without a picture: gone.png" in note for note in data.notes)
+    names = rows("{name}|target").replace("00,target", "00,label") + "gone,label\n"
+    assert load(photos, labels=table(photos, names)).classes == ("label", "target")
+
+
+def test_spaces_around_quotes_belong_to_no_label(photos: Path) -> None:
+    lines = rows('{name}.png|"{label}"').splitlines()
+    text = "\n".join([*lines[:5], *(line.replace(",", ", ") for line in lines[5:])])
+    assert load(photos, labels=table(photos, text)).classes == ("cat", "dog")
+
+
 FAULTS = [
     ("", "no columns"),
     ("a\nb\n", r"got \[1\] columns"),

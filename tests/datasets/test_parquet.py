@@ -57,6 +57,14 @@ def test_pictures_and_the_names_of_classes_are_read(tmp_path: Path) -> None:
     assert data.y_train.tolist() == [["cat", "dog"][i % 2] for i in rows]
 
 
+def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    cells = [{"bytes": encoded(i)} for i in range(10)]
+    numbers = [i % 2 for i in range(10)]
+    pq.write_table(pa.table({"img": cells, "fine_label": numbers, "coarse_label": numbers}), tmp_path / "a.parquet")
+    assert f"Not read of {tmp_path / 'a.parquet'}: coarse_label." in load(tmp_path / "a.parquet").notes
+
+
 def test_shards_are_joined_and_parts_stay_apart(tmp_path: Path) -> None:
     for name, rows in (("train-00000-of-00002", range(6)), ("train-00001-of-00002", range(6, 12)),
                        ("validation-00000-of-00001", range(12, 16)), ("test-00000-of-00001", range(16, 20))):  # fmt: skip
@@ -89,6 +97,10 @@ def test_a_part_is_told_from_the_whole_path(train: str, test: str, tmp_path: Pat
         (["train.parquet", "more.parquet"], "or none; got more.parquet among train"),
         (["train/test.parquet"], "names test and train"),
         (["test.parquet"], "must hold a training part"),
+        (
+            ["a/train/0.parquet", "b/train/0.parquet", "a/test/0.parquet"],
+            "one data set; got parquet files for train in several folders: a/train, b/train",
+        ),
     ],
 )
 def test_files_of_no_clear_part_are_refused(others: list[str], message: str, tmp_path: Path) -> None:

@@ -55,14 +55,38 @@ def test_gray_maps_of_more_than_8_bits_are_scaled_by_their_own_white(tmp_path: P
         np.testing.assert_allclose(read[0, 0], np.array(values) * 255 / white, atol=0.01)
 
 
-def test_twelve_bits_of_a_tiff_become_0_to_255(tmp_path: Path) -> None:
-    tags = {256: 4, 257: 1, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 1, 279: 6}  # fmt: skip
-    pixels = bytes.fromhex("000001800fff")  # 0, 1, 2048, 4095; 6 bytes, from byte 8
-    entries = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags.items())
+def written_tiff(path: Path, tags: dict[int, int], pixels: bytes) -> np.ndarray:
+    """A row of four pixels in little-endian bytes, with these tags beside those that say where they are."""
+    tags = {256: 4, 257: 1, 259: 1, 273: 8, 277: 1, 278: 1, 279: len(pixels)} | tags
+    entries = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in sorted(tags.items()))
     directory = struct.pack("<H", len(tags)) + entries + bytes(4)
-    (tmp_path / "a.tif").write_bytes(b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory)
-    read = read_picture(tmp_path / "a.tif")
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory)
+    return read_picture(path)
+
+
+def test_twelve_bits_of_a_tiff_become_0_to_255(tmp_path: Path) -> None:
+    read = written_tiff(tmp_path / "a.tif", {258: 12, 262: 1}, bytes.fromhex("000001800fff"))  # 0, 1, 2048, 4095
     np.testing.assert_allclose(read[0, 0], np.array([0, 1, 2048, 4095]) * 255 / 4095, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("tags", "kind", "white"),
+    [({258: 8}, "u1", 255), ({258: 16}, "<u2", 65535), ({258: 32, 339: 3}, "<f4", 1)],
+    ids=["8 bits", "16 bits", "floats"],
+)
+def test_a_tiff_says_whether_0_is_black_or_white(tmp_path: Path, tags: dict[int, int], kind: str, white: int) -> None:
+    values = np.array([0, 0.2, 0.6, 1])
+    for zero_is_black in (0, 1):
+        pixels = (values * white).astype(kind).tobytes()
+        read = written_tiff(tmp_path / "a.tif", tags | {262: zero_is_black}, pixels)
+        np.testing.assert_allclose(read[0, 0] / 255, values if zero_is_black else 1 - values, atol=1e-5)
+
+
+@pytest.mark.parametrize("photometric", [1, 2], ids=["gray", "colors"])
+def test_channels_that_would_not_be_read_are_not_lost(tmp_path: Path, photometric: int) -> None:
+    channels = 2 * photometric
+    with pytest.raises(InputError, match=rf"it has {channels} channels, of which only .* \.npz file\.$"):
+        written_tiff(tmp_path / "a.tif", {258: 8, 262: photometric, 277: channels, 338: 0}, bytes(4 * channels))
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
@@ -78,11 +102,26 @@ def test_a_transparent_palette_entry_is_white(tmp_path: Path) -> None:
     assert written(tmp_path / "a.png", image, transparency=0).tolist() == [[[255]]]
 
 
+def test_a_transparent_value_of_sixteen_bits_is_white(tmp_path: Path) -> None:
+    image = Image.fromarray(np.array([[0, 300, 301, 65535]], np.uint16))
+    read = written(tmp_path / "a.png", image, transparency=300)
+    np.testing.assert_allclose(read[0, 0] * 257, [0, 65535, 301, 65535], atol=0.01)
+
+
 def test_exif_rotation_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be shown turned clockwise by a quarter
     read = written(tmp_path / "a.png", Image.fromarray(COLORS), exif=exif)
     np.testing.assert_array_equal(read, np.moveaxis(np.rot90(COLORS, -1), -1, 0))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_a_plain_tiff_of_a_turned_camera_is_not_garbled(tmp_path: Path, kind: type) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.fromarray(COLORS[..., 0] * kind(np.iinfo(kind).max // 255))
+    read = written(tmp_path / "a.tif", image, exif=exif)
+    np.testing.assert_allclose(read[0], np.rot90(COLORS[..., 0], -1), atol=1e-3)
 
 
 WIDE = [

@@ -77,6 +77,13 @@ def test_arrays_of_another_size_are_brought_to_size_as_the_fit_did_and_that_is_s
     assert len(notes) == 1
 
 
+def test_colors_that_a_model_of_gray_pictures_does_not_see_are_told(folder: Path) -> None:
+    gray, notes = load_for_prediction(folder / "a", Preprocessing((6, 8), 1, 255.0))[::3]
+    assert gray.shape[1] == 1
+    assert f"Colors became their brightness, as in training all were gray: 10 images of {folder / 'a'}." in notes
+    assert not any("Colors" in note for note in load_for_prediction(folder / "a", Preprocessing((6, 8), 3, 255.0))[3])
+
+
 def test_values_on_another_scale_are_refused(folder: Path) -> None:
     with pytest.raises(InputError, match=r"white in .* must be 16, as in training; got 255"):
         load_for_prediction(folder, Preprocessing((8, 8), 1, 16.0))

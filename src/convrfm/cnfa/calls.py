@@ -92,7 +92,7 @@ def _linear(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
 
 def _matmul(name: str, swapped: bool = False) -> Callable[..., Call | None]:
     def read(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
-        first, second = [*args, *kwargs.values()][:2]
+        first, second = [*args, *map(kwargs.get, sorted(kwargs, key="input".__ne__))][:2]  # by name in any order
         if not isinstance(first, Tensor) or not isinstance(second, Tensor):
             return None
         factors = (second, first) if swapped else (first, second)

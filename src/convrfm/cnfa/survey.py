@@ -37,6 +37,10 @@ class ImageAxis:
             return delta.unflatten(axis, (n, -1)).movedim(axis, 1)
         return delta.unflatten(axis, (-1, n)).movedim(axis + 1, 1)
 
+    def spares(self, image: int, delta: Float[Tensor, "chunk ..."] | None) -> bool:
+        """Whether gradients at the positions of two images are zero at those of this one."""
+        return delta is None or not self.split(delta, 2)[:, image].any()
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -44,7 +48,8 @@ class Survey:
 
     Attributes:
         plan: What one image takes.
-        independent: Whether an image's outputs are the same alone and beside another image.
+        independent: Whether the first image's outputs are the same alone and beside another, whose own do not reach back to the
+            first.
         decides: Whether the network can decide by the images what it runs.
         outputs: Of the first image, alone.
         names: Of the products, in the order of their uses.
@@ -119,8 +124,12 @@ def _compared(planned: Plan, alone: _Alone, pair: Pass) -> Survey:
     names = [use.name for use in pair.uses]
     if alone.names != names:
         return Survey(planned, independent, alone.decides, first, names, [None] * len(names))
-    touched = _touched(pair, 0)
-    axes = [_image_axis(*found) for found in zip(alone.shapes, pair.uses, touched, strict=True)]
+    touched, touched_by_other = (_touched(pair, image) for image in range(2))
+    products = list(zip(alone.shapes, pair.uses, touched, touched_by_other, strict=True))
+    axes = [_image_axis(*each) for each in products]
+    reached_back = any(
+        axis is not None and not axis.spares(0, others) for axis, (*_, others) in zip(axes, products, strict=True)
+    )
     unclear = [
         axis is None and one != two.output_shape for axis, one, two in zip(axes, alone.shapes, pair.uses, strict=True)
     ]
@@ -129,9 +138,9 @@ def _compared(planned: Plan, alone: _Alone, pair: Pass) -> Survey:
         and others is not None
         and _grown_twice(one, two) is not None
         and bool(((mine != 0) & (others != 0)).any())
-        for mine, others, one, two in zip(touched, _touched(pair, 1), alone.shapes, pair.uses, strict=True)
+        for one, two, mine, others in products
     )
-    return Survey(planned, independent and not mixed, alone.decides, first, names, axes)
+    return Survey(planned, independent and not mixed and not reached_back, alone.decides, first, names, axes)
 
 
 def _alike(first: Tensor, second: Tensor) -> bool:
@@ -148,14 +157,14 @@ def _touched(pair: Pass, image: int) -> list[Tensor | None]:
     return found
 
 
-def _image_axis(alone: tuple[int, ...], pair: Use, delta: Float[Tensor, "1 ..."] | None) -> ImageAxis | None:
+def _image_axis(
+    alone: tuple[int, ...], pair: Use, delta: Float[Tensor, "1 ..."] | None, others: Float[Tensor, "1 ..."] | None
+) -> ImageAxis | None:
     axis = _grown_twice(alone, pair)
     if axis is None or axis not in pair.product.position_axes(len(pair.output_shape)):
         return None
-    for candidate in (ImageAxis(axis, outer=True), ImageAxis(axis, outer=False)):
-        if delta is None or not candidate.split(delta, 2)[:, 1].any():
-            return candidate
-    return None
+    either = [each for each in (ImageAxis(axis, True), ImageAxis(axis, False)) if each.spares(1, delta)]
+    return next((each for each in either if each.spares(0, others)), either[0] if either else None)
 
 
 def _grown_twice(alone: tuple[int, ...], pair: Use) -> int | None:

@@ -93,7 +93,8 @@ class Watch(TorchFunctionMode):
         place, reason = self._weight_of(call)
         weight, entered = call.factors[place], call.factors[1 - place]
         if reason is not None:
-            if any(self.provenance.origin(factor) & WEIGHTS for factor in call.factors):
+            told = WEIGHTS | IMAGES if reason == CONSTANT else WEIGHTS
+            if any(self.provenance.origin(factor) & told for factor in call.factors):
                 self.left_out.product(call.name, weight, reason)
             return output
         product = call.product(place)

@@ -144,9 +144,10 @@ def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "
     part = [f"Measured on images of the test part of {data}, which has {there}."] if tested else []
     cropped = crop_note_of(data, pictures.raw, subject.image_size)
     converted = _conversion_notes([len(picture) for picture in raw], subject.channels)
-    notes = [*pictures.notes, *cropped, *converted, *part, *([fewer] if there < n_images else [])]
     preprocessing = Preprocessing(subject.image_size, subject.channels, pictures.white)
-    return torch.from_numpy(preprocessing.made_of(raw)), notes
+    images = preprocessing.made_of(raw)
+    found = [*pictures.notes, *cropped, *converted, *preprocessing.dark_note(images)]
+    return torch.from_numpy(images), [*found, *part, *([fewer] if there < n_images else [])]
 
 
 def _conversion_notes(present: Sequence[int], channels: int) -> list[str]:

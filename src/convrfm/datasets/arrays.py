@@ -15,6 +15,7 @@ from .memory import check_memory
 from .npz_headers import Header, read_headers
 from .sources import Pictures, Reading, Source, positions
 from .splits import NAMES, Role
+from .walking import not_read
 
 WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 IMAGES, LABELS = {"x", "image", "images", "data"}, {"y", "label", "labels", "target", "targets"}
@@ -27,7 +28,7 @@ def read_npz(path: Path, reading: Reading) -> Source:
     """Read a `.npz` with images and labels, or with such of several parts.
 
     Images are `x`, `images` or `data`, labels `y`, `labels` or `targets`, each with the usual names of parts before or
-    after it: `x_train`, `train_images`, `val_labels`. Other arrays are left alone. Images are `(n, h, w)` or
+    after it: `x_train`, `train_images`, `val_labels`. Other arrays are left alone, and named. Images are `(n, h, w)` or
     `(n, c, h, w)`; colors that come last are moved, and that is noted. uint8 and uint16 count from 0 to their largest value,
     other types are taken as they are. Labels are integers or strings; without them the pictures are unlabeled.
 
@@ -46,7 +47,11 @@ def read_npz(path: Path, reading: Reading) -> Source:
             f"{path} must be an .npz file of plain arrays; got: {str(error).rstrip('.') or type(error).__name__}. "
             "Write it again with np.savez(path, x=x, y=y), labels as integers or strings."
         ) from error
-    return Source(parts["train" if "train" in parts else None], parts.get("test"), parts.get("validation"))
+    read = {name for of_part in members.values() for name in of_part.values()}
+    notes = not_read(path, [name for name in headers if name not in read])
+    return Source(
+        parts["train" if "train" in parts else None], parts.get("test"), parts.get("validation"), tuple(notes)
+    )
 
 
 def _members(path: Path, headers: Mapping[str, Header]) -> Members:
@@ -102,7 +107,17 @@ def _pictures(x: np.ndarray, name: str) -> Pictures:
         notes.append(f"The channels of {name} were last: it was read as {x.shape}, channels first.")
     white = WHITE.get(x.dtype.newbyteorder("="))
     raw = check_images(x) if white is None else as_batch(x)
+    notes += _whole_numbers_note(raw, name) if white is None else []
     return Pictures(raw, None, positions(len(raw)), white=white or 1.0, notes=tuple(notes))
+
+
+def _whole_numbers_note(x: np.ndarray, name: str) -> list[str]:
+    """A sentence on values that seem to be those of bytes, but are of a type whose white nobody knows."""
+    most = x.max()
+    narrow = next((dtype for dtype, white in WHITE.items() if 1 < most <= white), None)
+    if narrow is None or x.min() < 0 or not (x == np.round(x)).all():
+        return []
+    return [f"{name} holds whole numbers up to {most:g}, which stay as they are: as {narrow} they would become 0 to 1."]
 
 
 def _labels(y: np.ndarray, n: int) -> np.ndarray:

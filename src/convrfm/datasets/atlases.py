@@ -1,5 +1,6 @@
 """Atlases: pictures of many tiles, row by row, with the labels of the tiles in an array beside them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from .image_arrays import check_labels
 from .memory import check_memory
 from .pictures import read_picture
 from .sources import Pictures, Source, positions
+from .walking import left_out, visible
 
 ROWS, COLUMNS = 50, 40  # of tiles
 
@@ -27,12 +29,20 @@ def read_atlases(folder: Path) -> Source:
     Raises:
         InputError: If an atlas cannot be read or has another shape, or labels or names do not fit.
     """
-    test = _read_part(folder, "test") if any(folder.glob("test_*.png")) else None
-    return Source(_read_part(folder, "train"), test)
+    files = {part: found for part in ("train", "test") if (found := _atlases(folder, part))}
+    parts = {part: _read_part(folder, part, found) for part, found in files.items()}
+    atlases = [file for found in files.values() for file in found]
+    read = {folder / "classes.txt", *(folder / f"{part}_labels.npy" for part in files), *atlases}
+    notes = left_out("beside the atlases", folder, [path for path in visible(folder) if path not in read])
+    return Source(parts["train"], parts.get("test"), notes=tuple(notes))
 
 
-def _read_part(folder: Path, part: str) -> Pictures:
-    files = sorted(folder.glob(f"{part}_*.png"))
+def _atlases(folder: Path, part: str) -> list[Path]:
+    """In the order of their numbers, of which later ones may have more digits."""
+    return sorted(folder.glob(f"{part}_*.png"), key=lambda file: (len(file.name), file.name))
+
+
+def _read_part(folder: Path, part: str, files: Sequence[Path]) -> Pictures:
     first = read_picture(files[0])
     check_memory(f"the {len(files)} atlases of {folder}", len(files), first.shape, first.itemsize)
     raw = [tile for file in files for tile in tiles_of(file)]

@@ -18,7 +18,7 @@ from .memory import Growing
 from .pictures import SUFFIXES, Picture, PictureBatch, read_first_frame, resize, share_cut_off
 from .sources import Pictures, Reading, Source
 from .splits import Role, check_classes, classes_of, find_parts, part_notes
-from .walking import Walk, first_few, left_out, printable, subfolders, visible, walk
+from .walking import Walk, composed, first_few, left_out, printable, subfolders, visible, walk
 
 UNSORTED = (
     "Move each picture into the folder of its class, or fit with a table of file names and labels: labels=table.csv."
@@ -197,7 +197,7 @@ def _read_classes(folder: Path, reading: Reading) -> Pictures:
     notes += left_out("in no class folder", folder, loose) + left_out("without a picture", folder, empty)
     notes += part_notes(folder, classes)
     pictures = read_files(folder, [file for file in files if file.parent != folder], notes, reading)
-    return replace(pictures, labels=np.array([name.split("/")[0] for name in pictures.names]))
+    return replace(pictures, labels=np.array([composed(name.split("/")[0]) for name in pictures.names]))
 
 
 def _is_utf8(name: str) -> bool:

@@ -13,7 +13,7 @@ from .folders import picture_files, read_files
 from .pictures import SUFFIXES
 from .sources import Pictures, Reading, Source
 from .splits import NAMES, Role, find_parts
-from .walking import left_out, printable
+from .walking import composed, left_out, not_read, printable
 
 LABEL_NAMES = ("label", "labels", "class", "class_name", "category", "target", "y", "species", "breed", "diagnosis")
 YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
@@ -57,14 +57,14 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Source:
         raise InputError(
             f"{table} must name pictures of {folder}, such as {printable(files[0], folder)}; it names none of them."
         )
-    header = rows[0] if _key(rows[0][names]) not in keys else None
+    header = rows[0] if _has_header(rows, names, keys) else None
     body = rows[header is not None :]
     columns = _columns(table, header, body, names, delimiter)
     labels, parts = dict[Path, str](), dict[Path, Role | None]()
     missing, blank = [], []
     in_folders = find_parts(folder) if columns.parts is None else {}
     for row in body:
-        named, label = keys.get(_key(row[names]), ()), row[columns.labels].strip()
+        named, label = keys.get(_key(row[names]), ()), composed(row[columns.labels].strip())
         if len(named) > 1:
             raise InputError(
                 f"{table} must tell pictures apart; {row[names]} is {' and '.join(printable(f, folder) for f in named[:2])}. "
@@ -86,8 +86,7 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Source:
                 raise InputError(f"{table} must give each picture one part; {printable(file, folder)} has two.")
     notes += left_out(f"rows of {table} without a picture", folder, missing)
     notes += left_out(f"without a label in {table}", folder, [file for file in files if file not in labels])
-    if columns.unread:
-        notes.append(f"Not read of {table}: {', '.join(columns.unread)}.")
+    notes += not_read(table, columns.unread)
     if len(set(parts.values())) > 1:
         of_none = sorted(file for file in labels if parts[file] is None)
         notes += left_out("of no part for training, validation or testing", folder, of_none)
@@ -119,7 +118,7 @@ def _read_rows(table: Path) -> tuple[Table, str]:
     try:
         lines = table.read_text(encoding="utf-8-sig").splitlines()
         delimiter = max(",;\t", key=lines[0].count) if lines else ","
-        rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
+        rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{table} must be a table in UTF-8 with columns for file names and labels; got: {error}."
@@ -134,11 +133,12 @@ def _read_rows(table: Path) -> tuple[Table, str]:
 
 def _keys(folder: Path, files: Sequence[Path]) -> Mapping[str, Sequence[Path]]:
     """Pictures by path below the folder, and by name and name without suffix: all that are called so."""
-    keys = defaultdict[str, list[Path]](list)
+    names, paths = (defaultdict[str, list[Path]](list) for _ in range(2))
     for file in files:
+        paths[_key(printable(file, folder))].append(file)
         for name in {file.name, file.stem}:
-            keys[name].append(file)
-    return keys | {printable(file, folder): [file] for file in files}
+            names[_key(name)].append(file)
+    return names | paths
 
 
 def _name_column(table: Path, rows: Table, keys: Mapping[str, Sequence[Path]]) -> int:
@@ -157,8 +157,18 @@ def _name_column(table: Path, rows: Table, keys: Mapping[str, Sequence[Path]]) -
     return first
 
 
+def _has_header(rows: Table, names: int, keys: Mapping[str, Sequence[Path]]) -> bool:
+    """Whether the first row is one of names of columns, though a picture may be called `image`, as its column is."""
+    first, *others = ([cell.strip().casefold() for cell in row] for row in rows)
+    if Path(first[names]).suffix in SUFFIXES:
+        return False
+    titles = [column for column, cell in enumerate(first) if column != names and cell in LABEL_NAMES]
+    once = any(all(row[column] != first[column] for row in others) for column in titles)
+    return once or _key(rows[0][names]) not in keys
+
+
 def _key(cell: str) -> str:
-    return cell.strip().replace("\\", "/").removeprefix("./")
+    return composed(cell.strip().replace("\\", "/").removeprefix("./"))
 
 
 def _columns(table: Path, header: Sequence[str] | None, rows: Table, names: int, delimiter: str) -> Columns:

@@ -121,6 +121,7 @@ def load(
         apart = apart.take(np.flatnonzero(known)) if known.any() else None
 
     x_train = preprocessing.made_of(train.raw)
+    notes += preprocessing.dark_note(x_train)
     if center:
         means = x_train.mean(axis=(0, 2, 3), dtype=np.float64)
         preprocessing = replace(preprocessing, center=tuple(means.tolist()))

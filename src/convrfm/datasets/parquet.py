@@ -18,7 +18,7 @@ from .memory import Growing, check_fits
 from .pictures import Picture, decode, resize, share_cut_off
 from .sources import Pictures, Reading, Source
 from .splits import NAMES, Role
-from .walking import left_out
+from .walking import first_few, left_out, not_read
 
 IMAGES, LABELS = ("image", "img", "x"), ("label", "labels", "fine_label", "class", "y")
 CELLS_AT_ONCE = 32
@@ -40,11 +40,18 @@ def read_parquet_folder(folder: Path, files: Sequence[Path], notes: Sequence[str
 
     Raises:
         MissingDependencyError: If pyarrow is not installed.
-        InputError: If a file is damaged, or has no columns of pictures and labels, or it is not clear of which part it is.
+        InputError: If a file is damaged, or has no columns of pictures and labels, it is not clear of which part it is, or
+            those of one part lie in several folders.
     """
     parts: dict[Role | None, list[Path]] = defaultdict(list)
     for file in files:
         parts[_role(file, folder)].append(file)
+    for role, of_role in parts.items():
+        if len(places := sorted({file.parent for file in of_role})) > 1:
+            raise InputError(
+                f"{folder} must hold one data set; got parquet files {f'for {role} ' if role else ''}in several folders: "
+                f"{first_few(places, folder)}. Pass the one that is meant, or move together what belongs together."
+            )
     if None in parts and len(parts) > 1:
         raise InputError(
             f"the names of all parquet files in {folder} must tell of which part they are, or none; got "
@@ -72,10 +79,12 @@ def _role(file: Path, folder: Path) -> Role | None:
 def _read(files: Sequence[Path], reading: Reading) -> Pictures:
     pictures, names, notes = list[Picture](), list[str](), list[str]()
     labels: list[Any] = []
+    unread: dict[str, None] = {}
     cut_off: list[float] = []
     n_rows = 0
     for file in files:
-        cells, values = _cells_and_labels(file)
+        cells, values, others = _read_columns(file)
+        unread |= dict.fromkeys(others)
         skipped, of_several = list[Path](), list[Path]()
         growing = Growing(f"the pictures of {file}")
         for row, (cell, value) in enumerate(zip(cells, values, strict=True)):
@@ -100,12 +109,13 @@ def _read(files: Sequence[Path], reading: Reading) -> Pictures:
         notes += left_out("all frames or pages but the first", file, of_several)
     if not pictures:
         raise InputError(f"{files[0]} must hold readable pictures; got {counted(n_rows, 'damaged one')}. Repair them.")
-    others = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    notes += crop_note(f"{files[0]}{others}", cut_off, reading.image_size)
+    whole = f"{files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}"
+    notes += [*not_read(whole, [*unread]), *crop_note(whole, cut_off, reading.image_size)]
     return Pictures(pictures, check_labels(labels, len(pictures)), tuple(names), white=255.0, notes=tuple(notes))
 
 
-def _cells_and_labels(file: Path) -> tuple[Iterator[Any], Sequence[Any]]:
+def _read_columns(file: Path) -> tuple[Iterator[Any], Sequence[Any], Sequence[str]]:
+    """Pictures, labels, and what the other columns are called."""
     pq = imported("pyarrow.parquet", "parquet")
     try:
         table = pq.ParquetFile(file)
@@ -116,7 +126,8 @@ def _cells_and_labels(file: Path) -> tuple[Iterator[Any], Sequence[Any]]:
         raise
     except DAMAGE as error:
         raise _unreadable(file, error) from error
-    return _cells(file, table, image, n_cells), _labels(file, table.schema_arrow, label, values)
+    others = [name for name in table.schema_arrow.names if name not in (image, label)]
+    return _cells(file, table, image, n_cells), _labels(file, table.schema_arrow, label, values), others
 
 
 def _cells(file: Path, table: Any, image: str, at_once: int) -> Iterator[Any]:

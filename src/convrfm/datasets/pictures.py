@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 from PIL import Image, ImageOps
-from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLESPERPIXEL, TiffImageFile
 
 from ..errors import InputError
 
@@ -26,6 +26,7 @@ REMEDIES: Mapping[str, str] = {
     "text chunk": "Save it without its texts, for instance as JPEG.",
     "MAX_TEXT": "Save it without its texts, for instance as JPEG.",
     "its values must be": "Save it with 8 or 16 bits, or give the images as floats in an .npz file.",
+    "of which only": "Save it with those that are meant alone, or give the images as arrays in an .npz file.",
 }
 GRAY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as in Pillow's conversion to "L"
 
@@ -60,10 +61,13 @@ def decode(file: Path | io.BytesIO) -> tuple[Picture, int]:
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(file, formats=_readable_formats()) as image:
+            image.filename = ""  # of files Pillow maps plain TIFFs into memory, and garbles those that are to be turned
             # The further images of an MPO are previews of the first.
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-            white = _white(image)
-            return picture_array(ImageOps.exif_transpose(image), white), frames
+            _check_channels(image)
+            white, inverted = _white(image), _is_inverted(image)
+            picture = picture_array(ImageOps.exif_transpose(image), white)
+            return (255 - picture if inverted else picture), frames
 
 
 def _white(image: Image.Image) -> float | None:
@@ -71,6 +75,19 @@ def _white(image: Image.Image) -> float | None:
     if isinstance(image, TiffImageFile) and image.tag_v2.get(BITSPERSAMPLE) == (12,):
         return 4095.0  # Pillow scales no TIFF
     return 65535.0 if image.format in ("PNG", "PPM") else None
+
+
+def _check_channels(image: Image.Image) -> None:
+    """Raise `ValueError` for a TIFF with channels that Pillow leaves out, such as infrared beside the colors."""
+    there, read = getattr(image, "tag_v2", {}).get(SAMPLESPERPIXEL, 1), len(image.getbands())
+    if there > read:
+        raise ValueError(f"it has {there} channels, of which only {read} would be read")
+
+
+def _is_inverted(image: Image.Image) -> bool:
+    """Whether 0 is white in a TIFF of more than 8 bits; where there are fewer, Pillow turns them."""
+    deep = image.mode == "F" or image.mode.startswith("I")
+    return deep and getattr(image, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) == 0
 
 
 def picture_array(image: Image.Image, white: float | None = None) -> Picture:
@@ -94,6 +111,8 @@ def picture_array(image: Image.Image, white: float | None = None) -> Picture:
             raise ValueError(
                 f"its values must be from 0 to {largest:g}; they are from {values.min():g} to {values.max():g}"
             )
+        if "transparency" in image.info:
+            values = np.where(values == image.info["transparency"], np.float32(largest), values)
         return values[None] * np.float32(255 / largest)
     if image.has_transparency_data:
         layer = image.convert("RGBA")

@@ -70,7 +70,11 @@ def load_for_prediction(
             f"got {pictures.white:g} (255 for pictures and uint8, 1 for floats). "
             f"Give the images in the type and scale of the training images.{saved * (not preprocessing.tells_scale)}"
         )
-    notes = (*pictures.notes, *_size_notes(in_short(data), pictures, size))
+    changed = [
+        *_size_notes(in_short(data), pictures, size),
+        *_color_notes(in_short(data), pictures, preprocessing.channels),
+    ]
+    notes = (*pictures.notes, *changed)
     return preprocessing.made_of(pictures.raw), pictures.names, pictures.labels, notes
 
 
@@ -87,6 +91,14 @@ def _size_notes(source: str, pictures: Pictures, size: tuple[int, int] | None) -
         return []
     resized = f"Resized to {size[0]} x {size[1]}, as in training: {counted(others, 'image')} of {source}."
     return [resized, *crop_note_of(source, pictures.raw, size)]
+
+
+def _color_notes(source: str, pictures: Pictures, channels: int) -> list[str]:
+    """What is to be said of colors for a model that was fitted to gray pictures."""
+    colored = sum(len(picture) == 3 for picture in pictures.raw)
+    if channels != 1 or not colored:
+        return []
+    return [f"Colors became their brightness, as in training all were gray: {counted(colored, 'image')} of {source}."]
 
 
 def _read_all(several: Sequence[str | Path], reading: Reading) -> Pictures:

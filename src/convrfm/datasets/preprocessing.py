@@ -20,6 +20,7 @@ from .pictures import PictureBatch, resize, with_channels
 
 Side = Annotated[int, Field(gt=0, le=65535)]
 SLACK = 0.5  # of what noise and augmentation may add to pictures from 0 to 1
+DARK = 1 / 8  # of white: images that all stay below it may have another white
 
 
 def are_of_pictures(least: float, most: float) -> bool:
@@ -101,6 +102,15 @@ class Preprocessing:
         if self.center is not None:
             x -= np.array(self.center, np.float32)[:, None, None]
         return x
+
+    def dark_note(self, x: Float32[np.ndarray, "n c h w"]) -> list[str]:
+        """A sentence on images, not centered yet, none of which is bright, as bytes of 0 and 1 or 12 bits in 16."""
+        if not self.tells_scale or (most := float(x.max())) > DARK:
+            return []
+        return [
+            f"The images are dark: their largest value is {most * self.divide_by:g}, where {self.divide_by:g} is white. If "
+            "their own white is less, divide them by that, and store floats in an .npz file."
+        ]
 
     @property
     def tells_scale(self) -> bool:

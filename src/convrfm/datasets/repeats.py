@@ -1,4 +1,4 @@
-"""Pictures that are there more than once: with two labels, or in training and in what is to judge it."""
+"""Pictures that are there more than once: with two labels, with one, or in training and in what is to judge it."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ Batch = Float32[np.ndarray, "_ c h w"]
 def repeat_notes(
     images: Batch, labels: Shaped[np.ndarray, " _"], names: Sequence[str], judging: Mapping[str, Batch]
 ) -> list[str]:
-    """What is to be said of training images that equal one of another class, and of others that equal a training image.
+    """What is to be said of training images that equal each other, and of others that equal a training image.
 
     Args:
         images: those to train on.
@@ -34,6 +34,10 @@ def repeat_notes(
         notes.append(
             f"{counted(sum(map(len, several)), 'training image')} equal one of another class, such as {names[first]} "
             f"({labels[first]}) and {names[other]} ({labels[other]}): nothing can tell them apart."
+        )
+    if copies := sum(len(numbers) - len(set(labels[numbers].tolist())) for numbers in alike.values()):
+        notes.append(
+            f"Training images that repeat one of the same class: {copies}. Leave-one-out and folds judge them by their copies."
         )
     for part, others in judging.items():
         if known := sum(_digest(image) in alike for image in others):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,12 +111,22 @@ def printable(path: Path, folder: Path) -> str:
     return os.fsencode(named.as_posix()).decode("utf-8", errors="backslashreplace")
 
 
+def composed(text: str) -> str:
+    """The same with its accents composed (NFC): macOS takes them apart, and both look alike."""
+    return unicodedata.normalize("NFC", text)
+
+
 def left_out(reason: str, folder: Path, files: Sequence[Path]) -> list[str]:
     """A sentence on files that are not read, with the first few names; nothing if there are none."""
     if not files:
         return []
     whole = "" if folder == Path() else f" of {folder}"
     return [f"Left out{whole}, {reason}: {first_few(files, folder)}."]
+
+
+def not_read(source: Path | str, names: Sequence[str]) -> list[str]:
+    """A sentence on columns or arrays of a file that are not read; nothing if there are none."""
+    return [f"Not read of {source}: {first_few([Path(name) for name in names], Path())}."] if names else []
 
 
 def first_few(files: Sequence[Path], folder: Path) -> str:

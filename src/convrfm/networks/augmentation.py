@@ -13,7 +13,7 @@ REACH = 4  # pixels of a shift
 def augmented(
     x: Float[Tensor, "n c h w"], changes: Sequence[str], generator: torch.Generator
 ) -> Float[Tensor, "n c h w"]:
-    """Images after the changes of these names: "flip" (left to right, every other one), "shift" (zeros come in)."""
+    """Images after the changes of these names: "flip" (left to right, each with probability 1/2), "shift" (zeros come in)."""
     if "flip" in changes:
         chosen = torch.rand(len(x), generator=generator) < 0.5
         x = torch.where(chosen[:, None, None, None].to(x.device), x.flip(3), x)
