@@ -113,8 +113,9 @@ def within(temporaries: int | None, kernel: LearnableKernel) -> LearnableKernel:
     """The same kernel with temporaries of so many bytes, where it has no budget of its own; None for its default."""
     if temporaries is None or not isinstance(kernel, PatchKernel) or kernel.memory_budget is not None:
         return kernel
-    has_budget = is_dataclass(kernel) and "memory_budget" in {field.name for field in fields(kernel)}
-    return replace(kernel, memory_budget=temporaries) if has_budget else kernel
+    if is_dataclass(kernel) and any(each.name == "memory_budget" for each in fields(kernel)):
+        return replace(kernel, memory_budget=temporaries)
+    return kernel
 
 
 def budget_of(kernel: LearnableKernel, device: torch.device) -> int:
