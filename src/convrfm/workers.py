@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 AT_ONCE = 10_000  # items that a scheduler knows of, about 2 kB each
 SECONDS_TO_ANSWER = 30
 MOST_ANYWHERE = 16  # processes, or as many as there are cores
-DEATHS = 10  # of processes of this machine that had an item at hand, until it is given up
+DEATHS = 10  # of processes of this machine that had an item at hand; after one more it is given up
 
 
 @runtime_checkable

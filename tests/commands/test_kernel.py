@@ -110,6 +110,10 @@ def test_the_images_of_a_run_are_drawn_by_its_seed(tmp_path: Path) -> None:
             assert result.exit_code == 0, result.output
             names[seed] = [row["name"] for row in table(out.with_suffix(".rows.csv"))]
         assert names["of the run"] == names["3"] != names["0"]
+    spelled_otherwise = f"{tmp_path}/./images.npz"
+    result = run(spelled_otherwise, "--n-train", "12", "--run", tmp_path / "run", "--out", tmp_path / "again.zarr")
+    assert result.exit_code == 0, result.output
+    assert [row["name"] for row in table(tmp_path / "again.rows.csv")] == names["3"]
 
 
 def test_columns_are_no_rows_where_both_are_drawn_from_one_pool(

@@ -162,6 +162,30 @@ def test_sums_over_other_groups_are_not_gone_on_with(tmp_path: Path, monkeypatch
     np.testing.assert_array_equal(model.fit(x, y, groups=apart).coef_, expected.coef_)
 
 
+def test_sums_of_another_version_are_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may draw other features."""
+    monkeypatch.setattr(streamed, "KEPT_EVERY", 0.0)
+    monkeypatch.setattr(choosing, "REMEMBERING", 0.0)
+    x, y = pictures(40)
+    kernel = kernels.NNGP(POOLED.architecture, memory_budget=48_000)
+    model = classifier(kernel=kernel, n_features=3, n_iterations=0, tile_folder=str(tmp_path / "sums"))
+    monkeypatch.setattr(FeatureMap, "__call__", killed_after(3, []))
+    with pytest.raises(KilledError):
+        model.fit(x, y)
+    seen: list[int] = []
+    monkeypatch.setattr(FeatureMap, "__call__", killed_after(100, seen))
+    monkeypatch.setattr("convrfm.estimators.solving.feature_solver.version", lambda name: "99")
+    model.fit(x, y)
+    assert len(seen) == 10
+
+
+def test_a_metric_is_not_learned_of_equal_targets() -> None:
+    x, _ = pictures(40)
+    model = ConvRFMRegressor(POOLED, solver="features", n_features=3, n_iterations=1)
+    with pytest.raises(InputError, match="all targets are equal"):
+        model.fit(x, np.full(40, 0.1))
+
+
 def test_memory_is_that_of_the_smaller_side_and_a_lack_of_it_is_said(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

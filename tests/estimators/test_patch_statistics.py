@@ -137,6 +137,18 @@ def test_folds_whiten_their_own_images_and_a_given_metric_is_where_rounds_start(
     assert torch.equal(second.rounds[0].feature_matrix, torch.eye(36, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("rank", [2, 9])
+def test_rounds_start_from_a_metric_that_was_learned_in_single_precision(rank: int) -> None:
+    x, y = pictures(18)
+    A = torch.randn(9, rank, generator=torch.Generator().manual_seed(0))
+    M, kernel = A @ A.T, kernels.NNGP(kernels.vanilla(1))
+    M[0, 1] *= 1 + 1e-7
+    model = ConvRFMClassifier(kernel, n_iterations=0, initial_metric=M.numpy()).fit(x, y)
+    np.testing.assert_allclose(model.feature_matrix_, M * 9 / M.trace(), rtol=0, atol=1e-6)
+    outputs = kernel(x, feature_matrix=model.feature_matrix_) @ model.dual_coef_
+    np.testing.assert_allclose(outputs, model.decision_function(x))
+
+
 def test_patches_of_repeated_images_count_as_those_of_heavy_ones() -> None:
     x, y = pictures(12)
     x[:4] *= 9

@@ -99,6 +99,9 @@ def test_what_cannot_be_given_is_refused_in_words() -> None:
         FITTED["valid"].to_torch(0)
     with pytest.raises(InputError, match="random_state must be"):
         FITTED["valid"].to_torch(4, random_state="a")
+    twice_around = ConvRFMRegressor(windowed(9, "circular"), n_iterations=0).fit(X[..., :3, :3], Y)
+    with pytest.raises(InputError, match=r"wraps around an image once.* 9 x 9 around 3 x 3 do more"):
+        twice_around.to_torch()
     with pytest.raises(NotFittedError, match="call fit"):
         ConvRFMRegressor().to_torch()
 

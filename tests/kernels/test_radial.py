@@ -1,5 +1,6 @@
 """Radial patch kernels against loops and autograd."""
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -245,6 +246,31 @@ class Cauchy(RadialKernel):
 def test_a_kernel_of_ones_own_is_rebuilt_by_its_name() -> None:
     kernel = Cauchy(3, 2.0, rank_tolerance=1e-3)
     assert from_description(describe(kernel)) == kernel
+
+
+@dataclass(frozen=True)
+class Scaled(Cauchy):
+    """Of another value than 1 where patches coincide, and with settings of a kind that JSON does not know."""
+
+    scales: tuple[float, ...] = (0.5, 2.0)
+
+    def value(self, squares: Tensor) -> Tensor:
+        return sum(self.scales) * super().value(squares)
+
+    def slope(self, squares: Tensor) -> Tensor:
+        return sum(self.scales) * 2 * super().value(squares).square() / self.bandwidth**2
+
+
+def test_a_kernel_of_ones_own_may_have_any_value_where_patches_coincide() -> None:
+    kernel, x, M = Scaled(2, 1.5), images(3), metric(Scaled(2))
+    torch.testing.assert_close(kernel(x, feature_matrix=M), 2.5 * Cauchy(2, 1.5)(x, feature_matrix=M))
+    torch.testing.assert_close(kernel(x), kernel(x, x.clone()))
+    assert (kernel(x).diagonal() == kernel.diagonal(x)).all()
+
+
+def test_settings_that_are_tuples_are_so_again_after_json() -> None:
+    kernel = Scaled(2, 1.5, scales=(0.25, 1.0))
+    assert from_description(json.loads(json.dumps(describe(kernel)))) == kernel
 
 
 def test_kernels_that_files_could_not_tell_apart_are_refused() -> None:

@@ -51,6 +51,38 @@ def test_images_whose_squares_are_no_numbers_are_refused(
             compute()
 
 
+@pytest.mark.parametrize("kernel", [NTK(kernels.vanilla(2)), POOLED, kernels.Gaussian(3, 2.0)], ids=str)
+@pytest.mark.parametrize("trace", [1e-42, 1e-40, 1e36])
+def test_metrics_under_which_squares_are_no_numbers_are_refused(kernel: kernels.PatchKernel, trace: float) -> None:
+    x, d = images().float(), kernel.window.size**2
+    with pytest.raises(InputError, match=r"under a metric of trace .* beyond the range of float32.* scale the metric"):
+        kernel(x, feature_matrix=torch.eye(d) * (trace / d))
+
+
+@every_kernel
+@pytest.mark.parametrize(
+    ("dtype", "size"),
+    [(torch.float32, 1e-25), (torch.float32, 1e25), (torch.float64, 1e-170), (torch.float64, 1e170)],
+    ids=str,
+)
+def test_coefficients_whose_squares_are_no_numbers_are_named(
+    kernel: kernels.PatchKernel, dtype: torch.dtype, size: float
+) -> None:
+    x, coef = images().to(dtype), torch.arange(1.0, 6, dtype=dtype)[:, None]
+    with pytest.raises(InputError, match=r"dual_coef has values up to .* Multiply them by a constant"):
+        kernel.agop(x, x, size * coef)
+    double = coef.double()
+    for vanishing in (
+        {"dual_coef": 1e-60 * double},
+        {"dual_coef": double, "feature_matrix": 1e-60 * torch.eye(9).double()},
+    ):
+        if dtype == torch.float32:
+            with pytest.raises(InputError, match=r"values up to .*, of which x in torch.float32 makes zeros"):
+                kernel.patch_gradients(x, x, **vanishing)
+    scaled, plain = (kernel.patch_gradients(x, x.flip(0), each) for each in (size * coef, coef))
+    torch.testing.assert_close(scaled, size * plain, rtol=1e-5, atol=1e-6 * size)
+
+
 @every_kernel
 @pytest.mark.filterwarnings("ignore:the kernel of every two images is 0")
 @pytest.mark.parametrize("size", [1e3, 1e6, 1e12])

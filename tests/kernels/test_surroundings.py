@@ -220,6 +220,17 @@ def test_another_default_device_changes_nothing(kernel: kernels.PatchKernel) -> 
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
+def test_another_default_device_changes_no_random_features() -> None:
+    kernel, draw = DRAWN["patches"]
+    expected = FeatureMap(kernel, draw, X)(X)
+    torch.set_default_device("meta")
+    try:
+        found = FeatureMap(kernel, draw, X)(X)
+    finally:
+        torch.set_default_device(None)
+    assert torch.equal(found, expected)
+
+
 @every_kernel
 def test_arrays_beside_a_tensor_that_requires_a_gradient_are_refused(kernel: kernels.PatchKernel) -> None:
     M = torch.eye(4, dtype=torch.float64, requires_grad=True)

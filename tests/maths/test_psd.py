@@ -37,6 +37,18 @@ def test_matrices_in_single_precision_are_decomposed_in_double(monkeypatch: pyte
     assert factor.shape == (4, 9)
 
 
+def test_rounding_of_single_precision_counts_as_that_in_double_too() -> None:
+    A = torch.randn(9, 2, generator=torch.Generator().manual_seed(0))
+    rounded = A @ A.T
+    rounded[0, 1] = torch.nextafter(rounded[0, 1], rounded[0, 1] + 1)
+    wide = rounded.double()
+    assert torch.linalg.eigvalsh(wide)[0] < -1e-10
+    factor = psd_factor(wide)
+    torch.testing.assert_close(factor.T @ factor, wide, rtol=0, atol=1e-6)
+    with pytest.raises(InputError, match="symmetric"):
+        psd_factor(wide / 3)
+
+
 def test_the_zero_matrix_has_a_factor_of_one_zero_row() -> None:
     assert (psd_factor(torch.zeros(3, 3)) == torch.zeros(1, 3)).all()
 

@@ -85,6 +85,16 @@ def test_features_that_are_remembered_are_made_once_and_change_no_bit(columns: i
     assert N + again == Passes(0.0, 1.0, 0.0, 0.0, columns, batch=5, remembered=0).symmetric_seconds(N)
 
 
+def test_of_targets_that_are_equal_nothing_is_left() -> None:
+    """However many there are, of whose mean rounding makes another number than each is."""
+    phi = torch.randn(1000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = torch.stack([torch.full((1000,), 0.1, dtype=torch.float64), phi[:, 0]], 1)
+    path = streamed_path(lambda rows: phi[rows], 2, y, None, None, ridges=RIDGES, centered=True, at_once=1)
+    for coef in path.coefs(RIDGES):
+        assert not coef[:, 0].any()
+        assert coef[:, 1].any()
+
+
 def test_groups_of_which_a_fold_has_none_count_for_nothing() -> None:
     phi, y = data(columns := 5)
     some = GROUPS >= 2

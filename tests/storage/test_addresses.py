@@ -317,6 +317,15 @@ def test_shared_arrays_leave_nothing_whatever_ends_their_making(
     assert objects(address) == {}
 
 
+def test_rows_of_shared_arrays_that_are_lost_are_not_taken_for_black_images(tmp_path: Path) -> None:
+    with shared_arrays(tmp_path / "shared", {"x": torch.zeros(4, 3)}, 2) as arrays:
+        assert torch.equal(arrays.read("x"), torch.zeros(4, 3))
+        (tmp_path / "shared" / "x" / "c" / "1" / "0").unlink()
+        assert torch.equal(arrays.read("x", slice(0, 2)), torch.zeros(2, 3))
+        with pytest.raises(InputError, match="rows of x are missing"):
+            arrays.read("x")
+
+
 def test_shared_arrays_that_cannot_be_removed_hide_no_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     files = type(fsspec.core.url_to_fs(address)[0])
     with (
@@ -344,6 +353,8 @@ def test_files_have_folders_and_folders_names() -> None:
     assert located("file:///data/K.zarr") == located("/data/K.zarr") == Folder(Path("/data/K.zarr"))
     assert located("s3://bucket/K.zarr/") == Address("s3://bucket/K.zarr")
     assert located("K.zarr") == Folder(Path.cwd() / "K.zarr")
+    with pytest.raises(InputError, match="Pass an address as a text"):
+        located(Path("s3://bucket/K.zarr"))
 
 
 def test_the_command_writes_tiles_and_tables_there(address: str, tmp_path: Path) -> None:

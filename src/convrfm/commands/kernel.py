@@ -124,7 +124,7 @@ def kernel(settings: KernelSettings, out: str, *, quiet: bool, where: int | str 
 def _draw(settings: KernelSettings, data: str) -> dict[str, Any]:
     """How images are drawn: as those of the run, but by the seed and as many as are asked for."""
     draw, of_run = draw_of(settings.run, data), {} if settings.run is None else settings_of(settings.run)
-    seed = of_run.get("seed", 0) if of_run.get("data") == data else 0
+    seed = of_run.get("seed", 0)
     draw["seed"] = seed if settings.seed is None else settings.seed
     if data == settings.data and settings.n_train is not None:
         draw["n_train"] = settings.n_train

@@ -26,7 +26,7 @@ def convolutions(fitted: FittedLayers, n_filters: int | None, random_state: int 
         random_state: seed of the draw.
 
     Raises:
-        InputError: if `n_filters` is no number of filters, or `random_state` no seed.
+        InputError: if `n_filters` is no number of filters, or `random_state` no seed, and for windows that torch has not.
     """
     check_seed(random_state)
     if any(layer.kernel.window.contrast is not None for layer in fitted.layers):
@@ -73,6 +73,11 @@ def _convolution(filters: Float[Tensor, "k d"], window: Window, image_shape: Seq
     (top, bottom), (left, right) = window.margins(height), window.margins(width)
     alike = top == bottom and left == right
     wraps = window.padding == "circular"
+    if wraps and (max(top, bottom) > height or max(left, right) > width):
+        raise InputError(
+            f"a convolution of torch wraps around an image once, and circular windows of {window.size} x {window.size} around "
+            f"{height} x {width} do more. Fit with smaller patches for to_torch."
+        )
     convolution = nn.Conv2d(
         channels,
         len(filters),

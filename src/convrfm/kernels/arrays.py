@@ -64,7 +64,15 @@ def accepts_numpy(method: Method) -> Method:
 
 def _follow(name: str, value: Any, x: torch.Tensor) -> torch.Tensor:
     tensor = as_tensor(name, value)
-    return tensor.to(x) if name in FOLLOWING and x.is_floating_point() else tensor
+    if name not in FOLLOWING or not x.is_floating_point():
+        return tensor
+    followed = tensor.to(x)
+    if followed.dtype != tensor.dtype and tensor.any() and not followed.any():
+        raise InputError(
+            f"{name} has values up to {float(tensor.abs().max()):.2g}, of which x in {x.dtype} makes zeros. Multiply them by a "
+            "constant, or pass x in float64."
+        )
+    return followed
 
 
 def as_tensor(name: str, value: Any) -> torch.Tensor:

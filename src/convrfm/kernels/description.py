@@ -101,4 +101,9 @@ def _home(kind: type[Any]) -> tuple[str, str]:
 
 
 def _without(entry: dict[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in entry.items() if name != key}
+    """The other fields; JSON knows no tuples, and frozen dataclasses hold no lists."""
+    return {name: _as_tuple(value) for name, value in entry.items() if name != key}
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

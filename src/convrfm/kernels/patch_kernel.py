@@ -18,7 +18,7 @@ from .forecast import Forecast, images_to_time
 from .growth import THOROUGHLY, measured_pairs
 from .integers import positive_integer
 from .patch_gradients import PatchGradients
-from .ranges import check_squares, finite
+from .ranges import check_coefficients, check_squares, finite
 from .recording import recorded_by_one_thread
 from .scales import is_finite
 from .threads import one_torch_thread
@@ -31,11 +31,12 @@ class PatchKernel(ABC):
 
     What is public is here, with its checks. A kernel says what remains, on checked tensors and with the factor L `(r, d)`
     of the metric, None for the identity: `window`, `check_image_size`, `matrix`, `own` and `gradients`. Kernels are frozen
-    dataclasses: files keep their fields.
+    dataclasses: files keep their fields. One that keeps to a budget has a field `memory_budget`, one that drops eigenvectors
+    of M `rank_tolerance`.
     """
 
-    memory_budget: int | None
-    rank_tolerance: float
+    memory_budget: int | None = None
+    rank_tolerance: float = 0.0
 
     @accepts_numpy
     @one_torch_thread()
@@ -128,6 +129,7 @@ class PatchKernel(ABC):
             `(d, d)`: the (weighted) mean over images, the sum over positions and outputs, of gradient times its transpose.
         """
         factor = self._check(x, z, feature_matrix, dual_coef)
+        check_coefficients("dual_coef", dual_coef)
         if probes is not None:
             if not isinstance(generator, torch.Generator):
                 raise InputError(

@@ -22,10 +22,12 @@ def check_squares(name: str, images: Tensor, metric_trace: float) -> None:
     if not math.isfinite(largest):
         raise InputError(f"{name} must be finite; it holds NaN or infinity. Remove or repair these images.")
     highest = largest * largest * images[0].numel() * max(1.0, metric_trace) * ROOM
-    if largest and (largest * largest < numbers.tiny or highest > numbers.max):
+    lowest = largest * largest * min(1.0, metric_trace or 1.0)
+    if largest and (lowest < numbers.tiny or highest > numbers.max):
         raise InputError(
             f"{name} has values up to {largest:.2g}: their squares, under a metric of trace {metric_trace:.2g}, are beyond the "
-            f"range of {_name(images)}. Divide the images by a constant, so that their mean square is about 1."
+            f"range of {_name(images)}. Divide the images by a constant, so that their mean square is about 1, or "
+            "scale the metric."
         )
 
 
@@ -37,6 +39,16 @@ def finite(what: str, result: Tensor, images: Tensor) -> Tensor:
             "the images by a constant, so that their mean square is about 1, or pass float64."
         )
     return result
+
+
+def check_coefficients(name: str, coef: Tensor) -> None:
+    """Raise `InputError` where squares of gradients of sums with these coefficients overflow or vanish."""
+    largest, numbers = largest_size(coef), torch.finfo(coef.dtype)
+    if largest and not numbers.tiny * ROOM <= largest * largest <= numbers.max / ROOM:
+        raise InputError(
+            f"{name} has values up to {largest:.2g}: the squares of their gradients are beyond the range of {_name(coef)}. "
+            "Multiply them by a constant, or pass images of float64."
+        )
 
 
 def _name(images: Tensor) -> str:

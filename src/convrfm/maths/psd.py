@@ -28,12 +28,14 @@ def psd_factor(
         smallest_share: eigenvalues below this share of the trace are dropped: L^T L is then the matrix but for them.
 
     Raises:
-        InputError: unless the matrix is finite, symmetric and positive semidefinite up to rounding.
+        InputError: unless the matrix is finite, symmetric and positive semidefinite up to rounding, that of single precision
+            where all of its numbers are such.
     """
     given = matrix.detach()
     if not torch.isfinite(given).all():
         raise InputError(f"{name} must be finite; it holds NaN or infinity.")
-    tolerance = 1e4 * torch.finfo(given.dtype).eps * float(given.abs().max())
+    eps = torch.finfo(torch.float32 if torch.equal(given.float().to(given), given) else given.dtype).eps
+    tolerance = 1e4 * eps * float(given.abs().max())
     asymmetry = float((given - given.T).abs().max())
     if asymmetry > tolerance:
         raise InputError(

@@ -7,9 +7,8 @@ from torch import Tensor
 
 def about(targets: Float[Tensor, "n k"], mean: Float[Tensor, " k"]) -> Float[Tensor, "n k"]:
     """The targets less their mean; nothing of those that are equal but for rounding."""
-    remainder = targets - mean
     rounding = 8 * torch.finfo(targets.dtype).eps * targets.abs().amax(0)
-    return torch.where(remainder.abs().amax(0) > rounding, remainder, 0)
+    return torch.where(targets.amax(0) - targets.amin(0) > rounding, targets - mean, 0)
 
 
 def mean_moves(

@@ -79,13 +79,13 @@ def solve(
         targets: b.
         shifts: positive; `(c,)` or `(1, c)` where they are the same in every row, otherwise `(n, c)`.
         precondition: vectors and their shifts to vectors near the solutions.
-        tolerances: of |b - A x| / |b| in every column.
+        tolerances: of |b - A x| / |b| in every column; computed anew at the end it may be ten times as much, by rounding.
         most_iterations: after which the solve gives up.
         start: the state of an earlier call with the same arguments; that of a call with other shifts is not used.
         after: called after every iteration.
 
     Raises:
-        InputError: if that many iterations do not suffice.
+        InputError: if that many iterations do not suffice, or rounding leaves more than that.
         IndefiniteError: if A plus a shift is not positive definite.
     """
     sizes = targets.norm(dim=0)

@@ -149,8 +149,8 @@ class PrimalPath:
         self._values = (values / self._scale).clamp_min(0)
         moment, remainder = equations.with_targets, self._targets
         if self.intercept is not None:
-            moment = moment - equations.features[:, None] * self.intercept
             remainder = about(self._targets, self.intercept)
+            moment = torch.where(remainder.any(0), moment - equations.features[:, None] * self.intercept, 0)
         both = torch.cat([moment, equations.features[:, None]], 1)  # of the targets, and of a constant
         self._projected = self._vectors.T @ both / self._scale
         self._remainder = remainder

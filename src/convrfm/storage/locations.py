@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from ..errors import InputError, MissingDependencyError
 from ..optional import imported
-from .atomic import written_whole
+from .atomic import ADDRESS, written_whole
 from .held_folder import held, is_used
 from .lease import LEASE, leased
 
@@ -263,7 +263,7 @@ UNCACHED = {"use_listings_cache": False}  # others write there too
 
 
 def located(where: str | Path | Location) -> Location:
-    """A folder, or what an address with its protocol names."""
+    """A folder, or what an address with its protocol names; raises `InputError` for an address in a `Path`."""
     if isinstance(where, Location):
         return where
     words = str(where)
@@ -271,4 +271,9 @@ def located(where: str | Path | Location) -> Location:
         return Folder(Path(words.partition("://")[2]).resolve())
     if isinstance(where, str) and "://" in where:
         return Address(where.rstrip("/"))
+    if ADDRESS.match(words):
+        raise InputError(
+            f"{words} must be a folder or an address with two slashes, such as s3://bucket/K.zarr. Pass an address as a text: "
+            "a Path drops one of them."
+        )
     return Folder(Path(where).resolve())

@@ -1,6 +1,7 @@
 """Arrays in a folder, or at an address, that several processes reach, which read and write some rows at a time."""
 
 import functools
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,11 +32,14 @@ class SharedArrays:
         return name in _group(self.location)
 
     def read(self, name: str, rows: slice = slice(None)) -> Shaped[Tensor, "rows *shape"]:
-        """Some rows of an array, which come from the disk each time."""
+        """Some rows of an array, which come from the disk each time; raises `InputError` where they are not there."""
         try:
-            return torch.from_numpy(_group(self.location)[name][rows])
+            values = torch.from_numpy(_group(self.location)[name][rows])
         except (*self.location.failures, LookupError, ValueError, RuntimeError) as error:
             raise InputError(f"{self.location} cannot be read ({error!r}). Run the command again.") from error
+        if values.isnan().any():
+            raise InputError(f"{self.location} cannot be read (rows of {name} are missing). Run the command again.")
+        return values
 
     def write(self, name: str, rows: slice, values: Shaped[Tensor, "rows *shape"]) -> None:
         """Some rows of an array: those of one `rows_at_once` are written whole or not at all."""
@@ -74,7 +78,7 @@ def _make(location: Location, tensors: Mapping[str, Shaped[Tensor, "..."] | None
             if tensor is not None:
                 chunks = (min(rows_at_once, len(tensor)), *tensor.shape[1:])
                 values, checksums = tensor.detach().cpu().numpy(), [zarr.codecs.Crc32cCodec()]
-                group.create_array(name, data=values, chunks=chunks, compressors=checksums)
+                group.create_array(name, data=values, chunks=chunks, compressors=checksums, fill_value=math.nan)
     except location.failures as error:
         raise InputError(f"cannot write {location}: {error}. Make room, or choose another folder.") from error
 

@@ -224,7 +224,8 @@ def test_features_refuse_what_is_no_metric_and_coefficients_of_other_features() 
     x, M = images(4, 0), metric(kernel)
     tilted = M.clone()
     tilted[0, 1] += 1
-    for wrong, message in ((tilted, "symmetric"), (-M, "semidefinite"), (M[1:, 1:], "feature_matrix must be")):
+    cases = [(tilted, "symmetric"), (-M, "semidefinite"), (M[1:, 1:], "feature_matrix must be")]
+    for wrong, message in (*cases, *((wrong.half(), message) for wrong, message in cases)):
         with pytest.raises(InputError, match=message):
             features(kernel, 8, 0, x, wrong)
     with pytest.raises(InputError, match=r"coef must be .* one row for each feature"):

@@ -98,9 +98,11 @@ def first_metric(initial: InitialMetric, x: Images, weights: Weights, window: Wi
         metric = _as_numbers(initial).to(x.device)
         if metric.shape != (d, d):
             raise InputError(f"initial_metric must be ({d}, {d}) for these patches; got {tuple(metric.shape)}.")
-        psd_factor(metric, "initial_metric")
+        factor = psd_factor(metric, "initial_metric")
         if not metric.trace() > 0:
             raise InputError("initial_metric must have a positive trace; all of it is 0.")
+        # Without what the rounding of single precision made of it, which in double would be more than rounding.
+        metric = factor.T @ factor if len(factor) < d else (metric + metric.T) / 2
     scaled = scale_to_trace(metric, float(d) if trace is None else trace).to(x)
     return None if torch.equal(scaled, torch.eye(d).to(x)) else scaled
 

@@ -4,6 +4,7 @@ import functools
 import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -67,8 +68,8 @@ class Features:
     def _kept(self, kernel: LearnableKernel, x: Images, metric: Metric) -> "Keeping | None":
         if self.folder is None:
             return None
-        recipe = {"kernel": describe(kernel), "averaged_over": list(self.augment), **vars(self.draw)}
-        return Keeping(self.folder, recipe, {"x": x} | ({} if metric is None else {"metric": metric}))
+        recipe = {"kernel": describe(kernel), "averaged_over": list(self.augment), "version": version("convrfm")}
+        return Keeping(self.folder, recipe | vars(self.draw), {"x": x} | ({} if metric is None else {"metric": metric}))
 
 
 @dataclass(frozen=True, eq=False)

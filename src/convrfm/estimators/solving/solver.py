@@ -6,7 +6,7 @@ column of the features. All that follows (rounds, judges, folds, files) sees onl
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -113,7 +113,9 @@ def within(temporaries: int | None, kernel: LearnableKernel) -> LearnableKernel:
     """The same kernel with temporaries of so many bytes, where it has no budget of its own; None for its default."""
     if temporaries is None or not isinstance(kernel, PatchKernel) or kernel.memory_budget is not None:
         return kernel
-    return replace(kernel, memory_budget=temporaries) if is_dataclass(kernel) else kernel
+    if is_dataclass(kernel) and any(each.name == "memory_budget" for each in fields(kernel)):
+        return replace(kernel, memory_budget=temporaries)
+    return kernel
 
 
 def budget_of(kernel: LearnableKernel, device: torch.device) -> int:

@@ -49,7 +49,10 @@ class Activation(ABC):
         return slopes
 
     def second_derivative(self, t: Values, resolution: Values) -> Values:
-        """phi'', entry by entry; a jump of phi' counts as a density as wide as the resolution (broadcast against t)."""
+        """phi'', entry by entry; a jump of phi' counts as a density as wide as the resolution (broadcast against t).
+
+        Where this is not overridden torch differentiates phi', and tells of no jump.
+        """
         _, pulled_back = torch.func.vjp(self.derivative, t)
         (curvatures,) = pulled_back(torch.ones_like(t))
         return curvatures

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...maths.patches import unfold_patches
+from ...maths.precision import full_precision
 from ...maths.psd import psd_power
 from ...maths.windows import Window
 from ..arrays import Array, accepts_numpy, as_tensor
@@ -18,7 +19,7 @@ from ..infinite import InfiniteWidthKernel, of_a_network
 from ..layers import GlobalAvgPool
 from ..patch_gradients import PatchGradients
 from ..patch_kernel import mean_one
-from ..ranges import check_squares, finite
+from ..ranges import check_coefficients, check_squares, finite
 from ..recording import recorded_by_one_thread
 from ..threads import in_order, one_torch_thread, share
 from ..tiling import blocks
@@ -55,6 +56,7 @@ class FeatureMap:
         InputError: for kernels of no network, whose features are not known here.
     """
 
+    @full_precision()
     @one_torch_thread()
     def __init__(
         self,
@@ -66,11 +68,9 @@ class FeatureMap:
         architecture = check_drawable(kernel).architecture
         like, root = as_tensor("like", like), None
         if feature_matrix is not None:
-            metric = as_tensor("feature_matrix", feature_matrix).to(like.device)
-            kernel.metric_factor(
-                like, metric if metric.is_floating_point() else metric.double()
-            )  # refused unless it is one
-            root = psd_power(metric.double(), 0.5)
+            metric = as_tensor("feature_matrix", feature_matrix).to(like.device, torch.float64)
+            kernel.metric_factor(like, metric)  # refused unless it is one
+            root = psd_power(metric, 0.5)
         self._first, self._hidden = draw.network(architecture, like, root, tangent=kernel.tangent)
         self._readout, self._budget = architecture.readout, kernel.budget_on(like.device)
         self._grids = architecture.grids(*like.shape[-2:])
@@ -138,6 +138,7 @@ class FeatureMap:
         if coef.ndim != 2 or len(coef) != self.n_columns:
             raise InputError(f"coef must be ({self.n_columns}, k), one row for each feature; got {tuple(coef.shape)}.")
         roots = None if weights is None else mean_one(weights, x).sqrt()
+        check_coefficients("coef", coef)
         outer_products = self.gradients(x, coef).sum_of_outer_products(roots)
         return finite("the average gradient outer product", outer_products / len(x), x)
 

@@ -73,7 +73,7 @@ class RadialKernel(PatchKernel):
 
     @abstractmethod
     def value(self, squares: Squares) -> Squares:
-        """k(d) from d^2; k(0) is 1."""
+        """k(d) from d^2."""
 
     @abstractmethod
     def slope(self, squares: Squares) -> Squares:
@@ -112,7 +112,7 @@ class RadialKernel(PatchKernel):
                     progress(done, total)
         whole = out.finished()
         if z is None:
-            whole.diagonal().fill_(1)
+            whole.diagonal().fill_(self._at_rest(x))
             mirror_upper_half(whole)
         if len(whole) > 1 and whole.count_nonzero() == (len(whole) if z is None else 0):
             warnings.warn(UNRELATED.format(bandwidth=self.bandwidth), stacklevel=5)
@@ -120,10 +120,10 @@ class RadialKernel(PatchKernel):
 
     @override
     def own(self, x: Tensor, factor: Float[Tensor, "r d"] | None) -> Float[Tensor, " n"]:
-        ones = x.new_ones(len(x))
+        own = x.new_full((len(x),), self._at_rest(x))
         if not is_recorded(x, factor):
-            return ones
-        nothing = ones + (x - x).sum((1, 2, 3))
+            return own
+        nothing = own + (x - x).sum((1, 2, 3))
         return nothing if factor is None else nothing + (factor - factor).sum()
 
     @override
@@ -158,6 +158,10 @@ class RadialKernel(PatchKernel):
         center = x.detach().mean(0, dtype=torch.float64).to(x)
         left, right = (PatchesOfImages(images, center, factor, self.window) for images in (x, z))
         return left, right
+
+    def _at_rest(self, x: Tensor) -> float:
+        """k(0)."""
+        return float(self.value(x.new_zeros(1, 1, 1)))
 
     def _portions(self, patches: PatchesOfImages) -> Portions:
         return Portions.within(self.budget_on(patches.images.device), patches)
