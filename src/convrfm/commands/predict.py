@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
-from scipy.special import softmax
 
 from .. import datasets
 from ..datasets import Preprocessing
@@ -106,7 +105,7 @@ def predict(
         data, preprocessing, unreadable=unreadable.value, download=download, labels=labels, **draw
     )
     notes = (*notes, *others)
-    probabilities = _probabilities(model, x) if isinstance(model, Classifier) else None
+    probabilities = model.predict_proba(x) if isinstance(model, Classifier) else None
     values = model.predict(x) if probabilities is None else model.classes_[probabilities.argmax(1)]
     predicted = Predicted(x, names, true, values, probabilities)
     _write_predictions(out, model, predicted)
@@ -116,13 +115,6 @@ def predict(
         _write_page(page, model, predicted, f"{Path(run).name} on {in_short(data)}", [*accuracy, *notes])
     told = isinstance(model, Classifier) and _are_known(true, model.classes_)
     return accuracy if told else [*accuracy, *_told_of_each(model, predicted)]
-
-
-def _probabilities(model: Classifier, x: Float[np.ndarray, "n c h w"]) -> Float[np.ndarray, "n k"]:
-    """In double precision: the largest is that of the largest output also where all are nearly equal."""
-    scores = model.decision_function(x).astype(np.float64)
-    outputs = np.stack([np.zeros_like(scores), scores], 1) if scores.ndim == 1 else scores
-    return np.asarray(softmax(outputs / model.temperature_, axis=1))
 
 
 def _write_predictions(out: Path, model: RecursiveFeatureMachine, found: Predicted) -> None:

@@ -34,14 +34,14 @@ class Classifier(ClassifierMixin, RecursiveFeatureMachine):
         return like(outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs, x)
 
     def predict_proba(self, x: Array) -> Array:
-        """Probabilities of the classes, `(n, k)`: softmax(outputs / temperature_).
+        """Probabilities of the classes, `(n, k)`, in double precision: softmax(outputs / temperature_).
 
         The temperature makes held-out labels likeliest: by leave-one-out, by cross-validation where `cv` is given, or on the
         selection set. Leave-one-out is optimistic after round 0 of the first layer, because M has seen every label; of the
         others' images no metric has seen a label, only the best ridge and round of a few are a little lucky on them. Where
         every class has one image, no held-out label can be right, and all classes are all but equally probable.
         """
-        return like(torch.softmax(self._kept_outputs(x) / self.temperature_, 1), x)
+        return like(torch.softmax(self._kept_outputs(x).double() / self.temperature_, 1), x)
 
     def score(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
         """The fraction of right predictions."""
