@@ -1,6 +1,7 @@
 """The meter takes networks as they are, and leaves them as it found them."""
 
 import copy
+import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 
@@ -629,3 +630,32 @@ def test_a_network_that_draws_in_evaluation_mode_is_named(seed: int) -> None:
     with pytest.warns(UserWarning, match="draws random numbers in evaluation mode"):
         found = cnfa.measure(RandomDepth(), torch.randn(3, 3), rotations=0, resamples=0)
     assert found.warnings[0].startswith("the network draws random numbers in evaluation mode")
+
+
+class Experts(nn.Module):
+    """Every image goes to one of two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.above, self.below, self.last = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        chosen = x.mean((1, 2, 3)) > 0
+        pooled = x.new_zeros(len(x), 4)
+        pooled[chosen] = torch.tanh(self.above(x[chosen])).mean((2, 3))
+        pooled[~chosen] = torch.tanh(self.below(x[~chosen])).mean((2, 3))
+        return torch.tanh(self.last(pooled))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"probes": 2, "keep_probes": True}, {"positions": 4}], ids=["all", "probes", "few"]
+)
+def test_an_expert_that_no_image_reaches_has_an_agop_of_zero_and_is_warned_of(options: dict, images: Tensor) -> None:
+    torch.manual_seed(0)
+    network, start = Experts(), Experts().state_dict()
+    with pytest.warns(UserWarning, match="layer 'below': it ran, and never on any image"):
+        report = cnfa.measure(network, images + 10, initial=start, rotations=2, resamples=4, **options)
+    assert not report["below"].agop.any()
+    assert math.isnan(report["below"].correlations.trained.pearson.value)
+    assert report["above"].agop.any()
+    assert [warning[:14] for warning in report.warnings] == ["layer 'below':"]

@@ -217,6 +217,22 @@ class PositionBias(TwoLinear):
         return self.last(torch.tanh(x * self.q(torch.relu(self.p(self.places)))))
 
 
+@toy(IMAGE, {"a": [0], "c": Layer([1], axes=(1,)), "b": [2]})
+class ExpertsByMask(TwoConv):
+    """An image alone leaves one of them a batch of none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.ConvTranspose2d(2, 3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        chosen = x.mean((1, 2, 3)) > 0.1
+        pooled = x.new_zeros(len(x), 3)
+        pooled[chosen] = torch.tanh(self.a(x[chosen])).mean((2, 3))
+        pooled[~chosen] = torch.tanh(self.c(x[~chosen])).mean((2, 3))
+        return torch.sin(self.b(pooled))
+
+
 @toy((3,), {"a": [0, 1]}, skipped={"cdist()": "it multiplies inside cdist"})
 class SharedWithPrototypes(TwoLinear):
     def __init__(self) -> None:

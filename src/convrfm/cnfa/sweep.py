@@ -45,6 +45,11 @@ RANDOM = (
     "gives other numbers. Switch off what draws, or measure several times and compare."
 )
 
+NO_IMAGES = (
+    "it ran, and never on any image, as an expert that is not chosen: its AGOP is zero and correlates with nothing. Measure it "
+    "on images that reach it."
+)
+
 
 class Sweep:
     """Sums over the images that are added; the network must be as in `state.as_found` throughout.
@@ -89,6 +94,7 @@ class Sweep:
         self._sums: dict[str, MomentSums] = {}
         self._found: set[str] = set()
         self._reached: set[str] = set()
+        self._met: set[str] = set()
         self._left_out: set[str] = set()
         self._final: dict[str, Moments] = {}
         self._survey: Survey | None = None
@@ -118,6 +124,8 @@ class Sweep:
             raise InputError("images must hold at least one image; got none.")
         for name in [name for name in self._sums if name not in self._reached]:
             self._leave_out(name, UNREACHED)
+        for name in [name for name in self._sums if name not in self._met]:
+            self._warn(f"layer {name!r}: {NO_IMAGES}", stacklevel=4)
         self.cut.check_met([*(self._products.keys() - self._final.keys()), *(each.name for each in self.skipped)])
         reasons = {skipped.name: skipped.reason for skipped in self.skipped}
         self.asked.check_measured(self._products, sorted(self._found), reasons)
@@ -242,10 +250,13 @@ class Sweep:
             first += max((len(delta) for delta in deltas if delta is not None), default=0)
 
     def _add_gradients(self, use: Use, deltas: Float[Tensor, "chunk n ..."], first: int) -> None:
+        self._reached.add(use.name)
+        if deltas.numel() == 0:  # no image took this way through the network
+            return
+        self._met.add(use.name)
         blocks = self.cut.gradients(use.name, use.product.blocks(deltas.flatten(0, 1)))
         blocks = blocks.to(torch.promote_types(blocks.dtype, torch.float32)).unflatten(0, deltas.shape[:2])
         blocks = blocks if self.positions is None else self.positions.sampled(blocks)
-        self._reached.add(use.name)
         with full_precision():
             self._sums[use.name].add(blocks, first, self._n_resampled)
 
