@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-PRODUCTS = ("conv1d", "conv2d", "conv_transpose2d", "linear", "matmul", "bmm", "addmm", "dot", "einsum", "tensordot")
+PRODUCTS = (
+    *("conv1d", "conv2d", "conv_transpose2d", "linear", "matmul", "bmm", "addmm", "dot", "einsum", "tensordot"),
+    "linalg_vecdot",
+)
 
 
 class FreePatches(TorchFunctionMode):

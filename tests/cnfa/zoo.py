@@ -244,6 +244,62 @@ class SharedWithPrototypes(TwoLinear):
         return -torch.cdist(torch.tanh(self.a(x)), torch.tanh(self.a(self.prototypes)))
 
 
+class ToPrototypes(TwoLinear):
+    """Compares features with weights of its own, `w`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = random_parameter(2, 3)
+
+    def compare(self, features: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(self.compare(torch.tanh(self.a(x))))
+
+
+@toy((3,), {"a": [0], "w": [1]})
+class VectorsTimesVectors(ToPrototypes):
+    def compare(self, features: Tensor) -> Tensor:
+        return torch.linalg.vecdot(features[:, None], self.w)
+
+
+@toy((3,), {"a": [0], "w": Layer([1], factor=1, axes=(0,))})
+class VectorsTimesVectorsOverAnotherAxis(ToPrototypes):
+    def compare(self, features: Tensor) -> Tensor:
+        return torch.linalg.vecdot(self.w.T[:, None], features.T[..., None], dim=0)
+
+
+@toy((3,), {"a": [0]}, skipped={"w": "it multiplies inside pairwise_distance"})
+class PairwiseDistance(ToPrototypes):
+    def compare(self, features: Tensor) -> Tensor:
+        return functional.pairwise_distance(features[:, None], self.w[None])
+
+
+@toy((3,), {"a": [0]}, skipped={"w": "it multiplies inside cosine_similarity"})
+class CosineSimilarity(ToPrototypes):
+    def compare(self, features: Tensor) -> Tensor:
+        return functional.cosine_similarity(x1=features[:, None], x2=self.w, dim=-1)
+
+
+@toy((3,), {"a": [0]}, skipped={"w[0:1]": "it multiplies inside cosine_similarity"})
+class CosineSimilarityToOne(ToPrototypes):
+    def compare(self, features: Tensor) -> Tensor:
+        return functional.cosine_similarity(features, self.w[0], dim=-1)[:, None]
+
+
+@toy((3,), {"a": [0]}, skipped={"w": "it multiplies inside addmm with alpha"})
+class ScaledMatrixProduct(ToPrototypes):
+    def compare(self, features: Tensor) -> Tensor:
+        return torch.addmm(self.b.bias, features, self.w.T, alpha=0.5)
+
+
+@toy((3,), {"a": [0]}, skipped={"w": "it multiplies inside einsum of 3 factors"})
+class EinsumOfThree(ToPrototypes):
+    def compare(self, features: Tensor) -> Tensor:
+        return torch.einsum("nd,kd,k->nk", features, self.w, self.b.bias)
+
+
 @toy((3,), {"a": [0]}, skipped={"cdist()": "both factors depend"})
 class PrototypesInTheSameBatch(SharedWithPrototypes):
     def forward(self, x: Tensor) -> Tensor:

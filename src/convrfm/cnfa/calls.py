@@ -39,6 +39,17 @@ def read_call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping
     return None if reader is None or packed or kwargs.get("out") is not None else reader(args, kwargs)
 
 
+def unread(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """What keeps a call of a function that is read elsewhere from being read, as the end of a reason; empty if unknown."""
+    scales = [name for name in ("alpha", "beta") if name in kwargs]
+    if function in SCALED and scales:
+        return f" with {' and '.join(scales)}"
+    if function == "einsum":
+        factors = args[1] if len(args) == 2 and isinstance(args[1], list | tuple) else args[1:]
+        return f" of {len(factors)} factors" * (isinstance(args[0], str) and len(factors) > 2)
+    return ""
+
+
 def _bound(names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
@@ -113,16 +124,34 @@ def _matmul_with_bias(name: str) -> Callable[..., Call | None]:
 
 def _matmul_labels(first: Tensor, second: Tensor) -> Labels:
     rows, columns = (1,) * (first.ndim > 1), (2,) * (second.ndim > 1)
-    axes = max(first.ndim, second.ndim, 2) - 2
-    batch = tuple(range(3, 3 + axes))
+    batch = tuple(range(3, 1 + max(first.ndim, second.ndim, 2)))
+    of_first, of_second = _broadcast_labels(first.shape[:-2], second.shape[:-2], batch)
+    return (*of_first, *rows, 0), (*of_second, 0, *columns), (*batch, *rows, *columns)
+
+
+def _vecdot(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+    given = {"dim": -1, **_bound(("x", "y"), args, kwargs)}
+    first, second = given["x"], given["y"]
+    labels = tuple(range(max(first.ndim, second.ndim)))
+    out = tuple(label for label in labels if label != labels[given["dim"]])
+    return contracted(
+        "vecdot", (first, second), None, False, (*_broadcast_labels(first.shape, second.shape, labels), out)
+    )
+
+
+def _broadcast_labels(
+    first: Sequence[int], second: Sequence[int], labels: Sequence[int]
+) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
+    """Labels of the axes of two shapes that are aligned at their ends; None for an axis that is broadcast."""
+    axes = len(labels)
     of_first, of_second = (
         tuple(
             None if mine == 1 and others != 1 else label
-            for mine, others, label in zip(_padded(shape, axes), _padded(other, axes), batch, strict=True)
+            for mine, others, label in zip(_padded(shape, axes), _padded(other, axes), labels, strict=True)
         )[axes - len(shape) :]
-        for shape, other in ((first.shape[:-2], second.shape[:-2]), (second.shape[:-2], first.shape[:-2]))
+        for shape, other in ((first, second), (second, first))
     )
-    return (*of_first, *rows, 0), (*of_second, 0, *columns), (*batch, *rows, *columns)
+    return of_first, of_second
 
 
 def _padded(shape: Sequence[int], axes: int) -> tuple[int, ...]:
@@ -201,6 +230,7 @@ def contracted(
     return Call(name, factors, added, weight_is_second, product)
 
 
+SCALED = ("addmm", "baddbmm", "addmv")
 READERS: Mapping[str, Callable[..., Call | None]] = {
     **{f"conv{axes}d": _convolution(f"conv{axes}d") for axes in (1, 2, 3)},
     **{f"conv_transpose{axes}d": _transposed(f"conv_transpose{axes}d") for axes in (1, 2, 3)},
@@ -208,7 +238,8 @@ READERS: Mapping[str, Callable[..., Call | None]] = {
     **{name: _matmul("matmul") for name in ("matmul", "__matmul__")},
     "__rmatmul__": _matmul("matmul", swapped=True),
     **{name: _matmul(name) for name in ("mm", "bmm", "mv", "dot", "vdot")},
-    **{name: _matmul_with_bias(name) for name in ("addmm", "baddbmm", "addmv")},
+    **{name: _matmul_with_bias(name) for name in SCALED},
+    "linalg_vecdot": _vecdot,
     "tensordot": _tensordot,
     "einsum": _einsum,
 }

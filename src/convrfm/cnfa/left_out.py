@@ -23,16 +23,17 @@ class LeftOut:
     def __init__(self, names: Names) -> None:
         self.skipped: dict[Skipped, None] = {}
         self._names = names
-        self._calling = ""
+        self._calling = self._form = ""
 
     @contextmanager
-    def within(self, function: str) -> Iterator[None]:
-        """This function of torch's runs, which is not read as a product."""
-        outer, self._calling = self._calling, function
+    def within(self, function: str, form: str = "") -> Iterator[None]:
+        """This function of torch's runs, which is not read as a product, in this form."""
+        outer = self._calling, self._form
+        self._calling, self._form = function, form
         try:
             yield
         finally:
-            self._calling = outer
+            self._calling, self._form = outer
 
     def product(self, function: str, weight: Tensor, reason: str) -> None:
         """A product that was read, and why it is not measured."""
@@ -48,7 +49,7 @@ class LeftOut:
             packed: Whether there are weights that are no tensors.
         """
         function = self._calling or "compiled code"
-        inside = f"it multiplies inside {function}" if self._calling else COMPILED
+        inside = f"it multiplies inside {function}{self._form}" if self._calling else COMPILED
         vectors = all(operand.ndim == 1 for operand, _ in operands)
         weights = [
             operand

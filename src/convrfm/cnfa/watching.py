@@ -17,12 +17,14 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from ..errors import InputError
-from .calls import Call, read_call
+from .calls import Call, read_call, unread
 from .layers import Names
 from .left_out import LeftOut
 from .products import Product
 from .provenance import IMAGES, PRODUCTS, WEIGHTS, Provenance, has_storage
 from .skipped import ACTIVATIONS, COMPLEX, CONSTANT, FORM, IMAGE_DEPENDENT, IMAGELESS, NO_GRAD
+
+DISTANCES = ("pairwise_distance", "cosine_similarity")
 
 _OPENED = FunctionType(
     functional.multi_head_attention_forward.__code__,
@@ -82,9 +84,17 @@ class Watch(TorchFunctionMode):
         calling = getattr(func, "__name__", "").partition(".")[0]
         if calling in ("numpy", "tolist", "__array__"):
             self.provenance.decides |= bool(self.provenance.origin(args[0]) & IMAGES)
-        with self.left_out.within(calling):
+        with self.left_out.within(calling, unread(calling, args, kwargs)):
             result = func(*args, **kwargs)
+            if calling in DISTANCES:
+                self._compared([value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)])
         return contiguous_gradient(result) if calling == "batch_norm" else result
+
+    def _compared(self, vectors: Sequence[Tensor]) -> None:
+        """Vectors are compared entry by entry, which nothing below this call tells from other arithmetic."""
+        operands = [(torch.atleast_2d(vector), self.provenance.origin(vector)) for vector in vectors]
+        if any(origin & WEIGHTS for _, origin in operands):
+            self.left_out.overlooked(operands, False)
 
     def _noted(self, call: Call, output: Tensor) -> Tensor:
         for factor in call.factors:
