@@ -11,6 +11,7 @@ from ..maths.psd import unit_trace
 from ..plots import plot_correlations, plot_matrices
 from .estimates import Comparison
 from .layer_report import LayerReport
+from .verdict import rotated_title
 
 LARGEST_MATRIX = 1024
 """Patches of more entries than this give matrices that no screen shows."""
@@ -30,7 +31,7 @@ def correlation_bars(layers: Sequence[LayerReport], measure: str = "pearson") ->
         raise InputError(f'measure must be "pearson" or "cosine"; got {measure!r}.')
     named: dict[str, list[Comparison | None]] = {
         "CNFM and AGOP": [layer.correlations.trained for layer in layers],
-        "the same, G rotated": [layer.correlations.rotated for layer in layers],
+        rotated_title(layers, "the same, G rotated"): [layer.correlations.rotated for layer in layers],
         "the same, initial network": [layer.correlations.initial for layer in layers],
         "initial and trained CNFM": [layer.correlations.initial_cnfm for layer in layers],
     }

@@ -28,6 +28,16 @@ def is_above_control(layer: LayerReport) -> bool:
     return _as_measured(layer) > rotated.pearson.value + SPREADS * rotated.pearson.standard_error
 
 
+def are_corrected(layers: Sequence[LayerReport]) -> bool:
+    """Whether the bias of few probes is taken off correlations, and so is not off their rotation controls."""
+    return any(layer.correlations.trained.pearson.bias is not None for layer in layers if not layer.final)
+
+
+def rotated_title(layers: Sequence[LayerReport], title: str = "G rotated") -> str:
+    """What the rotation control is called beside the correlations of these layers."""
+    return f"{title}, with the bias of few probes" if are_corrected(layers) else title
+
+
 def is_one_however_turned(layer: LayerReport) -> bool:
     """Whether the correlation is 1 with its own G and with any other: of filters along one direction, or of a G that is a
     multiple of the identity, as where filters are outputs but for pooling (told of exact Gs: those of probes are noisy).
@@ -92,9 +102,9 @@ def glance(layers: Sequence[LayerReport]) -> list[tuple[str, str, str, str]]:
 
 def as_text(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipped], warnings: Sequence[str]) -> str:
     """At most ten lines: fewer layers where there are warnings."""
-    most = SHOWN_LAYERS - len(warnings)
+    most, rotated = SHOWN_LAYERS - len(warnings), rotated_title(layers)
     shown = [
-        f"  {name}  {kind}  Pearson {value}" + (f", G rotated {control}" if control else "")
+        f"  {name}  {kind}  Pearson {value}" + (f", {rotated} {control}" if control else "")
         for name, kind, value, control in glance(layers[:most])
     ]
     more = [f"  and {len(layers) - most} more layers"] if len(layers) > most else []
@@ -104,7 +114,7 @@ def as_text(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipp
 
 def as_html(heading: str, layers: Sequence[LayerReport], skipped: Sequence[Skipped], warnings: Sequence[str]) -> str:
     """A table of all layers under the warnings and the verdict, for notebooks."""
-    head = "".join(f"<th>{title}</th>" for title in ("layer", "kind", "Pearson", "G rotated"))
+    head = "".join(f"<th>{title}</th>" for title in ("layer", "kind", "Pearson", rotated_title(layers)))
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in glance(layers)
     )

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..cnfa import Report
+from ..cnfa.verdict import rotated_title
 from ..report import FitRecord, LayerRecord
 from ..report.headline import held_out_text, interval_text, score_text, shrinkage_text, what_chose
 
@@ -15,7 +16,8 @@ def layers_table(report: Report) -> Table:
     """Correlation of CNFM and AGOP in every layer, beside its rotation control; what was left out, and the verdict."""
     left_out = [f"{skipped.name} ({skipped.kind}) was left out: {skipped.reason}." for skipped in report.skipped]
     caption = escape("\n".join([report.verdict, *left_out]))
-    table = Table("layer", "kind", "cosine", "Pearson", "G rotated", caption=caption, caption_justify="left")
+    rotated_column = rotated_title(report.layers)
+    table = Table("layer", "kind", "cosine", "Pearson", rotated_column, caption=caption, caption_justify="left")
     for layer in report.layers:
         trained, rotated = layer.correlations.trained, layer.correlations.rotated
         if layer.final:

@@ -7,6 +7,7 @@ from statistics import median
 from ..cnfa import LayerReport, Report
 from ..cnfa.estimates import Comparison, Estimate
 from ..cnfa.pictures import LARGEST_MATRIX, correlation_bars, matrix_panels
+from ..cnfa.verdict import are_corrected, rotated_title
 from .page import Page, Section
 
 SHOWN_MATRICES = 3
@@ -69,14 +70,10 @@ def _sentence(warning: str) -> str:
 
 
 def _medians(counted: Sequence[LayerReport]) -> list[tuple[str, str]]:
-    biased = any(layer.correlations.trained.pearson.bias for layer in counted)
+    less = ", less the bias of few probes" * are_corrected(counted)
     named: dict[str, list[Comparison | None]] = {
-        f"Pearson correlation of CNFM and AGOP{', less the bias of few probes' if biased else ''}": [
-            layer.correlations.trained for layer in counted
-        ],
-        f"the same with gradients rotated{', with that bias' if biased else ''}": [
-            layer.correlations.rotated for layer in counted
-        ],
+        f"Pearson correlation of CNFM and AGOP{less}": [layer.correlations.trained for layer in counted],
+        rotated_title(counted, "the same with gradients rotated"): [layer.correlations.rotated for layer in counted],
         "the same in the initial network": [layer.correlations.initial for layer in counted],
         "between initial and trained CNFM": [layer.correlations.initial_cnfm for layer in counted],
     }
@@ -88,6 +85,10 @@ def _medians(counted: Sequence[LayerReport]) -> list[tuple[str, str]]:
 def _bars(report: Report, counted: Sequence[LayerReport]) -> Section:
     having = any(layer.correlations.trained.pearson.interval for layer in counted)
     errors = f"; error bars are {_intervals(report)}" if having else ""
+    if are_corrected(counted):
+        errors += (
+            ". The bias of few probes is taken off all but the rotation control; the verdict compares both before that"
+        )
     return Section("Every layer").figure(
         correlation_bars(counted),
         f"Pearson correlation by layer, in forward order{errors}.",
@@ -104,12 +105,13 @@ def _intervals(report: Report) -> str:
 
 def _table(report: Report, counted: Sequence[LayerReport]) -> Section:
     controls = [layer.correlations.rotated for layer in counted]
+    turned, corrected = rotated_title(counted, "rotated"), are_corrected(counted)
     columns: dict[str, list[str]] = {
         "layer": [layer.name for layer in counted],
         "kind": [layer.kind if layer.groups == 1 else f"{layer.kind}, {layer.groups} groups" for layer in counted],
         "patch": ["·".join(map(str, layer.patch_shape)) for layer in counted],
         "Pearson": [_cell(layer.correlations.trained.pearson) for layer in counted],
-        "rotated": [_pearson(rotated, spread=True) for rotated in controls],
+        turned: [_pearson(rotated, spread=True) for rotated in controls],
         "cosine": [f"{layer.correlations.trained.cosine.value:.3f}" for layer in counted],
         "power 1/2": [_half(layer.correlations.trained) for layer in counted],
         "initial": [_pearson(layer.correlations.initial) for layer in counted],
@@ -120,7 +122,10 @@ def _table(report: Report, counted: Sequence[LayerReport]) -> Section:
     spread = all(rotated is None or rotated.pearson.standard_error is not None for rotated in controls)
     told = {
         "Pearson": f"Pearson correlation of CNFM and AGOP{_errors(report, counted)}",
-        "rotated": f"the same with gradients rotated ({'mean and standard deviation of draws' if spread else 'of one draw'})",
+        turned: (
+            f"the same with gradients rotated ({'mean and standard deviation of draws' if spread else 'of one draw'})"
+            f"{', without taking off the bias of few probes, as is done for the others' * corrected}"
+        ),
         "cosine": "their cosine",
         "power 1/2": "Pearson with the AGOP to the power 1/2",
         "initial": "in the initial network",
