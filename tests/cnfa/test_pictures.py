@@ -123,3 +123,13 @@ def test_the_page_names_what_was_left_out(report: cnfa.Report) -> None:
 def test_a_page_of_a_network_with_nothing_but_its_last_layer_says_so() -> None:
     report = cnfa.measure(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), torch.randn(3, 1, 2, 2))
     assert "by construction" in cnfa_page(report, "linear").render()
+
+
+def test_the_legend_of_all_bars_fits_in_the_picture(report: cnfa.Report) -> None:
+    for estimate in (report["0"].correlations.trained.pearson, cnfa.Estimate(0.7, bias=-0.1)):
+        trained = replace(report["0"].correlations.trained, pearson=estimate)
+        correlations = replace(report["0"].correlations, trained=trained)
+        figure = replace(report, layers=(replace(report["0"], correlations=correlations),)).plot()
+        figure.draw_without_rendering()
+        assert figure.axes[0].get_legend().get_window_extent().x1 <= figure.bbox.x1
+        assert figure.axes[0].get_window_extent().width > 0.8 * figure.bbox.width

@@ -80,7 +80,7 @@ def test_medians_beside_each_other_both_hold_the_bias_of_few_probes(report: cnfa
     assert "is 0.76 (median of 1 layer). No rotation control" in verdict([alone])
     page = cnfa_page(replace(report, layers=(few,)), "few").render()
     assert "Pearson correlation of CNFM and AGOP, less the bias of few probes, median" in page
-    assert "the same with gradients rotated, with the bias of few probes, median" in page
+    assert "the same with gradients rotated, with that bias, median" in page
     assert "(here by more than two standard deviations of the rotations)" in page
 
 
@@ -91,8 +91,8 @@ def test_a_control_that_is_not_corrected_says_so_beside_correlations_that_are(re
         page = html.unescape(cnfa_page(found, "few").render())
         column, legend = layers_table(found).columns[-1].header, found.plot().axes[0].get_legend()
         shown = [str(column), repr(found), found._repr_html_(), *(text.get_text() for text in legend.get_texts()[1:])]
-        assert [("G rotated, with the bias of few probes" in each) for each in shown] == [told] * 4
-        assert ("rotated, with the bias of few probes</th>" in page) is told
+        assert [("G rotated (biased)" in each) for each in shown] == [told] * 4
+        assert ("rotated (biased)</th>" in page) is told
         assert ("(mean and standard deviation of draws), without taking off the bias of few probes" in page) is told
         assert ("The bias of few probes is taken off all but the rotation control" in page) is told
 

@@ -34,8 +34,8 @@ def are_corrected(layers: Sequence[LayerReport]) -> bool:
 
 
 def rotated_title(layers: Sequence[LayerReport], title: str = "G rotated") -> str:
-    """What the rotation control is called beside the correlations of these layers."""
-    return f"{title}, with the bias of few probes" if are_corrected(layers) else title
+    """What the rotation control is called beside the correlations of these layers: the verdict says which bias it has."""
+    return f"{title} (biased)" if are_corrected(layers) else title
 
 
 def is_one_however_turned(layer: LayerReport) -> bool:

@@ -54,5 +54,5 @@ def plot_correlations(
     ax.set_xlim(-0.6, len(layers) - 0.4)
     ax.set_ylabel("correlation")
     ax.grid(axis="y")
-    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.01), ncols=3, columnspacing=1.6)
+    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.01), ncols=2 if len(series) == 4 else 3, columnspacing=1.6)
     return ax

@@ -70,10 +70,14 @@ def _sentence(warning: str) -> str:
 
 
 def _medians(counted: Sequence[LayerReport]) -> list[tuple[str, str]]:
-    less = ", less the bias of few probes" * are_corrected(counted)
+    corrected = are_corrected(counted)
     named: dict[str, list[Comparison | None]] = {
-        f"Pearson correlation of CNFM and AGOP{less}": [layer.correlations.trained for layer in counted],
-        rotated_title(counted, "the same with gradients rotated"): [layer.correlations.rotated for layer in counted],
+        f"Pearson correlation of CNFM and AGOP{', less the bias of few probes' * corrected}": [
+            layer.correlations.trained for layer in counted
+        ],
+        f"the same with gradients rotated{', with that bias' * corrected}": [
+            layer.correlations.rotated for layer in counted
+        ],
         "the same in the initial network": [layer.correlations.initial for layer in counted],
         "between initial and trained CNFM": [layer.correlations.initial_cnfm for layer in counted],
     }
