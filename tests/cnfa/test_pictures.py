@@ -112,6 +112,7 @@ def test_captions_tell_of_the_errors_that_are_shown_and_of_no_others(
     assert f"Pearson correlation of CNFM and AGOP{told}; the same with gradients rotated" in page
     bars = told.removeprefix(" (in brackets").rstrip(")")
     assert f"in forward order{f'; error bars are{bars}' if 'brackets' in told else ''}." in page
+    assert page.count("so it can lie beside its value") == (2 if "brackets" in told else 0)
     assert "in the initial network" not in page
 
 
@@ -133,3 +134,13 @@ def test_the_legend_of_all_bars_fits_in_the_picture(report: cnfa.Report) -> None
         figure.draw_without_rendering()
         assert figure.axes[0].get_legend().get_window_extent().x1 <= figure.bbox.x1
         assert figure.axes[0].get_window_extent().width > 0.8 * figure.bbox.width
+
+
+def test_a_layer_without_gradients_is_said_to_have_nothing_to_show() -> None:
+    torch.manual_seed(0)
+    dead = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(16, 3))
+    nn.init.constant_(dead[0].bias, -1e6)
+    page = html.unescape(cnfa_page(cnfa.measure(dead, torch.randn(3, 3, 6, 6), resamples=0), "dead").render())
+    assert "Layer 0: CNFM and AGOP, each scaled to trace 1; the AGOP is zero, and has none." in page
+    assert "Layer 2: CNFM and AGOP, each scaled to trace 1." in page
+    assert "Without a correlation (zero filters or gradients, or patches of one entry): 0." in page

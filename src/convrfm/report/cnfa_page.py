@@ -7,10 +7,11 @@ from statistics import median
 from ..cnfa import LayerReport, Report
 from ..cnfa.estimates import Comparison, Estimate
 from ..cnfa.pictures import LARGEST_MATRIX, correlation_bars, matrix_panels
-from ..cnfa.verdict import are_corrected, rotated_title
+from ..cnfa.verdict import UNDEFINED, are_corrected, rotated_title
 from .page import Page, Section
 
 SHOWN_MATRICES = 3
+BESIDE = " An interval is centered after correction for the bias of few images, so it can lie beside its value."
 
 
 def cnfa_page(
@@ -93,9 +94,11 @@ def _bars(report: Report, counted: Sequence[LayerReport]) -> Section:
         errors += (
             ". The bias of few probes is taken off all but the rotation control; the verdict compares both before that"
         )
+    bare = [layer.name for layer in counted if math.isnan(layer.correlations.trained.pearson.value)]
+    without = f" Without a correlation ({UNDEFINED}): {', '.join(bare)}." if bare else ""
     return Section("Every layer").figure(
         correlation_bars(counted),
-        f"Pearson correlation by layer, in forward order{errors}.",
+        f"Pearson correlation by layer, in forward order{errors}.{BESIDE * having}{without}",
         "Bars of the correlation between CNFM and AGOP and of its controls, one group for each layer.",
     )
 
@@ -137,7 +140,8 @@ def _table(report: Report, counted: Sequence[LayerReport]) -> Section:
         "rank of G": "effective rank of the gradients at the layer's output",
     }
     caption = "; ".join(text for name, text in told.items() if name in taken)
-    return Section("Numbers").table(tuple(taken), zip(*taken.values(), strict=True), f"{caption}.")
+    having = any(layer.correlations.trained.pearson.interval for layer in counted)
+    return Section("Numbers").table(tuple(taken), zip(*taken.values(), strict=True), f"{caption}.{BESIDE * having}")
 
 
 def _errors(report: Report, counted: Sequence[LayerReport]) -> str:
@@ -156,9 +160,10 @@ def _matrices(counted: Sequence[LayerReport]) -> list[Section]:
     section = Section("Matrices of patches")
     for layer in drawable[:SHOWN_MATRICES]:
         names = "CNFM and AGOP" if layer.initial_cnfm is None else "initial CNFM, CNFM and AGOP"
+        zero = "" if layer.effective_ranks["agop"] > 0 else "; the AGOP is zero, and has none"
         section.figure(
             matrix_panels(layer),
-            f"Layer {layer.name}: {names}, each scaled to trace 1.",
+            f"Layer {layer.name}: {names}, each scaled to trace 1{zero}.",
             f"Square matrices of layer {layer.name} side by side.",
         )
     return [section]
