@@ -659,3 +659,39 @@ def test_an_expert_that_no_image_reaches_has_an_agop_of_zero_and_is_warned_of(op
     assert math.isnan(report["below"].correlations.trained.pearson.value)
     assert report["above"].agop.any()
     assert [warning[:14] for warning in report.warnings] == ["layer 'below':"]
+
+
+class Squeezed(nn.Module):
+    """Drops the axis of images of a batch of one, before its last layer or after it."""
+
+    def __init__(self, last: nn.Module) -> None:
+        super().__init__()
+        self.body, self.last = nn.Conv2d(3, 4, 3), last
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.body(x)).mean((2, 3), keepdim=True).squeeze())
+
+
+@pytest.mark.parametrize("last", [nn.Identity(), nn.Linear(4, 6)], ids=["at the end", "before a layer"])
+@pytest.mark.parametrize("of_own_class", [False, True])
+def test_a_network_that_drops_the_axis_of_one_image_is_measured_as_images_apart(
+    last: nn.Module, of_own_class: bool, images: Tensor
+) -> None:
+    torch.manual_seed(0)
+    network, images, labels = Squeezed(last).double().eval(), images.double(), torch.arange(4)
+
+    def own(outputs: Tensor, labels: Tensor = labels) -> Tensor:
+        return outputs.gather(1, labels[:, None]) if of_own_class else outputs
+
+    for sizes in ([4], [1, 3], [1, 1, 1, 1]):
+        pairs = list(zip(images.split(sizes), labels.split(sizes), strict=True))
+        report = cnfa.measure(network, pairs, loss=own if of_own_class else None, **QUICK)
+        assert not report.warnings
+        torch.testing.assert_close(report["body"].agop, oracle_agop(network, images, network.body, own))
+        assert of_own_class or isinstance(last, nn.Identity) or report["last"].final
+
+
+def test_one_number_for_each_image_is_still_refused(images: Tensor) -> None:
+    for some in (images, images[:1]):
+        with pytest.raises(InputError, match=r"must be a tensor \(n, k\)"):
+            cnfa.measure(nn.Sequential(nn.Conv2d(3, 1, 8), nn.Flatten(0)), some, **QUICK)

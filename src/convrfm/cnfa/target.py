@@ -36,6 +36,8 @@ class Target:
             InputError: If they are not a floating tensor `(n, k)`, or there are no labels for the loss.
         """
         outputs = raw if self.head is None else self.head(raw)
+        if len(batch) == 1 and isinstance(outputs, Tensor) and outputs.ndim == 1 and len(outputs) > 1:
+            outputs = outputs.unsqueeze(0)  # the network drops the axis of a batch of one
         whose = OF_NETWORK if self.head is None else "what head returns"
         if self.loss is None:
             return _checked(outputs, len(batch), whose)

@@ -128,7 +128,7 @@ class Watch(TorchFunctionMode):
         )
         self.uses.append(use)
         apart = not any(self._measured(t) for t in (weight, call.added) if t is not None)
-        if call.name == "linear" and entered.ndim == 2 and apart:
+        if call.name == "linear" and entered.ndim <= 2 and apart:
             self._last = use, entered, output, (entered._version, output._version)
         self.provenance.mark(output, PRODUCTS)
         return output
@@ -165,10 +165,15 @@ class Watch(TorchFunctionMode):
         if self._last is None:
             return None
         use, entered, output, versions = self._last
-        if outputs is not output or outputs._backward_hooks or versions != (entered._version, output._version):
+        unsqueezed = output.ndim == 1 and outputs._base is output and outputs.shape == (1, *output.shape)
+        if (
+            not (outputs is output or unsqueezed)
+            or outputs._backward_hooks
+            or versions != (entered._version, output._version)
+        ):
             return None
         alone = sum(other.name == use.name for other in self.uses) == 1
-        return FinalProduct(use.name, entered, use.weight) if alone and use.weight.ndim == 2 else None
+        return FinalProduct(use.name, torch.atleast_2d(entered), use.weight) if alone and use.weight.ndim == 2 else None
 
 
 def alike(filters: Tensor, others: Tensor) -> bool:
