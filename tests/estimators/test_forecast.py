@@ -1,6 +1,7 @@
 """What is told of a fit counts every layer, every round and every fold, is put right by finished rounds, and refuses what
 memory cannot hold."""
 
+import time
 from contextlib import nullcontext
 from typing import Any
 
@@ -84,7 +85,8 @@ def problem(**changes: Any) -> Problem:
 
 @pytest.fixture
 def clocked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convrfm.kernels.growth.time.perf_counter", lambda: Clock.now)
+    for clock in ("perf_counter", "process_time"):
+        monkeypatch.setattr(f"convrfm.kernels.growth.time.{clock}", lambda: Clock.now)
 
 
 def own_matrix(n: int, a_pair: int) -> float:
@@ -287,6 +289,41 @@ def test_an_announcement_tells_what_outputs_at_test_images_take_beside_the_round
     monkeypatch.setattr(outlook, "SHORT", 1e9)
     ConvRFMClassifier(KERNEL, n_iterations=0, verbose=True).fit(x, y, n_test=7)
     assert "Outputs" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("share", [0.5, 1.5])
+def test_a_look_that_other_programs_hold_up_says_so(
+    share: float, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """This process has half of the time at work, or one processor and half of another."""
+    monkeypatch.setattr(outlook, "LONG_FIT_SECONDS", 0.0)
+    monkeypatch.setattr(outlook.time, "process_time", lambda: share * time.perf_counter())
+    x, y = pictures(12)
+    ConvRFMClassifier(KERNEL, n_iterations=0, verbose=True).fit(x, y)
+    told = "(estimated). Other programs keep the processors busy; alone it would take less."
+    assert (told in capfd.readouterr().err) is (share < 1)
+
+
+def test_a_small_regression_that_waits_for_a_team_of_threads_is_told_by_what_one_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beside other programs a hundredth of a second took 0.3, of which the cube told hours for thousands of images."""
+    waits = iter([0.3] * 100)
+
+    class Slow(RidgePath):
+        def leave_one_out(self, ridges: Any) -> Any:
+            if torch.get_num_threads() > 1:
+                time.sleep(next(waits))
+            return super().leave_one_out(ridges)
+
+    monkeypatch.setattr(forecast, "RidgePath", Slow)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        law = forecast._regression_law(problem(x=torch.randn(1500, 1, 6, 6), y=torch.randn(1500, 3)), AT_A_GLANCE)
+    finally:
+        torch.set_num_threads(before)
+    assert law.seconds(1500) < 30
 
 
 def test_copies_are_told_apart_from_images_and_what_is_proposed_counts_images(

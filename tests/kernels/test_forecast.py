@@ -18,12 +18,15 @@ from convrfm.kernels.kernel_tiles import KernelTiles
 
 
 class Clock:
-    now = 0.0
+    """Seconds that were worked, and those in which other programs had the processors."""
+
+    now, held_up = 0.0, 0.0
 
 
 @pytest.fixture
 def clocked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(growth.time, "perf_counter", lambda: Clock.now)
+    monkeypatch.setattr(growth.time, "perf_counter", lambda: Clock.now + Clock.held_up)
+    monkeypatch.setattr(growth.time, "process_time", lambda: Clock.now)
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,25 @@ def test_a_run_that_was_held_up_is_not_carried_on_alone(power: int) -> None:
 
     law = measured_powers(compute, (2, 3), first=64, largest=1024, patience=growth.THOROUGHLY)
     assert law.seconds(640) < 1
+
+
+@pytest.mark.usefixtures("clocked")
+def test_runs_that_others_hold_up_one_more_than_the_next_tell_how_they_work_and_the_pace_of_all() -> None:
+    """As beside four times as many programs as processors: the clock alone told 500 pairs as what any call takes, or more."""
+    told = []
+    for seed in range(20):
+        waits = np.random.default_rng(seed)
+
+        def compute(n: int, m: int, waits: np.random.Generator = waits) -> Tensor:
+            work = 0.01 + 1e-4 * n * (-(-m // 32) * 32)
+            Clock.now += work
+            Clock.held_up += waits.exponential(0.5) + 3 * work
+            return torch.ones(1)
+
+        law = measured_pairs(compute, 5000, 500, alike=False, timed=1000, patience=growth.THOROUGHLY)
+        told.append(law.seconds(5000, 500))
+    right = 4 * 1e-4 * 5000 * 512
+    assert right / 1.1 < min(told) <= max(told) < 4 * right
 
 
 @pytest.mark.usefixtures("clocked")

@@ -25,11 +25,21 @@ APART = 2  # runs more than terms, from which what any call takes is told apart 
 GROWN = 3  # times as long as the first run the last one is: in shorter ones what any call takes counts for too much
 MOSTLY_IMAGES = 0.5  # of a run's time its images take in hardly any pairs, where pairs are to be told apart from them
 SIDE_BY_SIDE = 32  # images of the right side that engines compute together, whether or not there are as many
+UNEXPLAINED = 0.05  # of a run's time in the mean: a law that tells no more of runs by the clock
+BETTER = 0.5  # gives way to one of what this process worked that leaves so much less
 
 
-_clock: ContextVar[Callable[[], float]] = ContextVar("clock", default=lambda: time.perf_counter())
+_clock: ContextVar[Callable[[], float] | None] = ContextVar("clock", default=None)
 _end: ContextVar[float] = ContextVar("end", default=inf)
 _whole: ContextVar[tuple[int, int] | None] = ContextVar("whole", default=None)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Seconds that a run took, and those that this process worked meanwhile, in all of its threads."""
+
+    took: float
+    worked: float
 
 
 @contextmanager
@@ -117,17 +127,17 @@ def measured_powers(
     A first run is not counted: it may compile. One that other programs held up is not carried on alone: there are a few sizes,
     where the last one did not take long by itself.
     """
-    sizes, seconds = [min(first, largest)], list[float]()
+    sizes, runs = [min(first, largest)], list[Run]()
     compute(sizes[0])
     while True:
-        seconds.append(_seconds(lambda: compute(sizes[-1])))
-        following = seconds[-1] * 2 ** max(powers)
-        enough = len(sizes) >= FEWEST and seconds[-1] >= GROWN * seconds[0]
+        runs.append(_quickest(lambda: compute(sizes[-1])))
+        following = runs[-1].took * 2 ** max(powers)
+        enough = len(sizes) >= FEWEST and runs[-1].took >= GROWN * runs[0].took
         if sizes[-1] == largest or following > (patience if enough else TOO_LONG * patience):
             break
         sizes.append(min(2 * sizes[-1], largest))
     terms = np.array(sizes, dtype=float)[:, None] ** np.array(powers)
-    return Powers(dict(zip(powers, _coefficients(terms, seconds), strict=True)))
+    return Powers(dict(zip(powers, _coefficients(terms, runs), strict=True)))
 
 
 def measured_pairs(
@@ -154,20 +164,20 @@ def _pairs_law_of_runs(
     """As `measured_pairs`, of at most so many images on either side."""
     right = min(SMALLEST[1], most[1])
     _once(lambda: compute(1, right))
-    one = _seconds(lambda: compute(1, right))
-    slow = SMALLEST[0] * one > TOO_LONG * patience
+    one = _quickest(lambda: compute(1, right))
+    slow = SMALLEST[0] * one.took > TOO_LONG * patience
     shape = (1 if slow else min(SMALLEST[0], most[0]), right)
-    shapes, seconds = list[tuple[int, int]](), list[float]()
+    shapes, runs = list[tuple[int, int]](), list[Run]()
     while True:
         shapes.append(shape)
-        seconds.append(one if shape == (1, right) else _seconds(lambda: compute(*shapes[-1])))
-        law = _pairs_law(shapes, seconds, alike=alike)
+        runs.append(one if shape == (1, right) else _quickest(lambda: compute(*shapes[-1])))
+        law = _pairs_law(shapes, runs, alike=alike)
         longer, wider = (min(2 * shape[0], most[0]), shape[1]), (shape[0], min(2 * shape[1], most[1]))
         following = longer if wider == shape or (len(shapes) % 2 and longer != shape) else wider
         expected = law.seconds(*following)
         worth_it = expected < patience or expected < min(TOO_LONG * patience, WORTH_IT * law.seconds(n, m))
         enough = len(shapes) >= (2 if alike and slow else FEWEST)
-        if enough and seconds[-1] < GROWN * one:
+        if enough and runs[-1].took < GROWN * one.took:
             worth_it = expected < TOO_LONG * patience
         if following == shape or (enough and not worth_it):
             break
@@ -176,10 +186,10 @@ def _pairs_law_of_runs(
         return law
     for apart in _apart(sum(shape), most):
         shapes.append(apart)
-        seconds.append(_seconds(lambda: compute(*shapes[-1])))
-        if seconds[-1] < MOSTLY_IMAGES * seconds[-2]:
+        runs.append(_quickest(lambda: compute(*shapes[-1])))
+        if runs[-1].took < MOSTLY_IMAGES * runs[-2].took:
             break
-    return _pairs_law(shapes, seconds, alike=alike)
+    return _pairs_law(shapes, runs, alike=alike)
 
 
 def _apart(images: int, most: tuple[int, int]) -> list[tuple[int, int]]:
@@ -189,39 +199,61 @@ def _apart(images: int, most: tuple[int, int]) -> list[tuple[int, int]]:
     return both if right else both[:1]
 
 
-def _pairs_law(shapes: Sequence[tuple[int, int]], seconds: Sequence[float], *, alike: bool) -> Pairs:
+def _pairs_law(shapes: Sequence[tuple[int, int]], runs: Sequence[Run], *, alike: bool) -> Pairs:
     n, m = np.array(shapes, dtype=float).T
     pairs = n * [_filled_up(right) for _, right in shapes]
     columns = [n + m, pairs] if alike else [n, m, pairs]
     if len(shapes) < len(columns) + APART:
-        fixed, found = 0.0, _coefficients(np.stack(columns, axis=1), seconds)
+        fixed, found = 0.0, _coefficients(np.stack(columns, axis=1), runs)
     else:
-        fixed, *found = _coefficients(np.stack([np.ones(len(shapes)), *columns], axis=1), seconds)
+        fixed, *found = _coefficients(np.stack([np.ones(len(shapes)), *columns], axis=1), runs)
     return Pairs(fixed, found[0], *found) if alike else Pairs(fixed, *found)
 
 
-def _coefficients(terms: np.ndarray, seconds: Sequence[float]) -> list[float]:
-    """Of terms that add up to seconds, none of them negative; the variance of a time is taken to grow with it."""
+def _coefficients(terms: np.ndarray, runs: Sequence[Run]) -> list[float]:
+    """Of terms that add up to the seconds of runs.
+
+    Where other programs hold up one run and not another, the clock tells little of how they grow: how this process worked tells
+    it then, at the pace that all runs had together.
+    """
+    took, worked = np.array([[run.took, run.worked] for run in runs]).T
+    found, unexplained = _nonnegative(terms, took)
+    if unexplained > UNEXPLAINED:
+        of_work, left = _nonnegative(terms, worked)
+        if left < BETTER * unexplained:
+            found = of_work * took.sum() / worked.sum()
+    coefficients: list[float] = found.tolist()
+    return coefficients
+
+
+def _nonnegative(terms: np.ndarray, seconds: np.ndarray) -> tuple[np.ndarray, float]:
+    """Coefficients of which none is negative, and the root mean square of the relative errors that they leave.
+
+    The variance of a time is taken to grow with it.
+    """
     roots = np.sqrt(seconds)
-    found: list[float] = nnls(terms / roots[:, None], roots)[0].tolist()
-    return found
+    found, _ = nnls(terms / roots[:, None], roots)
+    return found, float(np.sqrt(np.mean((terms @ found / seconds - 1) ** 2)))
 
 
 def _filled_up(images: int) -> int:
     return -(-images // SIDE_BY_SIDE) * SIDE_BY_SIDE
 
 
-def _seconds(compute: Callable[[], Tensor]) -> float:
-    """What it takes; of a few runs the quickest one, where they are short."""
-    first = _once(compute)
-    again = REPEATED if first < SHORT else int(first < HELD_UP)
-    return min([first, *(_once(compute) for _ in range(again))])
+def _quickest(compute: Callable[[], Tensor]) -> Run:
+    """What it takes; of a few runs the least, where they are short."""
+    runs = [_once(compute)]
+    again = REPEATED if runs[0].took < SHORT else int(runs[0].took < HELD_UP)
+    runs += [_once(compute) for _ in range(again)]
+    return Run(min(run.took for run in runs), min(run.worked for run in runs))
 
 
-def _once(compute: Callable[[], Tensor]) -> float:
+def _once(compute: Callable[[], Tensor]) -> Run:
     if time.perf_counter() > _end.get():
         raise TimeoutError("what was to be timed is given up.")
     clock = _clock.get()
-    start = clock()
+    clocks = (time.perf_counter, time.process_time) if clock is None else (clock, clock)
+    start = [each() for each in clocks]
     compute().cpu()  # a GPU has finished what is read back
-    return max(clock() - start, 1e-9)
+    took, worked = (max(each() - begun, 1e-9) for each, begun in zip(clocks, start, strict=True))
+    return Run(took, worked)

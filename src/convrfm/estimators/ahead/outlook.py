@@ -34,6 +34,8 @@ LOOKING = "looking at what the fit will take, by small runs of its parts."
 FIRST_ROUND = "Round 0 of a layer is its fixed kernel, every other one an update of M."
 WORTH_A_LOOK = 2e7  # pairs of images, times their pixels, in all rounds
 USABLE = 0.9  # of the memory that is free
+BUSY = 0.8  # of a look's time, of which this process has less at work, with all of its threads, where others hold it up
+OTHERS = "Other programs keep the processors busy; alone it would take less."
 MOVED = 1.1  # how far an estimate has gone from the one that was told before it is told again
 SHORTER = 10  # times fewer gradients
 FEWEST = 2  # images that a fit can be to
@@ -108,12 +110,14 @@ def outlook(
     pairs = plan.n_rounds * n * ((1 + len(folds)) * n + n_test)
     if not verbose and pairs * problem.x[0, 0].numel() < WORTH_A_LOOK:
         return Outlook([], told=False)
+    began, worked = time.perf_counter(), time.process_time()
     ahead = prospect(plan, problem, shares, AT_A_GLANCE, n_test=n_test)
     if (glanced := ahead.seconds(n, agop) + ahead.seconds_of_outputs(n)) > A_MINUTE / UNSURE:
         if verbose or glanced > LONG_FIT_SECONDS:
             announce(LOOKING)
         patience = THOROUGHLY if glanced > LONG_FIT_SECONDS * UNSURE else ROUGHLY
         ahead = looked_closer(ahead, problem, patience, agop)
+    held_up = at.type == "cpu" and time.process_time() - worked < BUSY * (time.perf_counter() - began)
     long, outputs = ahead.seconds(n, agop) > LONG_FIT_SECONDS, ahead.seconds_of_outputs(n)
     expected = ahead.rounds(n, agop)[finished:]
     seconds = sum(round_.seconds for round_ in expected)
@@ -125,7 +129,8 @@ def outlook(
         first = f" {FIRST_ROUND}" if plan.n_iterations else ""
         many = f" Outputs at {counted(n_test, 'test image')} take about {duration(outputs)} more."
         later = many if outputs > SHORT else ""
-        announce(f"fitting {rounds} on {_images(problem)}: {takes} and {memory} (estimated).{later}{first}")
+        busy = f" {OTHERS}" if held_up and long else ""
+        announce(f"fitting {rounds} on {_images(problem)}: {takes} and {memory} (estimated).{busy}{later}{first}")
     if long and (narrower := _with_fewer_columns(plan, problem)):
         announce(narrower)
     if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop, problem.of_each)):
