@@ -51,6 +51,20 @@ def as_a_user() -> Iterator[None]:
     config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture(scope="module")
+def pages_without_pictures() -> Iterator[None]:
+    """For tests of whole commands whose pictures and proposals do not matter: they take most of a small run."""
+    from convrfm.commands import next_steps
+    from convrfm.report import page
+    from convrfm.report.blocks import Drawing
+
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(page, "drawing", lambda figure, *told: Drawing(pixel, 1, 1, *told))
+        patched.setattr(next_steps, "LOOKS", 0.0)
+        yield
+
+
 @pytest.fixture
 def real_data() -> Path:
     """The folder of real images and trained weights that CONVRFM_DATA names."""

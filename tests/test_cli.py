@@ -23,6 +23,8 @@ from convrfm.cli import app
 from convrfm.commands.terminal import worded
 from convrfm.kernels.engines.cpu.flat.engine import BoundFlat
 
+pytestmark = pytest.mark.usefixtures("pages_without_pictures")
+
 SMALL = ["--depth", "1", "--iterations", "1", "--n-train", "40", "--n-test", "30", "--sigma", "0.5"]
 
 

@@ -17,6 +17,8 @@ from convrfm.cli import app
 from convrfm.errors import ModelFileError
 from convrfm.experiments.training_images import as_parts
 
+pytestmark = pytest.mark.usefixtures("pages_without_pictures")
+
 SMALL = ["vanilla", "sklearn:digits", "--width", "4", "--depth", "2", "--n-train", "100", "--n-test", "60"]
 TRAINING = [*SMALL, "--epochs", "3", "--learning-rate", "0.003", "--every", "2", "--n-images", "5"]
 

@@ -15,6 +15,8 @@ from convrfm.commands.run_files import write_run
 from convrfm.kernels import NTK, vanilla
 from convrfm.report import FitRecord, fit_page
 
+pytestmark = pytest.mark.usefixtures("pages_without_pictures")
+
 
 @pytest.mark.parametrize(
     "model",

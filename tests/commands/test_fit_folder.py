@@ -14,6 +14,8 @@ from convrfm.cli import app
 from convrfm.kernels import NTK
 from convrfm.report.page import Page
 
+pytestmark = pytest.mark.usefixtures("pages_without_pictures")
+
 SMALL = ["--iterations", "3", "--n-train", "30", "--n-test", "20", "--sigma", "0.5", "--quiet", "--no-baselines"]
 KINDS = {"shallow": ["--depth", "1"], "deep": ["--deep", "--depth", "2", "--filters", "3"]}
 KINDS |= {

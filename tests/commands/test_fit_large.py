@@ -14,6 +14,8 @@ from convrfm.estimators.ahead import choosing
 from convrfm.estimators.solving import iterative
 from convrfm.storage.atomic import write_json
 
+pytestmark = pytest.mark.usefixtures("pages_without_pictures")
+
 pytest.importorskip("zarr")
 SMALL = [
     "fit", "bars", "--depth", "1", "--iterations", "1", "--n-train", "30", "--n-test", "20", "--sigma", "0.5", "--quiet",

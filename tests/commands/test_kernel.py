@@ -15,6 +15,8 @@ from convrfm.errors import InputError
 from convrfm.kernels.kernel_tiles import KernelTiles
 from convrfm.storage.tile_store import TileStore
 
+pytestmark = pytest.mark.usefixtures("pages_without_pictures")
+
 pytest.importorskip("zarr")
 OF_BARS = ["bars", "--n-train", "10", "--tile", "4", "--quiet"]
 AGAINST = [*OF_BARS, "--against", "bars", "--tile", "400"]  # of 1000 images; the last --tile counts

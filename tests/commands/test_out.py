@@ -16,6 +16,8 @@ from typer.testing import CliRunner, Result
 from convrfm import ConvRFMClassifier, cnfa, kernels, networks
 from convrfm.cli import app
 
+pytestmark = pytest.mark.usefixtures("pages_without_pictures")
+
 FOLDERS = {
     "fit": ["fit", "nowhere"],
     "train": ["train", "vanilla", "nowhere"],

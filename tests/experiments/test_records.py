@@ -12,6 +12,8 @@ from convrfm.experiments.pages import experiment_page, record
 from convrfm.report.markdown import markdown_page
 from convrfm.storage.atomic import as_json
 
+pytestmark = pytest.mark.usefixtures("pages_without_pictures")
+
 REPRODUCTION = Path(__file__).parents[2] / "docs" / "reproduction"
 RUNS = sorted(path.parent for path in REPRODUCTION.glob("*/reproduction.json"))
 

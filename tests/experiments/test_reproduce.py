@@ -40,6 +40,8 @@ from convrfm.storage.lines import as_line
 
 from .conftest import SmokeRun
 
+pytestmark = pytest.mark.usefixtures("pages_without_pictures")
+
 STAR = {"name": "star", "n": 20, "sigmas": [1.0], "seeds": 1, "depth": 1}
 SIMPLE = {"data_set": "noisy-digits", "width": 4, "epochs": 1, "milestones": []}
 CLOCK = ("seconds", "fit_seconds", "test_seconds")
