@@ -203,10 +203,10 @@ def test_the_line_that_is_shown_writes_parquet_of_what_hugging_face_saved(
         ("table.csv", b"name,label\n", r"labels=.*table\.csv"),
         ("marks.csv", b"label,pixel0,pixel1\n", r"labels=.*marks\.csv"),
         ("table.xlsx", b"PK\x03\x04", r"Save it as CSV.*to predict, .*labels='.*/table\.csv'"),
-        ("model.keras", b"PK\x03\x04", "a file of another kind. Look at the path"),
+        ("model.keras", b"PK\x03\x04", "a file of another kind. What is read"),
         ("a.h5", b"\x89HDF\r\n", "h5py"),
-        ("batches.meta", pickle.dumps({"label_names": ["cat"]}), "a file of another kind. Look at the path"),
-        ("notes.txt", b"hello", "a file of another kind. Look at the path"),
+        ("batches.meta", pickle.dumps({"label_names": ["cat"]}), "a file of another kind. What is read"),
+        ("notes.txt", b"hello", "a file of another kind. What is read"),
     ],
 )
 def test_other_files_are_refused_with_what_helps(tmp_path: Path, name: str, content: bytes, message: str) -> None:

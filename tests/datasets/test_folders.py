@@ -130,6 +130,15 @@ def test_an_accent_is_the_same_however_a_system_writes_it(tmp_path: Path) -> Non
     assert sorted(data.y_test.tolist()) == ["bar"] * 4 + ["caf\xe9"] * 4
 
 
+def test_folders_that_become_one_class_are_told(tmp_path: Path) -> None:
+    """Their names look the same, accents together with their letters in one and apart from them in the other."""
+    for i in range(9):
+        save(picture(seed=i), tmp_path / ["caf\xe9", "bar", "cafe\u0301"][i % 3] / f"{i}.png")
+    data = load(tmp_path)
+    assert data.classes == ("bar", "caf\xe9")
+    assert f"Folders of {tmp_path} whose names look the same are one class: 'cafe\\u0301' and 'caf\xe9'." in data.notes
+
+
 def test_pictures_that_memory_cannot_hold_are_refused_after_the_first(
     pets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

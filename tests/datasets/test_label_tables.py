@@ -278,6 +278,43 @@ def test_columns_that_are_one_hot_are_told_to_become_one_by_a_line_that_does_it(
     np.testing.assert_array_equal(data.y_train, plain.y_train)
 
 
+@pytest.mark.parametrize(
+    ("words", "heading", "told"),
+    [
+        (("learn", "exam"), "split", True),
+        (("learn", "exam"), "group", False),
+        (("train", "train"), "group", True),  # of one part alone
+        (("test", "holdout"), "Subset", True),
+    ],
+)
+def test_why_a_column_was_not_taken_for_parts_is_told_with_the_words_that_are(
+    photos: Path, words: tuple[str, str], heading: str, told: bool
+) -> None:
+    text = with_parts("{name}.png|{label}", words * 5, f"file,label,{heading}")
+    notes = load(photos, labels=table(photos, text)).notes
+    assert any(note.endswith(f"labels.csv: {heading}.") for note in notes)
+    why = [note for note in notes if "was not taken for the parts" in note]
+    assert len(why) == told
+    for note in why:
+        assert note.startswith(f"{heading} of ")
+        assert "one of train, training, val, valid, validation, dev, test, testing" in note
+        assert note.endswith(f"got {', '.join(sorted(set(words)))}.")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "found"), [("latin-1", "0xe9 in line 5"), ("cp1252", "0xe9 in line 5"), ("utf-16", "0xff in line 1")]
+)
+def test_a_table_of_another_encoding_is_refused_with_its_line_and_the_remedy(
+    photos: Path, encoding: str, found: str
+) -> None:
+    text = "file,label\n" + rows("{name}.png|{label}").replace("03.png,dog", "03.png,caf\xe9")
+    labels = table(photos, text)
+    assert "caf\xe9" in load(photos, labels=labels).classes
+    labels.write_text(text, encoding=encoding)
+    with pytest.raises(InputError, match=rf"must be a table in UTF-8; got a byte {found}.*Save it as CSV UTF-8"):
+        load(photos, labels=labels)
+
+
 def test_a_table_that_is_not_there_is_missed(photos: Path) -> None:
     with pytest.raises(InputError, match=r"there is no file .*gone\.csv"):
         load(photos, labels=photos.parent / "gone.csv")

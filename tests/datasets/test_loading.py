@@ -189,3 +189,53 @@ def test_star_draws_its_training_images_from_one_pool_of_equal_classes() -> None
     for data in draws:
         assert data.y_train.sum() + data.y_test.sum() == 40
     assert len({int(data.y_train.sum()) for data in draws}) > 1
+
+
+@pytest.mark.parametrize(
+    ("pair", "told"),
+    [
+        (("Cat", "cat"), "'Cat' and 'cat'"),
+        (("cat", "cat "), "'cat' and 'cat '"),
+        (("sea  lion", "Sea lion"), "'Sea lion' and 'sea  lion'"),
+        (("caf\xe9", "cafe\u0301"), r"'cafe\u0301' and 'caf\xe9'"),
+        (("cat", "cats"), None),
+    ],
+)
+def test_classes_that_look_alike_are_told_and_not_merged(
+    pair: tuple[str, str], told: str | None, tmp_path: Path
+) -> None:
+    y = np.array([*pair, "dog"])[np.arange(30) % 3]
+    np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).random((30, 6, 6)), y=y)
+    data = load(tmp_path / "data.npz")
+    assert data.classes == tuple(sorted([*pair, "dog"]))
+    said = [note for note in data.notes if "differ in capitals" in note]
+    assert len(said) == (told is not None)
+    if told is not None:
+        assert (f"{told}. Each is a class" if told.isascii() and "\\" not in told else "cafe") in said[0]
+
+
+@pytest.mark.parametrize("source", ["folder", "table", "parts"])
+def test_folders_and_tables_with_classes_that_look_alike_are_told(source: str, tmp_path: Path) -> None:
+    lines = ["file,label"]
+    for i in range(12):
+        name = ["Cat", "cat", "dog"][i % 3]
+        part = ["train", "test"][i % 3 == 1 or i > 8] if source == "parts" else ""
+        path = tmp_path / "data" / part / ("" if source == "table" else name) / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 5), 20 * i, np.uint8)).save(path)
+        lines.append(f"{i}.png,{name}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    data = load(tmp_path / "data", labels=tmp_path / "labels.csv" if source == "table" else None)
+    assert data.classes == ("Cat", "cat", "dog")
+    assert any("capitals, spaces or accents alone: 'Cat' and 'cat'." in note for note in data.notes)
+
+
+@pytest.mark.parametrize("name", ["nan", "None", "", "N/A"])
+def test_a_class_that_is_called_as_a_missing_label_is_told(name: str, tmp_path: Path) -> None:
+    """NumPy writes NaN among texts so."""
+    np.savez(
+        tmp_path / "data.npz", x=np.random.default_rng(0).random((30, 6, 6)), y=np.array(["cat", "dog", name] * 10)
+    )
+    notes = load(tmp_path / "data.npz").notes
+    assert any(f"is called {name!r}, as labels that are missing are written" in note for note in notes)
+    assert not any("missing" in note for note in load("bars").notes)

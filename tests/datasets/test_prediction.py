@@ -58,8 +58,47 @@ def test_without_a_test_part_validation_images_are_taken_and_no_training_images(
     np.testing.assert_allclose(images, x[15:] / 255, atol=1e-6)
     np.testing.assert_array_equal(labels, y[15:])
     assert notes == (
-        f"{file} has no test part: the 5 images for validation are taken, on which the fit may have chosen or learned.",
+        f"{file} has no test part: the 5 images for validation are taken, on which the fit may have chosen or learned; 15 "
+        "for training are left out.",
     )
+
+
+@pytest.mark.parametrize("with_validation", [False, True])
+def test_of_data_in_parts_what_is_left_out_is_told(with_validation: bool, tmp_path: Path) -> None:
+    file, x, y = tmp_path / "a.npz", np.moveaxis(RAW, -1, 1), np.arange(20) % 2
+    parts = {"train": slice(9), "val": slice(9, 15), "test": slice(15, 20)}
+    kept = {name: part for name, part in parts.items() if name != "val" or with_validation}
+    np.savez(
+        file,
+        **{f"{kind}_{name}": values[part] for name, part in kept.items() for kind, values in {"x": x, "y": y}.items()},
+    )
+    _, names, _, notes = load_for_prediction(file, load(file).preprocessing)
+    aside = "9 for training and 6 for validation" if with_validation else "9 for training"
+    assert (len(names), notes) == (5, (f"Of {file} the 5 images for testing are taken; {aside} are left out.",))
+
+
+def test_one_picture_that_is_given_by_several_paths_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    preprocessing = load(folder).preprocessing
+    given = ["./a/00.png", f"{folder}/a/00.png", "a/02.png", "a/../a/02.png", "b/01.png"]
+    x, names, _, notes = load_for_prediction(given, preprocessing)
+    assert names == ("a/00.png", f"{folder}/a/00.png", "a/02.png", "a/../a/02.png", "b/01.png")
+    np.testing.assert_array_equal(x[0], x[1])
+    told = f"a/00.png and {folder}/a/00.png, a/02.png and a/../a/02.png"
+    assert notes == (f"Given more than once, with a row each time: {told}.",)
+    _, names, _, notes = load_for_prediction(["./a/", "./a/00.png"], preprocessing)
+    assert (names[0], names[-1]) == ("a/00.png", "a/00.png")
+    assert notes == ("Given more than once, with a row each time: a/00.png.",)
+    assert load_for_prediction(["a/00.png", "b/01.png"], preprocessing)[3] == ()
+
+
+@pytest.mark.parametrize("of_predict", [True, False])
+def test_a_file_that_is_no_data_is_told_what_is_read(of_predict: bool, tmp_path: Path) -> None:
+    file = tmp_path / "readme.txt"
+    file.write_text("hello")
+    with pytest.raises(InputError, match=r"What is read: pictures \(\.avif.*\.npz.*\.parquet") as refused:
+        load_for_prediction(file, Preprocessing((6, 8), 3)) if of_predict else load(file)
+    assert "Look at the path" not in str(refused.value)
 
 
 def test_arrays_of_another_size_are_brought_to_size_as_the_fit_did_and_that_is_said(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from .conversions import how_to_convert
 from .folders import is_picture, read_class_folders
 from .label_tables import read_labeled_folder
 from .parquet import read_parquet, read_parquet_folder
+from .pictures import SUFFIXES
 from .sources import Reading, Source
 from .splits import classes_of
 from .torchvision_sets import EDITIONS, read_torchvision
@@ -30,6 +31,10 @@ GENERATED: Mapping[str, Callable[[Reading], Source]] = {
 BY_NAME: Mapping[str, Callable[[Reading], Source]] = {**GENERATED, "sklearn:digits": read_sklearn_digits}
 BY_PREFIX: Mapping[str, Callable[[str, Reading], Source]] = {"torchvision": read_torchvision}
 BY_SUFFIX: Mapping[str, Callable[[Path, Reading], Source]] = {".npz": read_npz, ".parquet": read_parquet}
+OTHER_FILE = (
+    f"What is read: pictures ({', '.join(sorted(SUFFIXES))}) in folders, to be predicted also by themselves, arrays as .npz "
+    "and data sets of Hugging Face as .parquet. Save what it holds as one of these."
+)
 
 
 def is_name(data: str | Path) -> bool:
@@ -66,7 +71,7 @@ def read_source(data: str | Path, reading: Reading) -> Source:
     remedy = f"Did you mean {close[0]}?" if close else "Look at the path."
     came = "nothing of that name"
     if path.is_file():
-        came, remedy = "a file of another kind", how_to_convert(path) or remedy
+        came, remedy = "a file of another kind", how_to_convert(path) or OTHER_FILE
     raise InputError(
         f"{data} must be a folder with one sub-folder per class, an .npz or .parquet file, torchvision:NAME "
         f"or one of {', '.join(BY_NAME)}; got {came}. {remedy}"

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..quantities import counted
 from .atlases import holds_atlases
+from .class_names import merged_note
 from .conversions import how_to_convert
 from .memory import Growing
 from .pictures import SUFFIXES, Picture, PictureBatch, read_first_frame, resize, share_cut_off
@@ -195,7 +196,7 @@ def _read_classes(folder: Path, reading: Reading) -> Pictures:
     others = [path for path in subfolders(folder) if path.name not in classes]
     empty = [path for path in others if not any(each.is_relative_to(path) for each in told)]
     notes += left_out("in no class folder", folder, loose) + left_out("without a picture", folder, empty)
-    notes += part_notes(folder, classes)
+    notes += merged_note(folder, classes) + part_notes(folder, classes)
     pictures = read_files(folder, [file for file in files if file.parent != folder], notes, reading)
     return replace(pictures, labels=np.array([composed(name.split("/")[0]) for name in pictures.names]))
 

@@ -16,6 +16,8 @@ from .splits import NAMES, Role, find_parts
 from .walking import composed, left_out, not_read, printable
 
 LABEL_NAMES = ("label", "labels", "class", "class_name", "category", "target", "y", "species", "breed", "diagnosis")
+PART_NAMES = ("split", "set", "subset", "part", "partition", "phase", "usage")
+WORDS_SHOWN = 5
 YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
 
 Table = Sequence[Sequence[str]]
@@ -87,6 +89,7 @@ def read_labeled_folder(folder: Path, table: Path, reading: Reading) -> Source:
     notes += left_out(f"rows of {table} without a picture", folder, missing)
     notes += left_out(f"without a label in {table}", folder, [file for file in files if file not in labels])
     notes += not_read(table, columns.unread)
+    notes += _no_parts_notes(table, header or (), body, columns)
     if len(set(parts.values())) > 1:
         of_none = sorted(file for file in labels if parts[file] is None)
         notes += left_out("of no part for training, validation or testing", folder, of_none)
@@ -119,10 +122,18 @@ def _read_rows(table: Path) -> tuple[Table, str]:
         lines = table.read_text(encoding="utf-8-sig").splitlines()
         delimiter = max(",;\t", key=lines[0].count) if lines else ","
         rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
         raise InputError(
-            f"{table} must be a table in UTF-8 with columns for file names and labels; got: {error}."
+            f"{table} must be a table in UTF-8; got a byte {error.object[error.start]:#04x} in line {line}, which is no letter "
+            "there. Save it as CSV UTF-8, as Excel calls it."
         ) from error
+    except csv.Error as error:
+        raise InputError(
+            f"{table} must be a table with columns for file names and labels; got: {error}. Save it as CSV UTF-8."
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot read {table}: {error}. Look at its rights.") from error
     widths = Counter(map(len, rows))
     if not rows or len(widths) > 1 or len(rows[0]) < 2:
         raise InputError(
@@ -212,6 +223,25 @@ def _are_parts(cells: Sequence[str]) -> bool:
     said = [word for cell in cells if (word := cell.strip().casefold())]
     roles = [NAMES[word] for word in said if word in NAMES]
     return 2 * len(roles) > len(said) and "train" in roles and len(set(roles)) > 1
+
+
+def _no_parts_notes(table: Path, header: Sequence[str], rows: Table, columns: Columns) -> list[str]:
+    """Why a column that may be meant to name parts of the data set was not taken so."""
+    if columns.parts is not None:
+        return []
+    notes = []
+    for column, head in enumerate(header):
+        cells = [row[column].strip() for row in rows]
+        words, naming = sorted(set(cells)), sum(cell.casefold() in NAMES for cell in cells)
+        meant = head.strip().casefold() in PART_NAMES or 2 * naming > len(cells)
+        if column not in (columns.names, columns.labels) and meant:
+            more = ", ..." * (len(words) > WORDS_SHOWN)
+            notes.append(
+                f"{head or 'A column without a name'} of {table} was not taken for the parts of the data set: most of its "
+                f"cells must be one of {', '.join(NAMES)}, some of training and some of another part; got "
+                f"{', '.join(words[:WORDS_SHOWN])}{more}."
+            )
+    return notes
 
 
 def _is_one_hot(cells: Sequence[str]) -> bool:

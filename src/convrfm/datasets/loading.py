@@ -11,6 +11,7 @@ from jaxtyping import Int64, Shaped
 from ..errors import InputError
 from ..quantities import counted
 from .catalogue import read_source
+from .class_names import class_notes
 from .folders import UNSORTED, crop_note_of
 from .image_data import ImageData
 from .preprocessing import Preprocessing, one_size
@@ -95,6 +96,7 @@ def load(
         notes += apart.notes
         notes.append(_validation_note(len(apart), validation))
     classes = _classes(data, [part for part in (train, test, apart) if part is not None])
+    notes += class_notes(data, classes)
     if apart is not None and validation == "train":
         train, apart = joined(train, apart), None
     for name, part in (("test", source.test), ("validation", apart)):

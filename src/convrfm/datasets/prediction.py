@@ -1,5 +1,6 @@
 """`load_for_prediction`: images for a model that exists already."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -16,6 +17,7 @@ from .folders import crop_note_of, holds_loose_pictures, is_picture, read_by_pat
 from .pictures import SUFFIXES
 from .preprocessing import Preprocessing
 from .sources import Pictures, Reading
+from .walking import first_few
 
 Batch = Float32[np.ndarray, "n c h w"]
 Labels = Shaped[np.ndarray, " n"]
@@ -37,8 +39,8 @@ def load_for_prediction(
 
     Args:
         data: A picture; a folder with pictures in it (no labels) or with one sub-folder per class; a `.npz`;
-            or a name that `load` knows. Where there is a test part, it is taken, otherwise a validation part. Or several of
-            these, all with labels or all without; names then tell from which.
+            or a name that `load` knows. Where there is a test part, it alone is taken, otherwise a validation part. Or several
+            of these, all with labels or all without; names then tell from which.
         preprocessing: How the training images were made.
         unreadable: What to do with a picture that cannot be read: stop, or skip it and say so in the notes.
         n_train: Of generated data: how many images a model was fitted to; 500 by default. With the `n_train`, `n_test` and
@@ -119,13 +121,23 @@ def _read_all(several: Sequence[str | Path], reading: Reading) -> Pictures:
         )
     raw = [picture for part in parts for picture in part.raw]
     labels = [part.labels for part in parts if part.labels is not None]
-    notes = tuple(note for part in parts for note in part.notes)
+    notes = [note for part in parts for note in part.notes]
     names = tuple(name for part in parts for name in part.names)
-    return Pictures(raw, np.concatenate(labels) if labels else None, names, parts[0].white, notes)
+    notes += _twice_note(names)
+    return Pictures(raw, np.concatenate(labels) if labels else None, names, parts[0].white, tuple(notes))
+
+
+def _twice_note(names: Sequence[str]) -> list[str]:
+    """A sentence on pictures that were given more than once, perhaps by several paths."""
+    paths = defaultdict[Path, list[str]](list)
+    for name in names:
+        paths[Path(name).resolve()].append(name)
+    twice = [Path(" and ".join(dict.fromkeys(given))) for given in paths.values() if len(given) > 1]
+    return [f"Given more than once, with a row each time: {first_few(twice, Path())}."] if twice else []
 
 
 def _named_below(data: str | Path, pictures: Pictures) -> Pictures:
-    return replace(pictures, names=tuple(f"{data}/{name}" for name in pictures.names))
+    return replace(pictures, names=tuple(f"{Path(data).as_posix()}/{name}" for name in pictures.names))
 
 
 def _read(data: str | Path, reading: Reading) -> Pictures:
@@ -135,12 +147,21 @@ def _read(data: str | Path, reading: Reading) -> Pictures:
     if reading.labels is None and not is_name(data) and holds_loose_pictures(path):
         return read_unlabeled(path, reading)
     source = read_source(data, reading)
+    train, validation = len(source.train), source.validation
+    aside = f"{train} for training"
     if source.test is not None:
-        return source.for_testing
-    if source.validation is None:
-        note = f"all {len(source.train)} images are taken. If the model was fitted to some of them, these count too."
+        aside += "" if validation is None else f" and {len(validation)} for validation"
+        note = f"Of {data} the {counted(len(source.test), 'image')} for testing are taken; {aside} are left out."
+    elif validation is not None:
+        note = (
+            f"{data} has no test part: the {counted(len(validation), 'image')} for validation are taken, on which the fit may "
+            f"have chosen or learned; {aside} are left out."
+        )
+        source = replace(source, test=validation)
     else:
-        note = f"the {len(source.validation)} images for validation are taken, on which the fit may have chosen or learned."
-        source = replace(source, test=source.validation)
+        note = (
+            f"{data} has no test part: all {counted(train, 'image')} are taken. If the model was fitted to some of them, these "
+            "count too."
+        )
     pictures = source.for_testing
-    return replace(pictures, notes=(*pictures.notes, f"{data} has no test part: {note}"))
+    return replace(pictures, notes=(*pictures.notes, note))
