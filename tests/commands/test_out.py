@@ -4,6 +4,8 @@ import errno
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -154,7 +156,7 @@ IS_THERE: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize(
     ("command", "end", "earlier"),
     [(command, end_after_file, False) for command in SMALL]
-    + [("cnfa", end_after_file, True), ("cnfa", fill_the_disk_at_file, False)],
+    + [("cnfa", end_after_file, True), ("reproduce", end_after_file, True), ("cnfa", fill_the_disk_at_file, False)],
 )
 def test_whatever_an_ended_run_leaves_is_replaced_when_asked(
     command: str,
@@ -205,3 +207,47 @@ def test_a_table_without_its_page_is_replaced_when_asked(tmp_path: Path, monkeyp
     assert run(*command).exit_code == 2
     assert run(*command, "--overwrite").exit_code == 0
     assert (tmp_path / "page.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("predict", "--out"), ("predict", "--page"), ("doctor", "--out"), ("fit", ""), ("cnfa", ""), ("demo", "")],
+)
+def test_what_is_there_already_is_told_before_anything_heavy_is_imported(
+    command: str, option: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "there" / "report.html"
+    path.parent.mkdir()
+    path.write_text("an earlier one")
+    words = [*FILES[f"predict {option}" if command == "predict" else command][:-1], option, str(path)] if option else []
+    words = words or [*FOLDERS[command], "--out", str(path.parent)]
+    words += ["--out", str(tmp_path / "table.csv")] if option == "--page" else []
+    asked = f"import sys; sys.modules['torch'] = sys.modules['numpy'] = None; from convrfm.cli import app; app({words})"
+    found = subprocess.run([sys.executable, "-c", asked], check=False, capture_output=True, text=True)
+    assert found.returncode == 2
+    assert "exists already" in found.stderr
+    assert "--overwrite" in found.stderr
+    assert path.read_text() == "an earlier one"
+
+
+def test_a_report_of_the_tour_is_replaced_when_asked_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tmp_path / "report.html"
+    monkeypatch.setattr("convrfm.commands.demo._run", lambda out, **_: ([], out / "report.html"))
+    report.write_text("an earlier one")
+    assert run("demo", "--out", tmp_path).exit_code == 2
+    assert run("demo", "--out", tmp_path, "--overwrite").exit_code == 0
+    (tmp_path / "model.safetensors").write_text("of a fit")
+    refused = run("demo", "--out", tmp_path, "--overwrite")
+    assert refused.exit_code == 2
+    assert "something else than a run of this command" in " ".join(refused.output.split())
+
+
+def test_findings_of_the_doctor_are_replaced_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convrfm.commands.doctor.findings", lambda *_: [])
+    (tmp_path / "found.json").write_text("by hand")
+    assert run("doctor", "--out", tmp_path / "found.json").exit_code == 2
+    assert (tmp_path / "found.json").read_text() == "by hand"
+    assert run("doctor", "--out", tmp_path / "found.json", "--overwrite").exit_code == 0
+    assert (tmp_path / "found.json").read_text() == "{}\n"

@@ -12,7 +12,7 @@ from convrfm.datasets.walking import walk
 from convrfm.errors import InputError, InterruptedFitWarning
 from convrfm.experiments.computing import computed
 from convrfm.experiments.experiment import Line, Step
-from convrfm.experiments.run_folder import CONTENTS, IDENTITY, STEPS, RunFolder, read_lines
+from convrfm.experiments.run_folder import CONTENTS, IDENTITY, STEPS, RunFolder, read_identity, read_lines
 from convrfm.storage.digests import with_digest
 
 RUN = {"experiment": "any", "seed": 0}
@@ -103,6 +103,33 @@ def test_another_run_is_refused_and_replaced_when_asked(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "note.txt").read_text() == "mine"
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_replaced_run_is_kept_until_the_new_one_has_a_step(killed: bool, tmp_path: Path) -> None:
+    """It comes back where that ends before; killed, the next command finds it."""
+    first = RunFolder(tmp_path, RUN, overwrite=False)
+    (first.files / "kept").write_text("of the earlier run")
+    line(first, step([]))
+    before, other = contents(tmp_path), RUN | {"seed": 1}
+    folder = RunFolder(tmp_path, other, overwrite=True)
+    assert folder.finished(step([])) is None
+    (folder.files / "begun").write_text("of the new run")
+    if killed:
+        with pytest.raises(InputError, match=r"seed 0 \(now 1\)"):
+            RunFolder(tmp_path, other, overwrite=False)
+    else:
+        assert folder.settle()
+    assert contents(tmp_path) == before
+    folder = RunFolder(tmp_path, other, overwrite=True)
+    line(folder, step([]))
+    assert not folder.settle()
+    assert contents(tmp_path).keys() == {IDENTITY, STEPS}
+    assert read_identity(tmp_path)["seed"] == 1
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_what_is_no_run_is_left_alone(tmp_path: Path, overwrite: bool) -> None:
     for name in CONTENTS:
@@ -166,7 +193,9 @@ def test_a_run_whose_identity_is_damaged_is_replaced_when_asked_and_what_is_none
         with pytest.raises(InputError, match="something else"):
             RunFolder(tmp_path, RUN, overwrite=True)
         return
-    assert RunFolder(tmp_path, RUN, overwrite=True).finished(step([])) is None
+    folder = RunFolder(tmp_path, RUN, overwrite=True)
+    assert folder.finished(step([])) is None
+    line(folder, step([]))
     RunFolder(tmp_path, RUN, overwrite=False)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..commands.choices import PixelScale, Unreadable
+from ..commands.outputs import check_new_folder
 from ..commands.terminal import command_line, console, say, worded
 from .app import app, defaults_of
 from .options import Broken, Device, Download, ImageSize, Overwrite, Quiet, Seed
@@ -53,6 +54,7 @@ def cnfa(
 ) -> None:
     """Measure patch-AGOP against filter covariance in every layer of a network."""
     parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
+    check_new_folder(out, overwrite=overwrite)
     from ..commands.cnfa import CnfaSettings, run_cnfa
     from ..commands.idle_options import refuse_idle_options
     from ..commands.tables import layers_table

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from ..commands.choices import Unreadable
+from ..commands.outputs import check_new_file
 from ..commands.terminal import say, worded
+from ..errors import InputError
 from .app import app
 from .options import Broken, Device, Download, Labels, Overwrite
 
@@ -32,6 +34,11 @@ def predict(
     overwrite: Overwrite = False,
 ) -> None:
     """Label images with a fitted model."""
+    if page is not None and page.resolve() == out.resolve():
+        raise InputError(f"the table and the page must be two files; got {out} for both. Choose another --page.")
+    for option, path in (("--out", out), ("--page", page)):
+        if path is not None:
+            check_new_file(path, option, overwrite=overwrite)
     from ..commands.predict import predict as run_predict
 
     for sentence in run_predict(
@@ -44,7 +51,6 @@ def predict(
         download=download,
         labels=labels,
         device=device,
-        overwrite=overwrite,
     ):
         say(sentence)
     say(f"predictions: {out}")

@@ -8,7 +8,7 @@ import typer
 from ..commands.terminal import console, say, worded
 from ..experiments.scale import SAYS_NOTHING, Scale
 from .app import app
-from .options import Device, Download, Overwrite, Quiet, Seed
+from .options import Device, Download, Quiet, Seed
 
 
 @app.command()
@@ -30,7 +30,13 @@ def reproduce(
     download: Download = False,
     seed: Seed = 0,
     device: Device = "auto",
-    overwrite: Overwrite = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace what an earlier run left in --out, once the first step of this one is there; before, it comes back.",
+        ),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """A published figure or a study from one command; after an interruption the same command continues."""

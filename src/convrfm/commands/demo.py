@@ -9,6 +9,7 @@ from jaxtyping import Float
 from sklearn.datasets import load_sample_images
 
 from ..datasets import ImageData, load
+from ..datasets.walking import visible
 from ..estimators import ConvRFMClassifier
 from ..kernels import NTK, vanilla
 from ..kernels.devices import chosen_device
@@ -18,8 +19,10 @@ from ..report.fit_sections import feature_maps_section, metric_section, rounds_s
 from ..report.headline import score_text
 from ..storage.held_folder import held
 from .evaluation import evaluate
+from .fit_folder import check_folder
 from .run_files import lengths_before, sample_indices
 
+REPORT = "report.html"
 PHOTO_STEP = 3  # every third pixel of 427 x 640
 
 
@@ -62,9 +65,15 @@ TASKS = (
 )  # fmt: skip
 
 
-def run_demo(out: Path, *, seed: int, device: str, verbose: bool) -> tuple[list[Result], Path]:
-    """Run both tasks, write the report, and return the table's lines and the report's path."""
+def run_demo(out: Path, *, overwrite: bool, seed: int, device: str, verbose: bool) -> tuple[list[Result], Path]:
+    """Run both tasks, write the report, and return the table's lines and the report's path.
+
+    Raises:
+        InputError: if the folder holds something else than a report, or one that may not be overwritten.
+    """
     chosen_device(device)  # what is not there leaves nothing on disk
+    alone = out.is_dir() and [path.name for path in visible(out)] == [REPORT]
+    check_folder(out, overwrite=overwrite, holds_run=alone)
     with held(out):
         return _run(out, seed=seed, device=device, verbose=verbose)
 
@@ -89,7 +98,7 @@ def _run(out: Path, *, seed: int, device: str, verbose: bool) -> tuple[list[Resu
     )
     page.sections.insert(0, summary)
     page.sections += photographs_sections(*models)
-    return results, page.write(out / "report.html")
+    return results, page.write(out / REPORT)
 
 
 def task_sections(

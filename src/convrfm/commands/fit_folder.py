@@ -1,8 +1,7 @@
 """The folder of a fit: claimed with the settings of the run, and continued where the same run was interrupted."""
 
 import json
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,20 @@ from typing import Any
 from ..datasets.catalogue import GENERATED
 from ..errors import InputError
 from ..storage.atomic import write_json
+from ..storage.earlier_run import EARLIER, put_back, remove, set_aside
 from ..storage.held_folder import held, is_used
 from ..storage.models import FILE_NAME
 from ..storage.values import values_from
+from .outputs import UNFINISHED_FIT
 from .run_files import FILES, METRICS
 from .terminal import remark
 
 DRAW = ("n_train", "n_test", "seed", "sigma")  # settings that decide which images are generated
 ARGUMENTS = ("data", "network")  # of `convrfm train`, without a name where they are typed
 TILES = "tiles"  # of the kernel matrix of the round that is not finished
-SETTINGS = "settings.json"  # of an unfinished run; those of a finished one are in its metrics
+SETTINGS = UNFINISHED_FIT  # those of a finished run are in its metrics
 BESIDE = ("baselines",)  # settings that decide nothing of the rounds, and may be others when a run goes on
-EARLIER = ".earlier-run"  # which is overwritten, until the new one has a model
-RUN = (FILE_NAME, *(name for name in FILES if name != FILE_NAME), SETTINGS)  # in the order in which it is moved there
+RUN = (FILE_NAME, *(name for name in FILES if name != FILE_NAME), SETTINGS)  # in the order in which it is set aside
 
 
 def check_folder(folder: Path, *, overwrite: bool, holds_run: bool) -> None:
@@ -74,7 +74,7 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
             _set_aside(folder)
         for name in FILES:
             if name != FILE_NAME:
-                _remove(folder / name)
+                remove(folder / name)
         try:
             write_json(folder / SETTINGS, wanted)
             yield (folder / FILE_NAME).is_file()
@@ -85,7 +85,7 @@ def claimed(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> It
         finally:
             finished = read_values(folder / METRICS).get("finished")
             if finished:
-                _remove(folder / TILES)
+                remove(folder / TILES)
             if finished or not any((folder / name).exists() for name in (FILE_NAME, TILES)):
                 (folder / SETTINGS).unlink(missing_ok=True)  # the run is finished, or there is nothing to go on with
             if _settle(folder):
@@ -124,10 +124,9 @@ def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _set_aside(folder: Path) -> None:
     """Keep a run that has a model until the next one has; tiles would take its room."""
-    _remove(folder / TILES)
+    remove(folder / TILES)
     if (folder / FILE_NAME).is_file():
-        (folder / EARLIER).mkdir()
-        _move(RUN, folder, folder / EARLIER)
+        set_aside(folder, RUN)
 
 
 def _settle(folder: Path) -> bool:
@@ -138,24 +137,10 @@ def _settle(folder: Path) -> bool:
     """
     earlier = folder / EARLIER
     if (folder / FILE_NAME).is_file():
-        _remove(earlier)
+        remove(earlier)
     elif earlier.is_dir() and not (folder / TILES).exists():
         if read_values(earlier / METRICS).get("finished"):
             (folder / SETTINGS).unlink(missing_ok=True)  # of a new one that was killed
-        _move(reversed(RUN), earlier, folder)
-        earlier.rmdir()
+        put_back(folder, RUN)
         return True
     return False
-
-
-def _move(names: Iterable[str], source: Path, target: Path) -> None:
-    for name in names:
-        if (source / name).exists():
-            (source / name).replace(target / name)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -20,7 +20,6 @@ from ..estimators.machine import RecursiveFeatureMachine
 from ..quantities import counted
 from ..report import Prediction, likeliest, prediction_page
 from ..report.prediction_page import MOST_PICTURES
-from ..storage.atomic import check_writable
 from ..storage.tables import write_table
 from .choices import Unreadable
 from .fit_folder import draw_of
@@ -62,14 +61,14 @@ def predict(
     download: bool,
     labels: Path | None,
     device: str,
-    overwrite: bool,
 ) -> list[str]:
     """Label images and write the table.
 
     Args:
         run: folder of a run, or a saved model.
         data: pictures, a folder of pictures with or without classes, a `.npz`, or a name of a data set; or several of them.
-        out: the table: name, true label where there is one, predicted label, probability of every class.
+        out: the table: name (docs/data.md says of what), true label where there is one, predicted label, probability of every
+            class. It is replaced.
         page: HTML file with every picture, its probabilities and where the model looks; None for none.
         unreadable: what to do with a broken picture.
         seed: of the draw of generated data; None for that of the run, or 0. How many they are, and at which noise, is as in
@@ -77,7 +76,6 @@ def predict(
         download: whether torchvision may fetch data.
         labels: table of file names and labels, for folders of pictures; None where the data tell them.
         device: where to compute.
-        overwrite: whether to replace table and page.
 
     Returns:
         Sentences: the accuracy where labels are known, otherwise what a few pictures are, with probabilities.
@@ -85,13 +83,6 @@ def predict(
     Raises:
         InputError: if anything does not fit; the message says what.
     """
-    if page is not None and page.resolve() == out.resolve():
-        raise InputError(f"the table and the page must be two files; got {out} for both. Choose another --page.")
-    for path in filter(None, (out, page)):
-        if path.exists() and not overwrite:
-            option = "--out" if path is out else "--page"
-            raise InputError(f"{path} exists already. Choose another {option}, or pass --overwrite.")
-        check_writable(path)
     if is_picture(run):
         raise InputError(f"the run comes first, and then pictures; got the picture {run} for the run.")
     model: RecursiveFeatureMachine = load(run, device)

@@ -60,7 +60,7 @@ def reproduce(
         jobs: how many steps are computed at once, each in a process of its own with its share of the threads. The numbers are
             the same but for what that share decides: the last digits of eigenvectors, and the course that networks take in
             training.
-        overwrite: whether to replace an earlier run there.
+        overwrite: whether to replace an earlier run there, as soon as the new one has a step.
         tell: takes a sentence about the settings at the beginning, and one about every step that was computed.
 
     Raises:
@@ -76,15 +76,19 @@ def reproduce(
         steps = list(experiment.plan(run))  # what it refuses leaves nothing on disk
         _check_each_once(steps)
         folder = RunFolder(out, identity, overwrite=overwrite)
-        tell(f"settings: {listed(identity['settings'])}")
-        missing = [step for step in steps if folder.finished(step) is None]
-        for done, (step, line) in enumerate(computed_in_turn(missing, jobs), len(steps) - len(missing) + 1):
-            folder.keep(line)
-            tell(f"step {done} of {len(steps)}: {listed(step.at)}; {line['seconds']:.1f} s")
-        lines = [each for step in steps if (each := folder.finished(step)) is not None]
-        found = FinishedRun(experiment, identity, run, lines)
-        write_pages(found, out)
-        return found
+        try:
+            tell(f"settings: {listed(identity['settings'])}")
+            missing = [step for step in steps if folder.finished(step) is None]
+            for done, (step, line) in enumerate(computed_in_turn(missing, jobs), len(steps) - len(missing) + 1):
+                folder.keep(line)
+                tell(f"step {done} of {len(steps)}: {listed(step.at)}; {line['seconds']:.1f} s")
+            lines = [each for step in steps if (each := folder.finished(step)) is not None]
+            found = FinishedRun(experiment, identity, run, lines)
+            write_pages(found, out)
+            return found
+        finally:
+            if folder.settle():
+                tell(f"The earlier run is in {out} again.")
 
 
 def _check_each_once(steps: Sequence[Step]) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from ..errors import InputError
 from ..report.page import in_words
 from ..storage.atomic import write_json
 from ..storage.digests import values_with_digest, with_digest
+from ..storage.earlier_run import EARLIER, put_back, remove, set_aside
 from ..storage.held_folder import is_used
 from ..storage.lines import as_line, lines_from
 from ..storage.values import values_from
@@ -27,6 +27,7 @@ CONTENTS = {
     FILES: "what steps keep for later ones (not in convrfm's repository)",
     IDENTITY: "what decides the results",
 }
+RUN = (STEPS, *(name for name in CONTENTS if name != STEPS))  # in the order in which it is set aside, the identity last
 
 
 class RunFolder:
@@ -35,7 +36,7 @@ class RunFolder:
     Args:
         path: the folder; made if it is missing.
         identity: all that decides the results, as plain values. A folder with the same identity is continued.
-        overwrite: whether the run that is there is removed first, finished or not.
+        overwrite: whether the run that is there is replaced, finished or not. It is kept until the new one has a step.
 
     Raises:
         InputError: if the folder holds a run of another identity and `overwrite` is False, or something that is no run.
@@ -45,10 +46,11 @@ class RunFolder:
     def __init__(self, path: Path, identity: Mapping[str, Any], *, overwrite: bool) -> None:
         self.path = path
         wanted = json.loads(json.dumps(identity))
+        self.settle()
         if is_used(path) and overwrite:
             if not _is_run(path):
                 raise InputError(NO_RUN.format(path))
-            _remove_run(path)
+            set_aside(path, RUN)
         elif is_used(path):
             found = read_identity(path)
             if differing := [name for name in wanted | found if wanted.get(name) != found.get(name)]:
@@ -78,6 +80,22 @@ class RunFolder:
         """Write the line of a step that was computed."""
         _append(self.path / STEPS, line)
         self._lines.append(line)
+        remove(self.path / EARLIER)
+
+    def settle(self) -> bool:
+        """Remove the run that was replaced where the new one has a step, otherwise put it back.
+
+        Returns:
+            Whether it was put back.
+        """
+        steps = self.path / STEPS
+        if not (self.path / EARLIER).is_dir():
+            return False
+        if steps.exists() and _whole_lines(steps.read_bytes()):
+            remove(self.path / EARLIER)
+            return False
+        put_back(self.path, RUN)
+        return True
 
 
 def line_of(step: Step, lines: Iterable[Line]) -> Line | None:
@@ -154,12 +172,3 @@ def _is_finite(value: object) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _remove_run(path: Path) -> None:
-    """Remove what a run writes, its identity last, and nothing else."""
-    for entry in (path / name for name in CONTENTS):
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink(missing_ok=True)
