@@ -1,13 +1,16 @@
 """Who gains little by learning is told what to try next, and what it takes."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from convrfm import ConvRFMClassifier
+from convrfm.cli import app
 from convrfm.cli.app import defaults_of
 from convrfm.commands import next_steps
 from convrfm.commands.choices import (
@@ -21,9 +24,11 @@ from convrfm.commands.choices import (
     Unreadable,
     Validation,
 )
-from convrfm.commands.fit import beside_the_rounds, pace_of
+from convrfm.commands.fit import beside_the_rounds, check_without_images, pace_of
 from convrfm.commands.fit_settings import FitSettings
 from convrfm.datasets import ImageData, load
+from convrfm.errors import InputError
+from convrfm.estimators.ahead import outlook
 from convrfm.estimators.given.targets import Quality
 from convrfm.kernels import NNGP, growth
 from convrfm.kernels.forecast import Forecast
@@ -122,7 +127,7 @@ def test_looking_into_what_it_would_take_ends_where_the_fit_took_less(
         return 60.0
 
     monkeypatch.setattr(next_steps, "expected_seconds", seconds)
-    for took, looked_into in ((1.0, 2), (40.0, 3), (1000.0, 6)):
+    for took, looked_into in ((1.0, 1), (22.0, 2), (60.0, 3), (1000.0, 6)):
         told = next_steps.next_steps(SETTINGS, model, chance, None, took, typed)
         costs = [step.cost for step in told if not step.options.startswith("--network vanilla")]
         assert costs == ["about 1 min"] * looked_into + [next_steps.NOT_LOOKED_AT] * (6 - looked_into)
@@ -255,12 +260,53 @@ def test_features_without_an_update_may_be_more_and_see_mirror_images(chance: Im
     assert not steps(again, chance)
 
 
+def parsed(command: str, monkeypatch: pytest.MonkeyPatch) -> FitSettings:
+    """What the command line makes of it, which refuses options without effect."""
+    found = list[FitSettings]()
+
+    def fit(settings: FitSettings, *_: object, **__: object) -> None:
+        found.append(settings)
+        raise InputError("this is as far as it goes.")
+
+    monkeypatch.setattr("convrfm.commands.fit.fit", fit)
+    result = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert found, result.output
+    return found[0]
+
+
+@pytest.mark.parametrize("network", [Network.VANILLA, Network.AVERAGE, Network.GLOBAL])
+@pytest.mark.parametrize("solver", [SolverName.EXACT, SolverName.FEATURES])
+@pytest.mark.parametrize("iterations", [0, 1])
+def test_what_is_proposed_is_taken_and_not_criticized_when_it_is_run(
+    network: Network,
+    solver: SolverName,
+    iterations: int,
+    chance: ImageData,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Above all not for the features that were proposed: without pooling each position has its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(next_steps, "_gained", lambda *judged: False)
+    settings = replace(SETTINGS, iterations=iterations, solver=solver, n_features=8, network=[network], pool_size=4)
+    model = settings.unfitted(verbose=False).fit(chance.x_train, chance.y_train)
+    proposed = next_steps.next_steps(settings, model, chance, None, 1.0, typed)
+    more = "--n-features 32" in [step.options for step in proposed]
+    assert more == (solver is SolverName.FEATURES and not iterations and network is not Network.VANILLA)
+    for step in proposed:
+        then = parsed(step.command, monkeypatch)
+        check_without_images(then, then.unfitted(verbose=False))
+        _, plan, problem = then.unfitted(verbose=False)._to_be_fitted(chance.x_train, chance.y_train, None, None, None)
+        size, firsts = chance.x_train.shape[-2:], [first for first, *_ in plan.candidates]
+        assert not outlook.with_fewer_columns(problem.solver, firsts, *size, len(problem.x))
+
+
 @pytest.mark.parametrize(
     ("baselines", "solver", "told"),
     [
         (False, SolverName.EXACT, "this takes some seconds for the page."),
         (True, SolverName.EXACT, "this takes baselines (less than a minute), and some seconds for the page."),
-        (False, SolverName.FEATURES, "or as long as the rounds), and some seconds for the page."),
+        (False, SolverName.FEATURES, "(half as long as the rounds, and 5 s), and some seconds for the page."),
     ],
 )
 def test_what_takes_time_beside_a_fit_is_a_sentence(baselines: bool, solver: SolverName, told: str) -> None:

@@ -361,6 +361,21 @@ def test_more_features_than_images_are_told_of_before_a_long_fit(
     assert (f'has {columns} features, more than there are images: solver="exact"' in said) is told
 
 
+@pytest.mark.parametrize("pooling", [2, "global"])
+def test_features_of_a_kernel_that_averages_are_not_called_too_many(
+    pooling: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They save the pairs of positions that it meets, however many they are."""
+    monkeypatch.setattr(outlook, "LONG_FIT_SECONDS", 0.0)
+    x, y = pictures(20)
+    kernel = kernels.NNGP(kernels.vanilla(1, pooling=pooling))
+    model = ConvRFMClassifier(kernel, n_iterations=0, solver="features", n_features=64, verbose=True).fit(x, y)
+    assert model.coef_.shape[0] > 20
+    said = capfd.readouterr().err
+    assert "fitting 1 round" in said
+    assert "more than there are images" not in said
+
+
 def test_a_warm_start_announces_the_rounds_that_are_missing(capfd: pytest.CaptureFixture[str]) -> None:
     x, y = pictures(12)
     model = ConvRFMClassifier(KERNEL, n_iterations=1, warm_start=True).fit(x, y)

@@ -10,9 +10,12 @@ from typing import Any
 
 from ..datasets import ImageData
 from ..errors import InputError
+from ..estimators.ahead.outlook import with_fewer_columns
 from ..estimators.classification import Classifier
 from ..estimators.given.targets import Quality
 from ..estimators.learning.judge import Judge
+from ..estimators.solving.feature_solver import Features
+from ..kernels.features import FeatureDraw
 from ..kernels.growth import ROUGHLY, given_up_after, timed_by_the_processor
 from ..quantities import duration
 from ..report import NextStep
@@ -28,7 +31,7 @@ from .choices import (
 from .fit_settings import FitSettings
 
 LARGER_PATCHES, LAYERS = 5, 3
-LOOKS = 20.0  # seconds, or as many as the fit took
+LOOKS, SHARE = 5.0, 0.5  # seconds of looking ahead, and of the fit's own what they may take besides
 NOT_LOOKED_AT = "told before it begins"
 SHORT = 10.0  # seconds, of which a rough look tells no more than that they are some
 STEPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -76,8 +79,8 @@ def next_steps(
         images: to which.
         pace: seconds on the clock for each of the processors', as the fit had it beside whatever else is running here; None
             to go by the clock.
-        took: seconds of the fit. The steps are looked into for about as long, twenty seconds at least; what others take, their
-            own fits tell.
+        took: seconds of the fit. The steps are looked into for about half as long, and a few seconds more; what others take,
+            their own fits tell.
         typed: the command of a run with other settings.
     """
     start = time.perf_counter()
@@ -92,7 +95,8 @@ def next_steps(
     )
     for options, (reason, changes) in offered.items():
         changed = replace(settings, **changes)
-        if not all(map(changed.acts, changes)) or _includes(settings, changes):
+        idle = not all(map(changed.acts, changes)) or _includes(settings, changes)
+        if idle or _too_many_features(changed, images):
             continue
         try:
             cost = expected_seconds(changed, images, pace, time_to_look(took) - (time.perf_counter() - start))
@@ -103,7 +107,7 @@ def next_steps(
             seconds[options] = cost
             steps.append(NextStep(options, reason, _told(cost), typed(changed)))
     pooled = [step.options for step in steps if step.options in COMPARED]
-    if list(settings.network) == [Network.VANILLA] and pooled:
+    if list(settings.network) == [Network.VANILLA] and pooled and not _too_many_features(settings, images):
         again = sum(line["seconds"] for line in model.history_)
         cost = again + sum(seconds.get(options, inf) for options in pooled)
         networks = [Network.VANILLA, *(STEPS[options][1]["network"][0] for options in pooled)]
@@ -125,7 +129,7 @@ def may_propose(settings: FitSettings) -> bool:
 
 def time_to_look(took: float) -> float:
     """Seconds for which steps are looked into after a fit of so many."""
-    return max(LOOKS, took)
+    return LOOKS + SHARE * took
 
 
 def _steps(settings: FitSettings) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
@@ -161,6 +165,16 @@ def _for_photographs(settings: FitSettings, images: ImageData) -> Mapping[str, t
         mirrored = {**changes, "augment": [*settings.augment, AugmentationName.FLIP]}
         steps[f"{options} --augment flip"] = ("The same, where mirror images show the same: twice as many.", mirrored)
     return steps
+
+
+def _too_many_features(settings: FitSettings, images: ImageData) -> bool:
+    """Whether such a fit would say of itself that it has more features than pay."""
+    if settings.solver is not SolverName.FEATURES:
+        return False
+    draw = FeatureDraw(settings.n_features, settings.seed, settings.first_filters.value)
+    kernels = [family(depth) for family in settings.candidates.families for depth in settings.candidates.depths]
+    solver = Features(draw, tuple(name.value for name in settings.augment))
+    return bool(with_fewer_columns(solver, kernels, *images.x_train.shape[-2:], len(images.x_train)))
 
 
 def _on_features(settings: FitSettings) -> Mapping[str, tuple[str, Mapping[str, Any]]]:

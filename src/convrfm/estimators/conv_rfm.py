@@ -107,7 +107,8 @@ class ConvRFMClassifier(Classifier, ConvRFM):
             image's features, new ones' too, are the average over it and its copies, which have one prediction.
         ridge: a number, several (the best is taken), or "loo" for a grid from 1e-8 to 1, times the power of a thousand that is
             nearest to the mean of the weights: the fit is the same for weights times any such power. K is divided by its
-            largest entry first, so that a ridge means the same in every round.
+            largest entry first (with random features by the largest phi . phi of an image), so that a ridge means the same in
+            every round: in units of that entry.
         agop_samples: training images at which gradients are taken: None for all, a number (drawn with `random_state`), or a
             slice or index array of those whose weight is not 0; their copies come along.
         keep: the round that is kept: "best", or "last".

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -10,15 +10,17 @@ import torch
 from ...announcements import announce
 from ...errors import InputError
 from ...kernels.devices import free_memory, unused_memory
+from ...kernels.features import check_drawable
 from ...kernels.forecast import Forecast
 from ...kernels.growth import AT_A_GLANCE, ROUGHLY, THOROUGHLY
 from ...kernels.infinite import InfiniteWidthKernel
 from ...quantities import counted, duration, size
+from ..given.augmentation import images_of_each
 from ..learning.plan import Plan
 from ..learning.problem import Problem
 from ..solving.feature_solver import Features
 from ..solving.iterative import Iterative
-from ..solving.solver import Exact
+from ..solving.solver import Exact, LearnableKernel, Solver
 from .footprint import bytes_at_work, bytes_missing, bytes_of, bytes_of_regression
 from .forecast import ExpectedRound, Prospect, looked_closer, prospect
 
@@ -131,7 +133,8 @@ def outlook(
         later = many if outputs > SHORT else ""
         busy = f" {OTHERS}" if held_up and long else ""
         announce(f"fitting {rounds} on {_images(problem)}: {takes} and {memory} (estimated).{busy}{later}{first}")
-    if long and (narrower := _with_fewer_columns(plan, problem)):
+    firsts = (kernels[0] for kernels in plan.candidates)
+    if long and (narrower := with_fewer_columns(problem.solver, firsts, *problem.x.shape[-2:], n)):
         announce(narrower)
     if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop, problem.of_each)):
         announce(fewer)
@@ -201,13 +204,24 @@ def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, missing
     )
 
 
-def _with_fewer_columns(plan: Plan, problem: Problem) -> str:
-    """What helps where an image has more random features than there are images; "" elsewhere."""
-    if not isinstance(problem.solver, Features):
+def with_fewer_columns(
+    solver: Solver, kernels: Iterable[LearnableKernel], height: int, width: int, n_images: int
+) -> str:
+    """What helps where an image has more random features than there are images, and each stands for one position; "" elsewhere.
+
+    A kernel that averages positions meets all pairs of them, which its features save however many they are.
+
+    Args:
+        solver: of the fit.
+        kernels: of the first layer, those of all candidates.
+        height, width: of the images.
+        n_images: how many are fitted.
+    """
+    if not isinstance(solver, Features) or solver.draw.first_filters != "gaussian":
         return ""
-    height, width = problem.x.shape[-2:]
-    columns = max(problem.solver.decomposed(kernels[0], height, width, sys.maxsize) for kernels in plan.candidates)
-    if columns <= len(problem.x):
+    apart = [kernel for kernel in kernels if not check_drawable(kernel).architecture.couples_positions]
+    columns = max((solver.decomposed(kernel, height, width, sys.maxsize) for kernel in apart), default=0)
+    if columns <= n_images * images_of_each(solver.augment):
         return ""
     return (
         f'An image has {columns} features, more than there are images: solver="exact" decomposes no more. Features pay with a '
