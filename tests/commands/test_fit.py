@@ -10,7 +10,8 @@ from sklearn.base import clone
 
 import convrfm
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, datasets
-from convrfm.commands.fit import at_the_end
+from convrfm.commands import fit
+from convrfm.commands.fit import at_the_end, large_model
 from convrfm.commands.run_files import write_run
 from convrfm.kernels import NTK, vanilla
 from convrfm.report import FitRecord, fit_page
@@ -92,3 +93,17 @@ def test_a_ridge_at_the_end_of_the_grid_is_told_of() -> None:
     assert "1, is the largest of the 17 that were tried" in note
     assert not at_the_end(model.set_params(ridge=10.0).fit(x, y))
     assert not at_the_end(clone(model).set_params(ridge="loo").fit(x, x.mean((1, 2, 3)) > 0.5))
+
+
+def test_of_a_large_model_it_is_told_what_its_training_images_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = datasets.load("bars", n_train=600, n_test=20, seed=0)
+    model = ConvRFMClassifier(NTK(vanilla(1)), n_iterations=0).fit(data.x_train, data.y_train)
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    assert large_model(path, model) == []
+    monkeypatch.setattr(fit, "LARGE", 1 << 20)
+    (told,) = large_model(path, model)
+    assert data.x_train.nbytes == 600 * 16 * 32 * 4
+    assert f"{path} has 1 MiB, of which the training images take 1 MiB" in told

@@ -70,8 +70,8 @@ def fit(
     ridge: Annotated[
         float | None,
         typer.Option(
-            help="Regularization, in units of the kernel matrix's largest entry; by default the best of 17 by leave-one-out, by "
-            "folds (--cv) or on a validation part.",
+            help="Regularization, in units of the kernel matrix's largest entry; by default the best of 17 by leave-one-out, "
+            "by folds (--cv) or on a validation part.",
             min=0,
         ),
     ] = None,

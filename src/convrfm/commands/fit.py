@@ -15,7 +15,7 @@ from ..estimators.learning.patch_statistics import check_contrastable
 from ..estimators.settings import check_judge, check_parameters, ridge_candidates
 from ..kernels.devices import chosen_device
 from ..kernels.features import check_drawable
-from ..quantities import counted, duration
+from ..quantities import counted, duration, size
 from ..report import FitRecord
 from ..storage.models import FILE_NAME
 from ..workers import check_workers
@@ -30,6 +30,7 @@ from .run_files import Beside, write_run
 from .terminal import at_work, say_notes
 
 APART = "The validation images are {}; --validation train adds them to the training images."
+LARGE = 100 << 20  # bytes of a model that are told of
 ENOUGH_TO_TELL = 0.5  # seconds of work that tell how fast this machine gets on
 
 
@@ -124,7 +125,9 @@ def fit(
             )
         beside = Beside(compared_with, settings.candidates.names, steps)
         with at_work(f"the scores of {test} under every round, and the page", quiet=quiet):
-            return write_run(out, model, images, asdict(settings), command, finished=finished, beside=beside)
+            record = write_run(out, model, images, asdict(settings), command, finished=finished, beside=beside)
+        say_notes(large_model(out / FILE_NAME, model))
+        return record
 
 
 def beside_the_rounds(settings: FitSettings) -> str:
@@ -133,6 +136,16 @@ def beside_the_rounds(settings: FitSettings) -> str:
     if may_propose(settings):
         parts.append(f"what to try next, where little was gained (half as long as the rounds, and {duration(LOOKS)})")
     return f"Beside what the fit tells, this takes {', '.join([*parts, 'and ' * bool(parts) + 'some seconds for the page'])}."
+
+
+def large_model(path: Path, model: Model) -> list[str]:
+    """A note on the file of a model that is large: most of it are the training images."""
+    if (whole := path.stat().st_size) < LARGE:
+        return []
+    return [
+        f"{path} has {size(whole)}, of which the training images take {size(model.x_fit_.nbytes)}: predictions by a kernel "
+        "need them, and fits that go on."
+    ]
 
 
 def at_the_end(model: Model) -> list[str]:

@@ -30,7 +30,7 @@ from .evaluation import Evaluation, as_metrics, evaluate
 METRICS = "metrics.json"
 FILES = {
     "report.html": "this page",
-    FILE_NAME: "the fitted model: convrfm.load(path), or convrfm predict",
+    FILE_NAME: "the fitted model, with its training images: convrfm.load(path), or convrfm predict",
     "predictions.csv": "true and predicted label of every test image, score and probability of every class",
     "plots": "the figures of this page",
     METRICS: "scores of every round and all settings",  # removed last: it tells that there is a run

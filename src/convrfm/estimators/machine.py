@@ -143,7 +143,8 @@ class RecursiveFeatureMachine(AskedMachine):
             preprocessing: how raw pictures became `x`, kept for `convrfm predict`; by default what was loaded with the
                 model.
 
-        Kernels, settings and everything that was learned are kept; a splitter in `cv` is not (a number of folds is).
+        Kernels, settings and everything that was learned are kept, and the training images: predictions by a kernel need them,
+        and `warm_start` does. A splitter in `cv` is not kept (a number of folds is).
         """
         learned, tensors = self.fitted_.to_file()
         elsewhere = {"tile_folder", "workers", *self._parameters_of([layer.kernel for layer in self.layers_])}
