@@ -9,11 +9,11 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from convrfm import ConvRFMClassifier, ConvRFMRegressor, datasets, kernels
+from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, DeepConvRFMRegressor, datasets, kernels
 from convrfm.errors import InputError
 from convrfm.kernels.infinite import InfiniteWidthKernel
 
@@ -162,6 +162,27 @@ def test_it_is_a_citizen_of_scikit_learn() -> None:
     assert cross_val_score(piped, x, y, cv=3).shape == (3,)
     search = GridSearchCV(model, {"ridge": [1e-3, 1e-1], "kernel": [KERNEL, kernels.NNGP(kernels.vanilla(1))]}, cv=2)
     assert search.fit(x, y).best_estimator_.score(x, y) > 0.5
+    assert piped.set_params(convrfmclassifier__ridge=0.25)[-1].ridge == 0.25
+    assert model.get_params(deep=True) == model.get_params(deep=False)
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize(
+    ("kind", "whole", "part"),
+    [
+        *((kind, "kernel", "patch_size") for kind in (ConvRFMClassifier, ConvRFMRegressor)),
+        *((kind, "kernel_family", "depth") for kind in (DeepConvRFMClassifier, DeepConvRFMRegressor)),
+        (ConvRFMClassifier, "cv", "n_splits"),
+    ],
+)
+def test_parameters_are_set_as_a_whole_also_by_a_search(kind: type, whole: str, part: str) -> None:
+    """Kernels and splitters are no estimators, whose parts scikit-learn sets by their names."""
+    name, model = f"{whole}__{part}", kind(cv=KFold(2))
+    told = rf"{whole} can only be set as a whole; got {name}\. Pass whole values, such as several kernels to a search: "
+    with pytest.raises(InputError, match=told):
+        model.set_params(**{name: 2})
+    with pytest.raises(InputError, match=told):
+        GridSearchCV(model, {name: [1, 2]}, cv=2).fit(*bars(12))
 
 
 def test_agop_samples_choose_the_images_at_which_gradients_are_taken() -> None:

@@ -92,10 +92,25 @@ def test_it_serves_a_downstream_model_in_a_pipeline_and_a_grid_search() -> None:
     features = ConvRFMFeatures(LEARNER, n_filters=6)
     search = GridSearchCV(make_pipeline(features, Ridge()), {"convrfmfeatures__estimator__n_iterations": [0, 1]}, cv=2)
     assert search.fit(X, Y).predict(X).shape == (14,)
+    assert features.set_params(estimator=clone(LEARNER), estimator__ridge=0.25).estimator.ridge == 0.25
     labels = np.where(Y > 0, "up", "down")
     learner = ConvRFMClassifier(kernels.Laplace(patch_size=3), **SETTINGS)
     piped = make_pipeline(ConvRFMFeatures(learner, n_filters=6), LogisticRegression())
     assert piped.fit(X, labels).score(X, labels) > 0.5
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize(
+    ("estimator", "name", "told"),
+    [
+        (LEARNER, "estimator__kernel__patch_size", "kernel can only be set as a whole; got kernel__patch_size"),
+        (LEARNER, "output__pool", "output can only be set as a whole; got output__pool"),
+        (None, "estimator__ridge", "estimator can only be set as a whole; got estimator__ridge"),
+    ],
+)
+def test_parameters_of_what_is_no_estimator_are_set_as_a_whole(estimator: Any, name: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        ConvRFMFeatures(estimator).set_params(**{name: 1})
 
 
 def test_weights_and_groups_reach_the_estimator() -> None:

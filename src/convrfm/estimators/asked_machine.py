@@ -6,9 +6,10 @@ from copy import copy
 from dataclasses import KW_ONLY, dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
+from typing_extensions import override
 
 from ..errors import InputError
 from ..kernels.devices import chosen_device
@@ -26,9 +27,19 @@ from .learning.patch_statistics import InitialMetric, PatchNormalization, of_one
 from .learning.plan import Candidates, Plan
 from .learning.problem import Problem
 from .learning.starts import FilterDraw
-from .settings import agop_indices, check_judge, check_parameters, check_solver, ridge_candidates, shrinkage_candidates
+from .settings import (
+    agop_indices,
+    check_judge,
+    check_names,
+    check_parameters,
+    check_solver,
+    ridge_candidates,
+    shrinkage_candidates,
+)
 from .solving.feature_solver import Features
 from .solving.solver import Solver, SolverName
+
+Machine = TypeVar("Machine", bound="AskedMachine")
 
 
 @dataclass(eq=False, repr=False)
@@ -63,6 +74,12 @@ class AskedMachine(FittedMachine):
 
     _coding: ClassVar[type[Coding]]
     _deep: ClassVar[bool]
+
+    @override
+    def set_params(self: Machine, **params: Any) -> Machine:
+        """Set parameters, each as a whole; raises `InputError` for names of parts of one, such as `kernel__patch_size`."""
+        check_names(params, self.get_params(deep=False))
+        return super().set_params(**params)
 
     def _to_be_fitted(
         self,

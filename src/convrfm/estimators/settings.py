@@ -44,6 +44,22 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     shrinkage_candidates(parameters["shrinkage"])
 
 
+def check_names(parameters: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise `InputError` for names of parts, `kernel__patch_size`, of what scikit-learn cannot set the parameters of.
+
+    Args:
+        parameters: what is to be set, by name.
+        now: all parameters as they are.
+    """
+    for name in parameters:
+        whole, inside, _ = name.partition("__")
+        if inside and whole in now and not hasattr(parameters.get(whole, now[whole]), "set_params"):
+            raise InputError(
+                f"{whole} can only be set as a whole; got {name}. Pass whole values, such as several kernels to a search: "
+                '{"kernel": [NTK(vanilla(depth=2)), NTK(vanilla(depth=3))]}.'
+            )
+
+
 def check_tile_folder(folder: object) -> None:
     """Raise `InputError` for what is no folder: fits lock it, as object stores cannot be."""
     if folder is not None and not isinstance(folder, str | Path):

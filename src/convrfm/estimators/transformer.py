@@ -10,13 +10,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 from torch.nn import functional
+from typing_extensions import override
 
 from ..errors import InputError
 from ..maths.precision import convolutions_as_products, full_precision
 from .conv_rfm import ConvRFMClassifier
 from .given.arrays import Array, like
 from .machine import RecursiveFeatureMachine
-from .settings import check_choice, check_count, check_seed
+from .settings import check_choice, check_count, check_names, check_seed
 from .to_torch import NORMALIZED
 
 NUMBERS_AT_ONCE = 2**24  # of feature maps that are alive together
@@ -58,6 +59,12 @@ class ConvRFMFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     n_filters: int = 256
     pool: int = 2
     random_state: int | None = 0
+
+    @override
+    def set_params(self, **params: Any) -> "ConvRFMFeatures":
+        """Set parameters, and those of the estimator, such as `estimator__ridge`; raises `InputError` for parts of others."""
+        check_names(params, self.get_params(deep=False))
+        return super().set_params(**params)
 
     def fit(
         self,
