@@ -16,6 +16,7 @@ from convrfm.errors import InputError
 from convrfm.maths.similarity import similarity
 
 from .cases import BLOCKS, Reused
+from .free_patches import free_agop
 from .oracle import oracle_agop
 
 QUICK = {"rotations": 0, "resamples": 0}
@@ -630,6 +631,32 @@ def test_a_network_that_draws_in_evaluation_mode_is_named(seed: int) -> None:
     with pytest.warns(UserWarning, match="draws random numbers in evaluation mode"):
         found = cnfa.measure(RandomDepth(), torch.randn(3, 3), rotations=0, resamples=0)
     assert found.warnings[0].startswith("the network draws random numbers in evaluation mode")
+
+
+class SeesAnotherImage(nn.Module):
+    """One image of a batch of three or more sees another; each alone, and two, do not."""
+
+    def __init__(self, sees: int, seen: int) -> None:
+        super().__init__()
+        self.sees, self.seen, self.body, self.last = sees, seen, nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = torch.tanh(self.body(x)).mean((2, 3))
+        if len(x) > 2:
+            others = torch.zeros_like(features)
+            others[self.sees] = features[self.seen]
+            features = features + others
+        return torch.sin(self.last(features))
+
+
+@pytest.mark.parametrize(("sees", "seen"), [(-1, 0), (2, 1), (1, 2), (0, -1)])
+def test_one_image_that_sees_another_is_noticed_wherever_they_are(sees: int, seen: int, images: Tensor) -> None:
+    torch.manual_seed(0)
+    network, images = SeesAnotherImage(sees, seen).double(), images.double()
+    with pytest.warns(UserWarning, match="the images are not independent of each other"):
+        report = cnfa.measure(network, images, **QUICK)
+    assert report.resampled == "batches"
+    torch.testing.assert_close(report["body"].agop, free_agop(network, images, [0]))
 
 
 class Experts(nn.Module):

@@ -69,9 +69,10 @@ class Survey:
         """Whether images can be taken together: every position of every product belongs to one, and decides for one."""
         return None not in self.axes and not self.decides
 
-    def agrees(self, run: Pass) -> bool:
-        """Whether the outputs of the first image, beside others, are those that it has alone."""
-        return _alike(self.outputs, run.outputs[0].detach())
+    def agrees(self, run: Pass, reversed_outputs: Tensor) -> bool:
+        """Whether the first image's outputs, beside others, are those that it has alone, and all are those in reverse order."""
+        outputs = run.outputs.detach()
+        return _alike(self.outputs, outputs[0]) and _alike(reversed_outputs.flip(0), outputs)
 
     def fits(self, uses: Sequence[Use], n: int) -> bool:
         """Whether n images took the path through the network that was seen, all of them through every product."""

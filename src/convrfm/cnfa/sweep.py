@@ -167,15 +167,16 @@ class Sweep:
         """Independent images: every position of a product is of the image whose outputs it matters to.
 
         Returns:
-            False, with nothing added, if the first image of all shows that it depends on the others.
+            False, with nothing added, if the first images of all show that they depend on each other.
         """
         with holding(copies(self.network)):
             return self._differentiated_apart(batch, seen)
 
     def _differentiated_apart(self, batch: Batch, seen: Survey) -> bool:
-        run, wanted = self._run(batch)
         n = len(batch)
-        if self.n_images == 0 and not seen.agrees(run):
+        in_reverse = self._outputs_in_reverse(batch) if self.n_images == 0 else None
+        run, wanted = self._run(batch)
+        if in_reverse is not None and not seen.agrees(run, in_reverse):
             return False
         if n > 1 and not seen.fits(run.uses, n):
             return all([self._add_apart(image, seen) for image in batch.split(1)])
@@ -186,6 +187,10 @@ class Sweep:
         self._count(run, n)
         self._n_resampled += n
         return True
+
+    def _outputs_in_reverse(self, batch: Batch) -> Tensor:
+        """Of the images from the last to the first, which are others where an image sees those before it, or after it."""
+        return forward(self.network, batch.take([*reversed(range(len(batch)))]), self.target).outputs.detach()
 
     def _add_together(self, batch: Batch) -> None:
         """Images that depend on each other: the outputs of one image at a time, with respect to all positions."""
