@@ -223,8 +223,20 @@ def test_what_is_left_is_put_right_by_the_rounds_that_are_finished(
         now[0] += took
         ahead.round_finished()
         told.append((ahead.seconds_left, capfd.readouterr().err))
-    assert [left for left, _ in told] == [420.0, 320.0, 220.0, 200.0, 500 / 3, 0.0]
-    assert [words for _, words in told if words] == ["after 5 of 6 rounds: about 2 min 47 s left (estimated)\n"]
+    assert [left for left, _ in told] == [420.0, 320.0, 220.0, 200.0, 300.0, 0.0]
+    assert [words for _, words in told if words] == ["after 5 of 6 rounds: about 5 min left (estimated)\n"]
+
+
+@pytest.mark.parametrize("slower", [3.0, 1 / 3])
+def test_what_is_left_follows_the_load_of_the_machine(slower: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What rounds took before the load changed says nothing of those to come."""
+    now = [0.0]
+    monkeypatch.setattr(outlook.time, "perf_counter", lambda: now[0])
+    ahead = Outlook([ExpectedRound(iteration, 60.0) for iteration in range(9)], told=False)
+    for load in [1.0] * 4 + [slower] * 2:
+        now[0] += 60.0 * load
+        ahead.round_finished()
+    assert ahead.seconds_left == pytest.approx(3 * 60 * slower)
 
 
 def of_metrics(x: np.ndarray) -> int:

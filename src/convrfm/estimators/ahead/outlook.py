@@ -67,15 +67,11 @@ class Outlook:
 
     @property
     def seconds_left(self) -> float:
-        """Of the rounds that are missing, as those of their kind that are finished have it."""
-        done = list(zip(self._expected, self._seconds, strict=False))
-        left = 0.0
-        for updated in (False, True):
-            ahead = sum(each.seconds for each in self._expected[len(done) :] if (each.iteration > 0) == updated)
-            alike = [(each.seconds, took) for each, took in done if (each.iteration > 0) == updated]
-            expected, took = (sum(column) for column in zip(*alike, strict=True)) if alike else (1.0, 1.0)
-            left += ahead * took / expected
-        return left
+        """Of the rounds that are missing, as the last finished one of their kind has it: the load of the machine may change."""
+        longer = {False: 1.0, True: 1.0}
+        for round_, took in zip(self._expected, self._seconds, strict=False):
+            longer[round_.iteration > 0] = took / round_.seconds
+        return sum(each.seconds * longer[each.iteration > 0] for each in self._expected[len(self._seconds) :])
 
 
 def outlook(
