@@ -99,6 +99,23 @@ def test_every_step_is_told_as_a_whole_command_too(chance: ImageData) -> None:
         assert all(pair in step.command for pair in pairs if pair not in ("--network vanilla", "--patch-size 3"))
 
 
+@pytest.mark.parametrize(
+    ("where", "option"), [(2, " --workers 2"), ("tcp://10.0.0.1:8786", " --scheduler tcp://10.0.0.1:8786"), (None, "")]
+)
+def test_who_shares_the_work_stands_in_commands_but_those_on_random_features(
+    where: int | str | None, option: str, chance: ImageData
+) -> None:
+    settings = replace(SETTINGS, solver=SolverName.AUTO)
+    model = settings.unfitted(verbose=False).fit(chance.x_train, chance.y_train)
+    told = next_steps.next_steps(
+        settings, model, chance, None, 1.0, lambda other: other.command(Path("next"), defaults_of("fit"), where)
+    )
+    assert {"--solver features" in step.command for step in told} == {True, False}
+    for step in told:
+        words = "" if "--solver features" in step.command else option
+        assert step.command.partition(" --workers")[0].partition(" --scheduler")[0] + words == step.command
+
+
 @pytest.mark.parametrize(("depth", "options"), [(1, "--deep --depth 3"), (2, "--deep")])
 def test_what_is_proposed_in_depth_has_several_layers(
     depth: int, options: str, chance: ImageData, monkeypatch: pytest.MonkeyPatch

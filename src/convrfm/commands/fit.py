@@ -119,7 +119,9 @@ def fit(
         with at_work("what to try next, and what it would take", quiet=quiet):
             others = folders_beside(out)
             steps = (
-                next_steps(settings, model, images, pace, took, lambda other: other.command(next(others), defaults))
+                next_steps(
+                    settings, model, images, pace, took, lambda other: other.command(next(others), defaults, where)
+                )
                 if finished
                 else []
             )

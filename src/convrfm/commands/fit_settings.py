@@ -97,12 +97,13 @@ class FitSettings:
         """Whether one of them has an effect beside the others."""
         return self.belonging.get(name, (True, ""))[0]
 
-    def command(self, out: Path, defaults: Mapping[str, Any]) -> str:
+    def command(self, out: Path, defaults: Mapping[str, Any], where: int | str | None = None) -> str:
         """The line that is typed for them: what is not as by default, and has an effect.
 
         Args:
             out: folder of the run.
             defaults: what options are where nobody changes them.
+            where: who shares the work of conjugate gradients, which random features are not fitted by.
         """
         words = ["convrfm", "fit", self.data, "--out", str(out)]
         for name in (field.name for field in fields(self) if field.name != "data"):
@@ -116,6 +117,8 @@ class FitSettings:
                 continue
             for each in value if several else [value]:
                 words += [f"--{option}", str(each)]
+        if where is not None and self.solver is not SolverName.FEATURES:
+            words += ["--scheduler" if isinstance(where, str) else "--workers", str(where)]
         return shlex.join(words)
 
     @property
