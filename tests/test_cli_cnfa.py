@@ -144,8 +144,8 @@ def test_help_says_that_a_factory_of_ones_own_is_run() -> None:
 
 
 def test_trained_weights_need_no_warning() -> None:
-    assert drawn_weights(resnet20(), "torchvision:resnet18@DEFAULT") == (0, 20)
-    assert drawn_weights(resnet20(), "timm:resnet18.tag@DEFAULT") == (20, 20)
+    assert drawn_weights(resnet20(), "torchvision:resnet18@DEFAULT") == (0, 20, False)
+    assert drawn_weights(resnet20(), "timm:resnet18.tag@DEFAULT") == (20, 20, False)
     assert random_weights_warning("torchvision:resnet18@DEFAULT", 0, 20) == ""
 
 
@@ -159,10 +159,12 @@ def test_trained_weights_need_no_warning() -> None:
         ("constant(nn.Conv2d(3, 4, 3))", (0, 0)),
         ("once(nn.Conv2d(3, 4, 3))", (0, 1)),
         ("nn.BatchNorm2d(3)", (0, 0)),
+        ("seeded(lambda: nn.Conv2d(3, 4, 3))", (0, 1, True)),
+        ("seeded(lambda: filled(nn.Conv2d(3, 4, 3)))", (0, 1, True)),
     ],
 )
 def test_another_draw_tells_that_weights_are_random(
-    factory: str, random: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    factory: str, random: tuple[int, int] | tuple[int, int, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A factory that reads its weights gives them again; one that draws them gives others."""
     code = """
@@ -179,6 +181,9 @@ def once(layer):
     assert not calls
     calls.append(layer)
     return layer
+def seeded(build):
+    torch.manual_seed(1)
+    return build()
 def network():
     return FACTORY
 """
@@ -186,7 +191,13 @@ def network():
     (tmp_path / f"{module}.py").write_text(code.replace("FACTORY", factory), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     name = f"{module}:network"
-    assert drawn_weights(load_network(name), name) == random
+    state = torch.get_rng_state()
+    assert drawn_weights(load_network(name), name) == (*random, False)[:3]
+    if "seeded" not in factory:
+        return
+    torch.set_rng_state(state)
+    said = random_weights_warning(name, *drawn_weights(load_network(name), name))
+    assert said.startswith(f"{name} seeds torch itself")
 
 
 def test_a_trained_body_with_a_fresh_head_is_not_called_untrained() -> None:

@@ -187,8 +187,13 @@ def _scale_text(scaling: Scaling | None) -> str:
     return f", less {means}, over {deviations}"
 
 
-def random_weights_warning(network: str, drawn: int, of: int) -> str:
-    """What to say of a network of which so many weights were drawn; nothing where none were."""
+def random_weights_warning(network: str, drawn: int, of: int, seeded: bool = False) -> str:
+    """What to say of a network of which so many weights were drawn, or whose factory seeds torch; else nothing."""
+    if seeded and drawn < of:
+        return (
+            f"{network} seeds torch itself, so that random weights are the same each time: whether its weights were learned "
+            "cannot be told. Give those that were in a file with --weights."
+        )
     if not drawn:
         return ""
     if drawn < of:
@@ -247,7 +252,7 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
         write_text(out / TABLE, report.to_csv())
         told = {
             "network": settings.network,
-            "weights": settings.weights or ("random (see the warning)" if subject.random else "those of the network"),
+            "weights": settings.weights or f"those of the network{' (see the warning)' * bool(subject.random)}",
             "initial weights": settings.initial or ("not given" if subject.initial is None else "those of the run"),
             "images": f"{len(images)} of {settings.data}, {' x '.join(map(str, images.shape[1:]))}, "
             f"values from {least:g} to {most:g}{_scale_text(subject.scaling)}",

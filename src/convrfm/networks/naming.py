@@ -4,7 +4,7 @@ import importlib
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
 import torch
@@ -13,6 +13,18 @@ from torch.nn.parameter import is_lazy
 
 from ..errors import InputError
 from ..optional import imported
+
+SEEDS_APART = (
+    0x9E3779B9  # to a seed that no factory sets by chance; of each, the CPU's generator takes the lower 32 bits
+)
+
+
+class DrawnWeights(NamedTuple):
+    """How many weights of a network are random, of how many, and whether its factory seeds torch: then that cannot be told."""
+
+    drawn: int
+    of: int
+    seeded: bool = False
 
 
 def load_network(name: str) -> nn.Module:
@@ -43,26 +55,28 @@ def load_network(name: str) -> nn.Module:
     return _from_factory(source, rest)
 
 
-def drawn_weights(network: nn.Module, name: str) -> tuple[int, int]:
-    """How many weights of a network that was built by name are random, and how many weights it has.
+def drawn_weights(network: nn.Module, name: str) -> DrawnWeights:
+    """How many weights of a network that was built by name are random.
 
     Of torchvision the name tells it; those of timm all are. Another factory is called again under another seed of torch:
-    weights that are others then were drawn. One that sets a seed itself cannot be told from one that reads a file, nor can one
-    that works only once. Biases do not count, and what else begins as one number.
+    weights that are others then were drawn. One that sets torch's seed itself is named; one with a generator of its own
+    cannot be told from one that reads a file, nor can one that works only once. Biases do not count, and what else begins as
+    one number.
     """
     weights = {key: weight for key, weight in network.named_parameters() if _may_be_drawn(weight)}
     source, _, rest = name.partition(":")
     if source in ("torchvision", "timm"):
         trained = source == "torchvision" and "@" in rest
-        return (0 if trained else len(weights)), len(weights)
+        return DrawnWeights(0 if trained else len(weights), len(weights))
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch.initial_seed() + 1)
+            torch.manual_seed(other := (torch.initial_seed() + SEEDS_APART) % 2**63)
             again = dict(load_network(name).named_parameters())
+            seeded = torch.initial_seed() != other
     except InputError:
-        return 0, len(weights)
+        return DrawnWeights(0, len(weights))
     drawn = [key for key, weight in weights.items() if is_lazy(weight) or not _same(weight, again.get(key))]
-    return len(drawn), len(weights)
+    return DrawnWeights(len(drawn), len(weights), seeded)
 
 
 def _may_be_drawn(weight: Tensor) -> bool:
