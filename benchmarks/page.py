@@ -18,7 +18,9 @@ cases again. Contestants of a case run in processes of their own, all alive at o
 seconds are medians over turns, ratios medians of the ratio to convrfm in the same turn, memory the peak above the
 interpreter with its imports and inputs. float32, on all cores. The load is the machine's before the case: on a busy
 machine every contestant waits for the others' processes, and short calls wait the most. All run with
-`OMP_WAIT_POLICY=passive`, without which a second process on the machine slows torch's threads several times.
+`OMP_WAIT_POLICY=passive`, without which a second process on the machine slows torch's threads several times. The record
+names no machine: the row of Myrtle 5 and the peaks of the roofline are of two cores with AVX-512. Contestants of a case share
+their machine, cases that were measured again need not: compare ratios across cases, not seconds.
 
 `kernel` is the NTK of the paper's network of that depth, `metric` the same with a metric M on patches, `nngp` the NNGP;
 K(x) is of n images with themselves, K(x, z) with n others. convrfm and the contestants on torch compute K(x) from the
