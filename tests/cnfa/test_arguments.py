@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convrfm import cnfa
+from convrfm.cnfa import measuring
 from convrfm.errors import InputError
 
 QUICK = {"rotations": 0, "resamples": 0}
@@ -351,3 +352,27 @@ def test_the_head_that_an_error_proposes_gives_the_outputs(
     found = cnfa.measure(wrapping, images, head=head, **QUICK)["0"].agop
     plain = cnfa.measure(network(), images, head=lambda y: y[:, :outputs], **QUICK)["0"].agop
     torch.testing.assert_close(found, plain)
+
+
+@pytest.mark.parametrize(("n_batches", "told"), [(2, None), (5, "about 2 min left"), (7, "about 3 min 20 s left")])
+def test_how_long_the_other_batches_take_is_told_after_the_second(
+    n_batches: int, told: str | None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By its own time alone: the first has what comes once."""
+    now = [0.0]
+    plain = measuring.Sweep.add
+
+    def add(sweep: measuring.Sweep, batch: Any) -> None:
+        now[0] += 40.0 if sweep.n_images else 300.0
+        plain(sweep, batch)
+
+    monkeypatch.setattr(measuring.Sweep, "add", add)
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: now[0])
+    batches = torch.randn(14, 2, 4, 4).double().tensor_split(n_batches)
+    cnfa.measure(network(), batches, **QUICK)
+    cnfa.measure(network(), iter(batches), progress=True, **QUICK)  # of which nobody knows how many there are
+    assert "left" not in capfd.readouterr().err
+    cnfa.measure(network(), batches, progress=True, **QUICK)
+    said = capfd.readouterr().err
+    assert ("left" in said) == (told is not None)
+    assert told is None or f"after 2 of {n_batches} batches: {told} (estimated)" in said

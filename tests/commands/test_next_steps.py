@@ -314,8 +314,8 @@ def test_what_is_proposed_is_taken_and_not_criticized_when_it_is_run(
         then = parsed(step.command, monkeypatch)
         check_without_images(then, then.unfitted(verbose=False))
         _, plan, problem = then.unfitted(verbose=False)._to_be_fitted(chance.x_train, chance.y_train, None, None, None)
-        size, firsts = chance.x_train.shape[-2:], [first for first, *_ in plan.candidates]
-        assert not outlook.with_fewer_columns(problem.solver, firsts, *size, len(problem.x))
+        firsts = [first for first, *_ in plan.candidates]
+        assert not outlook.with_fewer_columns(problem.solver, firsts, problem.x.shape)
 
 
 @pytest.mark.parametrize(

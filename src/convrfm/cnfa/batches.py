@@ -1,6 +1,6 @@
 """Batches of images from whatever holds them, as arguments of the network."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
@@ -103,6 +103,13 @@ def batches(
     for item in track(stream, "measuring", transient=True) if progress else stream:
         batch = _batch(item, to_arguments)
         yield replace(batch, labels=_labels(item, labels, len(batch), at_once))
+
+
+def number_of_batches(images: ImageSource) -> int | None:
+    """How many there are; None where that is not known before they come."""
+    if isinstance(images, Tensor | np.ndarray):
+        return 1
+    return len(images) if isinstance(images, Sized) else None
 
 
 def _batch(item: Any, to_arguments: ToArguments | None) -> Batch:

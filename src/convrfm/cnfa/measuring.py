@@ -1,5 +1,6 @@
 """`cnfa.measure`: every layer of a network, in one pass over the images."""
 
+import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -11,14 +12,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..announcements import announce
 from ..errors import InputError
 from ..kernels.devices import chosen_device
 from ..kernels.integers import natural_number, positive_integer
 from ..maths.precision import full_precision
+from ..quantities import duration
 from ..storage.digests import digest
 from . import values
 from .asked import ANY
-from .batches import ImageSource, ToArguments, batches
+from .batches import ImageSource, ToArguments, batches, number_of_batches
 from .correlating import correlate
 from .cutting import Cut
 from .layer_report import Correlations, LayerReport, patch_matrix
@@ -36,6 +39,8 @@ Initial = nn.Module | Mapping[str, Any]
 Measured = tuple[Product, Moments]
 DEFAULT_BUDGET = 2**30
 NAMES_SHOWN = 2
+TIMED = 2  # the batch that tells how long the others take: the first has what comes once
+LONG_SECONDS = 10.0  # of the others, which are told
 SAME_WEIGHTS = (
     "initial has the network's own weights in every layer that was measured: what stands beside them says nothing of training. "
     "A state dict is trained with its network unless it is a copy: keep copy.deepcopy(network.state_dict()) before training."
@@ -109,7 +114,7 @@ def measure(
         memory_budget: Bytes for activations, gradients and resampling together; one image always runs, at first beside a
             second. On top come a copy of the weights, W and G of each layer (G in float64 too), and once all images have
             passed, the controls of one layer at a time: rotations of up to 2^24 numbers, and a few matrices like W and G.
-        progress: Show a progress bar.
+        progress: Show a progress bar, and after the second batch say how long the others take, where that is long.
 
     Returns:
         A report with the layers in forward order.
@@ -155,11 +160,15 @@ def measure(
         elif initial is not None:
             initially = partial(values.holding, values.loaded(network, initial))
             at_first = Sweep(network, layers, **options)
-        for each in batches(images, labels=labels, to_arguments=batch, progress=progress):
+        last = time.perf_counter()
+        for done, each in enumerate(batches(images, labels=labels, to_arguments=batch, progress=progress), 1):
             sweep.add(each)
             if at_first is not None:
                 with initially():
                     at_first.add(each)
+            took, last = time.perf_counter() - last, time.perf_counter()
+            if progress and done == TIMED:
+                _tell_the_rest(took, number_of_batches(images))
     trained = sweep.finish()
     at_start = {} if at_first is None else at_first.finish()
     if at_first is not None:
@@ -262,6 +271,14 @@ def patch_agop(
             sweep.add(each)
     _, moments = sweep.finish()[layer]
     return patch_matrix(moments.filters, moments.covariance)
+
+
+def _tell_the_rest(took: float, n_batches: int | None) -> None:
+    """How long the other batches take, if each takes as long as this one, where that is long."""
+    if n_batches is not None and (left := (n_batches - TIMED) * took) > LONG_SECONDS:
+        announce(
+            f"after {TIMED} of {n_batches} batches: about {duration(left)} left (estimated), and the controls of every layer."
+        )
 
 
 def _layer_report(

@@ -37,7 +37,7 @@ from .fit_folder import check_folder, read_values
 from .terminal import say_in_red, say_notes
 
 PAGE, TABLE = "report.html", "layers.csv"
-AT_ONCE = 50  # images; fewer where memory asks for it
+AT_ONCE = 16  # images at most, so that it is soon known how long all take; fewer where memory asks for it
 IMAGENET = Scaling((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -237,7 +237,7 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
             images = subject.scaling.apply(images)
         report = measure(
             subject.network,
-            images.split(AT_ONCE),
+            images.tensor_split(-(-len(images) // AT_ONCE)),
             initial=subject.initial,
             layers=None if settings.layers is None else [name.strip() for name in ",".join(settings.layers).split(",")],
             probes=settings.probes,

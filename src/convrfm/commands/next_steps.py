@@ -174,7 +174,7 @@ def _too_many_features(settings: FitSettings, images: ImageData) -> bool:
     draw = FeatureDraw(settings.n_features, settings.seed, settings.first_filters.value)
     kernels = [family(depth) for family in settings.candidates.families for depth in settings.candidates.depths]
     solver = Features(draw, tuple(name.value for name in settings.augment))
-    return bool(with_fewer_columns(solver, kernels, *images.x_train.shape[-2:], len(images.x_train)))
+    return bool(with_fewer_columns(solver, kernels, images.x_train.shape))
 
 
 def _on_features(settings: FitSettings) -> Mapping[str, tuple[str, Mapping[str, Any]]]:

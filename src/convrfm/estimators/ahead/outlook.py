@@ -130,7 +130,7 @@ def outlook(
         busy = f" {OTHERS}" if held_up and long else ""
         announce(f"fitting {rounds} on {_images(problem)}: {takes} and {memory} (estimated).{busy}{later}{first}")
     firsts = (kernels[0] for kernels in plan.candidates)
-    if long and (narrower := with_fewer_columns(problem.solver, firsts, *problem.x.shape[-2:], n)):
+    if long and (narrower := with_fewer_columns(problem.solver, firsts, problem.x.shape)):
         announce(narrower)
     if seconds > WORTH_SHORTENING and (fewer := _with_fewer_gradients(ahead, n, agop, problem.of_each)):
         announce(fewer)
@@ -200,9 +200,7 @@ def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, missing
     )
 
 
-def with_fewer_columns(
-    solver: Solver, kernels: Iterable[LearnableKernel], height: int, width: int, n_images: int
-) -> str:
+def with_fewer_columns(solver: Solver, kernels: Iterable[LearnableKernel], shape: Sequence[int]) -> str:
     """What helps where an image has more random features than there are images, and each stands for one position; "" elsewhere.
 
     A kernel that averages positions meets all pairs of them, which its features save however many they are.
@@ -210,14 +208,14 @@ def with_fewer_columns(
     Args:
         solver: of the fit.
         kernels: of the first layer, those of all candidates.
-        height, width: of the images.
-        n_images: how many are fitted.
+        shape: of the images that are fitted, `(n, c, h, w)`.
     """
     if not isinstance(solver, Features) or solver.draw.first_filters != "gaussian":
         return ""
+    n, _, height, width = shape
     apart = [kernel for kernel in kernels if not check_drawable(kernel).architecture.couples_positions]
     columns = max((solver.decomposed(kernel, height, width, sys.maxsize) for kernel in apart), default=0)
-    if columns <= n_images * images_of_each(solver.augment):
+    if columns <= n * images_of_each(solver.augment):
         return ""
     return (
         f'An image has {columns} features, more than there are images: solver="exact" decomposes no more. Features pay with a '
