@@ -300,7 +300,12 @@ def test_convrfm_learns_with_a_laplace_kernel() -> None:
 @pytest.mark.usefixtures("as_a_user")
 @pytest.mark.parametrize(
     ("patch_size", "bandwidth", "message"),
-    [(0, 1.0, "patch_size"), (3, 0.0, "bandwidth"), (3, "wide", "bandwidth"), (9, 1.0, "needs at least 9")],
+    [
+        (0, 1.0, "patch_size"),
+        (3, 0.0, "bandwidth"),
+        (3, "wide", "bandwidth"),
+        (9, 1.0, "got 5. Pass larger images, or use a smaller patch_size.$"),
+    ],
 )
 def test_bad_settings_are_refused_in_words(patch_size: int, bandwidth: float, message: str) -> None:
     with pytest.raises(InputError, match=message):

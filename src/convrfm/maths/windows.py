@@ -33,8 +33,7 @@ class Window:
         if length < self.size:
             raise InputError(
                 f"a window of side {self.size} needs at least {self.size} positions along each axis; got {length}. "
-                "Use a smaller patch_size, fewer layers, or larger images.",
-                in_python='Or padding="same".',
+                "Pass larger images, or use a smaller patch_size."
             )
         return (length - self.size) // self.stride + 1
 
