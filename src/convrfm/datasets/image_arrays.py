@@ -15,8 +15,9 @@ from ..maths.dense import check_dense
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 CHANNEL_COUNTS = (1, 2, 3, 4)
-EXACT = 2**53  # from which on floats are not all integers
+EXACT = np.float64(2**53)  # from which on floats are not all integers
 EXACT_SINGLE = 2**24  # those of float32
+MISSING = ("nan", "None", "<NA>", "NaT")  # what is written where a value that is none becomes a text
 LAYOUT = "x must be (n, channels, height, width)"
 
 
@@ -93,6 +94,12 @@ def check_labels(y: Any, n: int) -> Shaped[np.ndarray, " n"]:
             f"y must hold class labels; got {labels[first]} at {first}. "
             "Remove images without a label; fit continuous targets with a regressor."
         )
+    if labels.dtype.kind == "U" and (texts := [text for text in MISSING if (labels == text).any()]):
+        warnings.warn(
+            f"{np.isin(labels, texts).sum()} labels are {' or '.join(map(repr, texts))}, which is taken for a class. If these "
+            "are missing labels that became texts, leave their images out.",
+            stacklevel=2,
+        )
     return labels
 
 
@@ -138,7 +145,7 @@ def _array(values: Any, name: str) -> np.ndarray:
     except ValueError as error:
         raise InputError(f"{name} must be one array; got parts of different shapes. Give all one shape.") from error
     except (TypeError, RuntimeError) as error:  # of tensors that NumPy cannot take
-        raise InputError(f"{name} must be one array; {error}. Pass it as a NumPy array.") from error
+        raise InputError(f"{name} must be one array; {str(error).rstrip('.')}. Pass it as a NumPy array.") from error
 
 
 def _float_array(x: Any) -> np.ndarray:
