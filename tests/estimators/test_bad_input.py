@@ -196,7 +196,7 @@ def test_settings_of_deep_models(kind: type, settings: dict[str, Any], message: 
         (np.zeros(12), "at least two"),
         (np.array([1, "a"] * 6, dtype=object), "all numbers or all strings"),
         (np.array([0.0, 1.0, np.nan] * 4), "4 of 12 are NaN"),
-        (np.array([0.0, 1.0, np.nan] * 4, dtype=object), "4 are missing"),
+        (np.array([0.0, 1.0, np.nan] * 4, dtype=object), "^groups must be known for every image; 4 are missing"),
         (["a", "b", np.nan] * 4, "4 are missing"),
         (["a", "b", None] * 4, "4 are missing"),
     ],

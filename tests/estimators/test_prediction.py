@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from convrfm import ConvRFMClassifier, ConvRFMRegressor, DeepConvRFMClassifier, kernels
 
@@ -52,6 +53,18 @@ def test_images_are_copied_only_where_they_must_be(x: np.ndarray) -> None:
     [(_, met, _)] = Recorded.met
     np.testing.assert_array_equal(met.numpy(), x)
     assert np.shares_memory(met.numpy(), x) == (x is X_NEW)
+
+
+def test_tensors_of_a_graph_are_taken_for_their_values() -> None:
+    """Images, targets, weights and groups that require gradients, without a warning of torch."""
+    targets, ones, groups = np.arange(16.0), np.ones(16), np.arange(16.0) // 2
+    plain = ConvRFMRegressor(KERNEL, n_iterations=1).fit(X, targets, ones, groups=groups)
+    x, *others = (torch.tensor(each, requires_grad=True) for each in (X, targets, ones, groups))
+    model = ConvRFMRegressor(KERNEL, n_iterations=1).fit(x, *others[:2], groups=others[2])
+    for images in (x, x[:3]):
+        found = model.predict(images)
+        assert not found.requires_grad
+        np.testing.assert_array_equal(found, plain.predict(images.detach().numpy()))
 
 
 def test_feature_maps_of_many_bands_that_are_said_to_come_first() -> None:

@@ -22,6 +22,18 @@ def outputs(model: Any, x: np.ndarray = X_NEW) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", CHEAP)
+def test_scores_take_the_weights_that_a_fit_takes(kind: type) -> None:
+    model = kind(**CHEAP[kind] | SETTINGS | {"n_iterations": 0}).fit(X[:7], Y[:7])
+    repeated = model.score(X.repeat(COUNTS, 0), Y.repeat(COUNTS))
+    for weights in (COUNTS, COUNTS.tolist(), COUNTS.astype(str), torch.tensor(COUNTS)):
+        assert model.score(X, Y, weights) == pytest.approx(repeated)
+    assert model.score(X, Y, 2) == pytest.approx(model.score(X, Y))
+    for weights in (-COUNTS, COUNTS - 1, np.zeros(14), COUNTS[:5], np.where(COUNTS > 2, np.nan, 1.0)):
+        with pytest.raises(InputError, match=r"sample_weight must be \(14,\), not negative"):
+            model.score(X, Y, weights)
+
+
+@pytest.mark.parametrize("kind", CHEAP)
 def test_integer_weights_are_repeated_images(kind: type) -> None:
     settings = CHEAP[kind] | SETTINGS
     weighted = kind(**settings).fit(X, Y, COUNTS)

@@ -15,6 +15,7 @@ from ..errors import InputError
 from .given.arrays import Array, like
 from .given.codings import LabelCoding, Values
 from .given.training_set import Weights
+from .given.weights_and_groups import check_weights
 from .machine import RecursiveFeatureMachine
 
 
@@ -44,8 +45,8 @@ class Classifier(ClassifierMixin, RecursiveFeatureMachine):
         return like(torch.softmax(self._kept_outputs(x).double() / self.temperature_, 1), x)
 
     def score(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
-        """The fraction of right predictions."""
-        return float(super().score(x, check_labels(y, len(x)), sample_weight))
+        """The fraction of right predictions; weights are as those of `fit`."""
+        return float(super().score(x, check_labels(y, len(x)), check_weights(sample_weight, len(x))))
 
     @property
     def temperature_(self) -> float:

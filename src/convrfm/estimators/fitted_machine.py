@@ -161,14 +161,14 @@ class FittedMachine(BaseEstimator):
         They passed what the training images passed, as far as names of columns and values tell.
         """
         check_columns(self, x)
-        images = check_images(x, image_shape=image_shape)
+        images = to_device(check_images(x, image_shape=image_shape), chosen_device(self.device))
         if self.preprocessing_ is not None and self.preprocessing_.tells_scale:
             self.preprocessing_.check(images)
         else:
             self._warn_of_another_scale(images)
-        return in_precision_of(self.fitted_.x, to_device(images, chosen_device(self.device)))
+        return in_precision_of(self.fitted_.x, images)
 
-    def _warn_of_another_scale(self, images: Array) -> None:
+    def _warn_of_another_scale(self, images: Tensor) -> None:
         """Tell of images that are to those of the fit as bytes are to fractions of white."""
         of_fit, given = self.fitted_.largest, max(abs(float(images.min())), abs(float(images.max())))
         least, most = sorted((of_fit, given))

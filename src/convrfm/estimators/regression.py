@@ -11,6 +11,7 @@ from typing_extensions import override
 from .given.arrays import Array, like
 from .given.codings import NumberCoding
 from .given.targets import check_targets
+from .given.weights_and_groups import check_weights
 from .machine import RecursiveFeatureMachine
 
 
@@ -45,10 +46,10 @@ class Regressor(RegressorMixin, RecursiveFeatureMachine):
         return mean, self._coded.decide(like(deviations, x))
 
     def score(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
-        """The coefficient of determination R^2."""
+        """The coefficient of determination R^2; weights are as those of `fit`."""
         predictions = self.predict(x)
         in_numpy = predictions.cpu().numpy() if isinstance(predictions, Tensor) else predictions
-        return float(r2_score(check_targets(y, len(x)), in_numpy, sample_weight=sample_weight))
+        return float(r2_score(check_targets(y, len(x)), in_numpy, sample_weight=check_weights(sample_weight, len(x))))
 
     @override
     def __sklearn_tags__(self) -> Any:

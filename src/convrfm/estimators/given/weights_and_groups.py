@@ -64,9 +64,9 @@ def check_groups(groups: Any, n: int) -> Int[np.ndarray, " n"] | None:
         return None
     check_unmasked(groups, "groups")
     check_known(groups, "groups")
+    labels = np.asarray(groups.detach().cpu() if isinstance(groups, Tensor) else groups)
+    check_known(labels, "groups")
     try:
-        labels = np.asarray(groups.cpu() if isinstance(groups, Tensor) else groups)
-        check_known(labels, "groups")
         numbers = np.unique(labels, return_inverse=True)[1]
     except (ValueError, TypeError) as error:
         raise InputError(f"groups must be all numbers or all strings; {error}.") from error
