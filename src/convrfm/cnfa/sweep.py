@@ -169,12 +169,12 @@ class Sweep:
         Returns:
             False, with nothing added, if the first images of all show that they depend on each other.
         """
-        with holding(copies(self.network)):
-            return self._differentiated_apart(batch, seen)
-
-    def _differentiated_apart(self, batch: Batch, seen: Survey) -> bool:
-        n = len(batch)
         in_reverse = self._outputs_in_reverse(batch) if self.n_images == 0 else None
+        with holding(copies(self.network)):
+            return self._differentiated_apart(batch, seen, in_reverse)
+
+    def _differentiated_apart(self, batch: Batch, seen: Survey, in_reverse: Tensor | None) -> bool:
+        n = len(batch)
         run, wanted = self._run(batch)
         if in_reverse is not None and not seen.agrees(run, in_reverse):
             return False
@@ -190,7 +190,8 @@ class Sweep:
 
     def _outputs_in_reverse(self, batch: Batch) -> Tensor:
         """Of the images from the last to the first, which are others where an image sees those before it, or after it."""
-        return forward(self.network, batch.take([*reversed(range(len(batch)))]), self.target).outputs.detach()
+        with holding(copies(self.network)):
+            return forward(self.network, batch.take([*reversed(range(len(batch)))]), self.target).outputs.detach()
 
     def _add_together(self, batch: Batch) -> None:
         """Images that depend on each other: the outputs of one image at a time, with respect to all positions."""
