@@ -331,6 +331,17 @@ def test_a_model_whose_tensors_do_not_fit_together(kind: type, tmp_path: Path) -
             convrfm.load(path)
 
 
+@pytest.mark.parametrize("initial_metric", ["identity", "whitening"])
+def test_a_model_whose_metric_is_and_is_not_the_identity(initial_metric: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    ConvRFMRegressor(KERNEL, n_iterations=0, initial_metric=initial_metric).fit(X, Y).save(path)
+    header, tensors = opened(path)
+    header["learned"]["layers"][0]["identity"] = None if initial_metric == "identity" else 9
+    forge(path, header, tensors)
+    with pytest.raises(ModelFileError, match="damaged"):
+        convrfm.load(path)
+
+
 def test_a_deep_model_whose_images_are_too_small_for_its_filters(tmp_path: Path) -> None:
     path = tmp_path / "model"
     DeepConvRFMRegressor(kernels.vanilla_ntk, depth=2, n_filters=2, n_iterations=0).fit(X, Y).save(path)

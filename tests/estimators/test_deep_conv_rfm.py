@@ -16,6 +16,7 @@ from convrfm.estimators.learning import rounds, starts
 from convrfm.estimators.learning.problem import Problem
 from convrfm.maths.random_filters import CENTERINGS
 
+from ..alive import Alive
 from .cases import (
     assert_same_history,
     drawn_filters,
@@ -76,6 +77,29 @@ def test_one_layer_is_conv_rfm_to_the_last_bit() -> None:
     np.testing.assert_array_equal(one.predict_proba(x_new), shallow.predict_proba(x_new))
     np.testing.assert_array_equal(one.feature_matrices_[0], shallow.feature_matrix_)
     assert (one.filters_, one.best_iterations_) == ([], [shallow.best_iteration_])
+
+
+def test_a_fit_without_updates_makes_no_metric_of_its_patches(tmp_path: Path) -> None:
+    """Of 2,700 entries it would take 58 MB in each layer from the second on; all that is asked for is right afterwards."""
+    model = deep(depth=3, kernel_family=same_padded_family, n_filters=300, n_iterations=0, centering=None)
+    with Alive() as found:
+        model.fit(X, Y)
+        model.save(tmp_path / "model")
+        again = convrfm.load(tmp_path / "model")
+        maps = [again.feature_maps(X_NEW, layer) for layer in (1, 2, 3)]
+        again.to_torch(n_filters=2)
+    d = 300 * 9
+    assert found.peak < 8 * d**2
+    assert (tmp_path / "model").stat().st_size < 8 * d**2
+    assert [layer.kept.metric for layer in again.layers_] == [None] * 3
+    np.testing.assert_array_equal(again.feature_matrices_[2], np.eye(d))
+    np.testing.assert_array_equal(again.decision_function(X_NEW), model.decision_function(X_NEW))
+    arriving = X_NEW
+    for filters, of_layer in zip([*model.filters_, None], maps, strict=True):
+        wide = np.pad(arriving, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        lengths = np.sqrt(sum((wide[:, :, u : u + 6, v : v + 7] ** 2).sum(1) for u in range(3) for v in range(3)))
+        np.testing.assert_allclose(of_layer, lengths, rtol=1e-12)
+        arriving = arriving if filters is None else layer_images(arriving, filters, "relu", 1)
 
 
 def test_the_seed_decides_the_filters_and_nothing_else_does() -> None:

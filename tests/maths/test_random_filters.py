@@ -35,6 +35,13 @@ def test_the_covariance_of_filters_is_the_metric_with_the_gain_for_its_trace(
 
 
 @pytest.mark.parametrize("activation", ["relu", None])
+def test_filters_of_the_identity_are_those_of_its_matrix_to_the_last_bit(activation: Nonlinearity) -> None:
+    for d in (9, 27, 320):
+        normals = torch.randn(5, d, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        assert torch.equal(random_filters(None, normals, activation), random_filters(torch.eye(d), normals, activation))
+
+
+@pytest.mark.parametrize("activation", ["relu", None])
 def test_the_gain_keeps_the_mean_square_of_white_images(activation: Nonlinearity) -> None:
     generator = torch.Generator().manual_seed(0)
     normals = torch.randn(2000, 9, generator=generator, dtype=torch.float64)

@@ -40,7 +40,7 @@ def a_layer(channels: int, size: int, tests: tuple[float | None, ...]) -> LayerR
             for t, test in enumerate(tests)
         ],
         best_iteration=1,
-        feature_matrix=a @ a.T,
+        metric=a @ a.T,
         patch_shape=(channels, size, size),
         feature_maps=generator.random((5, 6, 8)),
     )

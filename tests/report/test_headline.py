@@ -105,7 +105,7 @@ def test_the_criterion_is_named() -> None:
     assert "no round was chosen" in choice(a_round(3, 0.8), None, 4)
     assert "Round 0 is the only one" in choice(a_round(0, 0.8), Judge.LEAVE_ONE_OUT, 1)
     estimated = a_round(3, math.nan)
-    for told in (choice(estimated, Judge.LEAVE_ONE_OUT, 4), choice_of_layers([estimated] * 2, Judge.LEAVE_ONE_OUT)):
+    for told in (choice(estimated, Judge.LEAVE_ONE_OUT, 4), choice_of_layers([estimated] * 2, Judge.LEAVE_ONE_OUT, 4)):
         assert "chosen" in told
         assert "leave-one-out squared error" in told
 
@@ -129,9 +129,12 @@ def test_layers_are_told_from_the_fixed_kernel_to_the_last_one() -> None:
     assert headline_of_layers(stages, "classification", 1000) == (
         "With 2 layers the test accuracy rose from 81.2% (fixed kernel) to 87.4% (95% interval 84.1 to 90.2; n = 1000)."
     )
-    assert choice_of_layers([a_round(1, 0.8), a_round(0, 0.8)], Judge.CROSS_VALIDATION).startswith(
+    assert choice_of_layers([a_round(1, 0.8), a_round(0, 0.8)], Judge.CROSS_VALIDATION, 2).startswith(
         "Rounds 1 and 0 of the layers were chosen"
     )
+    alone = choice_of_layers([a_round(0, 0.8)] * 2, Judge.CROSS_VALIDATION, 1)
+    assert alone.startswith("Every layer has one round, its fixed kernel; of several ridges one is chosen")
+    assert "cross-validation score" in alone
 
 
 def test_only_leave_one_out_is_called_optimistic() -> None:

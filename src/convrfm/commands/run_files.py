@@ -15,8 +15,9 @@ from ..estimators import DeepConvRFMClassifier
 from ..estimators.classification import Classifier
 from ..estimators.learning.layers import FittedLayer
 from ..estimators.learning.rounds import Round, best_round
+from ..estimators.solving.solver import Metric
 from ..kernels.description import describe
-from ..maths.patches import filter_patches
+from ..maths.patches import response_lengths
 from ..maths.psd import psd_factor
 from ..maths.windows import Window
 from ..report import Baseline, FitRecord, LayerRecord, Mistake, NextStep, fit_page
@@ -215,13 +216,13 @@ def layer_records(
     for number, (layer, rounds) in enumerate(zip(model.layers_, evaluation.layers, strict=True), 1):
         q = layer.kernel.window.size
         shown = shown_round(layer) if len(model.layers_) == 1 else layer.kept
-        metric, started = shown.feature_matrix, layer.rounds[0].metric
+        metric, started = shown.metric, layer.rounds[0].metric
         records.append(
             LayerRecord(
                 rounds=rounds,
                 best_iteration=layer.kept.iteration,
-                feature_matrix=metric.cpu().numpy(),
-                patch_shape=(len(metric) // q**2, q, q),
+                metric=None if metric is None else metric.cpu().numpy(),
+                patch_shape=(shown.patch_entries // q**2, q, q),
                 feature_maps=model.feature_maps(samples, number)
                 if shown is layer.kept
                 else lengths_under(metric, samples, layer.kernel.window),
@@ -236,7 +237,7 @@ def layer_records(
 def lengths_before(images: Float[np.ndarray, "n c h w"], model: Classifier) -> Float[np.ndarray, "n rows cols"]:
     """|M^(1/2) x[u]| at every position under the M of round 0."""
     first = model.layers_[0]
-    return lengths_under(first.rounds[0].feature_matrix, images, first.kernel.window)
+    return lengths_under(first.rounds[0].metric, images, first.kernel.window)
 
 
 def shown_round(layer: FittedLayer) -> Round:
@@ -245,11 +246,12 @@ def shown_round(layer: FittedLayer) -> Round:
 
 
 def lengths_under(
-    metric: Float[torch.Tensor, "d d"], images: Float[np.ndarray, "n c h w"], window: Window
+    metric: Metric, images: Float[np.ndarray, "n c h w"], window: Window
 ) -> Float[np.ndarray, "n rows cols"]:
     """|M^(1/2) x[u]| at every position."""
-    root = psd_factor(metric.cpu())
-    return filter_patches(torch.tensor(images).to(root), root, window).norm(dim=1).numpy()
+    root = None if metric is None else psd_factor(metric.cpu())
+    given = torch.tensor(images)
+    return response_lengths(given if root is None else given.to(root), root, window).numpy()
 
 
 def sample_indices(labels: np.ndarray) -> list[int]:

@@ -38,13 +38,12 @@ def convolutions(fitted: FittedLayers, n_filters: int | None, random_state: int 
         modules += [nn.ReLU()] if features.activation == "relu" else []
         modules += [] if features.mean is None else [Centered(features.centering, features.mean)]
         shape = (len(features.filters), *(features.window.output_length(length) for length in shape[1:]))
-    last = fitted.layers[-1]
-    metric, window = last.kept.feature_matrix, last.kernel.window
+    kept, window = fitted.kept.round, fitted.layers[-1].kernel.window
     if n_filters is None:
-        return nn.Sequential(*modules, *_convolution(psd_factor(metric), window, shape))
+        return nn.Sequential(*modules, *_convolution(psd_factor(kept.feature_matrix), window, shape))
     check_count("n_filters", n_filters)
-    normals = torch.from_numpy(np.random.default_rng(random_state).standard_normal((n_filters, len(metric))))
-    drawn = random_filters(metric, normals.to(metric.device), "relu")
+    normals = torch.from_numpy(np.random.default_rng(random_state).standard_normal((n_filters, kept.patch_entries)))
+    drawn = random_filters(kept.metric, normals.to(kept.coef.device), "relu").to(kept.coef)
     return nn.Sequential(*modules, *_convolution(drawn, window, shape), nn.ReLU())
 
 

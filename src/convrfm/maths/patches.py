@@ -55,7 +55,8 @@ def filter_unfolded(
 
 
 def response_lengths(
-    images: Float[Tensor, "n c h w"], filters: Float[Tensor, "r d"], window: Window
+    images: Float[Tensor, "n c h w"], filters: Float[Tensor, "r d"] | None, window: Window
 ) -> Float[Tensor, "n rows cols"]:
-    """|F x[u]| at every position u, for the filters as the rows of F: the paper's feature maps (Sec. 2.2)."""
-    return torch.linalg.vector_norm(filter_patches(images, filters, window), dim=1)
+    """|F x[u]| at every position u, for the filters as the rows of F: the paper's feature maps (Sec. 2.2); None for |x[u]|."""
+    seen = unfold_patches(images, window) if filters is None else filter_patches(images, filters, window)
+    return torch.linalg.vector_norm(seen, dim=1)

@@ -1,5 +1,6 @@
 """Filters drawn from a metric on patches, and the layer of random features that they make (Algorithm 2)."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,17 +22,19 @@ ROUNDING = 100.0  # roundings' worth of angle that count as none
 
 
 def random_filters(
-    feature_matrix: Float[Tensor, "d d"], normals: Float[Tensor, "k d"], activation: Nonlinearity
+    feature_matrix: Float[Tensor, "d d"] | None, normals: Float[Tensor, "k d"], activation: Nonlinearity
 ) -> Float[Tensor, "k d"]:
-    """Filters distributed as N(0, gain M / tr M): M^(1/2) times standard normal vectors.
+    """Filters distributed as N(0, gain M / tr M), in double precision: M^(1/2) times standard normal vectors.
 
     Args:
-        feature_matrix: the metric M.
+        feature_matrix: the metric M; None for the identity.
         normals: independent standard normal numbers.
         activation: what follows the filters; decides the gain.
     """
+    if feature_matrix is None:
+        return normals.double() * math.sqrt(GAIN[activation] / normals.shape[1])
     root = psd_power(scale_to_trace(feature_matrix.double(), GAIN[activation]), 0.5)
-    return (normals.double() @ root).to(feature_matrix)
+    return normals.double() @ root
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,6 +50,7 @@ def summary_section(record: FitRecord) -> Section:
     """The result in words and in four numbers, and the remarks on the data."""
     fixed, kept = record.stages[0], record.stages[-1]
     iterations = [layer.best_iteration for layer in record.layers]
+    most = max(len(layer.rounds) for layer in record.layers)
     section = Section("In short")
     if len(record.layers) == 1:
         rounds = record.layers[0].rounds
@@ -57,7 +58,7 @@ def summary_section(record: FitRecord) -> Section:
         section.prose(choice(kept, record.selected_on, len(rounds)))
     else:
         section.lead(headline_of_layers(record.stages, record.task, record.n_test, record.judge))
-        section.prose(choice_of_layers(record.stages[1:], record.selected_on))
+        section.prose(choice_of_layers(record.stages[1:], record.selected_on, most))
     if said := optimism(kept, record.task, record.judge, learned=any(iterations)):
         section.prose(said)
     if fixed.test_score is None or kept.test_score is None:
@@ -65,7 +66,7 @@ def summary_section(record: FitRecord) -> Section:
         first, last = fixed.held_out_score, kept.held_out_score
     else:
         measure, first, last = f"test {measure_name(record.task)}", fixed.test_score, kept.test_score
-    updates = max(len(layer.rounds) for layer in record.layers) - 1
+    updates = most - 1
     if len(record.layers) == 1 and record.layers[0].gained_nothing:
         best = best_learned(record.layers[0].rounds)
         if best.test_score is None:  # of a deep model of one layer, whose kept round alone is scored

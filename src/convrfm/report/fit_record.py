@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isnan
+from math import isnan, prod
 from typing import Literal
 
 import numpy as np
@@ -53,7 +53,7 @@ class LayerRecord:
     Attributes:
         rounds: Its rounds 0 to T in order.
         best_iteration: The round whose metric it keeps.
-        feature_matrix: That metric M, (d, d).
+        metric: That metric M, (d, d); None for the identity.
         patch_shape: (c, q, q) with d = c q q.
         feature_maps: |M^(1/2) x[u]| of the sample images, as they arrive at this layer, (m, rows, cols).
         centering: How the features that lead on from it are centered; None also for the last one.
@@ -63,12 +63,17 @@ class LayerRecord:
 
     rounds: Sequence[RoundRecord]
     best_iteration: int
-    feature_matrix: Float[np.ndarray, "d d"]
+    metric: Float[np.ndarray, "d d"] | None
     patch_shape: tuple[int, int, int]
     feature_maps: Float[np.ndarray, "m rows cols"]
     centering: Centering = None
     shown_iteration: int | None = None
     first_metric: Float[np.ndarray, "d d"] | None = None
+
+    @property
+    def feature_matrix(self) -> Float[np.ndarray, "d d"]:
+        """M as a matrix, made anew where it is the identity."""
+        return np.eye(prod(self.patch_shape)) if self.metric is None else self.metric
 
     @property
     def kept(self) -> RoundRecord:

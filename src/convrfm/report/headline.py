@@ -100,13 +100,17 @@ def choice(kept: RoundRecord, selected_on: Judge | None, n_rounds: int) -> str:
     return f"{chosen} {selected_on.scored(by)}{equal}; test scores never choose."
 
 
-def choice_of_layers(kept: Sequence[RoundRecord], selected_on: Judge | None) -> str:
-    """Which round of every layer is kept and what chose it."""
+def choice_of_layers(kept: Sequence[RoundRecord], selected_on: Judge | None, n_rounds: int) -> str:
+    """Which round, of so many in a layer, every layer keeps and what chose it."""
     if selected_on is None:
         return "Every layer keeps its last round: no round was chosen."
     *first, last = (str(record.iteration) for record in kept)
-    rounds, by = f"Rounds {', '.join(first)} and {last} of the layers", selected_on.scored(what_chose(kept[-1]))
-    return f"{rounds} were chosen, layer by layer, by their {by}; test scores never choose."
+    by = selected_on.scored(what_chose(kept[-1]))
+    if n_rounds == 1:
+        chosen = "Every layer has one round, its fixed kernel; of several ridges one is chosen"
+    else:
+        chosen = f"Rounds {', '.join(first)} and {last} of the layers were chosen"
+    return f"{chosen}, layer by layer, by their {by}; test scores never choose."
 
 
 def _nothing_gained(rounds: Sequence[RoundRecord], task: Task, judge: Judge) -> str:

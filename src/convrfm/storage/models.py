@@ -15,7 +15,7 @@ from .digests import digest
 from .tensors import read_tensors, write_tensors
 
 FORMAT = "convrfm-model"
-FORMAT_VERSION = 10
+FORMAT_VERSION = 11
 FILE_NAME = "model.safetensors"  # in the folder of a run
 _KEY = "convrfm"
 

@@ -260,12 +260,11 @@ def _layers_costs(
     n, costs, x = len(problem.x), [], problem.x
     for number, kernel in enumerate(limited(problem.solver, kernels)):
         x = x[: min(sample_size(x[0].nbytes, n), FEW if patience <= ROUGHLY else n)]
-        identity = torch.eye(x.shape[1] * kernel.window.size**2).to(x)
         if isinstance(problem.solver, Features):
             costs.append(_costs_of_features(problem.solver.basis(kernel, x, None), problem, regression, patience))
-            x = plan.draw.features(number, identity, kernel.window)(x) if number + 1 < len(kernels) else x
+            x = plan.draw.features(number, None, kernel.window, x)(x) if number + 1 < len(kernels) else x
             continue
-        metrics = [None, identity]
+        metrics = [None, torch.eye(x.shape[1] * kernel.window.size**2).to(x)] if plan.n_iterations else [None]
         under = list(zip(metrics[: plan.n_iterations + 1], known[number].matrices, strict=False))
         updated = list(zip(metrics[: plan.n_iterations], known[number].agops, strict=False))
         if patience <= ROUGHLY:
@@ -277,7 +276,7 @@ def _layers_costs(
             agops = [ByParts(law.fixed, law.left, law.right, law.pair, part_size(x.device)) for law in agops]
         costs.append(LayerCosts(matrices[:1] + matrices[-1:], agops[:1] + agops[-1:], regression))
         if number + 1 < len(kernels):
-            x = plan.draw.features(number, identity, kernel.window)(x)
+            x = plan.draw.features(number, None, kernel.window, x)(x)
     return costs
 
 

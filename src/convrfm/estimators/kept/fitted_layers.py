@@ -1,5 +1,6 @@
 """What a fit leaves: layers, the images that they were fitted to, and what becomes of new ones."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...kernels.arrays import settled_layout
-from ...maths.patches import filter_patches
+from ...maths.patches import response_lengths
 from ...maths.precision import full_precision
 from ...maths.psd import psd_factor
 from ...maths.random_filters import RandomFeatures
@@ -169,10 +170,11 @@ class FittedLayers:
         for reached in self.layers[:layer]:
             lengths = [reached.kernel.window.output_length(length) for length in lengths]  # refuses images too small
         chosen = self.layers[layer - 1]
-        root, window = psd_factor(chosen.kept.feature_matrix), chosen.kernel.window
-        one = filter_patches(self._through(images[:1], layer - 1), root, window)
-        parts = self._parts(images, layer - 1, one.numel())
-        return torch.cat([filter_patches(part, root, window).norm(dim=1) for part in parts])
+        metric, window = chosen.kept.metric, chosen.kernel.window
+        root = None if metric is None else psd_factor(metric)
+        entries = chosen.kept.patch_entries if root is None else len(root)
+        parts = self._parts(images, layer - 1, entries * math.prod(lengths))
+        return torch.cat([response_lengths(part, root, window) for part in parts])
 
     def to_file(self) -> tuple[dict[str, Any], Tensors]:
         """All of it as JSON and tensors."""

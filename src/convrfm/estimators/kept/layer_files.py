@@ -17,7 +17,7 @@ from ..learning.rounds import Round
 from .records import centering_records, record_of, round_from_record
 
 Tensors = dict[str, Float[Tensor, "..."]]
-ROUND_TENSORS = ("feature_matrix", "coef", "amplitude")
+ROUND_TENSORS = ("coef", "amplitude")
 
 
 def layers_to_file(layers: Sequence[FittedLayer]) -> tuple[list[dict[str, Any]], Tensors]:
@@ -27,9 +27,14 @@ def layers_to_file(layers: Sequence[FittedLayer]) -> tuple[list[dict[str, Any]],
         records = [record_of(round_) for round_ in layer.rounds]
         entry: dict[str, Any] = {"kernel": describe(layer.kernel), "keep": layer.keep, "rounds": records}
         entry["intercepts"] = layer.kept.intercept is not None
+        entry["identity"] = (
+            layer.rounds[0].patch_entries if layer.rounds[0].metric is None else None
+        )  # its side, at round 0
         for round_ in layer.rounds:
             for name in ROUND_TENSORS:
                 tensors[f"{name}.{number}.{round_.iteration}"] = getattr(round_, name)
+            if round_.metric is not None:
+                tensors[f"feature_matrix.{number}.{round_.iteration}"] = round_.metric
             if round_.intercept is not None:
                 tensors[f"intercept.{number}.{round_.iteration}"] = round_.intercept
             tensors |= _folds_to_file(round_, f"{number}.{round_.iteration}")
@@ -63,7 +68,7 @@ def _folds_from_file(tensors: Tensors, place: str, like: Round) -> tuple[FoldRou
         if coef.ndim != 2 or coef.shape[1] != like.coef.shape[1] or not 0 < len(coef) <= len(like.coef):
             raise ValueError(f"fold {len(folds)} of round {place} does not fit its outputs")
         if (metric is None) != (like.metric is None) or not (
-            metric is None or metric.shape == like.feature_matrix.shape
+            metric is None or metric.shape == (like.patch_entries, like.patch_entries)
         ):
             raise ValueError(f"fold {len(folds)} of round {place} has another metric than its round")
         folds.append(FoldRound(metric, coef))
@@ -92,8 +97,7 @@ def layers_from_file(
         d = channels * kernel.window.size**2
         if entry["keep"] not in get_args(Keep):
             raise ValueError(f"which round layer {number} keeps is unknown: {entry['keep']!r}")
-        has_intercept = bool(entry["intercepts"])
-        rounds = [_round(record, tensors, number, (rows, n_outputs), d, has_intercept) for record in entry["rounds"]]
+        rounds = [_round(record, tensors, number, (rows, n_outputs), d, entry) for record in entry["rounds"]]
         if len({round_.coef.shape for round_ in rounds}) != 1:
             raise ValueError(f"layer {number} has no rounds, or rounds of different numbers of coefficients")
         layer = FittedLayer(kernel, entry["keep"], tuple(rounds))
@@ -114,20 +118,24 @@ def _round(
     number: int,
     shape: tuple[int | None, int | None],
     d: int,
-    has_intercept: bool,
+    entry: dict[str, Any],
 ) -> Round:
-    """A round of this layer, with coefficients of this shape."""
+    """A round of this layer and its entry, with coefficients of this shape."""
     rows, n_outputs = shape
-    metric, coef, amplitude = (tensors[f"{name}.{number}.{record['iteration']}"] for name in ROUND_TENSORS)
-    agop_coef = tensors.get(f"agop_coef.{number}.{record['iteration']}", coef)
-    intercept = tensors[f"intercept.{number}.{record['iteration']}"] if has_intercept else None
-    if metric.shape != (d, d) or coef.ndim != 2 or coef.shape != (rows or len(coef), n_outputs or coef.shape[1]):
+    place = f"{number}.{record['iteration']}"
+    coef, amplitude = (tensors[f"{name}.{place}"] for name in ROUND_TENSORS)
+    metric = tensors.get(f"feature_matrix.{place}")
+    agop_coef = tensors.get(f"agop_coef.{place}", coef)
+    intercept = tensors[f"intercept.{place}"] if entry["intercepts"] else None
+    identity = entry["identity"] if record["iteration"] == 0 else None
+    fits = identity == d if metric is None else identity is None and metric.shape == (d, d)
+    if not fits or coef.ndim != 2 or coef.shape != (rows or len(coef), n_outputs or coef.shape[1]):
         raise ValueError(f"round {record['iteration']} does not fit the images, or patches of {d} entries")
     of_outputs = [amplitude] if intercept is None else [amplitude, intercept]
     if agop_coef.shape != coef.shape or any(each.shape != coef.shape[1:] for each in of_outputs):
         raise ValueError(f"round {record['iteration']} has tensors of different numbers of outputs")
-    found = round_from_record(record, metric, coef, intercept, agop_coef, amplitude)
-    return replace(found, folds=_folds_from_file(tensors, f"{number}.{record['iteration']}", found))
+    found = round_from_record(record, metric, d, coef, intercept, agop_coef, amplitude)
+    return replace(found, folds=_folds_from_file(tensors, place, found))
 
 
 def _features(entry: dict[str, Any], tensors: Tensors, number: int, window: Window, d: int) -> RandomFeatures:

@@ -11,6 +11,7 @@ from ..given.targets import Quality
 from ..learning.judge import Judge
 from ..learning.layers import FittedLayer
 from ..learning.rounds import Round
+from ..solving.solver import Metric
 
 
 def history_of(fits: Sequence[Sequence[FittedLayer]], *, deep: bool) -> list[dict[str, Any]]:
@@ -54,7 +55,8 @@ def record_of(round_: Round) -> dict[str, Any]:
 
 def round_from_record(
     record: dict[str, Any],
-    feature_matrix: Float[Tensor, "d d"],
+    metric: Metric,
+    patch_entries: int,
     coef: Float[Tensor, "j k"],
     intercept: Float[Tensor, " k"] | None,
     agop_coef: Float[Tensor, "j k"],
@@ -71,7 +73,8 @@ def round_from_record(
         raise ValueError(f"the ridge {record['ridge']!r} of a round is not on its path")
     return Round(
         iteration=record["iteration"],
-        feature_matrix=feature_matrix,
+        metric=metric,
+        patch_entries=patch_entries,
         coef=coef,
         intercept=intercept,
         agop_coef=agop_coef,

@@ -117,11 +117,10 @@ def _known_start(
     if number >= len(earlier):
         return None
     before = earlier[number]
-    drawn = draw.features(number, layer.kept.feature_matrix, layer.kernel.window)
+    drawn = draw.features(number, layer.kept.metric, layer.kernel.window, problem.x)
     features = before.reusable_features(drawn, draw.centerings)
     if features is None:
         return None
     rounds = earlier[number + 1].rounds if number + 1 < len(earlier) else ()
-    window = layer.kernel.window
-    folds_ahead = known_folds(draw, number, layer.kept, folds, features.centering, kernel, window)
+    folds_ahead = known_folds(draw, number, layer.kept, folds, features.centering, kernel, problem)
     return Start(features, before.qualities, problem.through(features, kernel), folds_ahead, rounds)

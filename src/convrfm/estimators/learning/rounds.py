@@ -22,7 +22,8 @@ class Round:
 
     Attributes:
         iteration: how many updates of the metric came before.
-        feature_matrix: the metric M.
+        metric: M, as the kernel takes it: None for the identity.
+        patch_entries: d, the entries of a patch.
         coef: of the kernel at the training images under that metric, or of its random features.
         intercept: what predictions have besides; None for nothing.
         agop_coef: those that feed the next round's AGOP.
@@ -39,7 +40,8 @@ class Round:
     """
 
     iteration: int
-    feature_matrix: Float[Tensor, "d d"]
+    metric: Metric
+    patch_entries: int
     coef: Float[Tensor, "j k"]
     intercept: Float[Tensor, " k"] | None
     agop_coef: Float[Tensor, "j k"]
@@ -64,12 +66,9 @@ class Round:
         return self.path[self.ridge]
 
     @property
-    def metric(self) -> Metric:
-        """What the kernel takes: None for the identity, whose products it saves."""
-        identity = self.iteration == 0 and torch.equal(
-            self.feature_matrix, torch.eye(*self.feature_matrix.shape).to(self.feature_matrix)
-        )
-        return None if identity else self.feature_matrix
+    def feature_matrix(self) -> Float[Tensor, "d d"]:
+        """M as a matrix, made anew where it is the identity."""
+        return torch.eye(self.patch_entries).to(self.coef) if self.metric is None else self.metric
 
 
 def fit_rounds(
@@ -145,7 +144,8 @@ def _round_under(metrics: Sequence[Metric], problem: Problem, folds: Sequence[Fo
     coef, *others = problem.coefficients(path, [ridge] if feeding == ridge else [ridge, feeding])
     return Round(
         iteration=0,
-        feature_matrix=torch.eye(problem.patch_entries).to(problem.x) if metric is None else metric,
+        metric=metric,
+        patch_entries=problem.patch_entries,
         coef=coef,
         intercept=problem.intercept(path),
         agop_coef=others[0] if others else coef,

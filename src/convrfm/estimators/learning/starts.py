@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from ...errors import InputError
+from ...kernels.recursion.recursion import Images
 from ...maths.random_filters import Centering, Nonlinearity, RandomFeatures, random_filters
 from ...maths.windows import Window
 from ..given.targets import Quality
-from ..solving.solver import LearnableKernel, Watch
+from ..solving.solver import LearnableKernel, Metric, Watch
 from .folds import Fold
 from .problem import Problem
 from .rounds import Round, fit_round
@@ -35,17 +34,16 @@ class FilterDraw:
     centerings: Sequence[Centering]
     seeds: Sequence[np.random.SeedSequence]
 
-    def features(self, layer: int, feature_matrix: Float[Tensor, "d d"], window: Window) -> RandomFeatures:
-        """What leads from this layer with its metric M to the next, before it is centered."""
-        shape = (self.n_filters, len(feature_matrix))
+    def features(self, layer: int, metric: Metric, window: Window, images: Images) -> RandomFeatures:
+        """What leads from this layer, where such images arrive, with its metric M to the next, before it is centered."""
+        shape = (self.n_filters, images.shape[1] * window.size**2)
         normals = torch.from_numpy(np.random.default_rng(self.seeds[layer]).standard_normal(shape))
-        filters = random_filters(feature_matrix, normals.to(feature_matrix.device), self.activation)
+        filters = random_filters(metric, normals.to(images.device), self.activation).to(images)
         return RandomFeatures(filters, window, self.activation)
 
-    def features_of_folds(self, layer: int, kept: Round, window: Window) -> list[RandomFeatures]:
-        """The same for every fold, from its own metric in the round that is kept; the same identity for all at round 0."""
-        own = [kept.feature_matrix if fold.metric is None else fold.metric for fold in kept.folds]
-        return [self.features(layer, metric, window) for metric in own]
+    def features_of_folds(self, layer: int, kept: Round, problem: Problem) -> list[RandomFeatures]:
+        """The same for every fold, from its own metric in the round that is kept."""
+        return [self.features(layer, fold.metric, problem.kernel.window, problem.x) for fold in kept.folds]
 
 
 NOTHING_DRAWN = FilterDraw(n_filters=0, activation=None, centerings=(), seeds=())
@@ -59,11 +57,11 @@ def known_folds(
     folds: Sequence[Fold],
     centering: Centering,
     kernel: LearnableKernel,
-    window: Window,
+    problem: Problem,
 ) -> list[Fold]:
     """The folds of the next layer, where the way of centering is known already."""
     ahead = []
-    for fold, drawn in zip(folds, draw.features_of_folds(number, kept, window), strict=True):
+    for fold, drawn in zip(folds, draw.features_of_folds(number, kept, problem), strict=True):
         features = drawn.centered(centering, fold.problem.x, fold.problem.weights)
         assert features is not None, "a way of centering that was kept leaves something of every fold's features"
         ahead.append(fold.through(features, kernel))
@@ -106,9 +104,8 @@ def best_start(
     Raises:
         InputError: if every way of centering leaves nothing of the features.
     """
-    window = problem.kernel.window
-    whole_drawn = draw.features(number, kept.feature_matrix, window)
-    drawn = [whole_drawn, *draw.features_of_folds(number, kept, window)]
+    whole_drawn = draw.features(number, kept.metric, problem.kernel.window, problem.x)
+    drawn = [whole_drawn, *draw.features_of_folds(number, kept, problem)]
     best: Start | None = None
     qualities: dict[Centering, Quality | None] = {}
     for centering in draw.centerings:
