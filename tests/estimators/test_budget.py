@@ -1,15 +1,18 @@
 """All that a fit makes beside its images stays within `memory_budget`, a kernel's temporaries included."""
 
+import math
+import re
 import weakref
 from typing import Any, Literal
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
-from convrfm import ConvRFMClassifier, kernels
+from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
 from convrfm.estimators.ahead import choosing, outlook
-from convrfm.estimators.ahead.footprint import bytes_of
+from convrfm.estimators.ahead.footprint import bytes_missing, bytes_of
 from convrfm.estimators.learning.problem import Problem
 from convrfm.estimators.solving import agop_in_parts
 from convrfm.estimators.solving.feature_solver import Features
@@ -159,3 +162,76 @@ def test_no_more_features_are_remembered_than_memory_has_room_for_whatever_the_b
     solver = model.fit(x, y).fitted_.solver
     assert isinstance(solver, Features)
     assert 0 < solver.memory < 4_500_000 / 2
+
+
+@pytest.mark.parametrize(
+    ("dtype", "settings"),
+    [(np.float64, {}), (np.float32, {"cv": 2}), (np.float32, {"depth": 2, "centering": None})],
+    ids=str,
+)
+def test_what_a_deep_fit_makes_between_layers_is_told(dtype: Any, settings: dict[str, Any]) -> None:
+    """Images of the layers are most of it; a kernel's temporaries are none of it."""
+    x, y = np.random.default_rng(0).standard_normal((100, 1, 14, 14)).astype(dtype), np.arange(100) % 2
+    plain: dict[str, Any] = {"depth": 3, "n_filters": 16, "n_iterations": 0, "ridge": 1e-2, "memory_budget": 4_000_000}
+    model = DeepConvRFMClassifier(**plain | settings)
+    given, plan, problem = model._to_be_fitted(x, y, None, None, None)
+    told = bytes_missing(plan, problem, len(x), len(given.folds))
+    del given, problem
+    with Alive() as found:
+        model.fit(x, y)
+    assert 0.4 * told < found.peak - x.nbytes < told + 2 * 500_000
+
+
+@pytest.mark.parametrize(
+    ("model", "budget"),
+    [
+        (ConvRFMClassifier(NTK, solver="exact", n_iterations=0), 500_000),
+        (ConvRFMClassifier(NTK, solver="exact", n_iterations=0, augment=("flip",)), 500_000),
+        (ConvRFMClassifier(NTK, solver="cg", ridge=1e-2, n_iterations=0), 500_000),
+        (ConvRFMClassifier(NTK, solver="features", n_features=64, n_iterations=0), 500_000),
+        (DeepConvRFMClassifier(depth=2, n_filters=8, solver="exact", n_iterations=0), 500_000),
+    ],
+    ids=lambda value: type(value).__name__ + getattr(value, "solver", ""),
+)
+@pytest.mark.parametrize("by_budget", [True, False])
+def test_the_images_of_which_a_refusal_says_that_they_fit_do_and_a_tenth_more_do_not(
+    model: Any, budget: int, by_budget: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = pictures(200, 0)
+    model = clone(model).set_params(memory_budget=budget if by_budget else None)
+    if not by_budget:
+        monkeypatch.setattr(outlook, "free_bytes", lambda device: budget)
+    with pytest.raises(InputError) as refused:
+        model.fit(x, y)
+    (told,) = map(int, re.findall(r"n_train=(\d+)", str(refused.value)))
+    with pytest.raises(InputError, match="n_train="):
+        more = math.ceil(1.1 * told)
+        model.fit(x[:more], y[:more])
+    model.fit(x[:told], y[:told])
+
+
+@pytest.mark.parametrize("n_iterations", [0, 1])
+@pytest.mark.parametrize("by_budget", [True, False])
+def test_the_filters_of_which_a_refusal_says_that_they_fit_do_and_a_tenth_more_do_not(
+    n_iterations: int, by_budget: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = pictures(12, 0)
+    model = DeepConvRFMClassifier(depth=2, n_filters=600, solver="exact", n_iterations=n_iterations, ridge=1e-2)
+    if by_budget:
+        model.set_params(memory_budget=300_000 if n_iterations == 0 else 8_000_000)
+    else:
+        monkeypatch.setattr(outlook, "free_bytes", lambda device: 3_000_000)
+    with pytest.raises(InputError) as refused:
+        model.fit(x, y)
+    (told,) = map(int, re.findall(r"n_filters=(\d+)", str(refused.value)))
+    with pytest.raises(InputError, match="n_filters="):
+        model.set_params(n_filters=math.ceil(1.1 * told)).fit(x, y)
+    model.set_params(n_filters=told).fit(x, y)
+
+
+def test_an_initial_metric_is_counted_without_updates_too() -> None:
+    x, y = np.random.default_rng(0).standard_normal((12, 3, 10, 10)).astype(np.float32), np.arange(12) % 2
+    model = ConvRFMClassifier(kernels.Laplace(9), n_iterations=0, solver="exact", memory_budget=2_000_000)
+    model.fit(x, y)
+    with pytest.raises(InputError, match="metric on patches is learned in"):
+        model.set_params(initial_metric="whitening").fit(x, y)

@@ -3,6 +3,7 @@ memory cannot hold."""
 
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from convrfm.kernels.kernel_tiles import TileLayout
 from convrfm.maths.windows import Window
 from convrfm.solvers.exact import RidgePath
 
+from ..alive import Alive
 from .cases import KERNEL, pictures
 
 X, Y = pictures(40)
@@ -176,6 +178,60 @@ def test_a_closer_look_tells_what_a_whole_look_does(n_iterations: int, depth: in
     plan = Plan([tuple(Clock() for _ in range(depth))], DRAW, n_iterations, "best")
     closer = looked_closer(prospect(plan, problem(), [], AT_A_GLANCE), problem(), THOROUGHLY, 10)
     assert closer.seconds(40, 10) == pytest.approx(prospect(plan, problem(), [], THOROUGHLY).seconds(40, 10), rel=0.05)
+
+
+class OfPatches(Clock):
+    """A kernel that moves a clock as patches of many entries do: by their square for each image where M or an AGOP is met."""
+
+    def __call__(self, x: Any, z: Any = None, *, feature_matrix: Any = None, progress: Any = None) -> torch.Tensor:
+        an_image = x.shape[1] if feature_matrix is None else x.shape[1] ** 2
+        Clock.now += 1e-9 * (x.shape[1] * len(x) * filled_up(len(z)) + an_image * (len(x) + len(z)))
+        return x.new_ones(len(x), len(z))
+
+    def agop(self, x: Any, z: Any, dual_coef: Any, *, feature_matrix: Any = None, **keywords: Any) -> torch.Tensor:
+        an_image = x.shape[1] if feature_matrix is None else x.shape[1] ** 2
+        pairs = 9 * x.shape[1] * len(x) * filled_up(len(z))
+        Clock.now += 1e-9 * (pairs + 5 * x.shape[1] ** 2 * len(x) + an_image * len(z))
+        return x.new_ones(9, 9)
+
+
+@pytest.mark.usefixtures("clocked")
+@pytest.mark.parametrize("n_iterations", [0, 2])
+def test_a_layer_of_many_filters_is_told_from_a_part_of_them(
+    n_iterations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = FilterDraw(64, "relu", (None,), np.random.SeedSequence(0).spawn(3))
+    plan = Plan([(OfPatches(), OfPatches())], draw, n_iterations, "best")
+    whole = prospect(plan, problem(), [], THOROUGHLY)
+    monkeypatch.setattr(forecast, "MOST_FILTERS", 8)
+    part = prospect(plan, problem(), [], THOROUGHLY)
+    assert [r.seconds for r in part.rounds(40, 10)] == pytest.approx(
+        [r.seconds for r in whole.rounds(40, 10)], rel=1e-3
+    )
+
+
+def test_the_look_at_a_layer_of_many_filters_is_bounded() -> None:
+    """Metrics of 9,000 entries take 648 MB each, and minutes to be decomposed, which the fit would do and no look does."""
+    x, y = pictures(12)
+    model = DeepConvRFMClassifier(depth=2, n_filters=1000, n_iterations=1)
+    with Alive() as found:
+        told = model.forecast(x, y, patience=AT_A_GLANCE)
+    assert found.peak < 1e8
+    assert told.bytes > 9 * 8 * 9000**2
+    assert told.seconds > 10
+
+
+@pytest.mark.usefixtures("clocked")
+def test_decompositions_of_metrics_count_in_updates_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One in each AGOP that is made a metric, one in the kernel under it, and from the second on one in the AGOP under it."""
+    law = Powers({3: 0.0})
+    plan = Plan([(Clock(),)], DRAW, 2, "best")
+    without = [r.seconds for r in prospect(plan, problem(), [], THOROUGHLY).rounds(40, 10)]
+    monkeypatch.setattr(forecast, "_decomposition_law", lambda *of: replace(law, coefficients={3: 1.0}))
+    seconds = [r.seconds for r in prospect(plan, problem(), [], THOROUGHLY).rounds(40, 10)]
+    assert seconds == pytest.approx(
+        [before + of * 9**3 for before, of in zip(without, (0, 2, 3), strict=True)], rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("n", [900, 1024, 5000])

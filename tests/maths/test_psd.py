@@ -74,3 +74,11 @@ def test_scaling_sets_the_trace() -> None:
 def test_what_is_no_metric_is_refused_in_words(wrong: torch.Tensor, message: str) -> None:
     with pytest.raises(InputError, match=message):
         psd_factor(wrong)
+
+
+def test_a_diagonal_matrix_is_factored_as_it_is() -> None:
+    for diagonal in (torch.ones(4), torch.tensor([4.0, 0.0, 9.0, 1.0])):
+        factor = psd_factor(diagonal.diag())
+        assert len(factor) == int((diagonal > 0).sum())
+        assert torch.equal(factor.T @ factor, diagonal.diag())
+    assert torch.equal(psd_factor(torch.eye(4)), torch.eye(4))

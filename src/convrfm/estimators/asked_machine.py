@@ -15,10 +15,10 @@ from ..errors import InputError
 from ..kernels.devices import chosen_device
 from ..kernels.features import FeatureDraw, FirstFilters, check_drawable
 from .ahead.choosing import Regression, as_before, kernel_solver, within_budget
-from .ahead.footprint import bytes_of_metrics
+from .ahead.footprint import bytes_learned, bytes_of_filters, bytes_of_metrics, most_filters
 from .fitted_machine import FittedMachine
 from .given.arrays import Array, check_columns
-from .given.augmentation import Augmentation, check_copies
+from .given.augmentation import Augmentation, check_copies, images_of_each
 from .given.codings import Coding, Values
 from .given.training_set import TrainingSet, Weights, selection_set, training_set
 from .kept.begun import begun_fit
@@ -170,19 +170,27 @@ class AskedMachine(FittedMachine):
         check_solver(name, shared=self.workers is not None, together=None if given.groups is None else "groups")
         folder = None if self.tile_folder is None else Path(self.tile_folder)
         if name != "features":
+            x, n_folds, initial = given.x, len(given.folds), self.initial_metric
+
+            def narrower(memory: int) -> int:
+                return most_filters(plan, lambda fewer: bytes_learned(fewer, x, n_folds, initial) <= memory)
+
             asked = Regression(
-                n=len(given.x),
+                n=len(x),
                 outputs=given.y.shape[1],
                 ridges=len(ridge_candidates(self.ridge, given.weights)),
                 weighted=given.weights is not None,
                 grouped=given.groups is not None,
-                metrics=bytes_of_metrics(plan, given.x, len(given.folds)),
+                metrics=bytes_of_metrics(plan, x, n_folds, initial),
+                filters=bytes_of_filters(plan, x, n_folds),
+                of_each=images_of_each(self.augment),
+                narrower=narrower,
             )
             return kernel_solver(
                 name,
                 asked,
                 memory_budget=self.memory_budget,
-                device=given.x.device,
+                device=x.device,
                 seed=seed,
                 folder=folder,
                 workers=self.workers,

@@ -86,9 +86,10 @@ class ConvRFMClassifier(Classifier, ConvRFM):
         n_features: random filters of every convolution of the network that is drawn for "features".
         first_filters: those of its first convolution: "gaussian", N(0, M); or "patches": M^(1/2) times whitened patches of
             training images, each of one length, which photographs are better told apart by. Folds take patches of their own.
-        memory_budget: bytes that a fit may take beside its images: by "exact" or "cg" with a kernel's temporaries, by
-            "features" for what is decomposed and for features that are remembered; None for nine tenths of what is free, and
-            the temporaries' own 512 MiB: fits side by side, of a search with `n_jobs`, need a budget each.
+        memory_budget: bytes that a fit may take beside its images, also those between layers and in folds: by "exact" or
+            "cg" with a kernel's temporaries, by "features" for what is decomposed and for features that are remembered;
+            None for nine tenths of what is free, and the temporaries' own 512 MiB: fits side by side, of a search with
+            `n_jobs`, need a budget each.
         tile_folder: where "cg" keeps tiles that do not fit, and both "cg" and "features" what an interrupted fit goes on from;
             None for a temporary folder, and for "features" for none. Fits at the same time, of a search with `n_jobs` for one,
             need folders of their own.

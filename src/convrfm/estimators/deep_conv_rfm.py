@@ -133,7 +133,7 @@ class DeepConvRFMClassifier(Classifier, DeepConvRFM):
     Cost: that of `depth` ConvRFMs; from the second layer on a patch has d = n_filters q^2 entries, and the first layer's
     products (d numbers for each position and pair) dominate. Every way of centering that is tried takes one more kernel matrix
     and its decomposition a layer. Memory: the transformed images of one layer, n n_filters h w numbers, beside the kernel
-    matrix; three times that while a layer is drawn.
+    matrix; those of two layers while ways of centering are tried, of the further one twice.
 
     Args:
         kernel_family: from a depth to a kernel, such as `kernels.vanilla_ntk`; or several: the best is kept.

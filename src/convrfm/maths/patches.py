@@ -1,5 +1,6 @@
 """Patches of images: unfolded, and met with filters without unfolding."""
 
+import math
 from dataclasses import replace
 
 import torch
@@ -10,6 +11,8 @@ from torch.nn import functional
 from .precision import convolutions_as_products
 from .window_means import pad
 from .windows import Window
+
+UNFOLDED_AT_ONCE = 1 << 23  # numbers of patches: in double precision torch unfolds those of all images that it is given
 
 
 def unfold_patches(images: Float[Tensor, "n c h w"], window: Window) -> Float[Tensor, "n d rows cols"]:
@@ -43,8 +46,16 @@ def filter_patches(
         deviation = ((square - mean.square()).clamp_min(0) + window.contrast).sqrt()
         return filter_patches(images, filters - filters.mean(1, keepdim=True), plain) / deviation.to(images)
     kernels = filters.reshape(len(filters), images.shape[1], window.size, window.size)
+    padded = pad(images, window, (-2, -1))
+    of_an_image = filters.shape[1] * math.prod(map(window.output_length, images.shape[-2:]))
+    at_once = max(1, UNFOLDED_AT_ONCE // of_an_image)
     with convolutions_as_products(images.device):
-        return functional.conv2d(pad(images, window, (-2, -1)), kernels, stride=window.stride)
+        if images.dtype != torch.float64 or len(images) <= at_once:
+            return functional.conv2d(padded, kernels, stride=window.stride)
+        out = images.new_empty(len(images), len(filters), *map(window.output_length, images.shape[-2:]))
+        for part, place in zip(padded.split(at_once), out.split(at_once), strict=True):
+            place.copy_(functional.conv2d(part, kernels, stride=window.stride))
+        return out
 
 
 def filter_unfolded(

@@ -42,8 +42,7 @@ def psd_factor(
             f"{name} must be symmetric; it differs from its transpose by {asymmetry:.2g}. Pass (m + m.T) / 2 if that is "
             "meant."
         )
-    # In double precision: in single LAPACK gives up on some metrics of many entries and of eigenvalues near zero.
-    values, vectors = torch.linalg.eigh(given.double())
+    values, vectors = _eigenvectors(given.double())
     if float(values[0]) < -tolerance:
         raise InputError(
             f"{name} must be positive semidefinite; its smallest eigenvalue is {float(values[0]):.2g}. A metric on patches "
@@ -55,6 +54,18 @@ def psd_factor(
     factor = (vectors[:, kept] * values[kept].clamp_min(0).sqrt()).T.to(matrix.dtype).contiguous()
     differentiable: Tensor = Factored.apply(matrix, factor)
     return differentiable
+
+
+def _eigenvectors(matrix: Float[Tensor, "d d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
+    """The eigenvalues of a symmetric matrix, ascending, and their vectors; a diagonal one tells them by itself.
+
+    In double precision: in single LAPACK gives up on some metrics of many entries and of eigenvalues near zero.
+    """
+    if torch.equal(matrix, matrix.diagonal().diag()):
+        values, order = matrix.diagonal().sort(stable=True)
+        return values, torch.eye(len(matrix)).to(matrix)[:, order]
+    values, vectors = torch.linalg.eigh(matrix)
+    return values, vectors
 
 
 class Factored(torch.autograd.Function):

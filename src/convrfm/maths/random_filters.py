@@ -17,7 +17,7 @@ Centering = Literal["mean", "proportional"] | None
 CENTERINGS: tuple[Centering, ...] = ("mean", "proportional", None)
 GAIN = {"relu": 2.0, None: 1.0}
 """What keeps the mean square of the images from layer to layer."""
-IMAGES_AT_ONCE = 256
+IMAGES_AT_ONCE, NUMBERS_AT_ONCE = 256, 1 << 24  # of features whose means are taken
 ROUNDING = 100.0  # roundings' worth of angle that count as none
 
 
@@ -76,7 +76,8 @@ class RandomFeatures:
         plain = replace(self, centering=None, mean=None)
         if centering is None:
             return plain
-        means, lengths = zip(*(_means(plain(part)) for part in images.split(IMAGES_AT_ONCE)), strict=True)
+        at_once = min(IMAGES_AT_ONCE, max(1, NUMBERS_AT_ONCE // plain(images[:1]).numel()))
+        means, lengths = zip(*(_means(plain(part)) for part in images.split(at_once)), strict=True)
         counts = torch.ones_like(torch.cat(lengths)) if weights is None else weights.double()
         counts = counts / counts.sum()
         mean = counts @ torch.cat(means)

@@ -1,6 +1,6 @@
 """Which solver a fit takes, by the size of its kernel matrix and the memory that it may use, and what a solver remembers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -20,11 +20,12 @@ from ..solving.iterative import Iterative
 from ..solving.solver import Exact, Solver, SolverName
 from .footprint import (
     bytes_at_work,
+    bytes_learned,
     bytes_missing,
     bytes_of_decomposition,
     bytes_of_iterations,
-    bytes_of_metrics,
     bytes_of_regression,
+    most_images,
 )
 from .outlook import FEWER_FEATURES, USABLE, free_bytes
 
@@ -61,7 +62,11 @@ class Regression:
         ridges: how many are tried.
         weighted: whether the images have weights.
         grouped: whether groups of them are left out together, which conjugate gradients cannot.
-        metrics: bytes in which a metric is learned.
+        metrics: bytes in which metrics on patches are made and kept.
+        filters: bytes of the filters between layers.
+        of_each: how many there are of every image, itself and its copies.
+        narrower: from the bytes that metrics and filters may take to the most filters that take no more, 0 for none; None
+            where there are none between layers.
     """
 
     n: int
@@ -70,6 +75,30 @@ class Regression:
     weighted: bool
     grouped: bool
     metrics: int
+    filters: int = 0
+    of_each: int = 1
+    narrower: Callable[[int], int] | None = None
+
+    @property
+    def beside(self) -> str:
+        """What a fit holds beside its regression, in words."""
+        metrics = f", the metric on patches is learned in {size(self.metrics)}" if self.metrics else ""
+        return metrics + (f", filters between layers take {size(self.filters)}" if self.filters else "")
+
+    def remedies(self, solve: Callable[[int], int], memory: int, *others: str) -> str:
+        """What to pass where a regression, which takes `solve` of so many images, does not fit beside what is learned."""
+        learned = self.metrics + self.filters
+        images = most_images(lambda n: solve(n) + learned <= memory, self.n, self.of_each)
+        filters = self.narrower(memory - solve(self.n)) if self.narrower else 0
+        ways = [
+            "a larger memory_budget",
+            f"fewer images (n_train={images} fits)" if images else "",
+            f"fewer filters (n_filters={filters} fits)" if filters else "",
+            "smaller patches" if self.metrics else "",
+            *others,
+        ]
+        *first, last = filter(None, ways)
+        return f"Pass {', '.join(first)} or {last}." if first else f"Pass {last}."
 
 
 def kernel_solver(
@@ -101,17 +130,22 @@ def kernel_solver(
     temporaries = None if memory_budget is None else max(1, min(memory_budget // SHARE, default_budget(device)))
     at_work = 0 if temporaries is None else 2 * temporaries  # the values of some images with all others lie beside them
     memory, beside = (_usable(at, memory_budget) - at_work for at in (device, CPU))
-    learned = f", the metric on patches is learned in {size(asked.metrics)}" if asked.metrics else ""
-    allowed = f"{learned}, and memory_budget={memory_budget} allows"
-    pass_more = "Pass a larger memory_budget, fewer images"
-    decomposition = bytes_of_decomposition(asked.n, weighted=asked.weighted)
-    fits = decomposition + asked.metrics <= memory
+    allowed, learned = f"{asked.beside}, and memory_budget={memory_budget} allows", asked.metrics + asked.filters
+
+    def decomposed(n: int) -> int:
+        return bytes_of_decomposition(n, weighted=asked.weighted)
+
+    def iterated(n: int) -> int:
+        return bytes_of_iterations(n, asked.outputs, asked.ridges)
+
+    decomposition = decomposed(asked.n)
+    fits = decomposition + learned <= memory
     if name == "exact" or (name == "auto" and workers is None and (fits or asked.grouped)):
         if memory_budget is not None and not fits:
-            otherwise = "." if asked.grouped else ', or solver="cg".'
+            remedies = asked.remedies(decomposed, memory, "" if asked.grouped else 'solver="cg"')
             raise InputError(
                 f"the kernel matrix of {asked.n} images is decomposed in {size(decomposition)}{allowed} {size(memory)} beside "
-                f"{size(at_work)} at work. {pass_more}{', smaller patches' if learned else ''}{otherwise}"
+                f"{size(at_work)} at work. {remedies}"
             )
         return Exact(seed, temporaries)
     if name == "auto" and workers is None:
@@ -119,36 +153,50 @@ def kernel_solver(
             f"the kernel matrix of {asked.n} images would be decomposed in {size(decomposition)}, and {size(memory)} can be "
             'used: it is solved by conjugate gradients (solver="cg"), with estimated leave-one-out'
         )
-    states = bytes_of_iterations(asked.n, asked.outputs, asked.ridges)
-    if memory_budget is not None and states + asked.metrics > beside:
+    states = iterated(asked.n)
+    if memory_budget is not None and states + learned > beside:
         raise InputError(
             f"conjugate gradients on {asked.n} images with {counted(asked.ridges, 'ridge')} hold {size(states)}{allowed} "
-            f"{size(beside)} beside {size(at_work)} at work. {pass_more}, one ridge, or smaller patches."
+            f"{size(beside)} beside {size(at_work)} at work. "
+            f"{asked.remedies(iterated, beside, 'one ridge' if asked.ridges > 1 else '')}"
         )
-    return Iterative(seed, temporaries, beside - states - asked.metrics, folder)
+    return Iterative(seed, temporaries, beside - states - learned, folder)
 
 
 def within_budget(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], memory_budget: int | None) -> Problem:
-    """The same problem, which remembers random features in a part of the bytes that it leaves, and of those that are free.
+    """The same problem, whose solver remembers no more than fits beside all else: a kernel matrix, or random features.
+
+    These are remembered in a part of the bytes that the fit leaves of its budget, and of those that are free.
 
     Raises:
         InputError: where the regression on random features takes more than it may.
     """
-    if not isinstance(problem.solver, Features):
+    n, device, solver = len(problem.x), problem.x.device, problem.solver
+    if isinstance(solver, Iterative):
+        others = bytes_missing(plan, replace(problem, solver=replace(solver, memory=0)), n, len(folds))
+        left = max(0, int(USABLE * free_bytes(CPU)) - others)
+        return replace(problem, solver=replace(solver, memory=min(solver.memory, left)))
+    if not isinstance(solver, Features):
         return problem
-    n, device = len(problem.x), problem.x.device
-    solve, metrics = bytes_of_regression(plan, problem, n), bytes_of_metrics(plan, problem.x, len(folds))
-    if memory_budget is not None and solve + metrics > memory_budget:
+    solve, learned = (
+        bytes_of_regression(plan, problem, n),
+        bytes_learned(plan, problem.x, len(folds), problem.initial_metric),
+    )
+    if memory_budget is not None and solve + learned > memory_budget:
+        images = most_images(
+            lambda m: bytes_of_regression(plan, problem, m) + learned <= memory_budget, n, problem.of_each
+        )
+        fewer = f" fewer images (n_train={images} fits)," if images else ""
         raise InputError(
-            f"the regression on random features takes {size(solve)}, the metric on patches is learned in "
-            f"{size(metrics)}, and memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES}, smaller "
-            "patches, or a larger memory_budget."
+            f"the regression on random features takes {size(solve)}, metrics on patches and filters between layers "
+            f"{size(learned)}, and memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES},{fewer} "
+            "smaller patches, or a larger memory_budget."
         )
     taken = bytes_missing(plan, problem, n, len(folds)) + bytes_at_work(plan, problem)
     left = int(USABLE * free_bytes(device)) - taken
     if memory_budget is not None:
-        left = min(left, memory_budget - solve - metrics)
-    return replace(problem, solver=replace(problem.solver, memory=int(REMEMBERING * max(0, left))))
+        left = min(left, memory_budget - solve - learned)
+    return replace(problem, solver=replace(solver, memory=int(REMEMBERING * max(0, left))))
 
 
 def _usable(device: torch.device, memory_budget: int | None) -> int:

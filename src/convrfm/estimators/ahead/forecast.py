@@ -9,6 +9,8 @@ from torch import Tensor
 from ...kernels.forecast import sample_size
 from ...kernels.growth import ROUGHLY, Pairs, Powers, measured_pairs, measured_powers, timed_by_the_processor
 from ...kernels.kernel_tiles import default_side
+from ...kernels.threads import threads_for
+from ...maths.psd import psd_power
 from ...solvers.exact import RidgePath
 from ...solvers.iterative import PROBES
 from ...solvers.streamed import unwatched
@@ -18,9 +20,11 @@ from ..solving.agop_in_parts import part_size
 from ..solving.feature_solver import FeatureBasis, Features
 from ..solving.iterative import Iterative
 from ..solving.solver import LearnableKernel, Metric, limited
+from .footprint import patch_entries
 from .laws import ByParts, ByTiles, Passes
 
 FIRST_SOLVED, MOST_SOLVED = 64, 1024  # images in a regression that is timed
+MOST_FILTERS = 128  # of the images of a layer that are timed; what more of them take is told from these
 FEW = 512  # images that are timed roughly; with 256, what a pair takes was mistaken for what an image on the left takes
 ITERATIONS, SOLVING = (
     40,
@@ -31,6 +35,9 @@ PRIMAL_PRODUCTS = (
     3  # products a pair of features and image: one for the sums, one in double precision for what is left out
 )
 DECOMPOSED = 12  # an eigendecomposition in double precision, in products of single precision
+MADE_OF_FEATURES = (
+    5  # decompositions of a metric in a round on random features, of their gradients and of what is learned
+)
 LITTLE = 0.02  # share of a fit, of which a glance tells enough: it may be wrong by several times
 NOTHING = Pairs(0.0, 0.0, 0.0, 0.0)
 
@@ -43,11 +50,15 @@ class LayerCosts:
         matrices: the kernel matrix under the identity, and under a metric.
         agops: the average gradient outer product likewise.
         regression: all that is made of a kernel matrix.
+        learning: seconds in which a metric is made of an average gradient outer product.
+        arriving: seconds in which an image is brought here from the layer before.
     """
 
     matrices: Sequence[Pairs]
     agops: Sequence[Pairs]
     regression: Powers
+    learning: float = 0.0
+    arriving: float = 0.0
 
     def without(self, law: Pairs) -> "LayerCosts":
         """As if the part that this law is of took nothing."""
@@ -88,10 +99,38 @@ class FitSize:
         seconds = matrix.symmetric_seconds(self.n) + costs.regression.seconds(self.n)
         if self.judging:
             seconds += matrix.seconds(self.judging, self.n)
-        if iteration:
-            seconds *= shrinkages
-            seconds += costs.agops[iteration > 1].seconds(self.agop, self.n)
-        return seconds
+        if not iteration:
+            return seconds + costs.arriving * (self.n + self.judging)
+        return shrinkages * seconds + costs.learning + costs.agops[iteration > 1].seconds(self.agop, self.n)
+
+
+@dataclass(frozen=True)
+class Width:
+    """What tells the time of a layer's patches from that of those that are timed.
+
+    Attributes:
+        times: how many times as many entries they have.
+        decomposed: seconds in which a metric on them is decomposed.
+    """
+
+    times: float
+    decomposed: float
+
+    def of_matrix(self, law: Pairs, metric: Metric) -> Pairs:
+        """The law of a kernel matrix: images meet a metric in the square of the entries, pairs of patches in the entries."""
+        if metric is None:
+            return Pairs(law.fixed, law.left * self.times, law.right * self.times, law.pair * self.times)
+        return self._under_metric(law)
+
+    def of_agop(self, law: Pairs, metric: Metric) -> Pairs:
+        """The law of an average gradient outer product, which has the square of the entries itself."""
+        if metric is None:
+            return Pairs(law.fixed, law.left * self.times**2, law.right * self.times, law.pair * self.times)
+        return self._under_metric(law)
+
+    def _under_metric(self, law: Pairs) -> Pairs:
+        square = self.times**2
+        return Pairs(law.fixed + self.decomposed, law.left * square, law.right * square, law.pair * self.times)
 
 
 @dataclass(frozen=True)
@@ -197,6 +236,7 @@ def prospect(
         known: what an earlier glance has found out of every layer of every candidate.
     """
     known = known or [[Known()] * len(kernels) for kernels in plan.candidates]
+    decomposition = _decomposition_law(plan, problem, patience)
     with problem.threads():
         regression = (
             _iterations_law(problem, patience)
@@ -204,7 +244,7 @@ def prospect(
             else _regression_law(problem, patience)
         )
         costs = [
-            _layers_costs(plan, kernels, problem, regression, patience, of_layers)
+            _layers_costs(plan, kernels, problem, (regression, decomposition), patience, of_layers)
             for kernels, of_layers in zip(plan.candidates, known, strict=True)
         ]
     return Prospect(
@@ -252,46 +292,83 @@ def _layers_costs(
     plan: Plan,
     kernels: Sequence[LearnableKernel],
     problem: Problem,
-    regression: Powers,
+    algebra: tuple[Powers, Powers],
     patience: float,
     known: Sequence[Known],
 ) -> list[LayerCosts]:
-    """Of one candidate; deeper layers see random features of the identity."""
-    n, costs, x = len(problem.x), [], problem.x
+    """Of one candidate; deeper layers see random features of the identity, of a part of the filters where these are many.
+
+    Args:
+        plan: what is to be fitted.
+        kernels: of the candidate.
+        problem: that of the first layer.
+        algebra: the laws of the regression, and of the decomposition of a metric.
+        patience: seconds that one of the runs may take.
+        known: what need not be timed of every layer.
+    """
+    n, costs, x = len(problem.x), list[LayerCosts](), problem.x
+    draw = replace(plan.draw, n_filters=min(plan.draw.n_filters, MOST_FILTERS))
+    times, arriving, entries = 1.0, 0.0, patch_entries(plan, x, kernels)
     for number, kernel in enumerate(limited(problem.solver, kernels)):
         x = x[: min(sample_size(x[0].nbytes, n), FEW if patience <= ROUGHLY else n)]
+        width = Width(times, algebra[1].seconds(entries[number]))
         if isinstance(problem.solver, Features):
-            costs.append(_costs_of_features(problem.solver.basis(kernel, x, None), problem, regression, patience))
-            x = plan.draw.features(number, None, kernel.window, x)(x) if number + 1 < len(kernels) else x
-            continue
-        metrics = [None, torch.eye(x.shape[1] * kernel.window.size**2).to(x)] if plan.n_iterations else [None]
-        under = list(zip(metrics[: plan.n_iterations + 1], known[number].matrices, strict=False))
-        updated = list(zip(metrics[: plan.n_iterations], known[number].agops, strict=False))
-        if patience <= ROUGHLY:
-            updated = updated[-1:]  # gradients under a metric take about as long
-        matrices = [law or _matrix_law(kernel, x, metric, n, patience) for metric, law in under]
-        agops = [law or _agop_law(kernel, x, metric, problem, patience) for metric, law in updated]
-        if isinstance(problem.solver, Iterative):
-            matrices = [ByTiles(law.fixed, law.left, law.right, law.pair, default_side(n)) for law in matrices]
-            agops = [ByParts(law.fixed, law.left, law.right, law.pair, part_size(x.device)) for law in agops]
-        costs.append(LayerCosts(matrices[:1] + matrices[-1:], agops[:1] + agops[-1:], regression))
+            basis = problem.solver.basis(kernel, x, None)
+            of_layer = _costs_of_features(basis, problem, algebra[0], width, patience)
+        else:
+            of_layer = _costs_of_kernel(plan, kernel, x, problem, algebra[0], width, patience, known[number])
+        costs.append(replace(of_layer, arriving=arriving))
         if number + 1 < len(kernels):
-            x = plan.draw.features(number, None, kernel.window, x)(x)
+            features = draw.features(number, None, kernel.window, x)
+            x = x[: sample_size(features(x[:1]).nbytes, len(x))]
+            wider = plan.draw.n_filters / draw.n_filters
+            arriving = times * wider * _seconds_of_an_image(features, x, patience)
+            x, times = features(x), wider
     return costs
 
 
-def _costs_of_features(basis: FeatureBasis, problem: Problem, regression: Powers, patience: float) -> LayerCosts:
+def _seconds_of_an_image(compute: Callable[[Images], Tensor], x: Images, patience: float) -> float:
+    return measured_powers(lambda m: compute(x[:m]), (1,), first=1, largest=len(x), patience=patience).seconds(1)
+
+
+def _costs_of_kernel(
+    plan: Plan,
+    kernel: LearnableKernel,
+    x: Images,
+    problem: Problem,
+    regression: Powers,
+    width: Width,
+    patience: float,
+    known: Known,
+) -> LayerCosts:
+    """Of a layer whose kernel is met by these images."""
+    n, metrics = len(problem.x), list[Metric]([None])
+    if plan.n_iterations:
+        metrics.append(torch.eye(x.shape[1] * kernel.window.size**2).to(x))
+    under = list(zip(metrics, known.matrices, strict=False))
+    updated = list(zip(metrics[: plan.n_iterations], known.agops, strict=False))
+    if patience <= ROUGHLY:
+        updated = updated[-1:]  # gradients under a metric take about as long
+    matrices = [law or width.of_matrix(_matrix_law(kernel, x, metric, n, patience), metric) for metric, law in under]
+    agops = [law or width.of_agop(_agop_law(kernel, x, metric, problem, patience), metric) for metric, law in updated]
+    if isinstance(problem.solver, Iterative):
+        matrices = [ByTiles(law.fixed, law.left, law.right, law.pair, default_side(n)) for law in matrices]
+        agops = [ByParts(law.fixed, law.left, law.right, law.pair, part_size(x.device)) for law in agops]
+    return LayerCosts(matrices[:1] + matrices[-1:], agops[:1] + agops[-1:], regression, learning=width.decomposed)
+
+
+def _costs_of_features(
+    basis: FeatureBasis, problem: Problem, regression: Powers, width: Width, patience: float
+) -> LayerCosts:
     """The same under every metric: images are transformed one by one, and what there is less of is decomposed."""
     x, outputs = basis.x, problem.y.shape[1]
     n, columns = len(problem.x), basis.entries
     coef = x.new_ones(columns, outputs)
 
-    def per_image(compute: Callable[[Images], Tensor]) -> float:
-        law = measured_powers(lambda m: compute(x[:m]), (1,), first=1, largest=len(x), patience=patience)
-        return law.seconds(1)
-
-    transformed = per_image(basis.averaged)
-    differentiated = per_image(lambda some: basis.agop(some, coef, None, unwatched))
+    transformed = width.times * _seconds_of_an_image(basis.averaged, x, patience)
+    differentiated = width.times * _seconds_of_an_image(
+        lambda some: basis.agop(some, coef, None, unwatched), x, patience
+    )
     multiplied = _multiplied(x, patience)
     if n > columns:
         algebra = Powers({0: DECOMPOSED * multiplied * columns**3, 1: PRIMAL_PRODUCTS * multiplied * columns**2})
@@ -299,7 +376,8 @@ def _costs_of_features(basis: FeatureBasis, problem: Problem, regression: Powers
         algebra = Powers({**regression.coefficients, 2: regression.coefficients.get(2, 0.0) + multiplied * columns / 2})
     batch = basis.batch(len(problem.ridges) * (outputs + 1))
     passes = Passes(0.0, transformed, 0.0, 0.0, columns, batch, basis.remembered)
-    return LayerCosts([passes] * 2, [Pairs(0.0, differentiated, 0.0, 0.0)] * 2, algebra)
+    learning = MADE_OF_FEATURES * width.decomposed
+    return LayerCosts([passes] * 2, [Pairs(0.0, differentiated, 0.0, 0.0)] * 2, algebra, learning)
 
 
 def _matrix_law(kernel: LearnableKernel, x: Images, metric: Metric, n: int, patience: float) -> Pairs:
@@ -345,6 +423,27 @@ def _quicker(law: Callable[[], Powers], size: int, device: torch.device) -> Powe
         return by_the_clock
     with timed_by_the_processor():
         return min(by_the_clock, law(), key=lambda found: found.seconds(size))
+
+
+def _decomposition_law(plan: Plan, problem: Problem, patience: float) -> Powers:
+    """Of the decomposition of a metric on patches of so many entries, in double precision."""
+    if not plan.n_iterations:
+        return Powers({3: 0.0})
+    most = max(max(patch_entries(plan, problem.x, kernels)) for kernels in plan.candidates)
+    largest = max(FIRST_SOLVED, min(most, MOST_SOLVED))
+    points = torch.randn(largest, largest, generator=torch.Generator().manual_seed(0)).to(problem.x).double()
+
+    def law() -> Powers:
+        return measured_powers(
+            lambda side: psd_power(points[:side] @ points[:side].T, 0.5),
+            (3,),
+            first=FIRST_SOLVED,
+            largest=largest,
+            patience=patience,
+        )
+
+    with threads_for(max(len(problem.x), most)):
+        return _quicker(law, most, problem.x.device)
 
 
 def _regression_law(problem: Problem, patience: float) -> Powers:

@@ -21,7 +21,18 @@ from ..learning.problem import Problem
 from ..solving.feature_solver import Features
 from ..solving.iterative import Iterative
 from ..solving.solver import Exact, LearnableKernel, Solver
-from .footprint import bytes_at_work, bytes_missing, bytes_of, bytes_of_regression
+from .footprint import (
+    bytes_at_work,
+    bytes_missing,
+    bytes_of,
+    bytes_of_filters,
+    bytes_of_images,
+    bytes_of_metrics,
+    bytes_of_regression,
+    bytes_of_solve,
+    most_filters,
+    most_images,
+)
 from .forecast import ExpectedRound, Prospect, looked_closer, prospect
 
 LONG_FIT_SECONDS = 30.0
@@ -40,7 +51,6 @@ BUSY = 0.8  # of a look's time, of which this process has less at work, with all
 OTHERS = "Other programs keep the processors busy; alone it would take less."
 MOVED = 1.1  # how far an estimate has gone from the one that was told before it is told again
 SHORTER = 10  # times fewer gradients
-FEWEST = 2  # images that a fit can be to
 
 
 class Outlook:
@@ -104,7 +114,7 @@ def outlook(
     at = torch.device("cpu") if isinstance(problem.solver, Iterative) else problem.x.device  # where most of it lies
     missing, free = bytes_missing(plan, problem, n, len(folds)), int(USABLE * free_bytes(at))
     if missing > free:
-        raise InputError(_too_large(plan, problem, prospect(plan, problem, shares, THOROUGHLY), agop, missing, free))
+        raise InputError(_too_large(plan, problem, shares, agop, missing, free))
     pairs = plan.n_rounds * n * ((1 + len(folds)) * n + n_test)
     if not verbose and pairs * problem.x[0, 0].numel() < WORTH_A_LOOK:
         return Outlook([], told=False)
@@ -165,39 +175,56 @@ def _images(problem: Problem) -> str:
     return f"{n // problem.of_each} images ({n} with their copies)" if problem.of_each > 1 else f"{n} images"
 
 
-def _too_large(plan: Plan, problem: Problem, ahead: Prospect, agop: int, missing: int, free: int) -> str:
+def _too_large(plan: Plan, problem: Problem, shares: Sequence[float], agop: int, missing: int, free: int) -> str:
     """What does not fit, and what would."""
-    if not isinstance(problem.solver, Exact):
-        return (
-            f"a fit on random features needs {size(missing)}, and {size(free)} can be used: their products are decomposed. "
-            f"{FEWER_FEATURES}."
-        )
-    fitting, too_many, n_folds = 0, len(problem.x), len(ahead.fold_shares)
-    while too_many - fitting > 1:
-        middle = (fitting + too_many) // 2
-        fits = bytes_missing(plan, problem, middle, n_folds) <= free
-        fitting, too_many = (middle, too_many) if fits else (fitting, middle)
-    fitting //= problem.of_each
-    rounded = fitting // 100 * 100 if fitting > 1000 else fitting
-    n, by_cg = rounded * problem.of_each, isinstance(problem.solver, Iterative)
-    a_pair = bytes_of_regression(plan, problem, len(problem.x)) / len(problem.x) ** 2
-    takes = (
-        "conjugate gradients keep their states and a preconditioner."
-        if by_cg
-        else f"the kernel matrix is decomposed, which takes {a_pair:.0f} bytes a pair of images."
+    n, n_folds = len(problem.x), len(shares)
+    fitting = most_images(lambda m: bytes_missing(plan, problem, m, n_folds) <= free, n, problem.of_each)
+    filters = most_filters(plan, lambda fewer: bytes_missing(fewer, problem, n, n_folds) <= free)
+    too_large = (
+        f"a fit to {_images(problem)} needs {size(missing)}, and {size(free)} can be used: "
+        f"{_most_of_it(plan, problem, n_folds)}."
     )
-    too_large = f"a fit to {_images(problem)} needs {size(missing)}, and {size(free)} can be used: {takes}"
-    if rounded < FEWEST:
-        return f"{too_large} Free memory, or pass smaller images."
-    solved = "Take" if by_cg or problem.groups is not None else 'Pass solver="cg", or take'
-    time_taken = duration(ahead.seconds(n, min(agop, n)))
-    shorter = _with_fewer_gradients(ahead, n, min(agop, n), problem.of_each)
+    if isinstance(problem.solver, Features):
+        too_large = f"{too_large} {FEWER_FEATURES}."
+    if filters:
+        too_large = f"{too_large} With n_filters={filters} all images fit."
+    if not fitting:
+        return too_large if filters else f"{too_large} Free memory, or pass smaller images or patches."
+    by_cg, fewer = isinstance(problem.solver, Iterative), fitting * problem.of_each
+    decomposes = isinstance(problem.solver, Exact) and not by_cg and problem.groups is None
+    solved = 'Pass solver="cg", or take' if decomposes else "Take"
+    ahead = prospect(plan, problem, shares, THOROUGHLY)
+    time_taken = duration(ahead.seconds(fewer, min(agop, fewer)))
+    shorter = _with_fewer_gradients(ahead, fewer, min(agop, fewer), problem.of_each)
     infinite = all(isinstance(kernel, InfiniteWidthKernel) for kernels in plan.candidates for kernel in kernels)
-    all_of_them = ' Or fit all of them on random features of a pooled kernel: solver="features".' if infinite else ""
+    pooled = infinite and isinstance(problem.solver, Exact)
+    all_of_them = ' Or fit all of them on random features of a pooled kernel: solver="features".' if pooled else ""
     return (
-        f"{too_large} {solved} fewer: with n_train={rounded} it fits, and takes about {time_taken}. {shorter}".rstrip()
+        f"{too_large} {solved} fewer: with n_train={fitting} it fits, and takes about {time_taken}. {shorter}".rstrip()
         + all_of_them
     )
+
+
+def _most_of_it(plan: Plan, problem: Problem, n_folds: int) -> str:
+    """What takes most of the memory of a fit, in words."""
+    n = len(problem.x)
+    if isinstance(problem.solver, Features):
+        solving = "products of random features are decomposed"
+    elif isinstance(problem.solver, Iterative):
+        solving = "conjugate gradients keep their states and a preconditioner"
+    else:
+        a_pair = bytes_of_regression(plan, problem, n) / n**2
+        solving = f"the kernel matrix is decomposed, which takes {a_pair:.0f} bytes a pair of images"
+    metrics = bytes_of_metrics(plan, problem.x, n_folds, problem.initial_metric)
+    filters = bytes_of_filters(plan, problem.x, n_folds)
+    images = bytes_of_images(plan, problem, n, n_folds) - problem.x.nbytes
+    parts = {
+        solving: bytes_of_solve(plan, problem, n),
+        f"metrics on patches take {size(metrics)}": metrics,
+        f"filters between layers take {size(filters)}": filters,
+        f"images between layers, copies in folds and patches take {size(images)}": images,
+    }
+    return max(parts, key=lambda part: parts[part])
 
 
 def with_fewer_columns(solver: Solver, kernels: Iterable[LearnableKernel], shape: Sequence[int]) -> str:
