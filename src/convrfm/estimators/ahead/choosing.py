@@ -20,10 +20,11 @@ from ..solving.iterative import Iterative
 from ..solving.solver import Exact, Solver, SolverName
 from .footprint import (
     bytes_at_work,
-    bytes_learned,
     bytes_missing,
     bytes_of_decomposition,
+    bytes_of_filters,
     bytes_of_iterations,
+    bytes_of_metrics,
     bytes_of_regression,
     most_images,
 )
@@ -79,12 +80,6 @@ class Regression:
     of_each: int = 1
     narrower: Callable[[int], int] | None = None
 
-    @property
-    def beside(self) -> str:
-        """What a fit holds beside its regression, in words."""
-        metrics = f", the metric on patches is learned in {size(self.metrics)}" if self.metrics else ""
-        return metrics + (f", filters between layers take {size(self.filters)}" if self.filters else "")
-
     def remedies(self, solve: Callable[[int], int], memory: int, *others: str) -> str:
         """What to pass where a regression, which takes `solve` of so many images, does not fit beside what is learned."""
         learned = self.metrics + self.filters
@@ -130,7 +125,8 @@ def kernel_solver(
     temporaries = None if memory_budget is None else max(1, min(memory_budget // SHARE, default_budget(device)))
     at_work = 0 if temporaries is None else 2 * temporaries  # the values of some images with all others lie beside them
     memory, beside = (_usable(at, memory_budget) - at_work for at in (device, CPU))
-    allowed, learned = f"{asked.beside}, and memory_budget={memory_budget} allows", asked.metrics + asked.filters
+    learned = asked.metrics + asked.filters
+    allowed = f"{_beside(asked.metrics, asked.filters)}, and memory_budget={memory_budget} allows"
 
     def decomposed(n: int) -> int:
         return bytes_of_decomposition(n, weighted=asked.weighted)
@@ -178,25 +174,29 @@ def within_budget(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], mem
         return replace(problem, solver=replace(solver, memory=min(solver.memory, left)))
     if not isinstance(solver, Features):
         return problem
-    solve, learned = (
-        bytes_of_regression(plan, problem, n),
-        bytes_learned(plan, problem.x, len(folds), problem.initial_metric),
-    )
+    metrics = bytes_of_metrics(plan, problem.x, len(folds), problem.initial_metric)
+    filters = bytes_of_filters(plan, problem.x, len(folds))
+    solve, learned = bytes_of_regression(plan, problem, n), metrics + filters
     if memory_budget is not None and solve + learned > memory_budget:
         images = most_images(
             lambda m: bytes_of_regression(plan, problem, m) + learned <= memory_budget, n, problem.of_each
         )
         fewer = f" fewer images (n_train={images} fits)," if images else ""
         raise InputError(
-            f"the regression on random features takes {size(solve)}, metrics on patches and filters between layers "
-            f"{size(learned)}, and memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES},{fewer} "
-            "smaller patches, or a larger memory_budget."
+            f"the regression on random features takes {size(solve)}{_beside(metrics, filters)}, and "
+            f"memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES},{fewer} smaller patches, or a larger memory_budget."
         )
     taken = bytes_missing(plan, problem, n, len(folds)) + bytes_at_work(plan, problem)
     left = int(USABLE * free_bytes(device)) - taken
     if memory_budget is not None:
         left = min(left, memory_budget - solve - learned)
     return replace(problem, solver=replace(solver, memory=int(REMEMBERING * max(0, left))))
+
+
+def _beside(metrics: int, filters: int) -> str:
+    """What a fit holds beside its regression, in words."""
+    learned = f", the metric on patches is learned in {size(metrics)}" if metrics else ""
+    return learned + (f", filters between layers take {size(filters)}" if filters else "")
 
 
 def _usable(device: torch.device, memory_budget: int | None) -> int:
