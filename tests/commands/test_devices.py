@@ -21,7 +21,7 @@ COMMANDS = {
     "demo": ["demo"],
     "doctor": ["doctor"],
 }
-ABSENT = ["abacus", *([] if torch.cuda.is_available() else ["cuda"])]
+ABSENT = ["abacus", "meta", *([] if torch.cuda.is_available() else ["cuda"])]
 
 
 def test_no_command_with_a_device_is_left_out() -> None:

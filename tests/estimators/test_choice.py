@@ -59,7 +59,8 @@ def test_leave_one_group_out_is_the_fit_without_each_group(weights: np.ndarray |
 
 def test_names_of_groups_do_not_matter() -> None:
     names = np.array(["f", "b", "c", "a", "e", "d"])[GROUPS]
-    for groups in (names, names.tolist(), torch.tensor(GROUPS * 7 - 3)):
+    recorded = torch.tensor(GROUPS, dtype=torch.float64, requires_grad=True)
+    for groups in (names, names.tolist(), torch.tensor(GROUPS * 7 - 3), recorded):
         a, b = classifier().fit(X, Y, groups=groups), classifier().fit(X, Y, groups=GROUPS)
         assert [r["loo_error"] for r in a.history_] == pytest.approx([r["loo_error"] for r in b.history_])
 

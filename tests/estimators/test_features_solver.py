@@ -225,6 +225,8 @@ def test_what_features_cannot_do_is_said(as_a_user: None) -> None:
         classifier(solver="primal").fit(x, y)
     with pytest.raises(InputError, match="is of random features"):
         classifier(first_filters="patches", solver="exact").fit(x, y)
+    with pytest.raises(InputError, match="n_features must be at least 2"):
+        classifier(first_filters="patches", n_features=1).fit(x, y)
     regressor = any_estimator(ConvRFMRegressor).fit(x, x[:, 0, 2, 2])
     with pytest.raises(InputError, match="without return_std"):
         regressor.predict(x, return_std=True)

@@ -24,10 +24,14 @@ def chosen_device(name: str | torch.device) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    must = f'device must be "auto" or a torch device of this machine; got {name!r}'
     try:
-        return torch.empty(0, device=name).device
+        device = torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f'device must be "auto" or a torch device of this machine; got {name!r}. {error}') from error
+        raise InputError(f"{must}. {error}") from error
+    if device.type == "meta":
+        raise InputError(f"{must}, where tensors have no values.")
+    return device
 
 
 def default_budget(device: torch.device) -> int:

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 from torch.nn.grad import conv2d_input
 
+from ...errors import InputError
 from ...maths.patches import filter_patches, filter_unfolded
 from ...maths.precision import convolutions_as_products
 from ...maths.window_means import POSITIONS, pad, unpad, window_mean_transpose
@@ -192,6 +193,11 @@ class FeatureDraw:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_features", positive_integer("n_features", self.n_features))
+        if self.first_filters == "patches" and self.n_features == 1:
+            raise InputError(
+                'first_filters="patches" takes filters less their mean, which leaves nothing of one alone: n_features must be '
+                "at least 2 with it; got 1."
+            )
         object.__setattr__(self, "seed", natural_number("seed", self.seed))
         object.__setattr__(self, "seed", int(self.seed))
 
