@@ -184,8 +184,8 @@ def within_budget(plan: Plan, problem: Problem, folds: Sequence[np.ndarray], mem
         fewer = f" fewer images (n_train={images} fits)," if images else ""
         raise InputError(
             f"the regression on random features takes {size(solve)}{_beside(metrics, filters)}, and "
-            f"memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES},{fewer} smaller patches, or a larger "
-            "memory_budget."
+            f"memory_budget={memory_budget} allows {size(memory_budget)}. {FEWER_FEATURES},{fewer} smaller patches, or a "
+            "larger memory_budget."
         )
     taken = bytes_missing(plan, problem, n, len(folds)) + bytes_at_work(plan, problem)
     left = int(USABLE * free_bytes(device)) - taken
