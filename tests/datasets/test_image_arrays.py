@@ -185,15 +185,6 @@ def test_labels_of_half_precision_are_labels() -> None:
     assert check_labels(torch.tensor([0.0, 1.0, 2048.0], dtype=torch.float16), 3).tolist() == [0, 1, 2048]
 
 
-@pytest.mark.parametrize("missing", [np.nan, pandas.NA, pandas.NaT, None])
-def test_a_missing_label_that_became_a_text_is_told(missing: Any) -> None:
-    labels = np.array(["cat", missing, "cat", missing], dtype=object).astype(str)
-    with pytest.warns(
-        UserWarning, match=rf"2 labels are '{missing}', which is taken for a class\. If these are missing"
-    ):
-        assert check_labels(labels, 4).tolist() == labels.tolist()
-
-
 def test_a_column_of_labels_is_taken_with_a_warning() -> None:
     with pytest.warns(DataConversionWarning, match=r"Pass np\.ravel\(y\)"):
         assert check_labels([[0], [1], [1]], 3).tolist() == [0, 1, 1]

@@ -228,14 +228,3 @@ def test_folders_and_tables_with_classes_that_look_alike_are_told(source: str, t
     data = load(tmp_path / "data", labels=tmp_path / "labels.csv" if source == "table" else None)
     assert data.classes == ("Cat", "cat", "dog")
     assert any("capitals, spaces or accents alone: 'Cat' and 'cat'." in note for note in data.notes)
-
-
-@pytest.mark.parametrize("name", ["nan", "None", "", "N/A"])
-def test_a_class_that_is_called_as_a_missing_label_is_told(name: str, tmp_path: Path) -> None:
-    """NumPy writes NaN among texts so."""
-    np.savez(
-        tmp_path / "data.npz", x=np.random.default_rng(0).random((30, 6, 6)), y=np.array(["cat", "dog", name] * 10)
-    )
-    notes = load(tmp_path / "data.npz").notes
-    assert any(f"is called {name!r}, as labels that are missing are written" in note for note in notes)
-    assert not any("missing" in note for note in load("bars").notes)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from sklearn.base import clone
@@ -317,6 +318,17 @@ def test_reading_and_writing_a_model_changes_no_prediction(tmp_path: Path) -> No
         for stage, original in zip(again.staged_predict(x_test), model.staged_predict(x_test), strict=True):
             np.testing.assert_array_equal(stage, original)
         assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("missing", [np.nan, None, "", "N/A", pandas.NA, pandas.NaT], ids=repr)
+def test_a_missing_label_that_became_a_text_is_told(missing: Any) -> None:
+    x = np.random.default_rng(0).standard_normal((12, 1, 6, 6))
+    labels = np.array(["cat", missing, "dog"] * 4, dtype=object).astype(str)
+    with pytest.warns(
+        UserWarning, match=rf"4 labels are '{missing}', which is taken for a class\. If these are missing"
+    ):
+        model = ConvRFMClassifier(KERNEL, n_iterations=0).fit(x, labels)
+    assert set(model.classes_) == {"cat", "dog", str(missing)}
 
 
 def test_leave_one_out_tells_the_truth_where_one_image_has_two_labels() -> None:

@@ -1,31 +1,23 @@
-"""What is to be said of the names of classes: that some look alike, or like a label that is missing."""
+"""What is to be said of the names of classes: that some look alike."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from .walking import composed
 
-MISSING = ("", "nan", "none", "null", "na", "n/a", "<na>")  # as NumPy, pandas and tables write a label that is missing
-
 
 def class_notes(data: object, classes: Iterable[int | str]) -> list[str]:
-    """Sentences on classes that differ in capitals, spaces or the spelling of accents alone, and on names for missing ones."""
+    """Sentences on classes that differ in capitals, spaces or the spelling of accents alone."""
     names = [name for name in classes if isinstance(name, str)]
     alike = defaultdict[str, list[str]](list)
     for name in names:
         alike[_plain(name)].append(name)
     pairs = [" and ".join(map(_shown, several)) for several in alike.values() if len(several) > 1]
-    missing = [_shown(name) for name in names if _plain(name) in MISSING]
     notes = []
     if pairs:
         notes.append(
             f"Names of classes of {data} differ in capitals, spaces or accents alone: {'; '.join(pairs)}. Each is a class of "
             "its own; where two are one, give them one name."
-        )
-    if missing:
-        notes.append(
-            f"A class of {data} is called {' and one '.join(missing)}, as labels that are missing are written. If it is "
-            "none, leave its images out."
         )
     return notes
 

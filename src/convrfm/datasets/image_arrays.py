@@ -17,7 +17,6 @@ Array = TypeVar("Array", np.ndarray, torch.Tensor)
 CHANNEL_COUNTS = (1, 2, 3, 4)
 EXACT = np.float64(2**53)  # from which on floats are not all integers
 EXACT_SINGLE = 2**24  # those of float32
-MISSING = ("nan", "None", "<NA>", "NaT")  # what is written where a value that is none becomes a text
 LAYOUT = "x must be (n, channels, height, width)"
 
 
@@ -93,12 +92,6 @@ def check_labels(y: Any, n: int) -> Shaped[np.ndarray, " n"]:
         raise InputError(
             f"y must hold class labels; got {labels[first]} at {first}. "
             "Remove images without a label; fit continuous targets with a regressor."
-        )
-    if labels.dtype.kind == "U" and (texts := [text for text in MISSING if (labels == text).any()]):
-        warnings.warn(
-            f"{np.isin(labels, texts).sum()} labels are {' or '.join(map(repr, texts))}, which is taken for a class. If these "
-            "are missing labels that became texts, leave their images out.",
-            stacklevel=2,
         )
     return labels
 

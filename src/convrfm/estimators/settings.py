@@ -55,8 +55,9 @@ def check_names(parameters: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         whole, inside, _ = name.partition("__")
         if inside and whole in now and not hasattr(parameters.get(whole, now[whole]), "set_params"):
             raise InputError(
-                f"{whole} can only be set as a whole; got {name}. Pass whole values, such as several kernels to a search: "
-                '{"kernel": [NTK(vanilla(depth=2)), NTK(vanilla(depth=3))]}.'
+                f"{whole} can only be set as a whole; got {name}.",
+                in_python="Pass whole values, such as several kernels to a search: "
+                '{"kernel": [NTK(vanilla(depth=2)), NTK(vanilla(depth=3))]}.',
             )
 
 

@@ -1,5 +1,6 @@
 """What `y` means: from labels or numbers to the targets of the regression, and from its outputs back."""
 
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,6 +17,16 @@ from .arrays import Array
 from .targets import check_targets, one_hot
 
 Values = Shaped[np.ndarray, "n *k"]
+MISSING = (
+    "",
+    "nan",
+    "nat",
+    "none",
+    "null",
+    "na",
+    "n/a",
+    "<na>",
+)  # what is written where a label that is none is a text
 
 
 class Coding(ABC):
@@ -76,6 +87,13 @@ class LabelCoding(Coding):
         if len(classes) < 2:
             raise InputError(
                 f"a classifier needs images of at least two classes; got one class: all labels are {classes[0]}."
+            )
+        if classes.dtype.kind == "U" and (missing := [each for each in classes if each.strip().casefold() in MISSING]):
+            texts = " or ".join(repr(str(each)) for each in missing)
+            warnings.warn(
+                f"{np.isin(values, missing).sum()} labels are {texts}, which is taken for a class. If these are missing labels "
+                "that became texts, leave their images out.",
+                stacklevel=2,
             )
         return cls(classes)
 

@@ -220,7 +220,10 @@ class FittedLayers:
         history, judge = learned["history"], str(learned["judged_on"])
         fitted = cls(layers, solver, x, targets, weights, history, judge, tuple(unfinished))
         one = replace(fitted, x=x[:1], targets=targets[:1], weights=None)
-        one._through(one.x, len(layers) - 1)  # fails on images that are too small for the filters
+        try:
+            one._through(one.x, len(layers) - 1)
+        except InputError as error:  # images that are too small for the filters
+            raise ValueError(str(error)) from error
         if solver.rows(1) is None:  # fails where coefficients are not those of so many features
             for number, layer in enumerate(layers):
                 one.outputs(one.x, Stage(number, layer.kept))
