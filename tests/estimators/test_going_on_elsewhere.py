@@ -11,7 +11,7 @@ import pytest
 
 from convrfm import ConvRFMClassifier, kernels
 from convrfm.errors import InputError
-from convrfm.estimators.ahead import choosing, outlook
+from convrfm.estimators.ahead import choosing, footprint, outlook
 from convrfm.estimators.kept.begun import BegunFit
 from convrfm.estimators.solving import agop_in_parts, iterative
 from convrfm.estimators.solving.iterative import Iterative
@@ -29,9 +29,8 @@ FREE = {"for tiles on disk": 2000, "for tiles in memory": 25_000, "for a decompo
 def several_tiles_and_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(iterative, "default_side", lambda n: 9)
     monkeypatch.setattr(agop_in_parts, "PART", 7)
-    monkeypatch.setattr(
-        choosing, "bytes_of_iterations", lambda *_, **__: 0
-    )  # so few images have smaller matrices than these
+    for module in (choosing, footprint):  # so few images have smaller matrices than these
+        monkeypatch.setattr(module, "bytes_of_iterations", lambda *_, **__: 0)
 
 
 @pytest.fixture

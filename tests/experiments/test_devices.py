@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from convrfm.errors import InputError
 from convrfm.experiments.catalogue import EXPERIMENTS
@@ -21,9 +22,12 @@ def test_a_device_that_is_not_there_is_refused(experiment: Experiment[Any], tmp_
         next(iter(experiment.plan(run))).compute()
 
 
-def test_an_experiment_of_the_cpu_alone_leaves_nothing_where_another_device_is_asked_for(tmp_path: Path) -> None:
-    request = Request(Scale.SMOKE, device="meta")
-    with pytest.raises(InputError, match="computed on the CPU; got --device meta"):
+def test_an_experiment_of_the_cpu_alone_leaves_nothing_where_another_device_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convrfm.experiments.reproduce.chosen_device", torch.device)  # as if it were there
+    request = Request(Scale.SMOKE, device="cuda")
+    with pytest.raises(InputError, match="computed on the CPU; got --device cuda"):
         reproduce(EXPERIMENTS["theorem1"], request, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
