@@ -136,7 +136,7 @@ def beside_the_rounds(settings: FitSettings) -> str:
     """What takes time beside what the fit tells of itself, said before it begins."""
     parts = ["baselines (less than a minute)"] if settings.baselines else []
     if may_propose(settings):
-        parts.append(f"what to try next, where little was gained (half as long as the rounds, and {duration(LOOKS)})")
+        parts.append(f"what to try next, where little was gained ({duration(LOOKS)}, or half as long as the rounds)")
     return f"Beside what the fit tells, this takes {', '.join([*parts, 'and ' * bool(parts) + 'some seconds for the page'])}."
 
 

@@ -31,7 +31,7 @@ from .choices import (
 from .fit_settings import FitSettings
 
 LARGER_PATCHES, LAYERS = 5, 3
-LOOKS, SHARE = 5.0, 0.5  # seconds of looking ahead, and of the fit's own what they may take besides
+LOOKS, SHARE = 20.0, 0.5  # seconds of looking ahead, or as large a share of what the fit took, if that is more
 NOT_LOOKED_AT = "told before it begins"
 SHORT = 10.0  # seconds, of which a rough look tells no more than that they are some
 STEPS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -79,7 +79,7 @@ def next_steps(
         images: to which.
         pace: seconds on the clock for each of the processors', as the fit had it beside whatever else is running here; None
             to go by the clock.
-        took: seconds of the fit. The steps are looked into for about half as long, and a few seconds more; what others take,
+        took: seconds of the fit. The steps are looked into for about half as long, twenty seconds at least; what others take,
             their own fits tell.
         typed: the command of a run with other settings.
     """
@@ -129,7 +129,7 @@ def may_propose(settings: FitSettings) -> bool:
 
 def time_to_look(took: float) -> float:
     """Seconds for which steps are looked into after a fit of so many."""
-    return LOOKS + SHARE * took
+    return max(LOOKS, SHARE * took)
 
 
 def _steps(settings: FitSettings) -> Mapping[str, tuple[str, Mapping[str, Any]]]:

@@ -66,7 +66,7 @@ def next_section(record: FitRecord) -> Section:
             ("Options", "Why", "Time of its rounds"),
             [[step.options, step.reason, step.cost] for step in record.next_steps],
             caption="Times are estimated from small runs on this machine with these images; where those would take longer "
-            "than half of this fit did, the next one tells itself. docs/accuracy.md has measured examples.",
+            "than twenty seconds and half of this fit, the next one tells itself. docs/accuracy.md has measured examples.",
         )
         .code("\n".join(step.command for step in record.next_steps))
     )
