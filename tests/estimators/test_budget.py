@@ -60,6 +60,17 @@ def test_what_patches_of_many_numbers_take_is_counted_or_refused(
         model.set_params(memory_budget=budget - 2_000_000).fit(x, y)
 
 
+def test_where_metrics_alone_are_too_large_conjugate_gradients_are_neither_taken_nor_proposed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    x, y = np.random.default_rng(0).standard_normal((64, 3, 10, 10)).astype(np.float32), np.arange(64) % 2
+    model = ConvRFMClassifier(kernels.Laplace(9), n_iterations=1, memory_budget=2_000_000)
+    with pytest.raises(InputError, match=r"metric on patches is learned in .* Pass .*smaller patches\.$") as refused:
+        model.fit(x, y)
+    assert "cg" not in str(refused.value)
+    assert "conjugate gradients" not in capfd.readouterr().err
+
+
 def test_outputs_of_many_images_stay_within_it_too() -> None:
     selection, budget = pictures(2500, 1), BUDGETS["decomposed"]
     model = ConvRFMClassifier(NTK, n_iterations=0, ridge=1e-2, solver="exact", choose_on="selection")

@@ -22,7 +22,7 @@ from .cases import pictures
 
 pytest.importorskip("zarr")
 X, Y = pictures(24)
-FREE = {"for tiles on disk": 2000, "for tiles in memory": 25_000, "for a decomposition": 10**9}  # bytes
+FREE = {"for tiles on disk": 8000, "for tiles in memory": 25_000, "for a decomposition": 10**9}  # bytes
 
 
 @pytest.fixture(autouse=True)

@@ -136,25 +136,26 @@ def kernel_solver(
 
     decomposition = decomposed(asked.n)
     fits = decomposition + learned <= memory
-    if name == "exact" or (name == "auto" and workers is None and (fits or asked.grouped)):
+    no_help = asked.grouped or learned > memory  # of conjugate gradients
+    if name == "exact" or (name == "auto" and workers is None and (fits or no_help)):
         if memory_budget is not None and not fits:
-            remedies = asked.remedies(decomposed, memory, "" if asked.grouped else 'solver="cg"')
+            remedies = asked.remedies(decomposed, memory, "" if no_help else 'solver="cg"')
             raise InputError(
                 f"the kernel matrix of {asked.n} images is decomposed in {size(decomposition)}{allowed} {size(memory)} beside "
                 f"{size(at_work)} at work. {remedies}"
             )
         return Exact(seed, temporaries)
-    if name == "auto" and workers is None:
-        announce(
-            f"the kernel matrix of {asked.n} images would be decomposed in {size(decomposition)}, and {size(memory)} can be "
-            'used: it is solved by conjugate gradients (solver="cg"), with estimated leave-one-out'
-        )
     states = iterated(asked.n)
     if memory_budget is not None and states + learned > beside:
         raise InputError(
             f"conjugate gradients on {asked.n} images with {counted(asked.ridges, 'ridge')} hold {size(states)}{allowed} "
             f"{size(beside)} beside {size(at_work)} at work. "
             f"{asked.remedies(iterated, beside, 'one ridge' if asked.ridges > 1 else '')}"
+        )
+    if name == "auto" and workers is None:
+        announce(
+            f"the kernel matrix of {asked.n} images would be decomposed in {size(decomposition)}, and {size(memory)} can be "
+            'used: it is solved by conjugate gradients (solver="cg"), with estimated leave-one-out'
         )
     return Iterative(seed, temporaries, beside - states - learned, folder)
 
