@@ -17,7 +17,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(BIN)/.installed  ## a tour in minutes: two tasks, what was learned, one HTML report
-	$(BIN)/convrfm demo --out runs/demo
+	$(BIN)/convrfm demo --out runs/demo --overwrite
 
 test: $(BIN)/.installed  ## the test suite; CONVRFM_DATA=folder adds the tests on real data
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses auto --dist worksteal
