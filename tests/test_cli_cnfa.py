@@ -19,6 +19,7 @@ from convrfm import cnfa
 from convrfm.cli import app
 from convrfm.commands.cnfa import random_weights_warning
 from convrfm.networks import drawn_weights, load_network, resnet20
+from convrfm.networks.naming import DrawnWeights
 
 
 @pytest.fixture
@@ -111,6 +112,7 @@ def test_random_weights_are_told_before_any_number(
     assert output.index(warning) < output.index("Pearson")
     (style,) = [style for text, style in printed if text.startswith(warning)]
     assert style == "bold red"
+    assert "random (see the warning)" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.index(warning) < page.index("Pearson")
     callout = page.rindex("<div", 0, page.index(warning))
@@ -146,7 +148,7 @@ def test_help_says_that_a_factory_of_ones_own_is_run() -> None:
 def test_trained_weights_need_no_warning() -> None:
     assert drawn_weights(resnet20(), "torchvision:resnet18@DEFAULT") == (0, 20, False)
     assert drawn_weights(resnet20(), "timm:resnet18.tag@DEFAULT") == (20, 20, False)
-    assert random_weights_warning("torchvision:resnet18@DEFAULT", 0, 20) == ""
+    assert random_weights_warning("torchvision:resnet18@DEFAULT", DrawnWeights(0, 20)) == ""
 
 
 @pytest.mark.parametrize(
@@ -196,12 +198,12 @@ def network():
     if "seeded" not in factory:
         return
     torch.set_rng_state(state)
-    said = random_weights_warning(name, *drawn_weights(load_network(name), name))
+    said = random_weights_warning(name, drawn_weights(load_network(name), name))
     assert said.startswith(f"{name} seeds torch itself")
 
 
 def test_a_trained_body_with_a_fresh_head_is_not_called_untrained() -> None:
-    said = random_weights_warning("mynet:network", 1, 21)
+    said = random_weights_warning("mynet:network", DrawnWeights(1, 21))
     assert said.startswith("1 of 21 weights of mynet:network are random: what these layers show was not learned.")
 
 

@@ -16,7 +16,7 @@ from ..commands.choices import (
     Unreadable,
     Validation,
 )
-from ..commands.outputs import UNFINISHED_FIT, check_new_folder
+from ..commands.outputs import SETTINGS, check_new_folder
 from ..commands.terminal import command_line, console, say, worded
 from .app import app, defaults_of
 from .options import (
@@ -134,7 +134,7 @@ def fit(
 ) -> None:
     """Learn from images: a model, its metrics, predictions, plots and a report in one folder."""
     parameters = dict(locals())  # the first line, so that it holds the parameters and nothing else
-    check_new_folder(out, overwrite=overwrite, unfinished=UNFINISHED_FIT)
+    check_new_folder(out, overwrite=overwrite, unfinished=SETTINGS)
     from ..commands.fit import FitSettings
     from ..commands.fit import fit as run_fit
     from ..commands.idle_options import refuse_idle_options

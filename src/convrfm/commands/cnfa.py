@@ -29,6 +29,7 @@ from ..networks import (
     load_trained,
     load_weights,
 )
+from ..networks.naming import DrawnWeights
 from ..quantities import counted
 from ..report.cnfa_page import cnfa_page
 from ..storage.held_folder import held
@@ -75,7 +76,7 @@ class Subject(NamedTuple):
     channels: int
     image_size: tuple[int, int] | None
     scaling: Scaling | None
-    random: str = ""
+    drawn: DrawnWeights = DrawnWeights(0, 0)
     trained_on: str = ""
 
 
@@ -103,8 +104,8 @@ def subject_of(settings: CnfaSettings) -> Subject:
     channels = _channels(built)
     size = None if settings.image_size is None else (settings.image_size, settings.image_size)
     scaling = IMAGENET if settings.scale is PixelScale.IMAGENET and channels == 3 else None
-    random = random_weights_warning(network, *drawn_weights(built, network)) if weights is None else ""
-    return Subject(built, _initial(settings, built), channels, size, scaling, random)
+    drawn = drawn_weights(built, network) if weights is None else DrawnWeights(0, 0)
+    return Subject(built, _initial(settings, built), channels, size, scaling, drawn)
 
 
 def _channels(network: nn.Module) -> int:
@@ -187,8 +188,9 @@ def _scale_text(scaling: Scaling | None) -> str:
     return f", less {means}, over {deviations}"
 
 
-def random_weights_warning(network: str, drawn: int, of: int, seeded: bool = False) -> str:
-    """What to say of a network of which so many weights were drawn, or whose factory seeds torch; else nothing."""
+def random_weights_warning(network: str, weights: DrawnWeights) -> str:
+    """What to say of a network of which weights were drawn, or whose factory seeds torch; else nothing."""
+    drawn, of, seeded = weights
     if seeded and drawn < of:
         return (
             f"{network} seeds torch itself, so that random weights are the same each time: whether its weights were learned "
@@ -229,7 +231,8 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
         subject = subject_of(settings)
         images, notes = images_of(settings, subject)
         least, most = images.min().item(), images.max().item()
-        warnings = [*filter(None, (subject.random, range_warning(settings, subject, least, most)))]
+        random = random_weights_warning(settings.network, subject.drawn)
+        warnings = [*filter(None, (random, range_warning(settings, subject, least, most)))]
         for warning in warnings:
             say_in_red(warning)
         say_notes(notes)
@@ -252,7 +255,8 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
         write_text(out / TABLE, report.to_csv())
         told = {
             "network": settings.network,
-            "weights": settings.weights or f"those of the network{' (see the warning)' * bool(subject.random)}",
+            "weights": settings.weights
+            or f"{'random' if subject.drawn.drawn else 'those of the network'}{' (see the warning)' * bool(random)}",
             "initial weights": settings.initial or ("not given" if subject.initial is None else "those of the run"),
             "images": f"{len(images)} of {settings.data}, {' x '.join(map(str, images.shape[1:]))}, "
             f"values from {least:g} to {most:g}{_scale_text(subject.scaling)}",

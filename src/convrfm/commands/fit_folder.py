@@ -13,14 +13,13 @@ from ..storage.earlier_run import EARLIER, put_back, remove, set_aside
 from ..storage.held_folder import held, is_used
 from ..storage.models import FILE_NAME
 from ..storage.values import values_from
-from .outputs import UNFINISHED_FIT
+from .outputs import SETTINGS, check_new_folder
 from .run_files import FILES, METRICS
 from .terminal import remark
 
 DRAW = ("n_train", "n_test", "seed", "sigma")  # settings that decide which images are generated
 ARGUMENTS = ("data", "network")  # of `convrfm train`, without a name where they are typed
 TILES = "tiles"  # of the kernel matrix of the round that is not finished
-SETTINGS = UNFINISHED_FIT  # those of a finished run are in its metrics
 BESIDE = ("baselines",)  # settings that decide nothing of the rounds, and may be others when a run goes on
 RUN = (FILE_NAME, *(name for name in FILES if name != FILE_NAME), SETTINGS)  # in the order in which it is set aside
 
@@ -31,8 +30,7 @@ def check_folder(folder: Path, *, overwrite: bool, holds_run: bool) -> None:
         raise InputError(
             f"{folder} exists already and holds something else than a run of this command. Choose another --out."
         )
-    if is_used(folder) and not overwrite:
-        raise InputError(f"{folder} exists already and is not empty. Choose another --out, or pass --overwrite.")
+    check_new_folder(folder, overwrite=overwrite)
 
 
 def check_same_run(folder: Path, what: str, there: Mapping[str, Any], now: Mapping[str, Any]) -> None:

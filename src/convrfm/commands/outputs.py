@@ -6,7 +6,7 @@ from ..errors import InputError
 from ..storage.atomic import check_writable
 from ..storage.held_folder import is_used
 
-UNFINISHED_FIT = "settings.json"  # its settings, in the folder of a run that is not finished
+SETTINGS = "settings.json"  # of an unfinished fit; those of a finished one are in its metrics
 
 
 def check_new_file(path: Path, option: str, *, overwrite: bool) -> None:

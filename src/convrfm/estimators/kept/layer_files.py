@@ -27,9 +27,8 @@ def layers_to_file(layers: Sequence[FittedLayer]) -> tuple[list[dict[str, Any]],
         records = [record_of(round_) for round_ in layer.rounds]
         entry: dict[str, Any] = {"kernel": describe(layer.kernel), "keep": layer.keep, "rounds": records}
         entry["intercepts"] = layer.kept.intercept is not None
-        entry["identity"] = (
-            layer.rounds[0].patch_entries if layer.rounds[0].metric is None else None
-        )  # its side, at round 0
+        first = layer.rounds[0]
+        entry["identity"] = first.patch_entries if first.metric is None else None
         for round_ in layer.rounds:
             for name in ROUND_TENSORS:
                 tensors[f"{name}.{number}.{round_.iteration}"] = getattr(round_, name)

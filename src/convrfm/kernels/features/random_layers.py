@@ -199,7 +199,6 @@ class FeatureDraw:
                 "at least 2 with it; got 1."
             )
         object.__setattr__(self, "seed", natural_number("seed", self.seed))
-        object.__setattr__(self, "seed", int(self.seed))
 
     def columns(self, architecture: Architecture, height: int, width: int, *, tangent: bool) -> int:
         """How many numbers an image of this size has: what the readout's dense layer takes, and its bias."""
