@@ -1,5 +1,6 @@
 """What `convrfm cnfa` does: a network and images by name, in; a folder with the report, out."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,8 @@ from .fit_folder import check_folder, read_values
 from .terminal import say_in_red, say_notes
 
 PAGE, TABLE = "report.html", "layers.csv"
-AT_ONCE = 16  # images at most, so that it is soon known how long all take; fewer where memory asks for it
+AT_ONCE = 50  # images; fewer where memory asks for it
+BATCHES, FEW = 4, 16  # as many batches at least, of so many images, so that two of them tell how long the others take
 IMAGENET = Scaling((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -240,7 +242,7 @@ def run_cnfa(settings: CnfaSettings, out: Path, *, overwrite: bool, quiet: bool,
             images = subject.scaling.apply(images)
         report = measure(
             subject.network,
-            images.tensor_split(-(-len(images) // AT_ONCE)),
+            images.tensor_split(max(math.ceil(len(images) / AT_ONCE), min(BATCHES, math.ceil(len(images) / FEW)))),
             initial=subject.initial,
             layers=None if settings.layers is None else [name.strip() for name in ",".join(settings.layers).split(",")],
             probes=settings.probes,
