@@ -13,8 +13,9 @@ import torch
 from convrfm import ConvRFMClassifier, DeepConvRFMClassifier, kernels
 from convrfm.errors import InputError
 from convrfm.estimators.ahead import forecast, outlook
+from convrfm.estimators.ahead.costs import ExpectedRound, LayerCosts, Prospect
 from convrfm.estimators.ahead.footprint import METRICS_ALIVE, bytes_of
-from convrfm.estimators.ahead.forecast import ExpectedRound, LayerCosts, Prospect, looked_closer, prospect
+from convrfm.estimators.ahead.forecast import looked_closer, prospect
 from convrfm.estimators.ahead.laws import ByParts, ByTiles
 from convrfm.estimators.ahead.outlook import Outlook
 from convrfm.estimators.learning.plan import Plan

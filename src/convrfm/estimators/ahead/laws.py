@@ -1,10 +1,11 @@
-"""How the time of computations that go through their images piece by piece grows."""
+"""How the time grows of computations that go through their images piece by piece, or see patches of more entries."""
 
 from dataclasses import dataclass
 
 from typing_extensions import override
 
 from ...kernels.growth import Pairs
+from ..solving.solver import Metric
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,32 @@ class ByParts(Pairs):
     @override
     def seconds(self, n: int, m: int) -> float:
         return super().seconds(n, m) + (self.fixed + self.right * m) * (-(-n // self.part) - 1)
+
+
+@dataclass(frozen=True)
+class Width:
+    """What tells the time of a layer's patches from that of those that are timed.
+
+    Attributes:
+        times: how many times as many entries they have.
+        decomposed: seconds in which a metric on them is decomposed.
+    """
+
+    times: float
+    decomposed: float
+
+    def of_matrix(self, law: Pairs, metric: Metric) -> Pairs:
+        """The law of a kernel matrix: images meet a metric in the square of the entries, pairs of patches in the entries."""
+        if metric is None:
+            return Pairs(law.fixed, law.left * self.times, law.right * self.times, law.pair * self.times)
+        return self._under_metric(law)
+
+    def of_agop(self, law: Pairs, metric: Metric) -> Pairs:
+        """The law of an average gradient outer product, which has the square of the entries itself."""
+        if metric is None:
+            return Pairs(law.fixed, law.left * self.times**2, law.right * self.times, law.pair * self.times)
+        return self._under_metric(law)
+
+    def _under_metric(self, law: Pairs) -> Pairs:
+        square = self.times**2
+        return Pairs(law.fixed + self.decomposed, law.left * square, law.right * square, law.pair * self.times)

@@ -21,6 +21,7 @@ from ..learning.problem import Problem
 from ..solving.feature_solver import Features
 from ..solving.iterative import Iterative
 from ..solving.solver import Exact, LearnableKernel, Solver
+from .costs import ExpectedRound, Prospect
 from .footprint import (
     bytes_at_work,
     bytes_missing,
@@ -33,7 +34,7 @@ from .footprint import (
     most_filters,
     most_images,
 )
-from .forecast import ExpectedRound, Prospect, looked_closer, prospect
+from .forecast import looked_closer, prospect
 
 LONG_FIT_SECONDS = 30.0
 A_MINUTE = 60.0  # which shorter fits do not take, as is said of them
