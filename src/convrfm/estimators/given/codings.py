@@ -17,16 +17,8 @@ from .arrays import Array
 from .targets import check_targets, one_hot
 
 Values = Shaped[np.ndarray, "n *k"]
-MISSING = (
-    "",
-    "nan",
-    "nat",
-    "none",
-    "null",
-    "na",
-    "n/a",
-    "<na>",
-)  # what is written where a label that is none is a text
+# what is written where a label that is none is a text
+MISSING = ("", "nan", "nat", "none", "null", "na", "n/a", "<na>")
 
 
 class Coding(ABC):
