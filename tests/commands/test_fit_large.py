@@ -33,7 +33,7 @@ class EndedError(Exception):
 @pytest.fixture(autouse=True, scope="module")
 def little_memory() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(choosing, "free_bytes", lambda device: 2000)
+        patch.setattr(choosing, "free_bytes", lambda device: 10_000)  # for a metric, for no decomposition
         yield
 
 
