@@ -20,7 +20,7 @@ demo: $(BIN)/.installed  ## a tour in minutes: two tasks, what was learned, one 
 	$(BIN)/convrfm demo --out runs/demo --overwrite
 
 test: $(BIN)/.installed  ## the test suite; CONVRFM_DATA=folder adds the tests on real data
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(BIN)/.installed  ## ruff, its format, and mypy
 	$(BIN)/ruff check .

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from jaxtyping import config, install_import_hook
+from jaxtyping import config
+
+from tests.type_checks import check_arrays_of
 
 collect_ignore = ["golden/make.py"]  # a script, for an environment with jax
 OPERATOR_STUBS = []
@@ -26,18 +28,10 @@ if importlib.util.find_spec("torchvision") and not torch.cuda.is_available():
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     OPERATOR_STUBS.append(library)
 
-
-def _modules_with_arrays() -> list[str]:
-    """Modules of the library that annotate arrays. mypy checks all other types, before anything runs and at no cost."""
-    spec = importlib.util.find_spec("convrfm")
-    assert spec is not None
-    assert spec.origin is not None
-    root = Path(spec.origin).parent
-    files = [file for file in sorted(root.rglob("*.py")) if "from jaxtyping import" in file.read_text(encoding="utf-8")]
-    return [".".join(file.relative_to(root.parent).with_suffix("").parts).removesuffix(".__init__") for file in files]
-
-
-install_import_hook(_modules_with_arrays(), "beartype.beartype")
+spec = importlib.util.find_spec("convrfm")
+assert spec is not None
+assert spec.origin is not None
+check_arrays_of(Path(spec.origin).parent)
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when the programs of the cuda engine are defined
