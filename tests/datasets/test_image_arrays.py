@@ -173,6 +173,15 @@ def test_an_object_that_is_no_number_is_a_type_error_too() -> None:
     assert issubclass(InputTypeError, InputError)
 
 
+def test_what_pandas_calls_missing_is_to_be_filled_in_or_removed() -> None:
+    x = np.ones((2, 1, 3, 3), object)
+    x[1, 0, 2, 2] = pandas.NA
+    with pytest.raises(
+        InputTypeError, match=r"must hold real numbers; got objects, .* Fill in what is missing, or remove"
+    ):
+        check_images(x)
+
+
 @pytest.mark.parametrize("y", [[0, 1, 1], ["a", "b", "b"], [True, False, True], [1.0, 2.0, 1.0]])
 def test_labels_pass_unchanged_whatever_holds_them(y: list) -> None:
     assert check_labels(y, 3).tolist() == y

@@ -123,6 +123,27 @@ def test_colors_that_a_model_of_gray_pictures_does_not_see_are_told(folder: Path
     assert not any("Colors" in note for note in load_for_prediction(folder / "a", Preprocessing((6, 8), 3, 255.0))[3])
 
 
+@pytest.mark.parametrize("gray", [(), ("train",), ("train/a",), ("test",)])
+def test_gray_pictures_beside_colored_ones_are_told(gray: tuple[str, ...], tmp_path: Path) -> None:
+    stream = np.random.default_rng(0)
+    for part in ("train/a", "train/b", "test/a", "test/b"):
+        (tmp_path / part).mkdir(parents=True)
+        for number in range(3):
+            pixels = stream.integers(0, 255, (6, 8, 3), dtype=np.uint8)
+            picture = Image.fromarray(pixels).convert("L" if part.startswith(gray) else "RGB")
+            picture.save(tmp_path / part / f"{number}.png")
+    data = load(tmp_path)
+    told = [note for note in data.notes if "Gray" in note]
+    one_class = gray == ("train/a",)
+    among = ", among them all that train" if gray == ("train",) else ""
+    count = 3 if one_class else 6
+    said = f"Gray was repeated for 3 channels, as others have colors: {count} images of {tmp_path}{among}."
+    assert told == ([said] if gray else [])
+    told = [note for note in load_for_prediction(tmp_path / "train", data.preprocessing)[3] if "Gray" in note]
+    said = f"Gray was repeated for the model's colors: {count} images of {tmp_path / 'train'}."
+    assert told == ([said] if gray and gray != ("test",) else [])
+
+
 def test_values_on_another_scale_are_refused(folder: Path) -> None:
     with pytest.raises(InputError, match=r"white in .* must be 16, as in training; got 255"):
         load_for_prediction(folder, Preprocessing((8, 8), 1, 16.0))

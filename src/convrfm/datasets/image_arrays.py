@@ -173,7 +173,9 @@ def _numbers(objects: np.ndarray) -> np.ndarray:
         return objects.astype(np.float64)
     except (TypeError, ValueError) as error:
         kind = InputTypeError if isinstance(error, TypeError) else InputError
-        raise kind(f"x must hold real numbers; got objects, and {error}. Pass x.astype(np.float32).") from error
+        missing = any(type(cell).__name__ == "NAType" for cell in objects.flat)  # of pandas
+        remedy = "Fill in what is missing, or remove those images" if missing else "Pass x.astype(np.float32)"
+        raise kind(f"x must hold real numbers; got objects, and {error}. {remedy}.") from error
 
 
 def _float_tensor(x: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from .catalogue import read_source
 from .class_names import class_notes
 from .folders import UNSORTED, crop_note_of
 from .image_data import ImageData
+from .pictures import PictureBatch
 from .preprocessing import Preprocessing, one_size
 from .repeats import repeat_notes
 from .sampling import hold_out_fifth, stratified_order
@@ -107,6 +108,7 @@ def load(
     preprocessing = Preprocessing(
         image_size=image_size or one_size(raw), channels=max(map(len, raw)), divide_by=train.white
     )
+    notes += _gray_note(data, raw, len(train), preprocessing.channels)
     notes += [*_draw_note("train", len(train), n_train, seed), *_draw_note("test", len(test), n_test, seed)]
     train = train.take(_drawn(_labels(data, train), n_train, train_stream, "train"))
     test = test.take(np.sort(_drawn(_labels(data, test), n_test, test_stream, "test")))
@@ -162,6 +164,15 @@ def _draw_note(part: str, available: int, n: int | None, seed: int) -> list[str]
     if n in (None, available):
         return []
     return [f"{n} of the {available} {part} images were drawn, stratified by class, with seed {seed}."]
+
+
+def _gray_note(data: str | Path, raw: PictureBatch, training: int, channels: int) -> list[str]:
+    """What is to be said where gray pictures are beside colored ones; those to train are the first."""
+    gray = [len(picture) < channels for picture in raw]
+    if not any(gray):
+        return []
+    of = f"{data}, among them all that train" if all(gray[:training]) else data
+    return [f"Gray was repeated for {channels} channels, as others have colors: {counted(sum(gray), 'image')} of {of}."]
 
 
 def _labels(data: str | Path, pictures: Pictures) -> Shaped[np.ndarray, " n"]:

@@ -96,11 +96,14 @@ def _size_notes(source: str, pictures: Pictures, size: tuple[int, int] | None) -
 
 
 def _color_notes(source: str, pictures: Pictures, channels: int) -> list[str]:
-    """What is to be said of colors for a model that was fitted to gray pictures."""
-    colored = sum(len(picture) == 3 for picture in pictures.raw)
-    if channels != 1 or not colored:
+    """What is to be said of colors for a model that was fitted to gray pictures, and of gray ones for one of colors."""
+    others = sum(len(picture) != channels for picture in pictures.raw)
+    if not others:
         return []
-    return [f"Colors became their brightness, as in training all were gray: {counted(colored, 'image')} of {source}."]
+    said = "Gray was repeated for the model's colors"
+    if channels == 1:
+        said = "Colors became their brightness, as in training all were gray"
+    return [f"{said}: {counted(others, 'image')} of {source}."]
 
 
 def _read_all(several: Sequence[str | Path], reading: Reading) -> Pictures:
