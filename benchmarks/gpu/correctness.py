@@ -112,10 +112,11 @@ def _golden(session: Session) -> Iterator[Line]:
         values = {
             name: torch.from_numpy(value).double() for name, value in np.load(GOLDEN / f"kernels_{shape}.npz").items()
         }
-        x, z, M = (values[name].float().to(session.device) for name in ("X", "Z", "M3"))
+        few = 2 if session.tiny else None
+        x, z, M = (values[name].float().to(session.device)[:of] for name, of in (("X", few), ("Z", few), ("M3", None)))
         for depth, metric in product((1,) if session.tiny else (1, 2, 3), (None, M)):
             name = f"d{depth}_q3_VALID_flatten_relu"
             key = f"{name}__M{int(metric is not None)}__ntk_xz"
             kernel = kernels.NTK(layers_of(DESCRIPTIONS[name]), engine=session.engine)
             found = kernel(x, z, feature_matrix=metric).cpu()
-            yield {"name": f"golden {shape} {key}", "worst": _distance(found, values[key])}
+            yield {"name": f"golden {shape} {key}", "worst": _distance(found, values[key][:few, :few])}

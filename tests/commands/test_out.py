@@ -144,7 +144,7 @@ SMALL = {  # fits are those of test_fit_folder.py
         *("train", "vanilla", "sklearn:digits", "--width", "2", "--depth", "1", "--n-train", "40", "--n-test", "20"),
         *("--epochs", "1", "--every", "1", "--n-images", "2", "--quiet"),
     ],
-    "reproduce": [*("reproduce", "theorem1", "--scale", "smoke", "--set", "n=4", "--set", "width=2", "--quiet")],
+    "reproduce": [*("reproduce", "star", "--scale", "smoke", "--set", "n_train=8", "--set", "n_test=8", "--quiet")],
 }
 IS_THERE: dict[str, Callable[[Path], object]] = {
     "cnfa": cnfa.Report.load,

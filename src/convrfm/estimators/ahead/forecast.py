@@ -19,7 +19,7 @@ from ..learning.problem import Images, Problem
 from ..solving.agop_in_parts import part_size
 from ..solving.feature_solver import FeatureBasis, Features
 from ..solving.iterative import Iterative
-from ..solving.solver import LearnableKernel, Metric, limited
+from ..solving.solver import LearnableKernel, Metric, budget_of, limited, with_budget
 from .costs import Known, LayerCosts, Prospect, among
 from .footprint import patch_entries
 from .laws import ByParts, ByTiles, Passes, Width
@@ -123,6 +123,8 @@ def _layers_costs(
     draw = replace(plan.draw, n_filters=min(plan.draw.n_filters, MOST_FILTERS))
     times, arriving, entries = 1.0, 0.0, patch_entries(plan, x, kernels)
     for number, kernel in enumerate(limited(problem.solver, kernels)):
+        if times > 1:  # as many images at once as of the whole width
+            kernel = with_budget(kernel, max(1, int(budget_of(kernel, x.device) / times)))
         x = x[: min(sample_size(x[0].nbytes, n), FEW if patience <= ROUGHLY else n)]
         width = Width(times, algebra[1].seconds(entries[number]))
         if isinstance(problem.solver, Features):

@@ -113,8 +113,13 @@ def within(temporaries: int | None, kernel: LearnableKernel) -> LearnableKernel:
     """The same kernel with temporaries of so many bytes, where it has no budget of its own; None for its default."""
     if temporaries is None or not isinstance(kernel, PatchKernel) or kernel.memory_budget is not None:
         return kernel
+    return with_budget(kernel, temporaries)
+
+
+def with_budget(kernel: LearnableKernel, budget: int) -> LearnableKernel:
+    """The same kernel with temporaries of so many bytes; as it is, if it has no such setting."""
     if is_dataclass(kernel) and any(each.name == "memory_budget" for each in fields(kernel)):
-        return replace(kernel, memory_budget=temporaries)
+        return replace(kernel, memory_budget=budget)
     return kernel
 
 

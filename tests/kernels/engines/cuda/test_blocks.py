@@ -113,18 +113,18 @@ def test_what_is_not_compiled_in_time_is_left_out() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:divide by zero")
-@pytest.mark.parametrize("lanes", [1, 4])
-def test_the_number_of_lanes_changes_no_bit(lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_lanes_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = kernels.NTK(kernels.vanilla(2), engine="cuda")
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(3, 1, 6, 6, generator=generator).to("cuda" if torch.cuda.is_available() else "cpu")
+    x = torch.randn(3, 1, 5, 5, generator=generator).to("cuda" if torch.cuda.is_available() else "cpu")
     coef = torch.ones(3, 1).to(x)
     results = []
-    for cut in (Blocks(2, 2, 1), Blocks(2, lanes, 1)):
+    for lanes in (1, 2, 4):
+        cut = Blocks(2, lanes, 1)
         monkeypatch.setattr(engine, "cuts_here", lambda cut=cut: Cuts(cut, cut, cut))
         results.append((kernel(x), kernel.agop(x, x, coef)))
-    for found, expected in zip(*results, strict=True):
-        assert torch.equal(found, expected)
+    for found in results[1:]:
+        assert all(map(torch.equal, found, results[0]))
 
 
 @pytest.mark.parametrize("rows", range(1, 40))

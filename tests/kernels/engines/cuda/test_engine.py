@@ -91,6 +91,7 @@ def test_kernels_are_those_of_the_reference(kernel: InfiniteWidthKernel) -> None
 @pytest.mark.parametrize("kernel", CASES.values(), ids=CASES)
 def test_gradients_are_those_of_the_reference(kernel: InfiniteWidthKernel) -> None:
     (x, z), M, coef = images(), metric(kernel), draw(3, 2, seed=3)
+    x = x[:2]
     expected = reference(kernel).patch_gradients(x.double(), z.double(), coef, feature_matrix=M)
     found = fast(kernel).patch_gradients(x, z, coef, feature_matrix=M).double()
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
