@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from ...kernels.growth import ROUGHLY, Pairs, Powers, measured_pairs, measured_p
 from ...kernels.kernel_tiles import default_side
 from ...kernels.threads import threads_for
 from ...maths.psd import psd_power
+from ...maths.random_filters import Centering, RandomFeatures
 from ...solvers.exact import RidgePath
 from ...solvers.iterative import PROBES
 from ...solvers.streamed import unwatched
@@ -137,9 +139,17 @@ def _layers_costs(
             features = draw.features(number, None, kernel.window, x)
             x = x[: sample_size(features(x[:1]).nbytes, len(x))]
             wider = plan.draw.n_filters / draw.n_filters
-            arriving = times * wider * _seconds_of_an_image(features, x, patience)
+            arriving = times * wider * _seconds_of_an_image(partial(_centered, features, draw.centerings), x, patience)
+            arriving /= len(draw.centerings)
             x, times = features(x), wider
     return costs
+
+
+def _centered(features: RandomFeatures, centerings: Sequence[Centering], x: Images) -> Tensor:
+    """The images of the next layer with each way of centering, in turn; the last ones are returned."""
+    for centering in centerings:
+        seen = (features.centered(centering, x) or features)(x)
+    return seen
 
 
 def _seconds_of_an_image(compute: Callable[[Images], Tensor], x: Images, patience: float) -> float:
