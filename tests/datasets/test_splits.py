@@ -218,7 +218,7 @@ def test_a_stray_picture_beside_parts_changes_nothing_and_is_named(tmp_path: Pat
 
 def test_class_folders_beside_loose_pictures_are_predicted_without_labels_and_that_is_said(tmp_path: Path) -> None:
     fill_classes(tmp_path, 3)
-    Image.new("RGB", (5, 4)).save(tmp_path / "cover.png")
+    Image.new("RGB", (5, 4), "red").save(tmp_path / "cover.png")
     _, names, labels, notes = load_for_prediction(tmp_path, Preprocessing((4, 5), 3, 255.0))
     assert (len(names), labels) == (7, None)
     assert notes == (
