@@ -1,4 +1,4 @@
-"""Every experiment at scale smoke, run once for all who ask for it."""
+"""Every experiment at scale smoke, run once for all who ask for it, in whichever process of the suite."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from convrfm.cli import app
@@ -20,15 +21,22 @@ class SmokeRun:
 
 
 @pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], SmokeRun]:
+def smoke_run(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[str], SmokeRun]:
     """By the name of the experiment."""
-    root = tmp_path_factory.mktemp("runs")
+    root = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        root = root.parent  # of all processes
+    (root / "smoke").mkdir(exist_ok=True)
 
     @cache
     def finished(name: str) -> SmokeRun:
-        words = ["reproduce", name, "--scale", "smoke", "--quiet", "--out", str(root / name)]
-        result = CliRunner().invoke(app, words, terminal_width=200)
-        assert result.exit_code == 0, result.output
-        return SmokeRun(root / name, result.output)
+        folder, said = root / "smoke" / name, root / "smoke" / f"{name}.txt"
+        with FileLock(root / "smoke" / f"{name}.lock"):
+            if not said.exists():
+                words = ["reproduce", name, "--scale", "smoke", "--quiet", "--out", str(folder)]
+                result = CliRunner().invoke(app, words, terminal_width=200)
+                assert result.exit_code == 0, result.output
+                said.write_text(result.output, encoding="utf-8")
+        return SmokeRun(folder, said.read_text(encoding="utf-8"))
 
     return finished
