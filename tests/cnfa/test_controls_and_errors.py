@@ -1,10 +1,12 @@
 """Controls say what they claim, and stated errors are the errors."""
 
 import copy
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -36,6 +38,48 @@ def network() -> nn.Module:
 @pytest.fixture
 def images() -> Tensor:
     return torch.randn(20, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+
+
+def numbers_of(layer: cnfa.LayerReport) -> list[float]:
+    """Every figure of a layer: correlations with their controls, errors and intervals, and effective ranks."""
+    found = [*layer.effective_ranks.values(), *torch.cat(layer.group_correlations).tolist()]
+    for of in ("trained", "rotated", "initial", "change"):
+        comparison = getattr(layer.correlations, of)
+        for estimate in () if comparison is None else comparison.to_dict().values():
+            parts = () if estimate is None else estimate.values()
+            for part in parts:
+                found += part if isinstance(part, list | tuple) else [math.nan if part is None else part]
+    return found
+
+
+@pytest.mark.parametrize("probes", [None, 3])
+@pytest.mark.parametrize(
+    ("dtype", "power"),
+    [(torch.float32, -30), (torch.float32, -40), (torch.float32, 40), (torch.float64, -330), (torch.float64, 450)],
+)
+def test_no_figure_depends_on_the_scale_of_the_outputs(
+    images: Tensor, dtype: torch.dtype, power: int, probes: int | None
+) -> None:
+    """Squares of squares of small gradients vanished in single precision, and correlations became 1."""
+    trained, x = network().to(dtype), images.to(dtype)
+    initial = copy.deepcopy(trained)
+    for parameter in trained.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    plain, scaled = (
+        cnfa.measure(trained, x, initial=initial, probes=probes, head=lambda outputs, by=by: 2.0**by * outputs)
+        for by in (0, power)
+    )
+    assert len(plain.layers) == 3
+    for mine, theirs in zip(plain.layers, scaled.layers, strict=True):
+        np.testing.assert_allclose(numbers_of(theirs), numbers_of(mine), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(theirs.agop, mine.agop * 4.0**power, rtol=1e-5, atol=0.0)
+
+
+def test_gradients_whose_squares_vanish_are_refused(images: Tensor) -> None:
+    with pytest.raises(
+        InputError, match=r"layer '0': the squares of its gradients are .* Pass outputs that are larger"
+    ):
+        cnfa.measure(network(), images, head=lambda outputs: 2.0**-60 * outputs)
 
 
 @pytest.mark.parametrize("groups", [1, 3])

@@ -722,3 +722,27 @@ def test_one_number_for_each_image_is_still_refused(images: Tensor) -> None:
     for some in (images, images[:1]):
         with pytest.raises(InputError, match=r"must be a tensor \(n, k\)"):
             cnfa.measure(nn.Sequential(nn.Conv2d(3, 1, 8), nn.Flatten(0)), some, **QUICK)
+
+
+class OfTwoSmallWeights(nn.Module):
+    """One module that makes two weights on the way, of any scale; their products are brought to one."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.a, self.b = (nn.Parameter(torch.randn(4, 3, 3, 3)) for _ in range(2))
+        self.last, self.scale = nn.Linear(4, 3), scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = (functional.conv2d(x, weight * self.scale) / self.scale for weight in (self.a, self.b))
+        return self.last((first * second.sigmoid()).mean((2, 3)))
+
+
+def test_small_weights_of_one_module_are_told_apart(images: Tensor) -> None:
+    found = []
+    for scale in (1.0, 2.0**-30):
+        torch.manual_seed(0)
+        report = cnfa.measure(OfTwoSmallWeights(scale), images, **QUICK)
+        found.append([(layer.name, layer.uses, layer.correlations.trained.pearson.value) for layer in report.layers])
+    assert [name for name, _, _ in found[0]] == ["conv2d()", "conv2d():2", "last"]
+    assert [each[:2] for each in found[1]] == [each[:2] for each in found[0]]
+    assert [value for *_, value in found[1]] == pytest.approx([value for *_, value in found[0]], rel=1e-4)

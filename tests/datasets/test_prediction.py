@@ -133,14 +133,14 @@ def test_gray_pictures_beside_colored_ones_are_told(gray: tuple[str, ...], tmp_p
             picture = Image.fromarray(pixels).convert("L" if part.startswith(gray) else "RGB")
             picture.save(tmp_path / part / f"{number}.png")
     data = load(tmp_path)
-    told = [note for note in data.notes if "Gray" in note]
+    told = [note for note in data.notes if "Only gray" in note]
     one_class = gray == ("train/a",)
     among = ", among them all that train" if gray == ("train",) else ""
     count = 3 if one_class else 6
-    said = f"Gray was repeated for 3 channels, as others have colors: {count} images of {tmp_path}{among}."
+    said = f"Only gray, repeated for 3 channels, as others have colors: {count} images of {tmp_path}{among}."
     assert told == ([said] if gray else [])
-    told = [note for note in load_for_prediction(tmp_path / "train", data.preprocessing)[3] if "Gray" in note]
-    said = f"Gray was repeated for the model's colors: {count} images of {tmp_path / 'train'}."
+    told = [note for note in load_for_prediction(tmp_path / "train", data.preprocessing)[3] if "Only gray" in note]
+    said = f"Only gray, repeated for the model's colors: {count} images of {tmp_path / 'train'}."
     assert told == ([said] if gray and gray != ("test",) else [])
 
 
@@ -166,3 +166,12 @@ def test_a_picture_that_is_not_there_is_named(tmp_path: Path, several: bool) -> 
     missing = tmp_path / "nope.jpg"
     with pytest.raises(InputError, match=rf"there is no picture {missing}\. Look at the path\."):
         load_for_prediction([missing, missing] if several else missing, Preprocessing((8, 8), 3))
+
+
+def test_pictures_that_are_enlarged_are_told(tmp_path: Path) -> None:
+    for name, size in (("small", (4, 4)), ("low", (20, 4)), ("as they are", (6, 6)), ("large", (12, 12))):
+        Image.new("RGB", size, "red").save(tmp_path / f"{name}.png")
+    notes = load_for_prediction(tmp_path, Preprocessing((6, 6), 3, 255.0))[3]
+    assert f"Enlarged to 6 x 6: 2 of 4 pictures of {tmp_path}." in notes
+    notes = load_for_prediction(tmp_path, Preprocessing((4, 4), 3, 255.0))[3]
+    assert not any("Enlarged" in note for note in notes)

@@ -245,3 +245,12 @@ def test_a_folder_that_is_no_class_is_told_what_its_pictures_need(tmp_path: Path
         f"{tmp_path} must have at least two classes; got only 'images'. Add another. If this folder is no class: Move each "
         "picture into the folder of its class, or fit with a table of file names and labels: labels=table.csv."
     )
+
+
+def test_classes_that_no_test_image_has_are_told(tmp_path: Path) -> None:
+    fill_classes(tmp_path, 10)
+    fill(tmp_path / "lone", 1, seed=9)
+    told = "No test image has class lone: no score counts how well it is known."
+    assert told in load(tmp_path).notes
+    fill(tmp_path / "lone" / "more", 9, seed=10)
+    assert told not in load(tmp_path).notes

@@ -43,3 +43,14 @@ def test_what_cannot_be_a_folder_is_told(tmp_path: Path) -> None:
             pass
     assert is_used(tmp_path / "file")
     assert not is_used(tmp_path / "nothing")
+
+
+def test_folders_that_were_made_for_nothing_are_taken_away(tmp_path: Path) -> None:
+    with held(tmp_path / "deep" / "er" / "run"):
+        pass
+    assert not any(tmp_path.iterdir())
+    (tmp_path / "kept").mkdir()
+    with held(tmp_path / "kept" / "run"), held(tmp_path / "other" / "run"):
+        (tmp_path / "other" / "run" / "a").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "other"]
+    assert not any((tmp_path / "kept").iterdir())

@@ -122,7 +122,8 @@ def fit(
     ] = Validation.SELECT,
     unreadable: Broken = Unreadable.ERROR,
     baselines: Annotated[
-        bool, typer.Option(help="Logistic regression and a random forest on the same split, in seconds.")
+        bool,
+        typer.Option(help="Logistic regression and a random forest on the same split; how long they take is told."),
     ] = True,
     download: Download = False,
     seed: Seed = 0,

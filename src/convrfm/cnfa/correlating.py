@@ -1,12 +1,13 @@
 """A layer's correlations with all the controls that were asked for."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from ..kernels.threads import threads_for
 from . import controls
 from .estimates import compare
 from .layer_report import Correlations
-from .moments import Moments
+from .moments import Moments, effective_ranks
 from .rotations import Rotations
 from .spread import Spread
 
@@ -14,12 +15,20 @@ SMALL = 512
 """Eigenvectors of matrices up to this size cost several threads more time than one."""
 
 
+class Figures(NamedTuple):
+    """What is told of a layer in numbers: correlations, and participation ratios of CNFM, AGOP and G."""
+
+    correlations: Correlations
+    effective_ranks: dict[str, float]
+
+
 def correlate(
     moments: Moments, at_start: Moments | None, rotations: Rotations, spread: Spread | None, half_power: bool
-) -> Correlations:
-    """Of one layer; those with the initial network where its moments are given."""
+) -> Figures:
+    """Of one layer, whatever the scale of its gradients; those with the initial network where its moments are given."""
+    even, even_at_start = moments.normalized(), at_start and at_start.normalized()
     with threads_for(min(moments.filters.shape[1:]), SMALL):
-        return _correlations(moments, at_start, rotations, spread, half_power)
+        return Figures(_correlations(even, even_at_start, rotations, spread, half_power), effective_ranks(even))
 
 
 def _correlations(

@@ -12,6 +12,7 @@ from ..maths.precision import full_precision
 from ..maths.similarity import Similarity, similarity_from_sums
 from ..maths.spectra import RowSpace, eigenpairs
 from .estimates import Comparison
+from .moments import Moments
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class LayerReport:
     def group_correlations(self) -> Similarity:
         """CNFM against AGOP within each group, `(groups,)` each; nan where a group's filters or gradients are zero."""
         space = RowSpace.of(self.filters)
-        cores = [space.cnfm_core, space.core(self.covariance.double())]
+        cores = [space.cnfm_core, space.core(Moments(self.filters, self.covariance.double()).normalized().covariance)]
         ones = space.ones.unsqueeze(-1)
         squares = [core.square().sum((-2, -1)) for core in cores]
         totals = [(ones.mT @ core @ ones).flatten() for core in cores]

@@ -22,11 +22,11 @@ from ..storage.digests import digest
 from . import values
 from .asked import ANY
 from .batches import ImageSource, ToArguments, batches, number_of_batches
-from .correlating import correlate
+from .correlating import Figures, correlate
 from .cutting import Cut
-from .layer_report import Correlations, LayerReport, patch_matrix
+from .layer_report import LayerReport, patch_matrix
 from .layers import unwrapped
-from .moments import Moments, effective_ranks
+from .moments import Moments
 from .products import Product
 from .report import Report
 from .rotations import Rotations
@@ -187,8 +187,8 @@ def measure(
                 f"initial must be this network with other weights: filters of {name} (groups, filters, entries) are {own} in "
                 f"the network and {other} in initial."
             )
-        correlations = correlate(moments, initial_moments, turns, spread, half_power)
-        return _layer_report(name, product, moments, initial_moments, correlations, keep_probes)
+        figures = correlate(moments, initial_moments, turns, spread, half_power)
+        return _layer_report(name, product, moments, initial_moments, figures, keep_probes)
 
     return Report(
         layers=tuple(map(layer_report, list(trained))),
@@ -286,7 +286,7 @@ def _layer_report(
     product: Product,
     moments: Moments,
     at_start: Moments | None,
-    correlations: Correlations,
+    figures: Figures,
     keep_probes: bool,
 ) -> LayerReport:
     return LayerReport(
@@ -300,8 +300,8 @@ def _layer_report(
         initial_covariance=None if at_start is None else _stored(at_start),
         uses=moments.uses,
         final=moments.final,
-        effective_ranks=effective_ranks(moments),
-        correlations=correlations,
+        effective_ranks=figures.effective_ranks,
+        correlations=figures.correlations,
         probes=moments.of_probes() if keep_probes else None,
         initial_probes=at_start.of_probes() if keep_probes and at_start is not None else None,
     )

@@ -13,7 +13,7 @@ from ..maths.intervals import FEWEST_REPETITIONS
 from ..maths.precision import full_precision
 from .correlating import correlate
 from .layer_report import LayerReport
-from .moments import Moments, effective_ranks
+from .moments import Moments
 from .report import Report
 from .rotations import Rotations
 from .spread import LeftOut, check_level
@@ -36,15 +36,15 @@ def merge(
 
     Args:
         reports: Of the same weights, with all outputs exactly, or with as many probes, which were kept. Images that are in
-            two of them count twice.
+            two of them count twice. Reports do not hold head, labels and loss: those of all must ask for the same.
         rotations: As in `measure`, like the arguments below.
         half_power: Likewise.
         level: Likewise.
         generator: Likewise.
 
     Raises:
-        InputError: If there are no reports, if they are of different networks, layers, outputs or weights, if their probes
-            were not kept, or if two of them drew the same probes or positions.
+        InputError: If there are no reports, if they are of different networks, layers, numbers of outputs or weights, if
+            their probes were not kept, or if two of them drew the same probes or positions.
 
     Example:
         >>> from convrfm import cnfa
@@ -81,13 +81,14 @@ def _merged(parts: Sequence[LayerReport], spread: LeftOut, rotations: Rotations,
     at_start = None
     if first.initial_filters is not None:
         at_start = _moments(first.initial_filters, parts, "initial_", spread.sizes)
+    figures = correlate(moments, at_start, rotations, spread, half_power)
     return replace(
         first,
         covariance=moments.covariance.to(first.covariance),
         initial_covariance=None if at_start is None else at_start.covariance.to(first.covariance),
         uses=max(part.uses for part in parts),
-        effective_ranks=effective_ranks(moments),
-        correlations=correlate(moments, at_start, rotations, spread, half_power),
+        effective_ranks=figures.effective_ranks,
+        correlations=figures.correlations,
         probes=moments.probes,
         initial_probes=None if at_start is None else at_start.probes,
     )

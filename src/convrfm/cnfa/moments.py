@@ -1,6 +1,7 @@
 """What one pass over the data leaves of a layer: W, and the second moment G of the gradients at its output."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,6 +17,10 @@ from ..maths.symmetric import symmetric_product
 
 PRODUCT_ENTRIES = 2**18
 """Parts are multiplied with each other this many of their entries at a time."""
+
+
+PLAIN = (2.0**-40, 2.0**40)
+"""Squares of entries of G in this range, times those of weights, are numbers in single precision."""
 
 
 class PartSums(NamedTuple):
@@ -70,6 +75,27 @@ class Moments:
     probes: Float[Tensor, "s groups r r"] | None = None
     uses: int = 1
     final: bool = False
+
+    def normalized(self) -> "Moments":
+        """G times a power of two, of which no sum of squares vanishes or overflows: all correlations are the same.
+
+        Itself where G is in such a range already, or zero.
+        """
+        largest = float(self.covariance.abs().max())
+        if not largest or PLAIN[0] <= largest <= PLAIN[1]:
+            return self
+        power = -round(math.log2(largest) / 2)
+
+        def scaled(numbers: Tensor, by: int) -> Tensor:
+            return (numbers.double() * 2.0**by).to(numbers)
+
+        return replace(
+            self,
+            covariance=scaled(self.covariance, 2 * power),
+            gradients=self.gradients and replace(self.gradients, columns=scaled(self.gradients.columns, power)),
+            parts=None if self.parts is None else scaled(self.parts, 2 * power),
+            probes=None if self.probes is None else scaled(self.probes, 2 * power),
+        )
 
     @cached_property
     def row_space(self) -> RowSpace:

@@ -144,6 +144,12 @@ class Sweep:
         moments = self._sums.pop(name).finish(self.n_images, self._n_resampled)
         if not moments.covariance.diagonal(dim1=-2, dim2=-1).isfinite().all():
             raise InputError(f"layer {name!r}: its gradient holds NaN or infinity.")
+        limits = torch.finfo(torch.promote_types(moments.filters.dtype, torch.float32))
+        if 0 < (largest := float(moments.covariance.abs().max())) < limits.tiny / limits.eps:
+            raise InputError(
+                f"layer {name!r}: the squares of its gradients are no more than {largest:.0e}, and vanish in part. Pass "
+                "outputs that are larger, such as head=lambda outputs: 1e10 * outputs: correlations do not depend on it."
+            )
         return moments
 
     def _surveyed(self, batch: Batch) -> Survey:

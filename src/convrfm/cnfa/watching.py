@@ -24,6 +24,7 @@ from .products import Product
 from .provenance import IMAGES, PRODUCTS, WEIGHTS, Provenance, has_storage
 from .skipped import ACTIVATIONS, COMPLEX, CONSTANT, FORM, IMAGE_DEPENDENT, IMAGELESS, NO_GRAD
 
+ROUNDING = 8  # units in the last place of the largest weight
 DISTANCES = ("pairwise_distance", "cosine_similarity")
 
 _OPENED = FunctionType(
@@ -177,8 +178,11 @@ class Watch(TorchFunctionMode):
 
 
 def alike(filters: Tensor, others: Tensor) -> bool:
-    """Whether they are the same filters, up to rounding."""
-    return filters.shape == others.shape and (torch.equal(filters, others) or torch.allclose(filters, others))
+    """Whether they are the same filters, up to rounding, whatever their scale."""
+    if filters.shape != others.shape or torch.equal(filters, others):
+        return filters.shape == others.shape
+    rounding = ROUNDING * torch.finfo(others.dtype).eps * float(others.abs().max())
+    return torch.allclose(filters, others, atol=rounding)
 
 
 def contiguous_gradient(output: Tensor) -> Tensor:

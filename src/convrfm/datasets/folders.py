@@ -116,7 +116,7 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
     """
     pictures, names = list[Picture](), list[str]()
     skipped, of_several = list[Path](), list[Path]()
-    cut_off: list[float] = []
+    cut_off, enlarged = list[float](), list[Path]()
     growing = Growing(f"the {len(files)} pictures of {folder}")
     for file in files:
         try:
@@ -128,6 +128,8 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
             continue
         if reading.image_size is not None:
             cut_off.append(share_cut_off(picture, reading.image_size))
+            if any(side < wanted for side, wanted in zip(picture.shape[1:], reading.image_size, strict=True)):
+                enlarged.append(file)
             picture = resize(picture, reading.image_size)
         growing.check(picture, len(files) - len(pictures) - len(skipped))
         pictures.append(picture)
@@ -141,6 +143,7 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
         *left_out("unreadable", folder, skipped),
         *left_out("all frames or pages but the first", folder, of_several),
         *crop_note(folder, cut_off, reading.image_size),
+        *enlarged_note(folder, len(enlarged), len(pictures), reading.image_size),
     ]
     return Pictures(pictures, None, tuple(names), white=255.0, notes=tuple(notes))
 
@@ -155,6 +158,14 @@ def crop_note(source: Path | str, cut_off: Sequence[float], size: tuple[int, int
         f"Cropped at the center to the proportions of {size[0]} x {size[1]}: {len(cropped)} of "
         f"{counted(len(cut_off), 'picture')}{whole}, with up to {max(cropped):.0%} of a picture cut off."
     ]
+
+
+def enlarged_note(source: Path | str, enlarged: int, n: int, size: tuple[int, int] | None) -> list[str]:
+    """A sentence on pictures that are smaller than this size."""
+    if size is None or not enlarged:
+        return []
+    whole = "" if source == Path() else f" of {source}"
+    return [f"Enlarged to {size[0]} x {size[1]}: {enlarged} of {counted(n, 'picture')}{whole}."]
 
 
 def crop_note_of(source: Path | str, raw: PictureBatch, size: tuple[int, int] | None) -> list[str]:

@@ -115,6 +115,11 @@ def load(
     y_train, y_test = _labels(data, train), _labels(data, test)
     if absent := sorted(set(classes) - set(y_train.tolist())):
         notes.append(f"No training image has class {', '.join(map(str, absent))}.")
+    if untested := sorted(set(y_train.tolist()) - set(y_test.tolist())):
+        more = f" and {len(untested) - 5} more" if len(untested) > 5 else ""
+        notes.append(
+            f"No test image has class {', '.join(map(str, untested[:5]))}{more}: no score counts how well it is known."
+        )
 
     if apart is not None and not (known := np.isin(_labels(data, apart), y_train)).all():
         unknown = sorted(set(_labels(data, apart)[~known].tolist()))
@@ -172,7 +177,9 @@ def _gray_note(data: str | Path, raw: PictureBatch, training: int, channels: int
     if not any(gray):
         return []
     of = f"{data}, among them all that train" if all(gray[:training]) else data
-    return [f"Gray was repeated for {channels} channels, as others have colors: {counted(sum(gray), 'image')} of {of}."]
+    return [
+        f"Only gray, repeated for {channels} channels, as others have colors: {counted(sum(gray), 'image')} of {of}."
+    ]
 
 
 def _labels(data: str | Path, pictures: Pictures) -> Shaped[np.ndarray, " n"]:

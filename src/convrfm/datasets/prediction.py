@@ -100,7 +100,7 @@ def _color_notes(source: str, pictures: Pictures, channels: int) -> list[str]:
     others = sum(len(picture) != channels for picture in pictures.raw)
     if not others:
         return []
-    said = "Gray was repeated for the model's colors"
+    said = "Only gray, repeated for the model's colors"
     if channels == 1:
         said = "Colors became their brightness, as in training all were gray"
     return [f"{said}: {counted(others, 'image')} of {source}."]

@@ -49,7 +49,8 @@ class Cores:
         inner = (space.cnfm_core.to(self.matrices) * self.matrices).sum(BLOCK, dtype=torch.float64)
         ones = space.ones.to(self.matrices)
         total = torch.einsum("gr,...grs,gs->...", ones, self.matrices, ones)
-        return Sums(inner, self.matrices.square().sum(BLOCK, dtype=torch.float64), total.double())
+        length = torch.linalg.vector_norm(self.matrices, dim=BLOCK, dtype=torch.float64)
+        return Sums(inner, length.square(), total.double())
 
     def root_sums(self, space: RowSpace) -> Sums:
         """Of `A^(1/2)`."""

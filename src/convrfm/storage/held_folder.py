@@ -16,14 +16,14 @@ LOCK = ".lock"
 def held(folder: Path) -> Iterator[None]:
     """Make a folder if it is missing, and keep other processes that ask for it out; a killed process lets it go.
 
-    A new folder into which nothing was written is taken away again.
+    A new folder into which nothing was written is taken away again, with those that were made around it.
 
     Raises:
         InputError: if it cannot be written, or another process holds it.
     """
     check_no_address(folder)
     try:
-        is_new = not folder.exists()
+        new = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error}. Choose another folder.") from error
@@ -40,8 +40,10 @@ def held(folder: Path) -> Iterator[None]:
     finally:
         (folder / LOCK).unlink(missing_ok=True)
         lock.release()
-        if is_new and not any(folder.iterdir()):
-            folder.rmdir()
+        for each in new:
+            if any(each.iterdir()):
+                break
+            each.rmdir()
 
 
 def is_used(folder: Path) -> bool:
