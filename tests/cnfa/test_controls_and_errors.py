@@ -75,11 +75,14 @@ def test_no_figure_depends_on_the_scale_of_the_outputs(
         torch.testing.assert_close(theirs.agop, mine.agop * 4.0**power, rtol=1e-5, atol=0.0)
 
 
-def test_gradients_whose_squares_vanish_are_refused(images: Tensor) -> None:
-    with pytest.raises(
-        InputError, match=r"layer '0': the squares of its gradients are .* Pass outputs that are larger"
-    ):
-        cnfa.measure(network(), images, head=lambda outputs: 2.0**-60 * outputs)
+@pytest.mark.parametrize("probes", [None, 3])
+def test_gradients_whose_squares_vanish_are_told_and_correlate_with_nothing(images: Tensor, probes: int | None) -> None:
+    with pytest.warns(UserWarning, match="the squares of its gradients vanish"):
+        report = cnfa.measure(network(), images, probes=probes, head=lambda outputs: 2.0**-60 * outputs)
+    assert [warning[:10] for warning in report.warnings] == ["layer '0':", "layer '2':", "layer '5':"]
+    for layer in report.layers:
+        assert not layer.agop.any()
+        assert math.isnan(layer.correlations.trained.pearson.value)
 
 
 @pytest.mark.parametrize("groups", [1, 3])

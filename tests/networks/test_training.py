@@ -171,6 +171,7 @@ def test_damage_of_a_checkpoint_is_noticed(tmp_path: Path) -> None:
             trained(folder=tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:layer .* the squares of its gradients vanish")  # of a few epochs
 def test_the_tracker_sees_the_true_initial_weights_and_every_epoch(tmp_path: Path) -> None:
     network = DESIGN.build(SHAPE, 3, seed=0)
     tracker = cnfa.Tracker(network, images(4, 7).x, every=2, folder=tmp_path, rotations=1)
@@ -181,6 +182,7 @@ def test_the_tracker_sees_the_true_initial_weights_and_every_epoch(tmp_path: Pat
     assert [json.loads(line)["step"] for line in (tmp_path / "track.jsonl").read_text().splitlines()] == [0, 2, 4]
 
 
+@pytest.mark.filterwarnings("ignore:layer .* the squares of its gradients vanish")  # of a few epochs
 def test_a_watching_tracker_changes_no_number() -> None:
     network = DESIGN.build(SHAPE, 3, seed=0)
     tracker = cnfa.Tracker(network, images(4, 7).x, every=1, rotations=1)

@@ -49,6 +49,10 @@ NO_IMAGES = (
     "it ran, and never on any image, as an expert that is not chosen: its AGOP is zero and correlates with nothing. Measure it "
     "on images that reach it."
 )
+VANISHING = (
+    "the squares of its gradients vanish in single precision, in part or all: its AGOP is taken as zero and correlates with "
+    "nothing. Pass larger outputs, such as head=lambda outputs: 1e10 * outputs, on which no correlation depends."
+)
 
 
 class Sweep:
@@ -145,11 +149,9 @@ class Sweep:
         if not moments.covariance.diagonal(dim1=-2, dim2=-1).isfinite().all():
             raise InputError(f"layer {name!r}: its gradient holds NaN or infinity.")
         limits = torch.finfo(torch.promote_types(moments.filters.dtype, torch.float32))
-        if 0 < (largest := float(moments.covariance.abs().max())) < limits.tiny / limits.eps:
-            raise InputError(
-                f"layer {name!r}: the squares of its gradients are no more than {largest:.0e}, and vanish in part. Pass "
-                "outputs that are larger, such as head=lambda outputs: 1e10 * outputs: correlations do not depend on it."
-            )
+        if 0 < float(moments.covariance.abs().max()) < limits.tiny / limits.eps:
+            self._warn(f"layer {name!r}: {VANISHING}", stacklevel=5)
+            return Moments(moments.filters, torch.zeros_like(moments.covariance), uses=moments.uses)
         return moments
 
     def _surveyed(self, batch: Batch) -> Survey:
