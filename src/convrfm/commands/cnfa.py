@@ -16,7 +16,7 @@ from ..cnfa import Report, measure
 from ..cnfa.saving import NUMBERS, write_text
 from ..datasets import Preprocessing
 from ..datasets.catalogue import is_name, read_source
-from ..datasets.folders import crop_note_of, holds_loose_pictures, read_unlabeled
+from ..datasets.folders import holds_loose_pictures, read_unlabeled, size_notes
 from ..datasets.preprocessing import are_of_pictures
 from ..datasets.sources import Reading
 from ..errors import InputError
@@ -145,7 +145,7 @@ def images_of(settings: CnfaSettings, subject: Subject) -> tuple[Float[Tensor, "
     raw = [pictures.raw[i] for i in drawn]
     fewer = f"There are no more than {counted(there, 'image')}: all are measured on, in place of {n_images}."
     part = [f"Measured on images of the test part of {data}, which has {there}."] if tested else []
-    cropped = crop_note_of(data, pictures.raw, subject.image_size)
+    cropped = size_notes(data, [picture.shape for picture in pictures.raw], subject.image_size)
     converted = _conversion_notes([len(picture) for picture in raw], subject.channels)
     preprocessing = Preprocessing(subject.image_size, subject.channels, pictures.white)
     images = preprocessing.made_of(raw)

@@ -16,7 +16,7 @@ from .atlases import holds_atlases
 from .class_names import merged_note
 from .conversions import how_to_convert
 from .memory import Growing
-from .pictures import SUFFIXES, Picture, PictureBatch, read_first_frame, resize, share_cut_off
+from .pictures import SUFFIXES, Picture, is_smaller, read_first_frame, resize, share_cut_off
 from .sources import Pictures, Reading, Source
 from .splits import Role, check_classes, classes_of, find_parts, part_notes
 from .walking import Walk, composed, first_few, left_out, printable, subfolders, visible, walk
@@ -116,7 +116,7 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
     """
     pictures, names = list[Picture](), list[str]()
     skipped, of_several = list[Path](), list[Path]()
-    cut_off, enlarged = list[float](), list[Path]()
+    shapes: list[tuple[int, ...]] = []  # as they come
     growing = Growing(f"the {len(files)} pictures of {folder}")
     for file in files:
         try:
@@ -126,10 +126,8 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
                 raise
             skipped.append(file)
             continue
+        shapes.append(picture.shape)
         if reading.image_size is not None:
-            cut_off.append(share_cut_off(picture, reading.image_size))
-            if any(side < wanted for side, wanted in zip(picture.shape[1:], reading.image_size, strict=True)):
-                enlarged.append(file)
             picture = resize(picture, reading.image_size)
         growing.check(picture, len(files) - len(pictures) - len(skipped))
         pictures.append(picture)
@@ -142,35 +140,27 @@ def read_files(folder: Path, files: Sequence[Path], notes: Sequence[str], readin
         *notes,
         *left_out("unreadable", folder, skipped),
         *left_out("all frames or pages but the first", folder, of_several),
-        *crop_note(folder, cut_off, reading.image_size),
-        *enlarged_note(folder, len(enlarged), len(pictures), reading.image_size),
+        *size_notes(folder, shapes, reading.image_size),
     ]
     return Pictures(pictures, None, tuple(names), white=255.0, notes=tuple(notes))
 
 
-def crop_note(source: Path | str, cut_off: Sequence[float], size: tuple[int, int] | None) -> list[str]:
-    """A sentence on pictures of other proportions than this size, of which these shares were cut off."""
-    cropped = [share for share in cut_off if share > TOLERABLE]
-    if size is None or not cropped:
+def size_notes(source: Path | str, shapes: Sequence[tuple[int, ...]], size: tuple[int, int] | None) -> list[str]:
+    """What is cropped and what is enlarged of pictures of these shapes, as they come, to this size."""
+    if size is None:
         return []
-    whole = "" if source == Path() else f" of {source}"
-    return [
-        f"Cropped at the center to the proportions of {size[0]} x {size[1]}: {len(cropped)} of "
-        f"{counted(len(cut_off), 'picture')}{whole}, with up to {max(cropped):.0%} of a picture cut off."
-    ]
-
-
-def enlarged_note(source: Path | str, enlarged: int, n: int, size: tuple[int, int] | None) -> list[str]:
-    """A sentence on pictures that are smaller than this size."""
-    if size is None or not enlarged:
-        return []
-    whole = "" if source == Path() else f" of {source}"
-    return [f"Enlarged to {size[0]} x {size[1]}: {enlarged} of {counted(n, 'picture')}{whole}."]
-
-
-def crop_note_of(source: Path | str, raw: PictureBatch, size: tuple[int, int] | None) -> list[str]:
-    """The same of pictures that are not brought to this size yet."""
-    return [] if size is None else crop_note(source, [share_cut_off(picture, size) for picture in raw], size)
+    whole = f"{counted(len(shapes), 'picture')}{'' if source == Path() else f' of {source}'}"
+    cropped = [share for shape in shapes if (share := share_cut_off(shape, size)) > TOLERABLE]
+    enlarged = sum(is_smaller(shape, size) for shape in shapes)
+    notes = []
+    if cropped:
+        notes.append(
+            f"Cropped at the center to the proportions of {size[0]} x {size[1]}: {len(cropped)} of {whole}, with up to "
+            f"{max(cropped):.0%} of a picture cut off."
+        )
+    if enlarged:
+        notes.append(f"Enlarged to {size[0]} x {size[1]}: {enlarged} of {whole}.")
+    return notes
 
 
 def is_picture(path: Path) -> bool:

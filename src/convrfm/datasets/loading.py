@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..quantities import counted
 from .catalogue import read_source
 from .class_names import class_notes
-from .folders import UNSORTED, crop_note_of
+from .folders import UNSORTED, size_notes
 from .image_data import ImageData
 from .pictures import PictureBatch
 from .preprocessing import Preprocessing, one_size
@@ -104,7 +104,7 @@ def load(
         if part is not None:
             _check_known(f"the {name} part of {data}", _labels(data, part).tolist(), _labels(data, train).tolist())
     raw = [*train.raw, *test.raw, *(() if apart is None else apart.raw)]
-    notes += crop_note_of(data, raw, image_size)
+    notes += size_notes(data, [picture.shape for picture in raw], image_size)
     preprocessing = Preprocessing(
         image_size=image_size or one_size(raw), channels=max(map(len, raw)), divide_by=train.white
     )

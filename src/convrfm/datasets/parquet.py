@@ -12,10 +12,10 @@ from ..errors import InputError
 from ..kernels.devices import free_memory
 from ..optional import imported
 from ..quantities import counted
-from .folders import crop_note
+from .folders import size_notes
 from .image_arrays import check_labels
 from .memory import Growing, check_fits
-from .pictures import Picture, decode, resize, share_cut_off
+from .pictures import Picture, decode, resize
 from .sources import Pictures, Reading, Source
 from .splits import NAMES, Role
 from .walking import first_few, left_out, not_read
@@ -80,7 +80,7 @@ def _read(files: Sequence[Path], reading: Reading) -> Pictures:
     pictures, names, notes = list[Picture](), list[str](), list[str]()
     labels: list[Any] = []
     unread: dict[str, None] = {}
-    cut_off: list[float] = []
+    shapes: list[tuple[int, ...]] = []  # as they come
     n_rows = 0
     for file in files:
         cells, values, others = _read_columns(file)
@@ -95,8 +95,8 @@ def _read(files: Sequence[Path], reading: Reading) -> Pictures:
                     raise
                 skipped.append(Path(f"row {row}"))
                 continue
+            shapes.append(picture.shape)
             if reading.image_size is not None:
-                cut_off.append(share_cut_off(picture, reading.image_size))
                 picture = resize(picture, reading.image_size)
             growing.check(picture, len(values) - row)
             pictures.append(picture)
@@ -110,7 +110,7 @@ def _read(files: Sequence[Path], reading: Reading) -> Pictures:
     if not pictures:
         raise InputError(f"{files[0]} must hold readable pictures; got {counted(n_rows, 'damaged one')}. Repair them.")
     whole = f"{files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}"
-    notes += [*not_read(whole, [*unread]), *crop_note(whole, cut_off, reading.image_size)]
+    notes += [*not_read(whole, [*unread]), *size_notes(whole, shapes, reading.image_size)]
     return Pictures(pictures, check_labels(labels, len(pictures)), tuple(names), white=255.0, notes=tuple(notes))
 
 

@@ -155,9 +155,14 @@ def resize(picture: Picture, size: tuple[int, int]) -> Shaped[np.ndarray, "c row
     return np.stack([np.asarray(channel) for channel in channels]).clip(picture.min(), picture.max())
 
 
-def share_cut_off(picture: Picture, size: tuple[int, int]) -> float:
-    """How much of a picture's area `resize` to `(height, width)` cuts off."""
-    _, height, width = picture.shape
+def is_smaller(shape: tuple[int, ...], size: tuple[int, int]) -> bool:
+    """Whether `resize` to `(height, width)` enlarges a picture of this shape `(c, h, w)`."""
+    return any(side < wanted for side, wanted in zip(shape[1:], size, strict=True))
+
+
+def share_cut_off(shape: tuple[int, ...], size: tuple[int, int]) -> float:
+    """How much of the area of a picture of this shape `(c, h, w)` `resize` to `(height, width)` cuts off."""
+    _, height, width = shape
     scale = max(size[0] / height, size[1] / width)
     return 1 - size[0] * size[1] / (scale**2 * height * width)
 

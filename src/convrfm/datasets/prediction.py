@@ -13,7 +13,7 @@ from jaxtyping import Float32, Shaped
 from ..errors import InputError
 from ..quantities import counted
 from .catalogue import is_name, read_source
-from .folders import crop_note_of, holds_loose_pictures, is_picture, read_by_path, read_unlabeled
+from .folders import holds_loose_pictures, is_picture, read_by_path, read_unlabeled, size_notes
 from .pictures import SUFFIXES
 from .preprocessing import Preprocessing
 from .sources import Pictures, Reading
@@ -92,7 +92,7 @@ def _size_notes(source: str, pictures: Pictures, size: tuple[int, int] | None) -
     if size is None or not others:
         return []
     resized = f"Resized to {size[0]} x {size[1]}, as in training: {counted(others, 'image')} of {source}."
-    return [resized, *crop_note_of(source, pictures.raw, size)]
+    return [resized, *size_notes(source, [picture.shape for picture in pictures.raw], size)]
 
 
 def _color_notes(source: str, pictures: Pictures, channels: int) -> list[str]:

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..optional import imported
-from .folders import crop_note
+from .folders import size_notes
 from .memory import Growing
-from .pictures import Picture, picture_array, resize, share_cut_off
+from .pictures import Picture, picture_array, resize
 from .sources import Pictures, Reading, Source, positions
 from .splits import Role
 
@@ -71,15 +71,15 @@ def read_torchvision(name: str, reading: Reading) -> Source:
 
 def _pictures(name: str, dataset: Any, size: tuple[int, int] | None) -> Pictures:
     raw, labels = list[Picture](), list[int]()
-    cut_off: list[float] = []
+    shapes: list[tuple[int, ...]] = []  # as they come
     growing = Growing(f"the {len(dataset)} pictures of torchvision:{name}")
     for image, label in (dataset[i] for i in range(len(dataset))):
         picture = picture_array(image)
+        shapes.append(picture.shape)
         if size is not None:
-            cut_off.append(share_cut_off(picture, size))
             picture = resize(picture, size)  # at once: some sets are larger than memory as they come
         growing.check(picture, len(dataset) - len(raw))
         raw.append(picture)
         labels.append(label)
-    notes = crop_note(f"torchvision:{name}", cut_off, size)
+    notes = size_notes(f"torchvision:{name}", shapes, size)
     return Pictures(raw, np.array(labels), positions(len(raw)), white=255.0, notes=tuple(notes))

@@ -1,7 +1,7 @@
 """A folder that one process writes to: probed before anything is computed, locked, and cleared of half-written files."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -40,10 +40,9 @@ def held(folder: Path) -> Iterator[None]:
     finally:
         (folder / LOCK).unlink(missing_ok=True)
         lock.release()
-        for each in new:
-            if any(each.iterdir()):
-                break
-            each.rmdir()
+        with suppress(OSError):  # one that is not empty stays, and those around it
+            for each in new:
+                each.rmdir()
 
 
 def is_used(folder: Path) -> bool:
