@@ -15,7 +15,10 @@ import convrfm
 from convrfm.cli import app
 from convrfm.experiments.catalogue import EXPERIMENTS
 from convrfm.kernels.activations import ACTIVATIONS, Activation
+from convrfm.maths.random_filters import RandomFeatures
+from convrfm.maths.singular import Root
 from convrfm.maths.symmetric import mirrored
+from convrfm.maths.windows import Window
 
 SOURCE = Path(convrfm.__file__).parent
 FLOORS = [
@@ -200,6 +203,11 @@ def test_an_activation_is_one_module_and_one_line_of_the_list(activation: type[A
 
 
 def test_shapes_are_checked_as_tests_run() -> None:
-    """By the hook that `conftest.py` installs; without it no other test would fail."""
+    """By the hook that `conftest.py` installs, in signatures, fields and under other names; without it no test would fail."""
+    window = Window(2)
     with pytest.raises(TypeCheckError):
         mirrored(torch.zeros(2, 3))
+    with pytest.raises(TypeCheckError):
+        RandomFeatures(torch.zeros(2), window, "relu")
+    with pytest.raises(TypeCheckError):
+        Root.forward(torch.zeros(2, dtype=torch.int64))

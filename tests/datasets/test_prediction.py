@@ -175,3 +175,7 @@ def test_pictures_that_are_enlarged_are_told(tmp_path: Path) -> None:
     assert f"Enlarged to 6 x 6: 2 of 4 pictures of {tmp_path}." in notes
     notes = load_for_prediction(tmp_path, Preprocessing((4, 4), 3, 255.0))[3]
     assert not any("Enlarged" in note for note in notes)
+    np.savez(tmp_path / "a.npz", x=RAW[..., 0], y=np.arange(20) % 2)
+    height, width = RAW.shape[1:3]
+    told = f"Enlarged to {height} x {width + 1}: 20 of 20 pictures of {tmp_path / 'a.npz'}."
+    assert told in load(tmp_path / "a.npz", image_size=(height, width + 1)).notes
