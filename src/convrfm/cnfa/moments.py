@@ -84,7 +84,7 @@ class Moments:
         largest = float(self.covariance.abs().max())
         if not largest or PLAIN[0] <= largest <= PLAIN[1]:
             return self
-        power = -round(math.log2(largest) / 2)
+        power = min(500, -round(math.log2(largest) / 2))  # whose square is a number
 
         def scaled(numbers: Tensor, by: int) -> Tensor:
             return (numbers.double() * 2.0**by).to(numbers)

@@ -50,7 +50,7 @@ NO_IMAGES = (
     "on images that reach it."
 )
 VANISHING = (
-    "the squares of its gradients vanish in single precision, in part or all: its AGOP is taken as zero and correlates with "
+    "the squares of its gradients vanish in its precision, in part or all: its AGOP is taken as zero and correlates with "
     "nothing. Pass larger outputs, such as head=lambda outputs: 1e10 * outputs, on which no correlation depends."
 )
 
